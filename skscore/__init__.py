@@ -1,0 +1,13 @@
+"""Score matching for tables, behind scikit-learn's door.
+
+Score matching fits s(x) = ∇ log p(x) without the normaliser of p. `ScoreMatchingDensity` does so in closed form for
+exponential families, and stands where `KernelDensity` or `GaussianMixture` would: in Pipelines, in GridSearchCV, as a
+sampler and as an anomaly score.
+"""
+
+from .estimators.score_matching import ScoreMatchingDensity
+from .estimators.transformed import TransformedDensity
+
+__version__ = "0.1.0"
+
+__all__ = ["ScoreMatchingDensity", "TransformedDensity", "__version__"]

@@ -1,0 +1,44 @@
+"""The only door to scikit-learn interfaces that are private or differ between its versions."""
+
+from __future__ import annotations
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._array_api import check_same_namespace as _check_same_namespace
+from sklearn.utils._array_api import get_namespace
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "check_same_namespace",
+    "check_sample_weight",
+    "fit_context",
+    "get_namespace",
+    "validate_data",
+    "validate_parameters",
+]
+
+
+def check_sample_weight(sample_weight, X):
+    """Non-negative row weights of shape (n_samples,), not all zero; None where none were given."""
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    xp, _ = get_namespace(weight)
+    if not float(xp.sum(weight)) > 0.0:
+        raise ValueError("sample_weight is zero for every row: at least one row needs a positive weight.")
+    return weight
+
+
+def check_same_namespace(X, estimator, attribute, method):
+    """Raise unless X lives in the namespace and on the device that `attribute` was fitted in."""
+    _check_same_namespace(X, estimator, attribute=attribute, method=method)
+
+
+def validate_parameters(holder):
+    """Check the parameters of `holder` against its `_parameter_constraints`, if it declares any."""
+    constraints = getattr(holder, "_parameter_constraints", None)
+    if constraints is not None:
+        validate_parameter_constraints(constraints, holder.get_params(deep=False), type(holder).__name__)

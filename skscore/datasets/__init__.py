@@ -1,0 +1,45 @@
+"""Toy laws whose density, score and sampler are exact, to test and to teach score matching.
+
+Every law offers `score_samples(X)`, `grad_log_density(X)`, `sample(n_samples, random_state)` and `n_features`.
+`LAWS` maps a name to each law at its default parameters.
+
+Examples
+--------
+>>> from skscore.datasets import LAWS
+>>> sorted(LAWS)
+['banana', 'checkerboard', 'four_gaussians', 'funnel', 'funnel_10d', 'moons', 'rings', 'spirals']
+>>> LAWS["moons"].sample(5, random_state=0).shape
+(5, 2)
+"""
+
+from .banana import Banana
+from .checkerboard import Checkerboard
+from .funnel import Funnel
+from .half_circles import Moons, Spirals
+from .law import Law
+from .mixture import FourGaussians, GaussianMixtureLaw
+from .rings import Rings
+
+LAWS: dict[str, Law] = {
+    "moons": Moons(),
+    "rings": Rings(),
+    "checkerboard": Checkerboard(),
+    "funnel": Funnel(n_features=2),
+    "funnel_10d": Funnel(n_features=10),
+    "banana": Banana(),
+    "spirals": Spirals(),
+    "four_gaussians": FourGaussians(),
+}
+
+__all__ = [
+    "LAWS",
+    "Banana",
+    "Checkerboard",
+    "FourGaussians",
+    "Funnel",
+    "GaussianMixtureLaw",
+    "Law",
+    "Moons",
+    "Rings",
+    "Spirals",
+]

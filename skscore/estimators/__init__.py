@@ -1,0 +1,1 @@
+"""The estimators: the only rooms that check user input."""

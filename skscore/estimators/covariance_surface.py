@@ -1,0 +1,70 @@
+"""The interface of ``sklearn.covariance.EmpiricalCovariance``, for Gaussian models."""
+
+from __future__ import annotations
+
+from sklearn.covariance import EmpiricalCovariance
+from sklearn.utils.metaestimators import available_if
+
+from ..models.catalog import resolve_model
+from ..models.gaussian import Gaussian
+
+__all__ = ["CovarianceSurface"]
+
+
+def _is_gaussian(estimator):
+    if isinstance(resolve_model(estimator.model), Gaussian):
+        return True
+    raise AttributeError(f"only a Gaussian model has a covariance; this estimator has model={estimator.model!r}")
+
+
+class CovarianceSurface:
+    """Mixin: precision, Mahalanobis distances and covariance errors of a Gaussian model."""
+
+    def _as_empirical_covariance(self):
+        surface = EmpiricalCovariance()
+        surface.location_, surface.covariance_, surface.precision_ = self.location_, self.covariance_, self.precision_
+        return surface
+
+    @available_if(_is_gaussian)
+    def get_precision(self):
+        """Return the precision matrix.
+
+        Returns
+        -------
+        ndarray of shape (n_features, n_features)
+            In inverse squared units of X.
+        """
+        return self.precision_
+
+    @available_if(_is_gaussian)
+    def mahalanobis(self, X):
+        """Squared Mahalanobis distances (x − μ)ᵀK(x − μ) of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return -2.0 * self.family_.log_density(self._law.theta, self._check_rows(X))
+
+    @available_if(_is_gaussian)
+    def error_norm(self, comp_cov, norm="frobenius", scaling=True, squared=True):
+        """Distance between the fitted and another covariance, as in ``EmpiricalCovariance.error_norm``.
+
+        Parameters
+        ----------
+        comp_cov : array-like of shape (n_features, n_features)
+            Covariance to compare with.
+        norm : {"frobenius", "spectral"}, default="frobenius"
+        scaling : bool, default=True
+            Divide the squared norm by n_features.
+        squared : bool, default=True
+
+        Returns
+        -------
+        float
+        """
+        return self._as_empirical_covariance().error_norm(comp_cov, norm=norm, scaling=scaling, squared=squared)

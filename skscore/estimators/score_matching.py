@@ -1,0 +1,301 @@
+r"""Score matching in closed form behind scikit-learn's door.
+
+Hyvärinen (2005) fits :math:`s(x) = \nabla\log p(x)` by minimising :math:`J = E[\tfrac12\|s\|^2 + \nabla\cdot s]`, in
+which the normaliser of p has no part. For an exponential family J is a quadratic form in the natural parameters, so
+``fit`` is one pass over the rows and one solve.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from numbers import Real
+
+import numpy as np
+from sklearn import config_context
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from .._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_same_namespace,
+    check_sample_weight,
+    fit_context,
+    get_namespace,
+    validate_data,
+    validate_parameters,
+)
+from ..fitting.solvers import UnboundedObjectiveError
+from ..fitting.statistics import Statistics, moments
+from ..models.catalog import MODELS, OBJECTIVES, resolve_model, resolve_objective
+from ..models.gaussian import Gaussian
+from ..models.law import SAMPLERS, Law
+from .covariance_surface import CovarianceSurface
+from .density import DensityEstimator
+
+__all__ = ["ScoreMatchingDensity"]
+
+
+class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
+    r"""Density estimator fitted by score matching in closed form.
+
+    Parameters
+    ----------
+    model : str or model object, default="gaussian"
+        A name of the catalogue ("gaussian", "polynomial") or an object of :mod:`skscore.models`, whose parameters are
+        reached as ``model__...`` in a grid.
+    objective : {"implicit", "explicit", "sliced", "denoising"}, default="implicit"
+        Hyvärinen's objective; the distance to known scores, given as ``y`` of shape (n_samples, n_features); its form
+        along random directions; or at rows with Gaussian noise added, in which case the fitted density is that of the
+        noisy rows.
+    alpha : float, default=0.0
+        Ridge: α/2 times the squared natural parameters is added to the mean objective (for a Gaussian: the squared
+        entries of the precision matrix, its linear term free).
+    noise_level : float, default=0.1
+        σ of ``objective="denoising"``, in the units of X.
+    criterion : {"log_likelihood", "hyvarinen"}, default="log_likelihood"
+        What ``score`` returns: the mean log-density in nats, comparable between all models, scalers and libraries; or
+        minus the mean Hyvärinen score, which needs no normaliser and compares fits of one table in one set of units.
+    sampler : {"hmc", "mala"}, default="hmc"
+        Markov chains of ``sample`` where the model has no exact sampler.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the stream of ``sample`` and the normaliser. With None the normaliser is still deterministic.
+    verbose : int, default=0
+        1 prints a line for each fit.
+
+    Attributes
+    ----------
+    location_, precision_, covariance_ : ndarrays
+        Of a Gaussian model.
+    theta_ : ndarray of shape (m,)
+        Natural parameters of the other models; a polynomial's are ordered as ``exponents_`` (m, n_features).
+    objective_ : float
+        Minimised objective, without penalty.
+    log_normalizer_, log_normalizer_stderr_, log_normalizer_ess_ : float
+        log Z of exp(θᵀT)q₀, its standard error in nats and its effective sample size as a fraction of the draws;
+        computed when first asked for.
+    sampling_diagnostics_ : dict
+        Of the last ``sample`` by Markov chains: sampler, acceptance, R-hat and effective sample size.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X has string column names.
+
+    References
+    ----------
+    Hyvärinen, A. (2005). Estimation of non-normalized statistical models by score matching. JMLR 6, 695-709.
+    Hyvärinen, A. (2007). Some extensions of score matching. Computational Statistics & Data Analysis 51, 2499-2512.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skscore import ScoreMatchingDensity
+    >>> X = load_iris().data
+    >>> density = ScoreMatchingDensity(random_state=0).fit(X)
+    >>> round(density.score(X), 3)
+    -2.533
+    >>> density.sample(2).shape
+    (2, 4)
+    """
+
+    _parameter_constraints = {
+        "model": [StrOptions(set(MODELS)), HasMethods("family")],
+        "objective": [StrOptions(set(OBJECTIVES))],
+        "alpha": [Interval(Real, 0.0, None, closed="left")],
+        "noise_level": [Interval(Real, 0.0, None, closed="neither")],
+        "criterion": [StrOptions({"log_likelihood", "hyvarinen"})],
+        "sampler": [StrOptions(set(SAMPLERS))],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        model="gaussian",
+        *,
+        objective="implicit",
+        alpha=0.0,
+        noise_level=0.1,
+        criterion="log_likelihood",
+        sampler="hmc",
+        random_state=None,
+        verbose=0,
+    ):
+        self.model = model
+        self.objective = objective
+        self.alpha = alpha
+        self.noise_level = noise_level
+        self.criterion = criterion
+        self.sampler = sampler
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = isinstance(resolve_model(self.model), Gaussian) and self.objective != "explicit"
+        return tags
+
+    # ---- fit -------------------------------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the density to the rows of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numeric rows, at least two.
+        y : array-like of shape (n_samples, n_features), optional
+            Known scores ∇ log p at the rows, for ``objective="explicit"``; ignored otherwise.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights; a weight of 2 is exactly a repeated row.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit_rows(X, y, sample_weight, first=True)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Add rows to those seen so far: fitting k chunks in turn is fitting their union.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The first call needs two rows.
+        y : array-like of shape (n_samples, n_features), optional
+            Known scores, for ``objective="explicit"``.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        self
+        """
+        return self._fit_rows(X, y, sample_weight, first=not hasattr(self, "statistics_"))
+
+    def _fit_rows(self, X, y, sample_weight, first):
+        model, objective = resolve_model(self.model), resolve_objective(self.objective, self.noise_level)
+        validate_parameters(model)
+        X = self._validated(X, reset=first, dtype="numeric", ensure_min_samples=2 if first else 1)
+        Y = self._check_known_scores(X, y)
+        weight = check_sample_weight(sample_weight, X)
+        table = moments(X if Y is None else np.hstack([X, Y]), weight)
+        family = model.family(table.leading(X.shape[1])) if first else self.family_
+        self._check_support(X, family.domain)
+        statistics = Statistics(table, family.assemble(X, Y, weight, objective))
+        reference = moments(family.domain.to_reals(X), weight) if family.domain.bounded else table.leading(X.shape[1])
+        if not first:
+            statistics, reference = self.statistics_ + statistics, self._law.reference + reference
+        theta = self._solve(family, statistics, objective)
+        self._store(family, statistics, reference, theta, objective)
+        return self
+
+    def _validated(self, X, reset, dtype, **checks):
+        """Rows checked by scikit-learn; tensors stay tensors only where the model can use them."""
+        keeps_namespace = self.__sklearn_tags__().array_api_support
+        with nullcontext() if keeps_namespace else config_context(array_api_dispatch=False):
+            xp, _ = get_namespace(X)
+            floats = xp.float64 if dtype == "float64" else [xp.float64, xp.float32]
+            return validate_data(self, X, reset=reset, dtype=floats, **checks)
+
+    def _check_rows(self, X):
+        check_is_fitted(self)
+        if self.family_.array_api_support:
+            check_same_namespace(X, self, attribute="precision_", method="score_samples")
+        return self._validated(X, reset=False, dtype="float64")
+
+    def _check_known_scores(self, X, y):
+        if self.objective != "explicit":
+            return None
+        if y is None:
+            raise ValueError(
+                'objective="explicit" matches known scores: pass y of shape (n_samples, n_features), got y=None.'
+            )
+        Y = check_array(y, dtype=np.float64, input_name="y")
+        if Y.shape != X.shape:
+            raise ValueError(f'objective="explicit": y holds a score for every row, of shape {X.shape}; got {Y.shape}.')
+        return Y
+
+    @staticmethod
+    def _check_support(X, domain):
+        if domain.bounded and not (inside := domain.contains(X)).all():
+            raise ValueError(
+                f"X has {(~inside).sum()} rows outside the domain {domain}, the first at row {inside.argmin()}. "
+                "Drop them, or widen the domain."
+            )
+
+    def _solve(self, family, statistics, objective):
+        try:
+            return family.solve(statistics, objective, self.alpha)
+        except UnboundedObjectiveError as error:
+            variance = statistics.moments.leading(self.n_features_in_).variance
+            constant = np.flatnonzero(variance <= 1e-28 * statistics.moments.mean[: self.n_features_in_] ** 2)
+            raise ValueError(
+                f"{error} for model={self.model!r} and alpha={self.alpha}: the rows do not determine it (constant "
+                f"columns: {constant.tolist()}; collinear columns or fewer rows than parameters have the same effect). "
+                "Set alpha > 0, drop such columns or choose a smaller model."
+            ) from error
+
+    def _store(self, family, statistics, reference, theta, objective):
+        for name in getattr(self, "_named", ()):
+            delattr(self, name)
+        named = {f"{name}_": value for name, value in family.attributes(theta).items()}
+        vars(self).update(named)
+        self._named = tuple(named)
+        self.family_, self.statistics_ = family, statistics
+        self.objective_ = family.objective_value(theta, statistics, objective)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        self._stream = np.random.default_rng(seed)
+        self._law = Law(family, theta, reference, 0 if self.random_state is None else seed, repr(self.model))
+        if self.verbose:
+            print(f"[ScoreMatchingDensity] {statistics.moments.n:g} rows, objective {self.objective_:.6g}")
+
+    # ---- the normaliser --------------------------------------------------------------------------
+
+    @property
+    def log_normalizer_(self):
+        """log Z of exp(θᵀT(x))q₀(x), with θ as reported."""
+        return self._fitted_law().log_normalizer().log_z + self.family_.log_normalizer_offset(self._law.theta)
+
+    @property
+    def log_normalizer_stderr_(self):
+        """Standard error of ``log_normalizer_``, in nats; 0 where it is analytic."""
+        return self._fitted_law().log_normalizer().stderr
+
+    @property
+    def log_normalizer_ess_(self):
+        """Effective sample size behind ``log_normalizer_`` as a fraction of the draws; 1 where none were needed."""
+        return self._fitted_law().log_normalizer().ess
+
+    def _fitted_law(self):
+        check_is_fitted(self)
+        return self._law
+
+    # ---- the hooks of the public contract --------------------------------------------------------
+
+    @property
+    def _domain(self):
+        return self.family_.domain
+
+    @property
+    def _moments(self):
+        return self.statistics_.moments.leading(self.n_features_in_)
+
+    def _log_density(self, X):
+        return self._law.log_density(X)
+
+    def _score(self, X):
+        return self.family_.grad_log_density(self._law.theta, X)
+
+    def _divergence(self, X):
+        return self.family_.divergence(self._law.theta, X)
+
+    def _curvature(self, X, V):
+        return self.family_.log_density_curvature(self._law.theta, X, V)
+
+    def _draw(self, n_samples, rng):
+        draws, diagnostics = self._law.sample(n_samples, self.sampler, rng)
+        if diagnostics is not None:
+            self.sampling_diagnostics_ = diagnostics
+        return draws

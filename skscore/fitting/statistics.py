@@ -1,0 +1,142 @@
+r"""Statistics of a table that merge exactly: weight, mean and **centred** second moments.
+
+Raw sums lose every digit of the covariance once the data lie :math:`10^8` standard deviations from the origin. Each
+block of rows is therefore centred on its own mean, and two blocks merge by Chan, Golub & LeVeque (1983), eq. 2.1:
+
+.. math::
+
+   \mu = \frac{n_1\mu_1 + n_2\mu_2}{n},\qquad
+   S = \frac{n_1 S_1 + n_2 S_2}{n} + \frac{n_1 n_2}{n^2}\,\delta\delta^\top,\qquad \delta = \mu_2 - \mu_1 .
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._compat import get_namespace
+from ..formulas.quadratic import QuadraticForm
+
+__all__ = ["Moments", "Statistics", "moments", "row_blocks"]
+
+BLOCK_BYTES = 1 << 20  # a centred block of rows stays in a core's second-level cache
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Total weight, mean and covariance (divided by n) of the columns of a table.
+
+    Parameters
+    ----------
+    n : float
+        Total weight of the rows.
+    mean : array of shape (d,)
+    covariance : array of shape (d, d)
+        Centred second moments, in squared units of the columns.
+    """
+
+    n: float
+    mean: Any
+    covariance: Any
+
+    def __add__(self, other: Moments) -> Moments:
+        """Moments of the rows of both."""
+        n = self.n + other.n
+        a, b = self.n / n, other.n / n
+        delta = other.mean - self.mean
+        return Moments(
+            n,
+            self.mean + b * delta,
+            a * self.covariance + b * other.covariance + (a * b) * (delta[:, None] * delta[None, :]),
+        )
+
+    @property
+    def variance(self):
+        """Variances of the columns, shape (d,)."""
+        xp, _ = get_namespace(self.covariance)
+        return xp.linalg.diagonal(self.covariance)
+
+    def leading(self, d: int) -> Moments:
+        """Moments of the first `d` columns."""
+        return Moments(self.n, self.mean[:d], self.covariance[:d, :d])
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """All that a fit keeps of its rows: moments of the columns, and the quadratic form of the objective.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the columns of X, followed by the columns of y where known scores were given.
+    form : QuadraticForm or None
+        None where the moments say everything (the Gaussian).
+    """
+
+    moments: Moments
+    form: QuadraticForm | None = None
+
+    def __add__(self, other: Statistics) -> Statistics:
+        """Statistics of the rows of both."""
+        form = None if self.form is None or other.form is None else self.form + other.form
+        return Statistics(self.moments + other.moments, form)
+
+
+def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES):
+    """Yield slices that cut `n_rows` rows into blocks of about `block_bytes`.
+
+    Examples
+    --------
+    >>> from skscore.fitting.statistics import row_blocks
+    >>> list(row_blocks(5, row_bytes=8, block_bytes=16))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(1, block_bytes // row_bytes)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def _block_moments(xp, X, weight) -> Moments:
+    if weight is None:
+        n = float(X.shape[0])
+        mean = xp.mean(X, axis=0)
+        centred = X - mean
+        return Moments(n, mean, (centred.T @ centred) / n)
+    n = float(xp.sum(weight))
+    mean = X[0, :] + (weight @ (X - X[0, :])) / n
+    centred = (X - mean) * weight[:, None] ** 0.5
+    return Moments(n, mean, (centred.T @ centred) / n)
+
+
+def moments(X, weight=None) -> Moments:
+    """Moments of the columns of `X` in one pass over blocks of rows.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Numpy array or, under scikit-learn's array-API dispatch, a floating-point array of another namespace.
+    weight : array of shape (n,), optional
+        Non-negative row weights.
+
+    Returns
+    -------
+    Moments
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.statistics import moments
+    >>> X = np.array([[0.0], [2.0], [4.0]])
+    >>> m = moments(X[:2]) + moments(X[2:])
+    >>> m.n, m.mean, m.covariance
+    (3.0, array([2.]), array([[2.66666667]]))
+    """
+    xp, _ = get_namespace(X)
+    total = Moments(0.0, 0.0, 0.0)
+    for rows in row_blocks(X.shape[0], 8 * X.shape[1]):
+        if weight is not None and not xp.any(weight[rows] > 0.0):
+            continue  # these rows count for nothing
+        X_block = xp.astype(X[rows, :], xp.float64, copy=False)
+        block = _block_moments(xp, X_block, None if weight is None else weight[rows])
+        total = block if total.n == 0.0 else total + block
+    return total

@@ -1,0 +1,68 @@
+r"""The waist of the package: every objective of an exponential family is one quadratic form in θ.
+
+With :math:`\log p_\theta(x) = \theta^\top T(x) + \log q_0(x) - \log Z(\theta)` each score-matching objective reads
+
+.. math:: J(\theta) = \tfrac12\,\theta^\top \Gamma\,\theta - g^\top\theta + c,
+
+with :math:`\Gamma, g, c` means over the rows. Means merge by their weights, so chunks, folds, processes and
+``partial_fit`` are all the same ``+``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._compat import get_namespace
+
+__all__ = ["QuadraticForm"]
+
+
+@dataclass(frozen=True)
+class QuadraticForm:
+    r"""J(θ) = ½ θᵀΓθ − gᵀθ + c, a mean over rows of total weight n.
+
+    Leading axes are independent blocks: ``g`` of shape (k, m) with ``Gamma`` of shape (k, m, m), or (m, m) where the
+    blocks share it, is the form Σ_b ½ θ_bᵀΓ_bθ_b − g_bᵀθ_b + c of a θ of shape (k, m).
+
+    Parameters
+    ----------
+    Gamma : ndarray of shape (..., m, m)
+        Γ, symmetric and positive semi-definite.
+    g : ndarray of shape (..., m)
+        g.
+    c : float
+        Value of the objective at θ = 0.
+    n : float
+        Total weight of the rows behind the means.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.formulas.quadratic import QuadraticForm
+    >>> form = QuadraticForm(Gamma=np.array([[2.0]]), g=np.array([1.0]), c=0.0, n=10)
+    >>> float(form.value(np.array([0.5])))
+    -0.25
+    >>> (form + form).n
+    20
+    """
+
+    Gamma: Any
+    g: Any
+    c: float
+    n: float
+
+    def __add__(self, other: QuadraticForm) -> QuadraticForm:
+        """Form of the rows of both."""
+        n = self.n + other.n
+        a, b = self.n / n, other.n / n
+        return QuadraticForm(a * self.Gamma + b * other.Gamma, a * self.g + b * other.g, a * self.c + b * other.c, n)
+
+    def gradient(self, theta):
+        """Γθ − g, of the shape of θ."""
+        return (self.Gamma @ theta[..., None])[..., 0] - self.g
+
+    def value(self, theta):
+        """J(θ)."""
+        xp, _ = get_namespace(theta)
+        return 0.5 * xp.sum(theta * (self.gradient(theta) - self.g)) + self.c

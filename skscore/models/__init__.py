@@ -1,0 +1,8 @@
+"""Families of densities that score matching fits in closed form."""
+
+from .base import GaussianBase
+from .exponential import ExponentialFamily
+from .gaussian import Gaussian
+from .polynomial import Polynomial
+
+__all__ = ["ExponentialFamily", "Gaussian", "GaussianBase", "Polynomial"]

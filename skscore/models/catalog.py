@@ -1,0 +1,22 @@
+"""The catalogue: every model by the string that names it, and every objective."""
+
+from __future__ import annotations
+
+from .forms import Denoising, Explicit, Implicit, Sliced
+from .gaussian import Gaussian
+from .polynomial import Polynomial
+
+__all__ = ["MODELS", "OBJECTIVES", "resolve_model", "resolve_objective"]
+
+MODELS = {"gaussian": Gaussian, "polynomial": Polynomial}
+OBJECTIVES = {"implicit": Implicit, "explicit": Explicit, "sliced": Sliced, "denoising": Denoising}
+
+
+def resolve_model(model):
+    """Model object for a name of the catalogue or a model of the user's own."""
+    return MODELS[model]() if isinstance(model, str) else model
+
+
+def resolve_objective(name, noise_level):
+    """Objective object for its name; `noise_level` is σ of the denoising objective, in the units of X."""
+    return Denoising(sigma=noise_level) if name == "denoising" else OBJECTIVES[name]()

@@ -1,0 +1,116 @@
+r"""The protocol of a family of densities :math:`p_\theta(x) \propto \exp(\theta^\top T(x))\, q_0(x)` on a domain.
+
+A *model* (``Gaussian()``, ``Polynomial(degree=4)``) holds constructor parameters only. ``model.family(...)`` binds it
+to a table's width and scale: a *family*, which knows T and its derivatives. Parameters θ are always an argument. What a
+family must supply are the four members of T; every objective, evaluation and test follows from them, and a subclass
+overrides what it knows in closed form.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..domains import Reals
+from ..fitting.solvers import solve_ridge
+from ..fitting.statistics import row_blocks
+from .base import resolve_base
+from .forms import assemble
+
+__all__ = ["Family"]
+
+
+class Family:
+    """A family bound to the number of columns; ``domain`` and ``base`` are its support and base measure."""
+
+    domain: Reals = Reals()
+    base = resolve_base(None, None)
+    array_api_support = False
+    n_parameters: int
+
+    # ---- supplied by each family: T and its derivatives, row by row ------------------------------
+
+    def statistics(self, X):
+        """T(x) of each row, shape (n, m)."""
+        raise NotImplementedError
+
+    def jacobian(self, X):
+        """∂T/∂x of each row, shape (n, m, d)."""
+        raise NotImplementedError
+
+    def laplacian(self, X):
+        """ΔT(x) of each row, shape (n, m)."""
+        raise NotImplementedError
+
+    def curvature(self, X, V):
+        """vᵀ∇²T(x)v of each row, shape (n, m), for directions V of shape (d,) or (n, d)."""
+        raise NotImplementedError
+
+    # ---- from rows to θ --------------------------------------------------------------------------
+
+    def assemble(self, X, Y, weight, objective):
+        """Quadratic form of the rows under `objective`; None where their moments say everything."""
+        return assemble(self, X, Y, weight, objective)
+
+    def form(self, statistics, objective):
+        """Quadratic form in θ of all rows seen."""
+        return statistics.form
+
+    def solve(self, statistics, objective, alpha):
+        """θ that minimises the objective plus a ridge of strength `alpha`."""
+        return solve_ridge(self.form(statistics, objective), alpha)
+
+    def objective_value(self, theta, statistics, objective):
+        """Objective at θ, without penalty."""
+        return float(self.form(statistics, objective).value(theta))
+
+    # ---- the density at θ ------------------------------------------------------------------------
+
+    def _blockwise(self, function, X):
+        """Rows of `function` over blocks of X, so that no array of n × m × d entries is formed."""
+        row_bytes = 8 * self.n_parameters * (X.shape[1] + 1)
+        parts = [function(X[rows]) for rows in row_blocks(len(X), row_bytes, block_bytes=1 << 22)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def log_density(self, theta, X):
+        """log q₀ + θᵀT of each row, up to the constant log Z; −inf outside the domain."""
+        inside = self.domain.contains(X)
+        value = np.full(len(X), -np.inf)
+        if inside.any():
+            value[inside] = self._blockwise(lambda B: self.statistics(B) @ theta + self.base.log_density(B), X[inside])
+        return value
+
+    def grad_log_density(self, theta, X):
+        """∇ₓ log p of each row, shape (n, d)."""
+        return self._blockwise(
+            lambda B: np.einsum("nmd,m->nd", self.jacobian(B), theta) + self.base.grad_log_density(B), X
+        )
+
+    def divergence(self, theta, X):
+        """Δ log p of each row, shape (n,)."""
+        return self._blockwise(lambda B: self.laplacian(B) @ theta + self.base.divergence(B), X)
+
+    def log_density_curvature(self, theta, X, V):
+        """vᵀ ∇² log p(x) v of each row, shape (n,)."""
+        return self.curvature(X, V) @ theta + self.base.curvature(X, V)
+
+    # ---- what a family may know in closed form ---------------------------------------------------
+
+    def infinite_mass(self, theta):
+        """Why exp(θᵀT)q₀ has no finite integral, or None where nothing speaks against it."""
+        return None
+
+    def log_normalizer(self, theta):
+        """log Z(θ) where it is analytic, else None."""
+        return None
+
+    def log_normalizer_offset(self, theta):
+        """What to add to log Z of ``log_density`` for the log Z that belongs to the reported natural parameters."""
+        return 0.0
+
+    def sample(self, theta, n_samples, rng):
+        """Exact draws, shape (n_samples, d), or None where only Markov chains serve."""
+        return None
+
+    def attributes(self, theta):
+        """Fitted attributes by name, without the trailing underscore."""
+        return {"theta": theta}

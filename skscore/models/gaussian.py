@@ -1,0 +1,252 @@
+r"""Gaussian densities: score matching is linear algebra on the first two moments.
+
+With :math:`s(x) = -K(x - \mu)` every objective is, at the best location, the same matrix form
+
+.. math:: J(K) = \tfrac12\mathrm{tr}(K S K) - \mathrm{tr}(K C) + c .
+
+===========  ==================================  ====================================  ==================
+objective    S                                   C                                     c
+===========  ==================================  ====================================  ==================
+implicit     :math:`\hat\Sigma`                  I                                     0
+sliced       :math:`\hat\Sigma`                  I                                     0
+denoising    :math:`\hat\Sigma + \sigma^2 I`     I                                     :math:`d/2\sigma^2`
+explicit     :math:`\hat\Sigma`                  :math:`-\mathrm{cov}(x, y)`           ½ E‖y − E y‖²
+===========  ==================================  ====================================  ==================
+
+Where C = I the minimiser over symmetric K is :math:`K = (S + \alpha I)^{-1}`: maximum likelihood at α = 0 (Hyvärinen,
+2005, section 3.1), the D-trace loss of Zhang & Zou (2014) in general. The noise of the denoising objective is
+integrated exactly, and what it fits is the law of the noisy rows, x + σz.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+
+from .._compat import StrOptions, get_namespace
+from ..fitting.solvers import solve_lyapunov
+from ..formulas.quadratic import QuadraticForm
+from .family import Family
+from .forms import Denoising, Explicit
+
+__all__ = ["Gaussian"]
+
+FLOOR = 1e-10  # smallest variance of a direction, relative to columns of unit variance
+
+
+class Gaussian(BaseEstimator):
+    """Gaussian density on R^d.
+
+    Parameters
+    ----------
+    covariance_type : {"full", "diag", "spherical"}, default="full"
+        Constraint on the covariance.
+    assume_centered : bool, default=False
+        Take the location to be zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore import ScoreMatchingDensity
+    >>> from skscore.models import Gaussian
+    >>> X = np.array([[0.0, 1.0], [2.0, 1.0], [1.0, 3.0], [1.0, 3.0]])
+    >>> ScoreMatchingDensity(Gaussian("diag")).fit(X).precision_
+    array([[2., 0.],
+           [0., 1.]])
+    """
+
+    _parameter_constraints = {
+        "covariance_type": [StrOptions({"full", "diag", "spherical"})],
+        "assume_centered": ["boolean"],
+    }
+
+    def __init__(self, covariance_type="full", assume_centered=False):
+        self.covariance_type = covariance_type
+        self.assume_centered = assume_centered
+
+    def family(self, moments):
+        """Family bound to a table with these moments."""
+        return _STRUCTURES[self.covariance_type](self.assume_centered)
+
+
+class _Parameters(NamedTuple):
+    location: Any
+    precision: Any
+
+
+class _Problem(NamedTuple):
+    """S, C and c of the form, the mean of the rows, the mean of their known scores, and the total weight."""
+
+    S: Any
+    C: Any
+    c: float
+    mean: Any
+    mean_score: Any
+    n: float
+
+
+class _FullGaussian(Family):
+    array_api_support = True
+
+    def __init__(self, assume_centered):
+        self.assume_centered = assume_centered
+
+    # ---- from rows to (μ, K) ---------------------------------------------------------------------
+
+    def assemble(self, X, Y, weight, objective):
+        return None  # the moments of the rows are all that any objective needs
+
+    def _problem(self, statistics, objective) -> _Problem:
+        m = statistics.moments
+        xp, _ = get_namespace(m.mean)
+        explicit = isinstance(objective, Explicit)
+        d = m.mean.shape[0] // 2 if explicit else m.mean.shape[0]
+        second = m.covariance + (m.mean[:, None] * m.mean[None, :] if self.assume_centered else 0.0)
+        mean = 0.0 * m.mean if self.assume_centered else m.mean
+        S, C, c = second[:d, :d], xp.eye(d, dtype=second.dtype, device=getattr(second, "device", None)), 0.0
+        if explicit:
+            C, c = -second[:d, d:], 0.5 * float(xp.sum(xp.linalg.diagonal(second)[d:]))
+        if isinstance(objective, Denoising):
+            S, c = S + objective.sigma**2 * C, 0.5 * d / objective.sigma**2
+        return _Problem(S, C, c, mean[:d], mean[d:], m.n)
+
+    def form(self, statistics, objective):
+        """Form in the columns of K, which share Γ = S."""
+        problem = self._problem(statistics, objective)
+        return QuadraticForm(problem.S, 0.5 * (problem.C + problem.C.T), problem.c, problem.n)
+
+    def solve(self, statistics, objective, alpha):
+        problem = self._problem(statistics, objective)
+        if isinstance(objective, Explicit):
+            K = self._explicit_precision(problem, alpha)
+            return _Parameters(problem.mean + np.linalg.solve(K, problem.mean_score), K)
+        return _Parameters(problem.mean, self._precision(_floored(problem.S, problem.mean, alpha)))
+
+    def objective_value(self, theta, statistics, objective):
+        return float(self.form(statistics, objective).value(theta.precision))
+
+    def _precision(self, S):
+        """S⁻¹ on the scale of unit variances, where columns of all units weigh the same."""
+        xp, _ = get_namespace(S)
+        scale = xp.linalg.diagonal(S) ** 0.5
+        correlation = S / (scale[:, None] * scale[None, :])
+        try:
+            root = xp.linalg.cholesky(correlation)
+            floored = bool(xp.min(xp.linalg.diagonal(root)) ** 2 < FLOOR)
+        except (np.linalg.LinAlgError, RuntimeError):  # torch raises the latter
+            floored = True
+        if floored:
+            return self._floored_inverse(xp, correlation) / (scale[:, None] * scale[None, :])
+        whitener = xp.linalg.inv(root)
+        return (whitener.T @ whitener) / (scale[:, None] * scale[None, :])
+
+    def _floored_inverse(self, xp, correlation):
+        values, vectors = xp.linalg.eigh(correlation)
+        floor = FLOOR * values[-1]
+        n_empty = int(xp.count_nonzero(values < floor))
+        _warn_floored(f"{n_empty} of {values.shape[0]} directions have no variance (the columns are collinear)")
+        values = xp.where(values < floor, floor, values)
+        return (vectors / values[None, :]) @ vectors.T
+
+    def _explicit_precision(self, problem, alpha):
+        return solve_lyapunov(_floored(problem.S, problem.mean, alpha), problem.C)
+
+    # ---- the density at (μ, K) -------------------------------------------------------------------
+
+    def log_density(self, theta, X):
+        xp, _ = get_namespace(X)
+        centred = X - theta.location
+        return -0.5 * xp.sum(centred @ theta.precision * centred, axis=-1)
+
+    def grad_log_density(self, theta, X):
+        return -(X - theta.location) @ theta.precision
+
+    def divergence(self, theta, X):
+        xp, _ = get_namespace(X)
+        return 0.0 * X[:, 0] - xp.sum(xp.linalg.diagonal(theta.precision))
+
+    def log_density_curvature(self, theta, X, V):
+        xp, _ = get_namespace(X)
+        return 0.0 * X[:, 0] - xp.sum((V @ theta.precision) * V, axis=-1)
+
+    def infinite_mass(self, theta):
+        xp, _ = get_namespace(theta.precision)
+        scale = xp.abs(xp.linalg.diagonal(theta.precision)) ** 0.5 + float(np.finfo(float).tiny)
+        smallest = float(xp.min(xp.linalg.eigvalsh(theta.precision / (scale[:, None] * scale[None, :]))))
+        if smallest <= 0.0:
+            return f"the fitted precision matrix is not positive definite (smallest scaled eigenvalue {smallest:.3g})"
+        return None
+
+    def log_normalizer(self, theta):
+        xp, _ = get_namespace(theta.precision)
+        return 0.5 * (
+            theta.location.shape[0] * float(np.log(2.0 * np.pi)) - float(xp.linalg.slogdet(theta.precision)[1])
+        )
+
+    def sample(self, theta, n_samples, rng):
+        xp, _ = get_namespace(theta.precision)
+        noise = rng.standard_normal((n_samples, theta.location.shape[0]))
+        noise = xp.asarray(noise, dtype=theta.precision.dtype, device=getattr(theta.precision, "device", None))
+        scale = xp.linalg.diagonal(theta.precision) ** -0.5
+        root = xp.linalg.cholesky(theta.precision * (scale[:, None] * scale[None, :]))  # K = D⁻¹ R Rᵀ D⁻¹
+        return theta.location + xp.linalg.solve(root.T, noise.T).T * scale
+
+    def attributes(self, theta):
+        xp, _ = get_namespace(theta.precision)
+        scale = xp.abs(xp.linalg.diagonal(theta.precision)) ** -0.5
+        outer = scale[:, None] * scale[None, :]
+        covariance = xp.linalg.inv(theta.precision * outer) * outer
+        return {**theta._asdict(), "covariance": 0.5 * (covariance + covariance.T)}
+
+
+class _DiagonalGaussian(_FullGaussian):
+    def _precision(self, S):
+        xp, _ = get_namespace(S)
+        return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / xp.linalg.diagonal(S)
+
+    def _explicit_precision(self, problem, alpha):
+        return np.diag(np.diag(problem.C) / np.diag(_floored(problem.S, problem.mean, alpha)))
+
+
+class _SphericalGaussian(_DiagonalGaussian):
+    def _precision(self, S):
+        xp, _ = get_namespace(S)
+        variance = xp.mean(xp.linalg.diagonal(S))
+        return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / variance
+
+    def _explicit_precision(self, problem, alpha):
+        d = len(problem.mean)
+        return np.trace(problem.C) / (np.trace(problem.S) + alpha * d) * np.eye(d)
+
+
+_STRUCTURES = {"full": _FullGaussian, "diag": _DiagonalGaussian, "spherical": _SphericalGaussian}
+
+
+def _warn_floored(what):
+    warnings.warn(
+        f"{what}: a relative variance of {FLOOR:g} stands in, and log-likelihoods compare only with models under the "
+        "same floor. Drop such columns, or choose alpha > 0.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )
+
+
+def _floored(S, mean, alpha):
+    """S + αI with the variance of constant columns floored at their scale."""
+    xp, _ = get_namespace(S)
+    d = S.shape[0]
+    eye = xp.eye(d, dtype=S.dtype, device=getattr(S, "device", None))
+    S = S + alpha * eye
+    variance = xp.linalg.diagonal(S)
+    noise = (8.0 * float(xp.finfo(S.dtype).eps) * xp.abs(mean)) ** 2  # rounding of a column that holds one value
+    constant = variance <= noise
+    if not bool(xp.any(constant)):
+        return S
+    columns = [j for j in range(d) if bool(constant[j])]
+    _warn_floored(f"columns {columns} are constant")
+    size = xp.where(xp.abs(mean) > 0.0, xp.abs(mean), xp.asarray(1.0, dtype=S.dtype))
+    return S + eye * xp.where(constant, FLOOR * size * size, 0.0 * size)[None, :]

@@ -1,0 +1,1 @@
+"""The torch floor: the only rooms that import torch."""

@@ -1,0 +1,69 @@
+"""scikit-learn's own checks, with no expected failure, and the array API."""
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.neighbors import KernelDensity
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skscore import ScoreMatchingDensity, TransformedDensity
+from skscore.models import Gaussian, Polynomial
+
+ESTIMATORS = [
+    ScoreMatchingDensity(),
+    ScoreMatchingDensity(Gaussian("diag", assume_centered=True)),
+    ScoreMatchingDensity(Gaussian("spherical"), criterion="hyvarinen"),
+    ScoreMatchingDensity("gaussian", objective="denoising", alpha=0.1),
+    ScoreMatchingDensity(Polynomial(2), objective="sliced", alpha=0.1),
+    ScoreMatchingDensity(Polynomial(4, interaction_degree=1), alpha=0.1),
+    TransformedDensity(ScoreMatchingDensity(), StandardScaler()),
+    TransformedDensity(KernelDensity(), StandardScaler()),
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # tables of 15 rows and 10 columns
+@parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["full", "diag", "spherical"])
+def test_array_api_dispatch(kind, rng):
+    """Tensors in; the same namespace and device out, and the same numbers."""
+    import array_api_strict
+    import torch
+
+    X = rng.standard_normal((50, 3)) @ np.triu(np.ones((3, 3)))
+    expected = ScoreMatchingDensity(Gaussian(kind)).fit(X)
+    with sklearn.config_context(array_api_dispatch=True):
+        for Z in (torch.asarray(X), torch.asarray(X).float(), array_api_strict.asarray(X)):
+            density = ScoreMatchingDensity(Gaussian(kind)).fit(Z)
+            for values in (
+                density.precision_,
+                density.score_samples(Z),
+                density.grad_log_density(Z),
+                density.sample(2),
+            ):
+                assert type(values) is type(Z)
+                assert values.device == Z.device
+            tolerance = 1e-5 if "32" in str(Z.dtype) else 1e-12
+            for method in ("score_samples", "mahalanobis", "hyvarinen_score"):
+                found = np.asarray(getattr(density, method)(Z))
+                np.testing.assert_allclose(found, getattr(expected, method)(X), rtol=tolerance, atol=tolerance)
+            assert density.score(Z) == pytest.approx(expected.score(X), rel=tolerance)
+
+
+@pytest.mark.torch
+@pytest.mark.gpu
+def test_array_api_on_a_gpu(rng):
+    import torch
+
+    X = rng.standard_normal((100, 3))
+    expected = ScoreMatchingDensity().fit(X).score_samples(X)
+    with sklearn.config_context(array_api_dispatch=True):
+        Z = torch.asarray(X, device="cuda")
+        found = ScoreMatchingDensity().fit(Z).score_samples(Z)
+    assert found.device == Z.device
+    np.testing.assert_allclose(found.cpu().numpy(), expected, rtol=1e-10)
