@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._array_api import check_same_namespace as _check_same_namespace
 from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight, validate_data
+
+try:  # scikit-learn ≥ 1.9
+    from sklearn.utils._array_api import check_same_namespace as _check_same_namespace
+except ImportError:
+    _check_same_namespace = None
 
 __all__ = [
     "HasMethods",
@@ -34,7 +38,8 @@ def check_sample_weight(sample_weight, X):
 
 def check_same_namespace(X, estimator, attribute, method):
     """Raise unless X lives in the namespace and on the device that `attribute` was fitted in."""
-    _check_same_namespace(X, estimator, attribute=attribute, method=method)
+    if _check_same_namespace is not None:
+        _check_same_namespace(X, estimator, attribute=attribute, method=method)
 
 
 def validate_parameters(holder):

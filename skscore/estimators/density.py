@@ -1,8 +1,8 @@
 """The public contract of every density estimator: doors that check the rows, and what follows from log p and s.
 
-A subclass supplies five hooks on checked rows: ``_log_density`` (normalised), ``_score``, ``_divergence``,
-``_curvature`` and ``_draw``, and keeps ``_moments`` of its training rows and the random ``_stream`` that `sample`
-continues.
+A subclass supplies hooks on checked rows in the support: ``_log_density`` (normalised), ``_score``, ``_divergence``,
+``_curvature`` and ``_draw``; it keeps the training variances of the columns (``_variance``) and the random ``_stream``
+that `sample` continues.
 """
 
 from __future__ import annotations
@@ -23,10 +23,25 @@ __all__ = ["DensityEstimator"]
 class DensityEstimator(DensityMixin, BaseEstimator):
     """Density estimator with a score: log-likelihoods, gradients, Hyvärinen scores and samples in the units of X."""
 
+    criterion = "log_likelihood"
+
     def _check_rows(self, X):
         """Rows as float64, of the width and column names seen in fit."""
         check_is_fitted(self)
         return validate_data(self, X, reset=False, dtype=np.float64)
+
+    def _support(self, X):
+        """Which rows have positive density, shape (n,); None for all."""
+        return None
+
+    def _on_support(self, evaluate, X, *directions, outside):
+        """`evaluate(X, *directions)` on the rows of the support, `outside` elsewhere."""
+        inside = self._support(X)
+        if inside is None or inside.all():
+            return evaluate(X, *directions)
+        if inside.any():
+            outside[inside] = evaluate(X[inside], *(V if V.ndim == 1 else V[inside] for V in directions))
+        return outside
 
     def score_samples(self, X):
         """Normalised log-density of each row.
@@ -46,7 +61,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         ValueError
             Where the fitted model has infinite mass.
         """
-        return self._log_density(self._check_rows(X))
+        X = self._check_rows(X)
+        return self._on_support(self._log_density, X, outside=np.full(X.shape[:1], -np.inf))
 
     def score(self, X, y=None, sample_weight=None):
         """Mean of what ``criterion`` names: larger is better.
@@ -66,10 +82,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             Mean log-density in nats, or minus the mean Hyvärinen score with every column weighted by its training
             variance.
         """
-        X = self._check_rows(X)
-        weight = check_sample_weight(sample_weight, X)
-        xp, _ = get_namespace(X)
-        values = self._log_density(X) if self.criterion == "log_likelihood" else -self._hyvarinen(X, standardize=True)
+        by_likelihood = self.criterion == "log_likelihood"
+        values = self.score_samples(X) if by_likelihood else -self.hyvarinen_score(X, standardize=True)
+        weight = check_sample_weight(sample_weight, values[:, None])
+        xp, _ = get_namespace(values)
         if weight is None:
             return float(xp.mean(values))
         kept = weight > 0.0  # a row of weight zero is not there: −inf · 0 must not become NaN
@@ -85,9 +101,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            In nats per unit of each column.
+            In nats per unit of each column; NaN outside the domain.
         """
-        return self._score(self._check_rows(X))
+        X = self._check_rows(X)
+        return self._on_support(self._score, X, outside=np.full(X.shape, np.nan))
 
     def curvature(self, X, V):
         """Second derivative of log p along directions: vᵀ ∇² log p(x) v.
@@ -101,14 +118,14 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            In nats.
+            In nats; NaN outside the domain.
         """
         X = self._check_rows(X)
         xp, _ = get_namespace(X)
         V = xp.asarray(V, dtype=X.dtype)
         if V.shape not in {X.shape[1:], X.shape}:
             raise ValueError(f"V has shape {V.shape}: give one direction {X.shape[1:]} or one for each row {X.shape}.")
-        return self._curvature(X, V)
+        return self._on_support(self._curvature, X, V, outside=np.full(X.shape[:1], np.nan))
 
     def hyvarinen_score(self, X, standardize=False):
         """Hyvärinen score ½‖s‖² + ∇·s of each row: smaller is better.
@@ -126,23 +143,20 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             In inverse squared units of X; without units where standardized. On a bounded domain weighted by the
             distance h to its boundary, h(½‖s‖² + ∇·s) + ∇h·s.
         """
-        return self._hyvarinen(self._check_rows(X), standardize)
+        X = self._check_rows(X)
+        scale = self._variance**0.5 if standardize else None
+        return self._on_support(lambda X: self._hyvarinen(X, scale), X, outside=np.full(X.shape[:1], np.nan))
 
-    def _hyvarinen(self, X, standardize):
+    def _hyvarinen(self, X, scale):
+        return objectives.implicit(*self._score_and_divergence(X, scale))
+
+    def _score_and_divergence(self, X, scale):
+        """s and ∇·s with coordinate j measured in units of scale_j, raw where `scale` is None."""
+        if scale is None:
+            return self._score(X), self._divergence(X)
         xp, _ = get_namespace(X)
-        scale = xp.ones_like(X[0, :])
-        if standardize:
-            scale = self._moments.variance**0.5
-            axes = xp.eye(X.shape[1], dtype=X.dtype, device=getattr(X, "device", None)) * scale[:, None]
-            divergence = sum(self._curvature(X, axes[j, :]) for j in range(X.shape[1]))
-        else:
-            divergence = self._divergence(X)
-        score = scale * self._score(X)
-        domain = self._domain
-        if not domain.bounded:
-            return objectives.implicit(score, divergence)
-        h, grad_h = domain.boundary_distance(X)
-        return objectives.weighted(score, divergence, h, scale * grad_h)
+        axes = xp.eye(X.shape[1], dtype=X.dtype, device=getattr(X, "device", None)) * scale[:, None]
+        return scale * self._score(X), sum(self._curvature(X, axes[j, :]) for j in range(X.shape[1]))
 
     def sample(self, n_samples=1, random_state=None):
         """Draw rows from the fitted density.

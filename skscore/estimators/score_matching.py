@@ -28,6 +28,7 @@ from .._compat import (
 )
 from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import Statistics, moments
+from ..formulas import objectives
 from ..models.catalog import MODELS, OBJECTIVES, resolve_model, resolve_objective
 from ..models.gaussian import Gaussian
 from ..models.law import SAMPLERS, Law
@@ -275,12 +276,11 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     # ---- the hooks of the public contract --------------------------------------------------------
 
     @property
-    def _domain(self):
-        return self.family_.domain
+    def _variance(self):
+        return self.statistics_.moments.leading(self.n_features_in_).variance
 
-    @property
-    def _moments(self):
-        return self.statistics_.moments.leading(self.n_features_in_)
+    def _support(self, X):
+        return self.family_.domain.contains(X) if self.family_.domain.bounded else None
 
     def _log_density(self, X):
         return self._law.log_density(X)
@@ -288,11 +288,18 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     def _score(self, X):
         return self.family_.grad_log_density(self._law.theta, X)
 
+    def _curvature(self, X, V):
+        return self.family_.log_density_curvature(self._law.theta, X, V)
+
     def _divergence(self, X):
         return self.family_.divergence(self._law.theta, X)
 
-    def _curvature(self, X, V):
-        return self.family_.log_density_curvature(self._law.theta, X, V)
+    def _hyvarinen(self, X, scale):
+        if not self.family_.domain.bounded:
+            return super()._hyvarinen(X, scale)
+        h, grad_h = self.family_.domain.boundary_distance(X)
+        grad_h = grad_h if scale is None else scale * grad_h
+        return objectives.weighted(*self._score_and_divergence(X, scale), h, grad_h)
 
     def _draw(self, n_samples, rng):
         draws, diagnostics = self._law.sample(n_samples, self.sampler, rng)

@@ -18,16 +18,16 @@ from __future__ import annotations
 
 import warnings
 from functools import cached_property
-from numbers import Integral
 
 import narwhals as nw
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin, clone
-from sklearn.utils import check_random_state, get_tags
+from sklearn.base import clone
+from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_sample_weight, validate_data
+from ..fitting.statistics import moments
+from .density import DensityEstimator
 from .fitted_transformers import bijection_of
 from .foreign_densities import draw, weight_arguments
 
@@ -44,7 +44,7 @@ def _density_offers(method):
     return check
 
 
-class TransformedDensity(DensityMixin, BaseEstimator):
+class TransformedDensity(DensityEstimator):
     """Density of a table through a fitted transformer, with the exact Jacobian.
 
     `score_samples`, `grad_log_density`, `curvature` and `sample` speak the units of the columns that `fit` saw, so a
@@ -151,7 +151,7 @@ class TransformedDensity(DensityMixin, BaseEstimator):
             rows, weight = rows[weight > 0.0], weight[weight > 0.0]
         self._fit_transformer(self._as_frame(rows, X), weight)
         self._fit_density(self.bijection_.forward(rows), weight)
-        self.variances_ = np.average((rows - np.average(rows, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
+        self.variances_ = moments(rows, weight).variance
         self._stream = np.random.default_rng(0)
         vars(self).pop("image_mass_", None)
         return self
@@ -182,137 +182,15 @@ class TransformedDensity(DensityMixin, BaseEstimator):
             )
         self.density_ = clone(self.density).fit(Z, **arguments)
 
-    def score_samples(self, X):
-        """Return the log-density of each row.
+    grad_log_density = available_if(_density_offers("grad_log_density"))(DensityEstimator.grad_log_density)
+    curvature = available_if(_density_offers("curvature"))(DensityEstimator.curvature)
+    hyvarinen_score = available_if(_density_offers("curvature"))(DensityEstimator.hyvarinen_score)
+    sample = available_if(_density_offers("sample"))(DensityEstimator.sample)
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in the units of the training table.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            log p_X(x) in nats, -inf outside the support of the transformer.
-        """
-        X = self._validated(X)
-        return self._on_support(self._log_density, X, outside=np.full(len(X), -np.inf))
-
-    def score(self, X, y=None, sample_weight=None):
-        """Return the mean log-likelihood; larger is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in the units of the training table.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), optional
-            Non-negative weights of the rows in the mean.
-
-        Returns
-        -------
-        float
-            Nats per row; -inf if a row of positive weight lies outside the support of the transformer.
-        """
-        log_density = self.score_samples(X)
-        weight = check_sample_weight(sample_weight, log_density[:, None])
-        if weight is None:
-            return float(log_density.mean())
-        return float(np.average(log_density[weight > 0.0], weights=weight[weight > 0.0]))
-
-    @available_if(_density_offers("grad_log_density"))
-    def grad_log_density(self, X):
-        """Return the score vectors grad log p_X = J' grad log p_Z + grad log |det J|.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in the units of the training table.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            In nats per unit of each column; NaN outside the support of the transformer.
-        """
-        X = self._validated(X)
-        return self._on_support(self._score, X, outside=np.full(X.shape, np.nan))
-
-    @available_if(_density_offers("curvature"))
-    def curvature(self, X, V):
-        """Return v' Hess(log p_X)(x) v, the second derivative of the log-density along v.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in the units of the training table.
-        V : array-like of shape (n_features,) or (n_samples, n_features)
-            One direction for all rows, or one for each.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            NaN outside the support of the transformer.
-        """
-        X = self._validated(X)
-        V = np.asarray(V, dtype=np.float64)
-        if V.shape not in (X.shape, X.shape[1:]):
-            raise ValueError(f"V has shape {V.shape}: give one direction {X.shape[1:]} or one for each row {X.shape}.")
-        V = np.broadcast_to(V, X.shape)
-        return self._on_support(self._curvature, X, V, outside=np.full(len(X), np.nan))
-
-    @available_if(_density_offers("curvature"))
-    def hyvarinen_score(self, X, standardize=False):
-        """Return the Hyvarinen score 1/2 |s|^2 + tr grad s of each row; smaller is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows in the units of the training table.
-        standardize : bool, default=False
-            Weight coordinate j by its training variance v_j, 1/2 sum_j v_j s_j^2 + sum_j v_j d_j s_j, so that the units
-            of a column cannot matter.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            NaN outside the support of the transformer.
-
-        References
-        ----------
-        Hyvarinen, A. (2005). Estimation of non-normalized statistical models by score matching. Journal of Machine
-        Learning Research, 6, 695-709, equation (4).
-        """
-        X = self._validated(X)
-        scales = np.sqrt(self.variances_) if standardize else np.ones(X.shape[1])
-        directions = np.broadcast_to(scales, X.shape)
-        return self._on_support(self._hyvarinen_score, X, directions, outside=np.full(len(X), np.nan))
-
-    @available_if(_density_offers("sample"))
-    def sample(self, n_samples=1, random_state=None):
-        """Draw rows in the units of the training table.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState or None, default=None
-            None continues a stream that `fit` starts: two calls differ, a refit repeats them.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Draws of the density, within the support of the transformer.
-        """
-        check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r}: give the number of rows to draw, an integer of at least 1.")
-        rng = self._stream if random_state is None else _generator(random_state)
-        Z = np.empty((0, self.n_features_in_))
-        while len(Z) < n_samples:
-            proposals = draw(self.density_, int(np.ceil((n_samples - len(Z)) / self.image_mass_)), rng)
-            Z = np.concatenate([Z, proposals[self.bijection_.reaches(proposals)]])
-        return self.bijection_.inverse(Z[:n_samples])
+    @property
+    def criterion(self):
+        """What `score` averages: the criterion of the density, the log-likelihood where it names none."""
+        return getattr(self.density, "criterion", "log_likelihood")
 
     @cached_property
     def image_mass_(self):
@@ -335,16 +213,12 @@ class TransformedDensity(DensityMixin, BaseEstimator):
             )
         return mass
 
-    def _validated(self, X):
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, reset=False)
+    @property
+    def _variance(self):
+        return self.variances_
 
-    def _on_support(self, evaluate, X, *directions, outside):
-        """Return `outside`, filled with `evaluate(X, *directions)` on the rows in the support of the transformer."""
-        inside = self.bijection_.contains(X)
-        if inside.any():
-            outside[inside] = evaluate(X[inside], *(V[inside] for V in directions))
-        return outside
+    def _support(self, X):
+        return self.bijection_.contains(X)
 
     def _log_density(self, X):
         f = self.bijection_
@@ -355,27 +229,21 @@ class TransformedDensity(DensityMixin, BaseEstimator):
         return f.pull_score(X, self.density_.grad_log_density(f.forward(X)))
 
     def _curvature(self, X, V):
-        Z = self.bijection_.forward(X)
-        return self._second_derivative(X, V, Z, self.density_.grad_log_density(Z))
-
-    def _second_derivative(self, X, V, Z, S):
-        """Return that of log p_X along v, given z = f(x) and the score s_Z(z)."""
-        f = self.bijection_
-        return self.density_.curvature(Z, f.pushforward(X, V)) + f.second_order(X, V, S)
-
-    def _hyvarinen_score(self, X, scales):
-        f = self.bijection_
+        f, V = self.bijection_, np.broadcast_to(V, X.shape)
         Z = f.forward(X)
-        S = self.density_.grad_log_density(Z)
-        along_axes = (self._second_derivative(X, scales * axis, Z, S) for axis in np.eye(X.shape[1]))
-        return 0.5 * ((scales * f.pull_score(X, S)) ** 2).sum(axis=1) + sum(along_axes)
+        return self.density_.curvature(Z, f.pushforward(X, V)) + f.second_order(X, V, self.density_.grad_log_density(Z))
+
+    def _divergence(self, X):
+        return sum(self._curvature(X, axis) for axis in np.eye(X.shape[1]))
+
+    def _draw(self, n_samples, rng):
+        Z = np.empty((0, self.n_features_in_))
+        while len(Z) < n_samples:
+            proposals = draw(self.density_, int(np.ceil((n_samples - len(Z)) / self.image_mass_)), rng)
+            Z = np.concatenate([Z, proposals[self.bijection_.reaches(proposals)]])
+        return self.bijection_.inverse(Z[:n_samples])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.non_deterministic = get_tags(self.density).non_deterministic
         return tags
-
-
-def _generator(random_state):
-    """Return a Generator from scikit-learn's forms of `random_state`."""
-    return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))

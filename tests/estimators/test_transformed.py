@@ -312,7 +312,10 @@ def test_a_search_over_nested_parameters_sees_the_bandwidth_relative_to_the_scal
 
 
 @parametrize_with_checks(
-    [TransformedDensity(density, StandardScaler()) for density in (KernelDensity(), GaussianMixture())]
+    [
+        TransformedDensity(density, StandardScaler())
+        for density in (KernelDensity(), GaussianMixture(init_params="random_from_data"))
+    ]
 )
 @pytest.mark.filterwarnings("ignore:density=GaussianMixture.* does not accept sample_weight:UserWarning")
 def test_scikit_learn_checks(estimator, check):
