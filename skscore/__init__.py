@@ -5,9 +5,10 @@ exponential families, and stands where `KernelDensity` or `GaussianMixture` woul
 sampler and as an anomaly score.
 """
 
+from .estimators.bijective_transformer import BijectiveTransformer
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.transformed import TransformedDensity
 
 __version__ = "0.1.0"
 
-__all__ = ["ScoreMatchingDensity", "TransformedDensity", "__version__"]
+__all__ = ["BijectiveTransformer", "ScoreMatchingDensity", "TransformedDensity", "__version__"]

@@ -135,7 +135,7 @@ class Box(Reals):
         return X
 
     def log_slope(self, U):
-        """log |φ′| of each coordinate and its derivative, both of shape (n, d)."""
+        """``log |φ′|`` of each coordinate and its derivative, both of shape (n, d)."""
         low, high, has_low, has_high = self._limits(U)
         both = has_low & has_high
         side = np.where(has_low ^ has_high, np.where(has_low, 1.0, -1.0), 0.0)  # +1: a lower limit alone
@@ -199,7 +199,7 @@ class Chart:
         return self.domain.from_reals(self.location + T @ self.factor.T)
 
     def log_volume(self, T):
-        """log |det ∂x/∂t| at each row of T, shape (n,)."""
+        """``log |det ∂x/∂t|`` at each row of T, shape (n,)."""
         slope, _ = self.domain.log_slope(self.location + T @ self.factor.T)
         return slope.sum(axis=1) + np.linalg.slogdet(self.factor)[1]
 

@@ -106,8 +106,8 @@ def quadrature(log_density, d, *, tolerance=1e-10, max_intervals=(1 << 14, 1 << 
     >>> import numpy as np
     >>> from skscore.likelihood import quadrature
     >>> log_z, stderr, ess = quadrature(lambda t: -0.5 * (t**2).sum(axis=1), d=2)
-    >>> round(log_z - np.log(2 * np.pi), 9)
-    0.0
+    >>> bool(abs(log_z - np.log(2 * np.pi)) < 1e-10)
+    True
     """
     intervals, previous = 128, np.inf
     while True:

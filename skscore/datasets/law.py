@@ -22,7 +22,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.utils import gen_batches
+
+from ..fitting.statistics import row_blocks
 
 # Rows evaluated together: the widest intermediate array (rows by quadrature nodes) then stays at a few MB.
 BLOCK_ROWS = 512
@@ -76,7 +77,7 @@ class Law(ABC):
         """
         X = np.asarray(X, dtype=np.float64)
         log_density = np.empty(len(X))
-        for block in gen_batches(len(X), BLOCK_ROWS):
+        for block in row_blocks(len(X), 1, BLOCK_ROWS):
             log_density[block] = self._log_density_and_score(X[block])[0]
         return log_density
 
@@ -95,7 +96,7 @@ class Law(ABC):
         """
         X = np.asarray(X, dtype=np.float64)
         score = np.empty_like(X)
-        for block in gen_batches(len(X), BLOCK_ROWS):
+        for block in row_blocks(len(X), 1, BLOCK_ROWS):
             score[block] = self._log_density_and_score(X[block])[1]
         return score
 

@@ -43,6 +43,7 @@ class CovarianceSurface:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows, in the units of the training data.
 
         Returns
         -------
@@ -59,9 +60,11 @@ class CovarianceSurface:
         comp_cov : array-like of shape (n_features, n_features)
             Covariance to compare with.
         norm : {"frobenius", "spectral"}, default="frobenius"
+            Norm of the difference.
         scaling : bool, default=True
             Divide the squared norm by n_features.
         squared : bool, default=True
+            Return the squared norm.
 
         Returns
         -------

@@ -97,6 +97,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows, in the units of the training data.
 
         Returns
         -------
@@ -112,6 +113,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows, in the units of the training data.
         V : array-like of shape (n_features,) or (n_samples, n_features)
             Directions, in the units of X.
 
@@ -133,6 +135,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows, in the units of the training data.
         standardize : bool, default=False
             Weight every coordinate by the training variance of its column, ½ Σ v_j s_j² + Σ v_j ∂_j s_j, so that a
             rescaled column cannot change a preference.
@@ -164,6 +167,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             None continues the stream that ``fit`` started: two calls differ, and a refit with an integer
             ``random_state`` repeats them.

@@ -7,11 +7,13 @@ which the normaliser of p has no part. For an exponential family J is a quadrati
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from numbers import Real
 
 import numpy as np
 from sklearn import config_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -79,7 +81,7 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     sampling_diagnostics_ : dict
         Of the last ``sample`` by Markov chains: sampler, acceptance, R-hat and effective sample size.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.
 
     References
@@ -155,7 +157,10 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         -------
         self
         """
-        return self._fit_rows(X, y, sample_weight, first=True)
+        self._fit_rows(X, y, sample_weight, first=True)
+        if self._law is None:
+            raise ValueError(self._why_unsolved())
+        return self
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -168,12 +173,20 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         y : array-like of shape (n_samples, n_features), optional
             Known scores, for ``objective="explicit"``.
         sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights.
 
         Returns
         -------
         self
         """
-        return self._fit_rows(X, y, sample_weight, first=not hasattr(self, "statistics_"))
+        self._fit_rows(X, y, sample_weight, first=not hasattr(self, "statistics_"))
+        if self._law is None:
+            message = f"{self._why_unsolved()} The rows are kept: go on with partial_fit."
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return getattr(self, "_law", None) is not None
 
     def _fit_rows(self, X, y, sample_weight, first):
         model, objective = resolve_model(self.model), resolve_objective(self.objective, self.noise_level)
@@ -187,9 +200,10 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         statistics = Statistics(table, family.assemble(X, Y, weight, objective))
         reference = moments(family.domain.to_reals(X), weight) if family.domain.bounded else table.leading(X.shape[1])
         if not first:
-            statistics, reference = self.statistics_ + statistics, self._law.reference + reference
-        theta = self._solve(family, statistics, objective)
-        self._store(family, statistics, reference, theta, objective)
+            statistics, reference = self.statistics_ + statistics, self._reference + reference
+        self._forget_solution()
+        self.family_, self.statistics_, self._reference = family, statistics, reference
+        self._solve(family, statistics, objective)
         return self
 
     def _validated(self, X, reset, dtype, **checks):
@@ -226,31 +240,35 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
                 "Drop them, or widen the domain."
             )
 
-    def _solve(self, family, statistics, objective):
-        try:
-            return family.solve(statistics, objective, self.alpha)
-        except UnboundedObjectiveError as error:
-            variance = statistics.moments.leading(self.n_features_in_).variance
-            constant = np.flatnonzero(variance <= 1e-28 * statistics.moments.mean[: self.n_features_in_] ** 2)
-            raise ValueError(
-                f"{error} for model={self.model!r} and alpha={self.alpha}: the rows do not determine it (constant "
-                f"columns: {constant.tolist()}; collinear columns or fewer rows than parameters have the same effect). "
-                "Set alpha > 0, drop such columns or choose a smaller model."
-            ) from error
-
-    def _store(self, family, statistics, reference, theta, objective):
+    def _forget_solution(self):
         for name in getattr(self, "_named", ()):
             delattr(self, name)
+        self._law, self._named = None, ()
+
+    def _solve(self, family, statistics, objective):
+        """Find θ and name it; leave the estimator without a law where the objective has no minimum."""
+        try:
+            theta = family.solve(statistics, objective, self.alpha)
+        except UnboundedObjectiveError:
+            return
+        self.objective_ = family.objective_value(theta, statistics, objective)
         named = {f"{name}_": value for name, value in family.attributes(theta).items()}
         vars(self).update(named)
-        self._named = tuple(named)
-        self.family_, self.statistics_ = family, statistics
-        self.objective_ = family.objective_value(theta, statistics, objective)
+        self._named = (*named, "objective_")
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         self._stream = np.random.default_rng(seed)
-        self._law = Law(family, theta, reference, 0 if self.random_state is None else seed, repr(self.model))
+        self._law = Law(family, theta, self._reference, 0 if self.random_state is None else seed, repr(self.model))
         if self.verbose:
             print(f"[ScoreMatchingDensity] {statistics.moments.n:g} rows, objective {self.objective_:.6g}")
+
+    def _why_unsolved(self):
+        table = self.statistics_.moments.leading(self.n_features_in_)
+        constant = np.flatnonzero(table.variance <= 1e-28 * table.mean**2).tolist()
+        return (
+            f"The score-matching objective of model={self.model!r} is unbounded below with alpha={self.alpha}: "
+            f"{table.n:g} rows do not determine it (constant columns: {constant}; collinear columns or fewer rows than "
+            "parameters have the same effect). Set alpha > 0, drop such columns or choose a smaller model."
+        )
 
     # ---- the normaliser --------------------------------------------------------------------------
 

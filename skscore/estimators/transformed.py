@@ -75,7 +75,7 @@ class TransformedDensity(DensityEstimator):
         The (weighted) variance of each column of the training rows, in squared units of the column.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where all are strings.
 
     See Also

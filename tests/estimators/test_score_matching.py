@@ -18,7 +18,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from skscore import ScoreMatchingDensity
 from skscore.datasets import Banana
 from skscore.domains import Box, Orthant
-from skscore.metrics import classifier_two_sample_auc
+from skscore.metrics import classifier_two_sample_auc, hyvarinen_scorer, log_likelihood_scorer
 from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
 
 
@@ -220,6 +220,19 @@ def test_grid_search_over_model_parameters_and_pipelines():
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_params_["scorematchingdensity__model__covariance_type"] == "full"
     assert search.score_samples(X).shape == (150,)
+
+
+@pytest.mark.parametrize("scorer", [log_likelihood_scorer, hyvarinen_scorer])
+def test_scorers_choose_the_better_model(scorer):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 3)) @ np.array([[1.0, 0.8, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 3.0]])
+    grid = {"model__covariance_type": ["full", "diag", "spherical"]}
+    search = GridSearchCV(ScoreMatchingDensity(Gaussian()), grid, scoring=scorer, cv=3).fit(X)
+    assert search.best_params_ == {"model__covariance_type": "full"}
+    criterion = "hyvarinen" if scorer is hyvarinen_scorer else "log_likelihood"
+    assert scorer(search.best_estimator_, X) == pytest.approx(
+        search.best_estimator_.set_params(criterion=criterion).score(X), rel=1e-12
+    )
 
 
 def test_score_has_the_sign_and_scale_of_kernel_density():

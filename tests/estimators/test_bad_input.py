@@ -1,0 +1,598 @@
+"""What a user may pass by mistake or by habit: each gets a message with the remedy, or the right answer."""
+
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skscore import ScoreMatchingDensity
+from skscore.domains import Box, Orthant
+from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
+
+
+def gamma_statistics(X):
+    return np.hstack([np.log(X), X])
+
+
+def gamma_jacobian(X):
+    eye = np.eye(X.shape[1])
+    return np.concatenate([eye / X[:, :, None], np.broadcast_to(eye, (len(X), *eye.shape))], axis=1)
+
+
+def gamma_laplacian(X):
+    return np.hstack([-(X**-2.0), np.zeros_like(X)])
+
+
+def gamma_curvature(X, V):
+    return np.hstack([-((V / X) ** 2), np.zeros_like(X)])
+
+
+def gamma(domain=None):
+    """Independent gamma laws, T = (log x, x)."""
+    return ExponentialFamily(gamma_statistics, gamma_jacobian, gamma_laplacian, gamma_curvature, domain or Orthant())
+
+
+MODELS = {
+    "gaussian": Gaussian(),
+    "diag": Gaussian("diag"),
+    "spherical": Gaussian("spherical"),
+    "centered": Gaussian(assume_centered=True),
+    "quadratic": Polynomial(2),
+    "quartic": Polynomial(),
+    "flat quartic": Polynomial(base=None),
+    "additive quartic": Polynomial(interaction_degree=1),
+    "quartic on a base": Polynomial(base=GaussianBase([1.5, 1.6], 2.0)),
+    "gamma": gamma(),
+    "gamma in a box": gamma(Box(0.5, 4.0)),
+}
+OBJECTIVES = ["implicit", "explicit", "sliced", "denoising"]
+
+
+def table(n=60, d=2):
+    """Correlated rows between 1 and 3 in light-tailed columns, of which every model here makes a density."""
+    return 1.0 + np.random.default_rng(0).beta(2.0, 2.0, (n, d)) @ (np.eye(d) + 0.3 * np.eye(d, k=1))
+
+
+def density(model="gaussian", **parameters):
+    return ScoreMatchingDensity(model, **{"random_state": 0, **parameters})
+
+
+@pytest.fixture(params=MODELS)
+def model(request):
+    return clone(MODELS[request.param])
+
+
+# ---- X ------------------------------------------------------------------------------------------------------------------
+
+
+def with_entry(value):
+    X = table().astype(object)
+    X[3, 1] = value
+    return X
+
+
+BAD_TABLES = {
+    "NaN": (with_entry(np.nan), "contains NaN"),
+    "None": (with_entry(None), "contains NaN"),
+    "missing": (pd.DataFrame({"a": [1, None, 3], "b": [1, 2, 3]}, dtype="Int64"), "contains NaN"),
+    "inf": (with_entry(np.inf), "contains infinity"),
+    "minus inf": (with_entry(-np.inf), "contains infinity"),
+    "strings": (with_entry("x"), "could not convert string"),
+    "complex": (table().astype(complex), "Complex data not supported"),
+    "no rows": (table()[:0], r"0 sample\(s\)"),
+    "no columns": (table()[:, :0], r"0 feature\(s\)"),
+    "a vector": (table()[:, 0], "Reshape your data"),
+    "a number": (3.0, "Expected 2D array"),
+    "three axes": (table()[None], "dim 3"),
+}
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score_samples", "grad_log_density", "hyvarinen_score", "score"])
+@pytest.mark.parametrize("kind", BAD_TABLES)
+def test_bad_tables(kind, method):
+    X, message = BAD_TABLES[kind]
+    for name in ("gaussian", "gamma"):
+        with pytest.raises(ValueError, match=message):
+            getattr(density(clone(MODELS[name])).fit(table()), method)(X)
+
+
+@pytest.mark.parametrize("method", ["fit", "score_samples"])
+def test_sparse_table(model, method):
+    with pytest.raises(TypeError, match="dense data is required"):
+        getattr(density(model).fit(table()), method)(csr_array(table()))
+
+
+def test_one_row(model):
+    with pytest.raises(ValueError, match=r"1 sample\(s\).*minimum of 2 is required"):
+        density(model).fit(table(n=1))
+    with pytest.raises(ValueError, match=r"1 sample\(s\).*minimum of 2 is required"):
+        density(model).partial_fit(table(n=1))
+
+
+def test_one_row_more(model):
+    X = table()
+    one_by_one = density(model).partial_fit(X[:2])
+    for row in X[2:]:
+        one_by_one.partial_fit(row[None])
+    assert_allclose(one_by_one.grad_log_density(X), density(model).fit(X).grad_log_density(X), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "quartic on a base"])
+def test_one_column(name):
+    X = table(d=1)
+    fitted = density(clone(MODELS[name])).fit(X)
+    assert fitted.grad_log_density(X).shape == fitted.sample(60).shape == X.shape
+    assert fitted.score_samples(X[:1]).shape == (1,)
+    assert np.isfinite(fitted.score(X))
+
+
+@pytest.mark.parametrize("method", ["score_samples", "score", "grad_log_density", "hyvarinen_score", "partial_fit"])
+@pytest.mark.parametrize("d", [1, 3])
+def test_wrong_width(model, method, d):
+    with pytest.raises(ValueError, match=rf"X has {d} features, but ScoreMatchingDensity is expecting 2 features"):
+        getattr(density(model).fit(table()), method)(table(d=3)[:, :d])
+
+
+def test_a_refused_chunk_leaves_the_fit_as_it_was(model):
+    X = table()
+    fitted = density(model).fit(X)
+    before = fitted.grad_log_density(X)
+    for chunk, weight in ((table(d=3), None), (X, -np.ones(60)), (with_entry(np.nan), None)):
+        with pytest.raises(ValueError, match=r"features|[Nn]egative|NaN"):
+            fitted.partial_fit(chunk, sample_weight=weight)
+    assert fitted.n_features_in_ == 2
+    assert_array_equal(fitted.grad_log_density(X), before)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_data_frames_and_their_column_names(model, frame):
+    X = table()
+    named = frame({"a": X[:, 0], "b": X[:, 1]})
+    fitted = density(model).fit(named)
+    assert_array_equal(fitted.feature_names_in_, ["a", "b"])
+    assert_array_equal(fitted.grad_log_density(named), density(model).fit(X).grad_log_density(X))
+    for wrong in (frame({"b": X[:, 1], "a": X[:, 0]}), frame({"a": X[:, 0], "c": X[:, 1]})):
+        for method in (fitted.score_samples, fitted.grad_log_density, fitted.partial_fit):
+            with pytest.raises(ValueError, match="feature names"):
+                method(wrong)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        fitted.grad_log_density(X)
+
+
+def read_only(X):
+    X = X.copy()
+    X.setflags(write=False)
+    return X
+
+
+FORMS = {
+    "read-only": read_only,
+    "Fortran order": np.asfortranarray,
+    "strided": lambda X: np.repeat(np.repeat(X, 2, axis=0), 3, axis=1)[::2, ::3],
+    "reversed twice": lambda X: X[::-1].copy()[::-1],
+    "list": lambda X: X.tolist(),
+    "objects": lambda X: X.astype(object),
+    "other byte order": lambda X: X.astype(">f8"),
+    "mixed frame": lambda X: pd.DataFrame({"a": X[:, 0], "b": X[:, 1].astype(object)}).to_numpy(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("objective", ["implicit", "explicit"])
+def test_forms_of_a_table(model, form, objective):
+    """Any layout of rows, known scores and weights gives the same fit."""
+    X, Y, weight = table(), -table(), np.arange(1.0, 61.0)
+    expected = density(model, objective=objective).fit(X, Y, weight).grad_log_density(X)
+    shaped_weight = np.ravel(FORMS[form](np.column_stack([weight, weight])))[::2]
+    fitted = density(model, objective=objective).fit(FORMS[form](X), FORMS[form](Y), shaped_weight)
+    assert_allclose(fitted.grad_log_density(FORMS[form](X)), expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int8", "int64", "uint64", "bool"])
+def test_number_types(model, dtype):
+    """The values of the table decide, in double precision; not the type that holds them."""
+    X = (4.0 * table() - 4.0).astype(dtype) + np.ones((), dtype)
+    X = np.random.default_rng(1).random((60, 2)) < 0.5 if dtype == "bool" else X
+    if isinstance(model, ExponentialFamily):
+        X = X if dtype != "bool" else X + np.float32(1.0)
+        model.set_params(domain=Orthant())
+    degenerate = dtype == "bool" and getattr(model, "degree", 2) > 2
+    alpha = 0.1 if degenerate else 0.0  # two values in a column do not determine a quartic
+    expected = density(model, alpha=alpha).fit(X.astype(float))
+    fitted = density(model, alpha=alpha).fit(X)
+    assert fitted.grad_log_density(X).dtype == np.float64
+    assert_allclose(
+        fitted.grad_log_density(X), expected.grad_log_density(X.astype(float)), rtol=1e-10, atol=1e-10
+    )
+
+
+def test_float32_keeps_its_digits_far_from_the_origin():
+    X = (1e4 + table()).astype(np.float32)
+    assert_allclose(density().fit(X).covariance_, np.cov(X.astype(float).T, ddof=0), rtol=1e-10)
+
+
+# ---- sample_weight ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score"])
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.zeros(60), "zero"),
+        (np.r_[-1.0, np.ones(59)], "[Nn]egative values"),
+        (np.r_[np.nan, np.ones(59)], "NaN"),
+        (np.r_[np.inf, np.ones(59)], "infinity"),
+        (np.ones(59), r"sample_weight.shape == \(59,\), expected \(60,\)"),
+        (np.ones((60, 2)), "1D array"),
+        (["heavy"] * 60, "could not convert string"),
+    ],
+)
+def test_bad_weights(model, method, weight, message):
+    X = table()
+    with pytest.raises(ValueError, match=message):
+        getattr(density(model).fit(X), method)(X, sample_weight=weight)
+
+
+# ---- y ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, r"pass y of shape \(n_samples, n_features\), got y=None"),
+        (np.ones((60, 1)), r"of shape \(60, 2\); got \(60, 1\)"),
+        (np.ones((59, 2)), r"of shape \(60, 2\); got \(59, 2\)"),
+        (np.ones(60), "Expected 2D array"),
+        (np.full((60, 2), np.nan), "Input y contains NaN"),
+        (np.full((60, 2), "a"), "could not convert string"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_bad_known_scores(model, method, y, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(density(model, objective="explicit"), method)(table(), y)
+
+
+@pytest.mark.parametrize("objective", ["implicit", "sliced", "denoising"])
+def test_y_is_ignored_elsewhere(model, objective):
+    X = table()
+    fitted = density(model, objective=objective).fit(X, y="a target of no interest")
+    assert_array_equal(fitted.grad_log_density(X), density(model, objective=objective).fit(X).grad_log_density(X))
+
+
+@pytest.mark.parametrize("name", ["gaussian", "diag", "spherical", "quartic"])
+@pytest.mark.parametrize("scores", [np.zeros((60, 2)), np.ones((60, 2)), table() - 2.0], ids=["zero", "constant", "repelling"])
+def test_scores_of_no_density(name, scores):
+    """Flat, tilted or repelling scores are matched as well as may be, and then found to have infinite mass."""
+    fitted = density(clone(MODELS[name]), objective="explicit").fit(table(), scores)
+    assert fitted.grad_log_density(table()).shape == (60, 2)
+    for method in (lambda: fitted.score_samples(table()), fitted.sample):
+        with pytest.raises(ValueError, match="no density.*grad_log_density"):
+            method()
+
+
+# ---- parameters ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("model", ["gausian", None, 3, Gaussian]),
+        ("objective", ["imp", None]),
+        ("criterion", ["likelihood", None]),
+        ("alpha", [-1.0, np.nan, np.inf, "a", None]),
+        ("noise_level", [0.0, -1.0, np.nan, np.inf, None]),
+        ("sampler", ["nuts"]),
+        ("random_state", ["a", -1, 1.5]),
+        ("verbose", [-1, "loud"]),
+    ],
+)
+def test_bad_parameters(name, values):
+    for value in values:
+        with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of ScoreMatchingDensity must be"):
+            ScoreMatchingDensity().set_params(**{name: value}).fit(table())
+
+
+@pytest.mark.parametrize("bad", ["gausian", None, 3, Gaussian])
+def test_a_bad_model_can_still_be_looked_at(bad):
+    """A notebook displays an estimator before it is fitted, and so before its parameters are checked."""
+    estimator = ScoreMatchingDensity(bad)
+    assert "ScoreMatchingDensity" in repr(estimator)
+    assert "ScoreMatchingDensity" in estimator._repr_html_()
+    assert not hasattr(estimator, "mahalanobis")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Gaussian("tied"), "'covariance_type' parameter of Gaussian"),
+        (Gaussian(assume_centered="no"), "'assume_centered' parameter of Gaussian"),
+        (Polynomial(0), "'degree' parameter of Polynomial"),
+        (Polynomial(1), "'degree' parameter of Polynomial"),
+        (Polynomial(2.5), "'degree' parameter of Polynomial"),
+        (Polynomial("4"), "'degree' parameter of Polynomial"),
+        (Polynomial(interaction_degree=0), "'interaction_degree' parameter of Polynomial"),
+        (Polynomial(base="student"), "'base' parameter of Polynomial"),
+        (Polynomial(base=GaussianBase(scale=0.0)), "scale"),
+        (Polynomial(base=GaussianBase(scale=-1.0)), "scale"),
+        (Polynomial(base=GaussianBase(scale=np.nan)), "scale"),
+        (Polynomial(base=GaussianBase(loc=[0.0, 0.0, 0.0])), r"loc.*\(3,\)"),
+        (Polynomial(base=GaussianBase(scale=[1.0, 1.0, 1.0])), r"scale.*\(3,\)"),
+        (gamma(Box(2.0, 1.0)), "Box.*lower"),
+        (gamma(Box([0.0, 0.0, 0.0], 9.0)), r"lower.*\(3,\)"),
+        (gamma(Box(0.0, np.nan)), "Box.*upper"),
+        (ExponentialFamily(gamma_statistics, None, gamma_laplacian), "'jacobian' parameter of ExponentialFamily"),
+        (ExponentialFamily(gamma_statistics, gamma_laplacian, gamma_laplacian), "jacobian returned"),
+        (ExponentialFamily(gamma_statistics, gamma_jacobian, gamma_jacobian), "laplacian returned"),
+        (ExponentialFamily(lambda X: X.sum(), gamma_jacobian, gamma_laplacian), "statistics returned"),
+        (ExponentialFamily(gamma_statistics, lambda X: gamma_jacobian(X) * np.nan, gamma_laplacian), "jacobian.*NaN"),
+        (ExponentialFamily(gamma_statistics, gamma_jacobian, lambda X: gamma_laplacian(X) * np.nan), "laplacian.*NaN"),
+    ],
+    ids=repr,
+)
+def test_bad_models(model, message):
+    with pytest.raises(ValueError, match=message):
+        density(model).fit(table())
+
+
+def test_missing_curvature():
+    blunt = gamma().set_params(curvature=None)
+    with pytest.raises(ValueError, match="Pass curvature="):
+        density(blunt, objective="sliced").fit(table())
+    fitted = density(blunt, criterion="hyvarinen").fit(table())
+    assert np.isfinite(fitted.hyvarinen_score(table())).all()
+    with pytest.raises(ValueError, match="Pass curvature="):
+        fitted.score(table())
+
+
+@pytest.mark.parametrize("name", ["gamma", "gamma in a box"])
+def test_rows_outside_the_domain(name):
+    X = table()
+    fitted = density(clone(MODELS[name])).fit(X)
+    outside = X.copy()
+    outside[[4, 7]] = -1.0
+    for method in (fitted.fit, fitted.partial_fit):
+        with pytest.raises(ValueError, match="2 rows outside the domain.*the first at row 4.*Drop them"):
+            method(outside)
+    fitted.fit(X)
+    log_density = fitted.score_samples(outside)
+    assert_array_equal(np.flatnonzero(np.isneginf(log_density)), [4, 7])
+    assert fitted.score(outside) == -np.inf
+    assert fitted.score(outside, sample_weight=(outside[:, 0] > 0.0)) > -np.inf
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 1.5, "3", None, np.nan, [3]])
+def test_bad_number_of_samples(model, n_samples):
+    with pytest.raises(ValueError, match=r"n_samples=.*integer of at least 1"):
+        density(model).fit(table()).sample(n_samples)
+
+
+def test_bad_random_state_of_sample():
+    with pytest.raises(ValueError, match="cannot be used to seed"):
+        density().fit(table()).sample(random_state="a")
+
+
+@pytest.mark.parametrize("V", [np.ones(3), np.ones((59, 2)), 1.0, ["a", "b"], [np.nan, 1.0]], ids=repr)
+def test_bad_directions(V):
+    with pytest.raises(ValueError, match=r"V|could not convert"):
+        density().fit(table()).curvature(table(), V)
+
+
+# ---- before fit, and densities that are none ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["score_samples", "score", "grad_log_density", "hyvarinen_score", "mahalanobis"])
+def test_methods_before_fit(method):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        getattr(density(), method)(table())
+
+
+def test_the_rest_before_fit():
+    unfitted = density()
+    for call in (unfitted.sample, unfitted.get_precision, lambda: unfitted.error_norm(np.eye(2))):
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            call()
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        unfitted.curvature(table(), np.ones(2))
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        _ = unfitted.log_normalizer_
+
+
+@pytest.mark.parametrize("bad", [Polynomial(3), Polynomial(5), Polynomial(4)], ids=repr)
+def test_infinite_mass(bad):
+    X = table()
+    if bad.degree == 4:
+        X = np.random.default_rng(0).standard_t(3, size=(60, 2))  # heavy tails turn the quartic upwards
+    fitted = density(bad).fit(X)
+    assert np.isfinite(fitted.grad_log_density(X)).all()
+    assert np.isfinite(fitted.hyvarinen_score(X)).all()
+    assert np.isfinite(density(bad, criterion="hyvarinen").fit(X).score(X))
+    for call in (fitted.score_samples, fitted.score, lambda _: fitted.sample()):
+        with pytest.raises(ValueError, match=r"(?s)mass is infinite.*grad_log_density.*alpha"):
+            call(X)
+    assert "ScoreMatchingDensity" in fitted._repr_html_()
+
+
+# ---- the life of an estimator -------------------------------------------------------------------------------------------
+
+
+def test_refit_leaves_nothing_of_the_last_model():
+    X = table()
+    fitted = density(Polynomial()).fit(pd.DataFrame(X, columns=["a", "b"]))
+    fitted.sample(10)
+    fitted.set_params(model="gaussian").fit(X)
+    assert set(vars(fitted)) == set(vars(density().fit(X)))
+    assert_array_equal(fitted.score_samples(X), density().fit(X).score_samples(X))
+    fitted.set_params(model=Polynomial()).fit(X[:, :1])
+    assert not hasattr(fitted, "covariance_")
+    assert_array_equal(fitted.score_samples(X[:, :1]), density(Polynomial()).fit(X[:, :1]).score_samples(X[:, :1]))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_fit_changes_nothing_of_the_user(model, objective):
+    X, Y, weight = table(), -table(), np.arange(1.0, 61.0)
+    copies = X.copy(), Y.copy(), weight.copy()
+    estimator = density(model, objective=objective)
+    before = repr(estimator.get_params(deep=True)), repr(clone(estimator))
+    estimator.fit(X, Y, weight).partial_fit(X, Y, weight).hyvarinen_score(X)
+    estimator.grad_log_density(X)
+    assert (repr(estimator.get_params(deep=True)), repr(clone(estimator))) == before
+    assert estimator.model is model
+    for array, copied in zip((X, Y, weight), copies, strict=True):
+        assert_array_equal(array, copied)
+
+
+@pytest.mark.parametrize("random_state", [None, 0, np.random.RandomState(0)], ids=["none", "int", "instance"])
+def test_global_random_state_is_left_alone(model, random_state):
+    before = pickle.dumps(np.random.get_state())  # noqa: NPY002
+    fitted = ScoreMatchingDensity(model, objective="sliced", random_state=random_state).fit(table())
+    fitted.score_samples(table())
+    fitted.sample(5)
+    assert pickle.dumps(np.random.get_state()) == before  # noqa: NPY002
+
+
+def dumped_by_joblib(fitted):
+    buffer = io.BytesIO()
+    joblib.dump(fitted, buffer)
+    buffer.seek(0)
+    return joblib.load(buffer)
+
+
+def dumped_by_skops(fitted):
+    skops = pytest.importorskip("skops.io")
+    data = skops.dumps(fitted)
+    unknown = skops.get_untrusted_types(data=data)
+    assert all(name.startswith(("skscore.", __name__, "test_bad_input", "tests.")) for name in unknown), unknown
+    return skops.loads(data, trusted=unknown)
+
+
+@pytest.mark.parametrize("dump", [lambda e: pickle.loads(pickle.dumps(e)), dumped_by_joblib, dumped_by_skops])
+def test_round_trips(model, dump):
+    X = table()
+    fitted = density(model).fit(X)
+    restored = dump(fitted)
+    assert_array_equal(restored.score_samples(X), fitted.score_samples(X))
+    assert_array_equal(restored.sample(5), fitted.sample(5))
+    assert_array_equal(restored.partial_fit(X).grad_log_density(X), fitted.partial_fit(X).grad_log_density(X))
+
+
+def test_memory_maps(model, tmp_path):
+    X = table()
+    fitted = density(model).fit(X)
+    joblib.dump((X, fitted), tmp_path / "both")
+    mapped, restored = joblib.load(tmp_path / "both", mmap_mode="r")
+    assert isinstance(mapped, np.memmap)
+    assert_array_equal(density(model).fit(mapped).grad_log_density(mapped), fitted.grad_log_density(X))
+    assert_array_equal(restored.partial_fit(mapped).grad_log_density(mapped), fitted.partial_fit(X).grad_log_density(X))
+
+
+def test_clone_is_unfitted(model):
+    fitted = density(model, alpha=0.5).fit(table())
+    with pytest.raises(NotFittedError):
+        clone(fitted).score_samples(table())
+    assert clone(fitted).get_params(deep=False).keys() == fitted.get_params(deep=False).keys()
+    assert clone(fitted).alpha == 0.5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"objective": "explicit"}, {"objective": "denoising"}, {"noise_level": 0.5}, {"model": Polynomial()}],
+    ids=repr,
+)
+def test_parameters_changed_between_chunks(change):
+    """Statistics of one objective or model say nothing of another: refuse, or fit what a fresh fit would."""
+    X, Y = table(), -table()
+    fitted = density(objective="implicit" if "noise_level" not in change else "denoising").fit(X, Y)
+    fitted.set_params(**change)
+    expected = clone(fitted).fit(np.vstack([X, X]), np.vstack([Y, Y])).grad_log_density(X)
+    try:
+        fitted.partial_fit(X, Y)
+    except ValueError as error:
+        assert "partial_fit" in str(error) and "fit" in str(error), error
+    else:
+        assert_allclose(fitted.grad_log_density(X), expected, rtol=1e-9, atol=1e-9)
+
+
+# ---- tables that do not determine the model -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["gaussian", "diag", "spherical"])
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, -3e8])
+def test_constant_column_of_a_gaussian(name, value):
+    X = np.column_stack([table(), np.full(60, value)])
+    with pytest.warns(ConvergenceWarning, match=r"columns \[2\] are constant.*alpha > 0"):
+        fitted = density(clone(MODELS[name])).fit(X)
+    assert np.isfinite(fitted.score_samples(X)).all()
+    assert np.isfinite(fitted.sample(5)).all()
+    if name != "spherical":
+        away = X + [0.0, 0.0, max(1.0, abs(value))]
+        assert (fitted.score_samples(away) < fitted.score_samples(X) - 1e3).all()
+
+
+@pytest.mark.parametrize("name", ["quadratic", "quartic", "flat quartic", "additive quartic"])
+def test_constant_column_of_a_polynomial(name):
+    X = np.column_stack([table(), np.full(60, 3.0)])
+    with pytest.raises(ValueError, match=r"unbounded.*constant columns: \[2\].*alpha > 0"):
+        density(clone(MODELS[name])).fit(X)
+    fitted = density(clone(MODELS[name]), alpha=0.1).fit(X)
+    assert np.isfinite(fitted.grad_log_density(X)).all()
+
+
+@pytest.mark.parametrize("name", ["gaussian", "quadratic", "quartic"])
+def test_duplicate_columns(name):
+    X = table()[:, [0, 0]]
+    refused = pytest.raises(ValueError, match=r"unbounded.*collinear columns.*alpha > 0")
+    with pytest.warns(ConvergenceWarning, match="collinear.*alpha > 0") if name == "gaussian" else refused:
+        density(clone(MODELS[name])).fit(X)
+    assert np.isfinite(density(clone(MODELS[name]), alpha=0.1).fit(X).grad_log_density(X)).all()
+
+
+def test_fewer_rows_than_parameters():
+    X = table(n=4, d=6)
+    with pytest.warns(ConvergenceWarning, match="3 of 6 directions have no variance"):
+        fitted = density().fit(X)
+    assert np.isfinite(fitted.score_samples(X)).all()
+    with pytest.raises(ValueError, match="fewer rows than parameters.*alpha > 0"):
+        density(Polynomial()).fit(X)
+    for model in (Gaussian(), Polynomial(2)):
+        assert np.isfinite(density(model, alpha=0.1).fit(X).score_samples(X)).all()
+
+
+@pytest.mark.parametrize("name", ["gaussian", "diag", "spherical"])
+@pytest.mark.parametrize("value", [0.0, 5.0])
+def test_a_table_of_one_value(name, value):
+    X = np.full((10, 2), value)
+    with pytest.warns(ConvergenceWarning, match=r"columns \[0, 1\] are constant"):
+        fitted = density(clone(MODELS[name])).fit(X)
+    assert np.isfinite(fitted.score_samples(X)).all()
+    assert_allclose(fitted.sample(20), value, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "diag", "spherical", "quadratic", "gamma"])
+def test_one_row_of_positive_weight(name):
+    """A point mass: floored with a warning, or refused; never a silent infinity."""
+    X, weight = table(), np.zeros(60)
+    weight[5] = 2.0
+    if "aus" in str(MODELS[name].__class__):
+        with pytest.warns(ConvergenceWarning, match="constant"):
+            assert np.isfinite(density(clone(MODELS[name])).fit(X, sample_weight=weight).score_samples(X)).all()
+    else:
+        with pytest.raises(ValueError, match="alpha > 0"):
+            density(clone(MODELS[name])).fit(X, sample_weight=weight)
+
+
+def test_array_api_dispatch_does_not_change_numpy_input(model):
+    X = table()
+    expected = density(model).fit(X).grad_log_density(X)
+    with sklearn.config_context(array_api_dispatch=True):
+        assert_array_equal(density(model).fit(X).grad_log_density(X), expected)
