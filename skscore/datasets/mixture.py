@@ -88,7 +88,7 @@ class FourGaussians(GaussianMixtureLaw):
 
     Parameters
     ----------
-    weights, means, covariances
+    weights, means, covariances : array-like
         As in `GaussianMixtureLaw`; the defaults are the law's definition.
 
     Examples

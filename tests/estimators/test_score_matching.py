@@ -18,6 +18,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from skscore import ScoreMatchingDensity
 from skscore.datasets import Banana
 from skscore.domains import Box, Orthant
+from skscore.likelihood import annealed_importance_sampling
 from skscore.metrics import classifier_two_sample_auc, hyvarinen_scorer, log_likelihood_scorer
 from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
 
@@ -134,6 +135,14 @@ def test_normalizer_of_a_higher_dimension_agrees_with_the_product_of_its_columns
     assert 0.0 < joint.log_normalizer_stderr_ < 0.1
     assert joint.log_normalizer_ess_ > 0.05
     assert np.abs(joint.score_samples(X) - product).max() < 4 * joint.log_normalizer_stderr_
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if "gaussian" not in name])
+def test_annealing_agrees_with_quadrature(name, rng):
+    density = MODELS[name].set_params(random_state=0).fit(table(name, 2))
+    annealed = annealed_importance_sampling(density._law.target(), 2, rng=rng)
+    assert density.log_normalizer_stderr_ < 1e-3  # by quadrature
+    assert abs(annealed.log_z - density._law.log_normalizer().log_z) < 3 * annealed.stderr + 1e-3
 
 
 def test_reported_parameters_give_the_reported_normalizer():

@@ -1,0 +1,308 @@
+r"""Pictures of a density: its value on a grid of two columns, and its score field.
+
+Both displays follow scikit-learn's pattern: ``from_estimator`` evaluates once and keeps the numbers, ``plot`` draws
+them and may be called again with other options. Of a table with more than two columns two are shown and the others are
+held at their medians: a slice of the density, not a marginal.
+"""
+
+from __future__ import annotations
+
+import narwhals as nw
+import numpy as np
+from sklearn.utils import check_array
+
+__all__ = ["DensityDisplay", "ScoreFieldDisplay"]
+
+MOST_ROWS_SHOWN = 1000
+
+
+def _pyplot():
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError("skscore.plotting needs matplotlib: pip install 'skscore[plot]'.") from error
+    return plt
+
+
+def _names(estimator, X):
+    """Column names of a frame, of the fitted estimator, or x0, x1, ..."""
+    named = getattr(X, "columns", getattr(estimator, "feature_names_in_", None))
+    width = np.shape(X)[1]
+    return [str(name) for name in named] if named is not None else [f"x{j}" for j in range(width)]
+
+
+def _pair(features, names):
+    """Indices of the two columns to show."""
+    if features is None:
+        if len(names) != 2:
+            raise ValueError(
+                f"features=None, but X has {len(names)} columns: name the two to show, for example features=(0, 1)."
+            )
+        return 0, 1
+    if len(features) != 2:
+        raise ValueError(f"features={features!r}: give two columns, by index or by name.")
+    try:
+        i, j = (names.index(f) if isinstance(f, str) else range(len(names))[f] for f in features)
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"features={features!r}: X has the columns {names}.") from error
+    return i, j
+
+
+def _grid(rows, pair, resolution, margin):
+    """Axes of the two columns and the rows of the slice through the medians of the others."""
+    low, high = rows[:, pair].min(axis=0), rows[:, pair].max(axis=0)
+    pad = margin * (high - low)
+    axes = [np.linspace(a, b, resolution) for a, b in zip(low - pad, high + pad, strict=True)]
+    points = np.tile(np.median(rows, axis=0), (resolution**2, 1))
+    points[:, pair[0]], points[:, pair[1]] = (values.ravel() for values in np.meshgrid(*axes))
+    return axes, points
+
+
+def _like(X, points):
+    """The rows of `points` in the kind of frame that X is, so that column names agree."""
+    if not hasattr(X, "columns"):
+        return points
+    return nw.from_numpy(points, list(X.columns), backend=nw.get_native_namespace(X)).to_native()
+
+
+class _PairDisplay:
+    """What both displays share: the pair of columns, their grid, the rows shown and the axes."""
+
+    def __init__(self, axes, names, rows, held):
+        self.axes, self.names, self.rows, self.held = axes, names, rows, held
+
+    @classmethod
+    def _prepare(cls, estimator, X, features, grid_resolution, eps):
+        rows = check_array(X, dtype=np.float64)
+        names = _names(estimator, X)
+        pair = _pair(features, names)
+        axes, points = _grid(rows, list(pair), grid_resolution, eps)
+        shown = rows[:: max(1, len(rows) // MOST_ROWS_SHOWN), list(pair)]
+        return axes, _like(X, points), [names[k] for k in pair], shown, len(names) - 2
+
+    def _new_axes(self, ax, xlabel, ylabel):
+        ax = _pyplot().subplots()[1] if ax is None else ax
+        ax.set_xlabel(self.names[0] if xlabel is None else xlabel)
+        ax.set_ylabel(self.names[1] if ylabel is None else ylabel)
+        if self.held:
+            ax.set_title(f"slice: {self.held} other column{'s' * (self.held > 1)} at the median", fontsize="medium")
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
+    def _show_rows(self, ax, show_rows):
+        if show_rows:
+            ax.plot(*self.rows.T, ".", color="k", markersize=2, alpha=0.3, label="rows")
+
+
+class DensityDisplay(_PairDisplay):
+    """Density of an estimator on a grid of two columns.
+
+    Parameters
+    ----------
+    axes : list of two ndarrays of shape (grid_resolution,)
+        Grid values of the two columns, in their units.
+    log_density : ndarray of shape (grid_resolution, grid_resolution)
+        log p in nats, the second column along the first axis.
+    names : list of two str
+        Column names.
+    rows : ndarray of shape (n_shown, 2)
+        Rows of the table to overlay.
+    held : int
+        Number of columns held at their medians.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+        Where the last ``plot`` went.
+    surface_ : matplotlib artist
+        The last surface drawn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skscore import ScoreMatchingDensity
+    >>> from skscore.plotting import DensityDisplay
+    >>> X = load_iris().data[:, 2:]
+    >>> display = DensityDisplay.from_estimator(ScoreMatchingDensity().fit(X), X, grid_resolution=50)
+    >>> display.log_density.shape
+    (50, 50)
+    """
+
+    def __init__(self, axes, log_density, names, rows, held=0):
+        super().__init__(axes, names, rows, held)
+        self.log_density = log_density
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, features=None, grid_resolution=100, eps=0.1, ax=None, **plot_options):
+        """Evaluate ``estimator.score_samples`` on a grid over two columns and plot it.
+
+        Parameters
+        ----------
+        estimator : fitted density estimator
+            Anything with ``score_samples``: of skscore, ``KernelDensity``, ``GaussianMixture`` or a Pipeline of these.
+        X : array-like of shape (n_samples, n_features)
+            Rows that span the grid.
+        features : tuple of two int or str, optional
+            Columns to show; needed where X has more than two. The others are held at their medians.
+        grid_resolution : int, default=100
+            Grid points along each column.
+        eps : float, default=0.1
+            Margin around the rows, as a fraction of their range.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **plot_options : dict
+            Passed to ``plot``.
+
+        Returns
+        -------
+        DensityDisplay
+
+        Raises
+        ------
+        ValueError
+            Where ``features`` does not name two columns of X.
+        """
+        axes, points, names, rows, held = cls._prepare(estimator, X, features, grid_resolution, eps)
+        log_density = np.asarray(estimator.score_samples(points)).reshape(grid_resolution, grid_resolution)
+        return cls(axes, log_density, names, rows, held).plot(ax=ax, **plot_options)
+
+    def plot(self, ax=None, *, plot_method="contourf", log=False, show_rows=True, xlabel=None, ylabel=None, **kwargs):
+        """Draw the density.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        plot_method : {"contourf", "contour", "pcolormesh"}, default="contourf"
+            Method of the axes that draws the surface.
+        log : bool, default=False
+            Show log p in nats, cut 10 nats below its maximum, instead of p.
+        show_rows : bool, default=True
+            Overlay the rows.
+        xlabel, ylabel : str, optional
+            Labels in place of the column names.
+        **kwargs : dict
+            Passed to the plot method.
+
+        Returns
+        -------
+        DensityDisplay
+        """
+        if plot_method not in ("contourf", "contour", "pcolormesh"):
+            raise ValueError(f"plot_method={plot_method!r}: choose 'contourf', 'contour' or 'pcolormesh'.")
+        ax = self._new_axes(ax, xlabel, ylabel)
+        top = self.log_density.max()
+        values = np.maximum(self.log_density, top - 10.0) if log else np.exp(self.log_density)
+        options = {"cmap": "Blues"} | ({"levels": 20} if "contour" in plot_method else {"shading": "auto"}) | kwargs
+        self.surface_ = getattr(ax, plot_method)(*self.axes, values, **options)
+        self._show_rows(ax, show_rows)
+        return self
+
+
+class ScoreFieldDisplay(_PairDisplay):
+    """Score field ∇ log p of an estimator on a grid of two columns.
+
+    Parameters
+    ----------
+    axes : list of two ndarrays of shape (grid_resolution,)
+        Grid values of the two columns, in their units.
+    score : ndarray of shape (grid_resolution, grid_resolution, 2)
+        Components of the score along the two columns, in nats per unit.
+    names : list of two str
+        Column names.
+    rows : ndarray of shape (n_shown, 2)
+        Rows of the table to overlay.
+    held : int
+        Number of columns held at their medians.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes and Figure
+        Where the last ``plot`` went.
+    quiver_ : matplotlib Quiver
+        The last field drawn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skscore import ScoreMatchingDensity
+    >>> from skscore.plotting import ScoreFieldDisplay
+    >>> X = load_iris().data[:, 2:]
+    >>> display = ScoreFieldDisplay.from_estimator(ScoreMatchingDensity().fit(X), X)
+    >>> display.score.shape
+    (20, 20, 2)
+    """
+
+    def __init__(self, axes, score, names, rows, held=0):
+        super().__init__(axes, names, rows, held)
+        self.score = score
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, features=None, grid_resolution=20, eps=0.1, ax=None, **plot_options):
+        """Evaluate ``estimator.grad_log_density`` on a grid over two columns and plot it.
+
+        Parameters
+        ----------
+        estimator : fitted density estimator
+            Anything with ``grad_log_density``.
+        X : array-like of shape (n_samples, n_features)
+            Rows that span the grid.
+        features : tuple of two int or str, optional
+            Columns to show; needed where X has more than two. The others are held at their medians.
+        grid_resolution : int, default=20
+            Arrows along each column.
+        eps : float, default=0.1
+            Margin around the rows, as a fraction of their range.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **plot_options : dict
+            Passed to ``plot``.
+
+        Returns
+        -------
+        ScoreFieldDisplay
+
+        Raises
+        ------
+        ValueError
+            Where ``features`` does not name two columns of X, or the estimator has no score.
+        """
+        if not hasattr(estimator, "grad_log_density"):
+            raise ValueError(f"estimator={estimator!r} has no grad_log_density: give a density of skscore.")
+        axes, points, names, rows, held = cls._prepare(estimator, X, features, grid_resolution, eps)
+        all_names = _names(estimator, X)
+        pair = [all_names.index(name) for name in names]
+        score = np.asarray(estimator.grad_log_density(points))[:, pair].reshape(grid_resolution, grid_resolution, 2)
+        return cls(axes, score, names, rows, held).plot(ax=ax, **plot_options)
+
+    def plot(self, ax=None, *, max_length=0.95, show_rows=False, xlabel=None, ylabel=None, **kwargs):
+        """Draw the field as arrows, coloured by their true length.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        max_length : float, default=0.95
+            Longest arrow, in steps of the grid. Long scores are compressed, s ↦ s/(1 + |s|/median|s|), so that the
+            field stays readable far from the data.
+        show_rows : bool, default=False
+            Overlay the rows.
+        xlabel, ylabel : str, optional
+            Labels in place of the column names.
+        **kwargs : dict
+            Passed to ``ax.quiver``.
+
+        Returns
+        -------
+        ScoreFieldDisplay
+        """
+        ax = self._new_axes(ax, xlabel, ylabel)
+        self._show_rows(ax, show_rows)
+        step = np.array([values[1] - values[0] for values in self.axes])
+        in_steps = self.score * step  # as an arrow on the page: both columns measured in steps of the grid
+        length = np.linalg.norm(in_steps, axis=2, keepdims=True)
+        arrows = in_steps / (np.median(length) + length) * step * max_length
+        options = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "pivot": "mid", "cmap": "viridis"} | kwargs
+        colour = () if "color" in options else (np.log10(length[..., 0] + np.finfo(float).tiny),)
+        self.quiver_ = ax.quiver(*self.axes, arrows[..., 0], arrows[..., 1], *colour, **options)
+        return self

@@ -1,0 +1,113 @@
+"""Displays: the numbers on the grid are the estimator's, the labels the table's, and errors name the remedy."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+
+from skscore import ScoreMatchingDensity
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402
+
+from skscore.plotting import DensityDisplay, ScoreFieldDisplay  # noqa: E402
+
+DISPLAYS = [DensityDisplay, ScoreFieldDisplay]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def wine():
+    return load_wine(as_frame=True).data
+
+
+@pytest.mark.parametrize("estimator", [ScoreMatchingDensity(), KernelDensity(), GaussianMixture(random_state=0)])
+def test_density_on_the_grid_is_the_estimators(wine, estimator):
+    X = wine.to_numpy()[:, :2]
+    display = DensityDisplay.from_estimator(estimator.fit(X), X, grid_resolution=7)
+    first, second = display.axes
+    points = [[first[4], second[2]]]
+    assert display.log_density[2, 4] == pytest.approx(estimator.score_samples(points)[0])
+
+
+def test_score_on_the_grid_is_the_estimators(wine):
+    X = wine.to_numpy()[:, :2]
+    density = ScoreMatchingDensity().fit(X)
+    display = ScoreFieldDisplay.from_estimator(density, X, grid_resolution=7)
+    points = [[display.axes[0][4], display.axes[1][2]]]
+    np.testing.assert_allclose(display.score[2, 4], density.grad_log_density(points)[0])
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+@pytest.mark.parametrize("features", [(1, 4), ("malic_acid", "magnesium"), (1, "magnesium")])
+def test_other_columns_are_held_at_their_medians(wine, display, features):
+    density = ScoreMatchingDensity().fit(wine)
+    shown = display.from_estimator(density, wine, features=features, grid_resolution=5)
+    assert shown.ax_.get_xlabel() == "malic_acid"
+    assert shown.ax_.get_ylabel() == "magnesium"
+    assert "11 other columns at the median" in shown.ax_.get_title()
+    row = wine.median().to_frame().T
+    row[["malic_acid", "magnesium"]] = [[shown.axes[0][3], shown.axes[1][1]]]
+    if display is DensityDisplay:
+        assert shown.log_density[1, 3] == pytest.approx(density.score_samples(row)[0])
+    else:
+        np.testing.assert_allclose(shown.score[1, 3], density.grad_log_density(row)[0, [1, 4]])
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_plot_again_elsewhere(wine, display):
+    X = wine.to_numpy()[:, :2]
+    shown = display.from_estimator(ScoreMatchingDensity().fit(X), X, grid_resolution=5)
+    _, ax = plt.subplots()
+    assert shown.plot(ax=ax, xlabel="here", ylabel="there").ax_ is ax
+    assert shown.figure_ is ax.figure
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("here", "there")
+
+
+@pytest.mark.parametrize("method", ["contour", "contourf", "pcolormesh"])
+@pytest.mark.parametrize("log", [False, True])
+def test_surfaces(wine, method, log):
+    X = wine.to_numpy()[:, :2]
+    display = DensityDisplay.from_estimator(ScoreMatchingDensity().fit(X), X, plot_method=method, log=log)
+    values = display.surface_.get_array()
+    assert values is not None
+    assert display.surface_.axes is display.ax_
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (None, "name the two to show"),
+        ((0,), "give two columns"),
+        ((0, 99), "X has the columns"),
+        ((0, "nose"), "X has"),
+    ],
+)
+def test_wrong_features(wine, display, features, message):
+    density = ScoreMatchingDensity().fit(wine)
+    with pytest.raises(ValueError, match=message):
+        display.from_estimator(density, wine, features=features)
+
+
+def test_what_an_estimator_lacks_is_said(wine):
+    X = wine.to_numpy()[:, :2]
+    with pytest.raises(ValueError, match="no grad_log_density"):
+        ScoreFieldDisplay.from_estimator(KernelDensity().fit(X), X)
+    with pytest.raises(ValueError, match="plot_method='surface'"):
+        DensityDisplay.from_estimator(KernelDensity().fit(X), X, plot_method="surface")
+
+
+def test_frames_of_any_kind(wine):
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({name: wine[name].to_numpy() for name in wine.columns[:3]})
+    density = ScoreMatchingDensity().fit(frame)
+    shown = DensityDisplay.from_estimator(density, frame, features=("alcohol", "ash"), grid_resolution=5)
+    assert shown.names == ["alcohol", "ash"]
