@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._array_api import get_namespace
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 try:  # scikit-learn ≥ 1.9
@@ -13,7 +13,6 @@ except ImportError:
     _check_same_namespace = None
 
 __all__ = [
-    "HasMethods",
     "Interval",
     "StrOptions",
     "check_same_namespace",
@@ -29,8 +28,8 @@ def check_sample_weight(sample_weight, X):
     """Non-negative row weights of shape (n_samples,), not all zero; None where none were given."""
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-    xp, _ = get_namespace(weight)
+    xp, _ = get_namespace(X)
+    weight = _check_sample_weight(sample_weight, X, dtype=xp.float64, ensure_non_negative=True)
     if not float(xp.sum(weight)) > 0.0:
         raise ValueError("sample_weight is zero for every row: at least one row needs a positive weight.")
     return weight

@@ -194,6 +194,11 @@ class Chart:
         spread = np.sqrt(np.maximum(values, 1e-10 * values[-1] if values[-1] > 0.0 else 1.0))
         return cls(domain, moments.mean, scale[:, None] * vectors * spread)
 
+    def recentred(self, moments) -> Chart:
+        """Chart in which a law with these moments in the present coordinates t is standardised."""
+        inner = Chart.from_moments(self.domain, moments)
+        return Chart(self.domain, self.location + self.factor @ inner.location, self.factor @ inner.factor)
+
     def to_domain(self, T):
         """Rows x of coordinates t, shape (n, d)."""
         return self.domain.from_reals(self.location + T @ self.factor.T)

@@ -11,13 +11,13 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_sample_weight, get_namespace, validate_data
 from ..formulas import objectives
 
-__all__ = ["DensityEstimator"]
+__all__ = ["DensityEstimator", "seed_of"]
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):
@@ -123,8 +123,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             In nats; NaN outside the domain.
         """
         X = self._check_rows(X)
-        xp, _ = get_namespace(X)
-        V = xp.asarray(V, dtype=X.dtype)
+        V = check_array(V, dtype=X.dtype, ensure_2d=False, input_name="V") if np.ndim(V) else np.asarray(V)
         if V.shape not in {X.shape[1:], X.shape}:
             raise ValueError(f"V has shape {V.shape}: give one direction {X.shape[1:]} or one for each row {X.shape}.")
         return self._on_support(self._curvature, X, V, outside=np.full(X.shape[:1], np.nan))
@@ -180,9 +179,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples={n_samples!r}: the number of rows to draw is an integer of at least 1.")
-        return self._draw(int(n_samples), self._stream if random_state is None else _generator(random_state))
+        rng = self._stream if random_state is None else np.random.default_rng(seed_of(random_state))
+        return self._draw(int(n_samples), rng)
 
 
-def _generator(random_state):
-    """Numpy generator seeded by scikit-learn's kind of random state."""
-    return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+def seed_of(random_state):
+    """Integer seed for scikit-learn's kind of random state; None, which is fresh entropy, for None."""
+    return None if random_state is None else check_random_state(random_state).randint(np.iinfo(np.int32).max)

@@ -14,11 +14,9 @@ from numbers import Real
 import numpy as np
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._compat import (
-    HasMethods,
     Interval,
     StrOptions,
     check_same_namespace,
@@ -32,10 +30,11 @@ from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import Statistics, moments
 from ..formulas import objectives
 from ..models.catalog import MODELS, OBJECTIVES, resolve_model, resolve_objective
-from ..models.gaussian import Gaussian
+from ..models.family import Model
 from ..models.law import SAMPLERS, Law
 from .covariance_surface import CovarianceSurface
-from .density import DensityEstimator
+from .density import DensityEstimator, seed_of
+from .model_checks import check_model
 
 __all__ = ["ScoreMatchingDensity"]
 
@@ -102,7 +101,7 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     """
 
     _parameter_constraints = {
-        "model": [StrOptions(set(MODELS)), HasMethods("family")],
+        "model": [StrOptions(set(MODELS)), Model],
         "objective": [StrOptions(set(OBJECTIVES))],
         "alpha": [Interval(Real, 0.0, None, closed="left")],
         "noise_level": [Interval(Real, 0.0, None, closed="neither")],
@@ -135,7 +134,7 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.array_api_support = isinstance(resolve_model(self.model), Gaussian) and self.objective != "explicit"
+        tags.array_api_support = self._is_gaussian() and self.objective != "explicit"
         return tags
 
     # ---- fit -------------------------------------------------------------------------------------
@@ -192,19 +191,42 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         model, objective = resolve_model(self.model), resolve_objective(self.objective, self.noise_level)
         validate_parameters(model)
         X = self._validated(X, reset=first, dtype="numeric", ensure_min_samples=2 if first else 1)
+        check_model(model, X.shape[1])
         Y = self._check_known_scores(X, y)
-        weight = check_sample_weight(sample_weight, X)
+        X, Y, weight = _rows_of_weight(X, Y, check_sample_weight(sample_weight, X))
         table = moments(X if Y is None else np.hstack([X, Y]), weight)
-        family = model.family(table.leading(X.shape[1])) if first else self.family_
+        own = table.leading(X.shape[1])
+        family = model.family(own) if first else self.family_.rebound(own)
         self._check_support(X, family.domain)
+        self._check_same_statistics(model, objective, first)
         statistics = Statistics(table, family.assemble(X, Y, weight, objective))
-        reference = moments(family.domain.to_reals(X), weight) if family.domain.bounded else table.leading(X.shape[1])
+        reference = moments(family.domain.to_reals(X), weight) if family.domain.bounded else own
         if not first:
-            statistics, reference = self.statistics_ + statistics, self._reference + reference
+            family, statistics, reference = self._merged(family, statistics, reference)
         self._forget_solution()
         self.family_, self.statistics_, self._reference = family, statistics, reference
         self._solve(family, statistics, objective)
         return self
+
+    def _merged(self, family, statistics, reference):
+        """Family, statistics and reference of all rows seen, in the coordinates of their union."""
+        seen = self.statistics_.moments + statistics.moments
+        union = self.family_.rebound(seen.leading(self.n_features_in_))
+        parts = [(self.family_, self.statistics_), (family, statistics)]
+        forms = [union.translate(part.form, source) for source, part in parts]
+        return union, Statistics(seen, None if None in forms else forms[0] + forms[1]), self._reference + reference
+
+    def _check_same_statistics(self, model, objective, first):
+        """Refuse to merge statistics of another model or objective; functions are taken on trust."""
+        plain = {name: repr(value) for name, value in model.get_params().items() if not callable(value)}
+        gathered = type(model).__name__, plain, objective
+        if not first and gathered != self._gathered:
+            raise ValueError(
+                f"model={self.model!r}, objective={self.objective!r}, noise_level={self.noise_level}: not what the rows "
+                "seen so far were gathered for. partial_fit adds rows to the same model and objective; to change them, "
+                "call fit."
+            )
+        self._gathered = gathered
 
     def _validated(self, X, reset, dtype, **checks):
         """Rows checked by scikit-learn; tensors stay tensors only where the model can use them."""
@@ -232,8 +254,11 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
             raise ValueError(f'objective="explicit": y holds a score for every row, of shape {X.shape}; got {Y.shape}.')
         return Y
 
-    @staticmethod
-    def _check_support(X, domain):
+    def _check_support(self, X, domain):
+        if domain.bounded and self.objective == "denoising":
+            raise ValueError(
+                f'objective="denoising" adds noise that leaves the domain {domain}; choose objective="implicit".'
+            )
         if domain.bounded and not (inside := domain.contains(X)).all():
             raise ValueError(
                 f"X has {(~inside).sum()} rows outside the domain {domain}, the first at row {inside.argmin()}. "
@@ -243,7 +268,13 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     def _forget_solution(self):
         for name in getattr(self, "_named", ()):
             delattr(self, name)
-        self._law, self._named = None, ()
+        self._law, self._named = None, set()
+
+    def _name(self, **results):
+        """Keep results as fitted attributes, until the next fit."""
+        results = {f"{name}_": value for name, value in results.items()}
+        vars(self).update(results)
+        self._named |= set(results)
 
     def _solve(self, family, statistics, objective):
         """Find θ and name it; leave the estimator without a law where the objective has no minimum."""
@@ -251,15 +282,13 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
             theta = family.solve(statistics, objective, self.alpha)
         except UnboundedObjectiveError:
             return
-        self.objective_ = family.objective_value(theta, statistics, objective)
-        named = {f"{name}_": value for name, value in family.attributes(theta).items()}
-        vars(self).update(named)
-        self._named = (*named, "objective_")
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        value = family.objective_value(theta, statistics, objective)
+        self._name(**family.attributes(theta), objective=value)
+        seed = seed_of(self.random_state)
         self._stream = np.random.default_rng(seed)
-        self._law = Law(family, theta, self._reference, 0 if self.random_state is None else seed, repr(self.model))
+        self._law = Law(family, theta, self._reference, seed or 0, repr(self.model))
         if self.verbose:
-            print(f"[ScoreMatchingDensity] {statistics.moments.n:g} rows, objective {self.objective_:.6g}")
+            print(f"[ScoreMatchingDensity] {statistics.moments.n:g} rows, objective {value:.6g}")
 
     def _why_unsolved(self):
         table = self.statistics_.moments.leading(self.n_features_in_)
@@ -272,24 +301,18 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
 
     # ---- the normaliser --------------------------------------------------------------------------
 
-    @property
-    def log_normalizer_(self):
-        """log Z of exp(θᵀT(x))q₀(x), with θ as reported."""
-        return self._fitted_law().log_normalizer().log_z + self.family_.log_normalizer_offset(self._law.theta)
+    def __getattr__(self, name):
+        """log Z, its standard error and its effective sample size: found when first asked for, then kept.
 
-    @property
-    def log_normalizer_stderr_(self):
-        """Standard error of ``log_normalizer_``, in nats; 0 where it is analytic."""
-        return self._fitted_law().log_normalizer().stderr
-
-    @property
-    def log_normalizer_ess_(self):
-        """Effective sample size behind ``log_normalizer_`` as a fraction of the draws; 1 where none were needed."""
-        return self._fitted_law().log_normalizer().ess
-
-    def _fitted_law(self):
+        Not properties: scikit-learn's HTML display evaluates every property of an estimator.
+        """
+        if name not in ("log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         check_is_fitted(self)
-        return self._law
+        log_z, stderr, ess = self._law.log_normalizer()
+        log_z += self.family_.log_normalizer_offset(self._law.theta)
+        self._name(log_normalizer=log_z, log_normalizer_stderr=stderr, log_normalizer_ess=ess)
+        return vars(self)[name]
 
     # ---- the hooks of the public contract --------------------------------------------------------
 
@@ -322,5 +345,13 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     def _draw(self, n_samples, rng):
         draws, diagnostics = self._law.sample(n_samples, self.sampler, rng)
         if diagnostics is not None:
-            self.sampling_diagnostics_ = diagnostics
+            self._name(sampling_diagnostics=diagnostics)
         return draws
+
+
+def _rows_of_weight(X, Y, weight):
+    """Rows, known scores and weights without the rows of weight zero, which count for nothing however far they lie."""
+    if weight is None or (weight > 0.0).all():
+        return X, Y, weight
+    kept = weight > 0.0
+    return X[kept], None if Y is None else Y[kept], weight[kept]

@@ -17,7 +17,6 @@ probabilistic modeling and inference. Journal of Machine Learning Research, 22(5
 from __future__ import annotations
 
 import warnings
-from functools import cached_property
 
 import narwhals as nw
 import numpy as np
@@ -192,11 +191,13 @@ class TransformedDensity(DensityEstimator):
         """What `score` averages: the criterion of the density, the log-likelihood where it names none."""
         return getattr(self.density, "criterion", "log_likelihood")
 
-    @cached_property
-    def image_mass_(self):
-        """Mass of `density_` in the image of `bijection_`."""
-        if self.bijection_.surjective:
-            return 1.0
+    def _image_mass(self):
+        """Mass of `density_` in the image of `bijection_`, found when first needed and kept as `image_mass_`."""
+        if not hasattr(self, "image_mass_"):
+            self.image_mass_ = 1.0 if self.bijection_.surjective else self._estimated_image_mass()
+        return self.image_mass_
+
+    def _estimated_image_mass(self):
         try:
             draws = draw(self.density_, MASS_DRAWS, np.random.default_rng(0))
         except (AttributeError, NotImplementedError) as error:
@@ -222,7 +223,7 @@ class TransformedDensity(DensityEstimator):
 
     def _log_density(self, X):
         f = self.bijection_
-        return self.density_.score_samples(f.forward(X)) + f.log_det(X) - np.log(self.image_mass_)
+        return self.density_.score_samples(f.forward(X)) + f.log_det(X) - np.log(self._image_mass())
 
     def _score(self, X):
         f = self.bijection_
@@ -239,7 +240,7 @@ class TransformedDensity(DensityEstimator):
     def _draw(self, n_samples, rng):
         Z = np.empty((0, self.n_features_in_))
         while len(Z) < n_samples:
-            proposals = draw(self.density_, int(np.ceil((n_samples - len(Z)) / self.image_mass_)), rng)
+            proposals = draw(self.density_, int(np.ceil((n_samples - len(Z)) / self._image_mass())), rng)
             Z = np.concatenate([Z, proposals[self.bijection_.reaches(proposals)]])
         return self.bijection_.inverse(Z[:n_samples])
 

@@ -26,29 +26,38 @@ BLOCK_BYTES = 1 << 20  # a centred block of rows stays in a core's second-level 
 class Moments:
     """Total weight, mean and covariance (divided by n) of the columns of a table.
 
+    The mean is kept as ``origin + offset``: a mean near 1e8 has no digits left to say how two blocks of rows differ.
+
     Parameters
     ----------
     n : float
         Total weight of the rows.
-    mean : array of shape (d,)
+    origin : array of shape (d,)
+        A value near the mean.
+    offset : array of shape (d,)
+        Mean minus origin.
     covariance : array of shape (d, d)
         Centred second moments, in squared units of the columns.
     """
 
     n: float
-    mean: Any
+    origin: Any
+    offset: Any
     covariance: Any
 
     def __add__(self, other: Moments) -> Moments:
         """Moments of the rows of both."""
         n = self.n + other.n
         a, b = self.n / n, other.n / n
-        delta = other.mean - self.mean
-        return Moments(
-            n,
-            self.mean + b * delta,
-            a * self.covariance + b * other.covariance + (a * b) * (delta[:, None] * delta[None, :]),
-        )
+        delta = (other.origin - self.origin) + (other.offset - self.offset)
+        between = (a * b) * (delta[:, None] * delta[None, :])
+        covariance = a * self.covariance + b * other.covariance + between
+        return Moments(n, self.origin, self.offset + b * delta, covariance)
+
+    @property
+    def mean(self):
+        """Means of the columns, shape (d,)."""
+        return self.origin + self.offset
 
     @property
     def variance(self):
@@ -58,7 +67,7 @@ class Moments:
 
     def leading(self, d: int) -> Moments:
         """Moments of the first `d` columns."""
-        return Moments(self.n, self.mean[:d], self.covariance[:d, :d])
+        return Moments(self.n, self.origin[:d], self.offset[:d], self.covariance[:d, :d])
 
 
 @dataclass(frozen=True)
@@ -98,14 +107,16 @@ def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES):
 
 def _block_moments(xp, X, weight) -> Moments:
     if weight is None:
-        n = float(X.shape[0])
-        mean = xp.mean(X, axis=0)
-        centred = X - mean
-        return Moments(n, mean, (centred.T @ centred) / n)
-    n = float(xp.sum(weight))
-    mean = X[0, :] + (weight @ (X - X[0, :])) / n
-    centred = (X - mean) * weight[:, None] ** 0.5
-    return Moments(n, mean, (centred.T @ centred) / n)
+        n, origin = float(X.shape[0]), xp.mean(X, axis=0)
+        centred = X - origin
+        offset = xp.mean(centred, axis=0)  # the rounding of the mean
+    else:
+        n, origin = float(xp.sum(weight)), X[int(xp.argmax(weight)), :]
+        origin = origin + weight @ (X - origin) / n
+        centred = X - origin
+        offset = weight @ centred / n
+        centred = centred * weight[:, None] ** 0.5
+    return Moments(n, origin, offset, (centred.T @ centred) / n - offset[:, None] * offset[None, :])
 
 
 def moments(X, weight=None) -> Moments:
@@ -132,7 +143,7 @@ def moments(X, weight=None) -> Moments:
     (3.0, array([2.]), array([[2.66666667]]))
     """
     xp, _ = get_namespace(X)
-    total = Moments(0.0, 0.0, 0.0)
+    total = Moments(0.0, 0.0, 0.0, 0.0)
     for rows in row_blocks(X.shape[0], 8 * X.shape[1]):
         if weight is not None and not xp.any(weight[rows] > 0.0):
             continue  # these rows count for nothing

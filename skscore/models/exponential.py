@@ -9,17 +9,16 @@ or, from a torch function, built by :func:`skscore.neural.autodiff.exponential_f
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from .._compat import StrOptions
 from ..domains import Reals
 from .base import GaussianBase, resolve_base
-from .family import Family
+from .family import Family, Model
 
 __all__ = ["ExponentialFamily"]
 
 
-class ExponentialFamily(BaseEstimator):
+class ExponentialFamily(Model):
     r"""Exponential family of the user's statistics T(x).
 
     Parameters
@@ -101,6 +100,13 @@ class _CallableFamily(Family):
                 "expected (n_rows, n_statistics)."
             )
         return T
+
+    def assemble(self, X, Y, weight, objective):
+        form = super().assemble(X, Y, weight, objective)
+        for name, value in (("jacobian", form.Gamma), ("jacobian or laplacian", form.g)):
+            if not np.isfinite(value).all():
+                raise ValueError(f"ExponentialFamily: {name} returned NaN or infinity at the rows of X.")
+        return form
 
     def jacobian(self, X):
         return self._checked("jacobian", self.model.jacobian(X), (len(X), self.n_parameters, X.shape[1]))

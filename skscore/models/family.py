@@ -9,6 +9,7 @@ overrides what it knows in closed form.
 from __future__ import annotations
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from ..domains import Reals
 from ..fitting.solvers import solve_ridge
@@ -16,7 +17,25 @@ from ..fitting.statistics import row_blocks
 from .base import resolve_base
 from .forms import assemble
 
-__all__ = ["Family"]
+__all__ = ["Family", "Model"]
+
+
+class Model(BaseEstimator):
+    """Constructor parameters of a model; a subclass binds them to a table."""
+
+    def family(self, moments):
+        """Family bound to a table.
+
+        Parameters
+        ----------
+        moments : Moments
+            Of the rows first fitted.
+
+        Returns
+        -------
+        Family
+        """
+        raise NotImplementedError
 
 
 class Family:
@@ -50,6 +69,14 @@ class Family:
     def assemble(self, X, Y, weight, objective):
         """Quadratic form of the rows under `objective`; None where their moments say everything."""
         return assemble(self, X, Y, weight, objective)
+
+    def rebound(self, moments):
+        """This family for rows with these moments: in other coordinates, where the family has coordinates of its own."""
+        return self
+
+    def translate(self, form, source):
+        """`form` of the family `source` in the parameters of this one, which differs from it by ``rebound`` alone."""
+        return form
 
     def form(self, statistics, objective):
         """Quadratic form in θ of all rows seen."""

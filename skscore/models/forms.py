@@ -10,7 +10,7 @@ objective    D                  ℓ                                            c
 ===========  =================  ===========================================  ==================================
 implicit     √h J               h(ΔT + J b) + J∇h                            h(½‖b‖² + ∇·b) + ∇h·b
 explicit     J                  J(b − y)                                     ½‖b − y‖²
-sliced       J Q                Σ_k [q_kᵀ∇²T q_k + (J q_k)(q_kᵀ b)]          ½‖b‖² + Σ_k q_kᵀ∇b q_k
+sliced       √h J Q             h(Σ_k q_kᵀ∇²T q_k + J b) + J∇h              h(½‖b‖² + Σ_k q_kᵀ∇b q_k) + ∇h·b
 denoising    J(x + σz)          J(b + z/σ) at x + σz                         ½‖b + z/σ‖² at x + σz
 ===========  =================  ===========================================  ==================================
 
@@ -39,20 +39,24 @@ def _apply(J, v):
     return np.einsum("nmd,nd->nm", J, v)
 
 
+def _weighted(family, X, J, laplacian, base_divergence):
+    """(D, ℓ, c) of the implicit objective, with the weight of a bounded domain."""
+    b = family.base.grad_log_density(X)
+    linear = laplacian + _apply(J, b)
+    if not family.domain.bounded:
+        return J, linear, objectives.implicit(b, base_divergence)
+    h, grad_h = family.domain.boundary_distance(X)
+    constant = objectives.weighted(b, base_divergence, h, grad_h)
+    return np.sqrt(h)[:, None, None] * J, h[:, None] * linear + _apply(J, grad_h), constant
+
+
 @dataclass(frozen=True)
 class Implicit:
     """Hyvärinen (2005), eq. 4; with the weight h of the domain, Liu et al. (2022)."""
 
     def rows(self, family, X, Y):
         """Yield (D, ℓ, c) of the rows."""
-        J, b = family.jacobian(X), family.base.grad_log_density(X)
-        linear = family.laplacian(X) + _apply(J, b)
-        if not family.domain.bounded:
-            yield J, linear, objectives.implicit(b, family.base.divergence(X))
-            return
-        h, grad_h = family.domain.boundary_distance(X)
-        constant = objectives.weighted(b, family.base.divergence(X), h, grad_h)
-        yield np.sqrt(h)[:, None, None] * J, h[:, None] * linear + _apply(J, grad_h), constant
+        yield _weighted(family, X, family.jacobian(X), family.laplacian(X), family.base.divergence(X))
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,9 @@ class Sliced:
     def rows(self, family, X, Y):
         """Yield (D, ℓ, c) of the rows."""
         Q = self.frame(X.shape[1])
-        J, b = family.jacobian(X), family.base.grad_log_density(X)
-        linear = _apply(J, b) + sum(family.curvature(X, q) for q in Q)
-        constant = objectives.sliced_variance_reduced(b, sum(family.base.curvature(X, q) for q in Q))
-        yield J @ Q.T, linear, constant
+        curvature, base_curvature = (sum(part.curvature(X, q) for q in Q) for part in (family, family.base))
+        D, linear, constant = _weighted(family, X, family.jacobian(X), curvature, base_curvature)
+        yield D @ Q.T, linear, constant
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,12 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import StrOptions, get_namespace
 from ..fitting.solvers import solve_lyapunov
 from ..formulas.quadratic import QuadraticForm
-from .family import Family
+from .family import Family, Model
 from .forms import Denoising, Explicit
 
 __all__ = ["Gaussian"]
@@ -38,7 +37,7 @@ __all__ = ["Gaussian"]
 FLOOR = 1e-10  # smallest variance of a direction, relative to columns of unit variance
 
 
-class Gaussian(BaseEstimator):
+class Gaussian(Model):
     """Gaussian density on R^d.
 
     Parameters
@@ -74,7 +73,10 @@ class Gaussian(BaseEstimator):
 
 
 class _Parameters(NamedTuple):
-    location: Any
+    """s(x) = slope − K(x − centre): the slope is zero but where known scores have a mean."""
+
+    centre: Any
+    slope: Any
     precision: Any
 
 
@@ -109,7 +111,7 @@ class _FullGaussian(Family):
         mean = 0.0 * m.mean if self.assume_centered else m.mean
         S, C, c = second[:d, :d], xp.eye(d, dtype=second.dtype, device=getattr(second, "device", None)), 0.0
         if explicit:
-            C, c = -second[:d, d:], 0.5 * float(xp.sum(xp.linalg.diagonal(second)[d:]))
+            C, c = _cross(second, mean, d), 0.5 * float(xp.sum(xp.linalg.diagonal(second)[d:]))
         if isinstance(objective, Denoising):
             S, c = S + objective.sigma**2 * C, 0.5 * d / objective.sigma**2
         return _Problem(S, C, c, mean[:d], mean[d:], m.n)
@@ -123,8 +125,8 @@ class _FullGaussian(Family):
         problem = self._problem(statistics, objective)
         if isinstance(objective, Explicit):
             K = self._explicit_precision(problem, alpha)
-            return _Parameters(problem.mean + np.linalg.solve(K, problem.mean_score), K)
-        return _Parameters(problem.mean, self._precision(_floored(problem.S, problem.mean, alpha)))
+            return _Parameters(problem.mean, problem.mean_score, K)
+        return _Parameters(problem.mean, 0.0 * problem.mean, self._precision(_floored(problem.S, problem.mean, alpha)))
 
     def objective_value(self, theta, statistics, objective):
         return float(self.form(statistics, objective).value(theta.precision))
@@ -159,11 +161,11 @@ class _FullGaussian(Family):
 
     def log_density(self, theta, X):
         xp, _ = get_namespace(X)
-        centred = X - theta.location
-        return -0.5 * xp.sum(centred @ theta.precision * centred, axis=-1)
+        centred = X - theta.centre
+        return xp.sum((theta.slope - 0.5 * (centred @ theta.precision)) * centred, axis=-1)
 
     def grad_log_density(self, theta, X):
-        return -(X - theta.location) @ theta.precision
+        return theta.slope - (X - theta.centre) @ theta.precision
 
     def divergence(self, theta, X):
         xp, _ = get_namespace(X)
@@ -175,7 +177,8 @@ class _FullGaussian(Family):
 
     def infinite_mass(self, theta):
         xp, _ = get_namespace(theta.precision)
-        scale = xp.abs(xp.linalg.diagonal(theta.precision)) ** 0.5 + float(np.finfo(float).tiny)
+        scale = xp.abs(xp.linalg.diagonal(theta.precision)) ** 0.5
+        scale = xp.where(scale > 0.0, scale, 0.0 * scale + 1.0)
         smallest = float(xp.min(xp.linalg.eigvalsh(theta.precision / (scale[:, None] * scale[None, :]))))
         if smallest <= 0.0:
             return f"the fitted precision matrix is not positive definite (smallest scaled eigenvalue {smallest:.3g})"
@@ -183,24 +186,35 @@ class _FullGaussian(Family):
 
     def log_normalizer(self, theta):
         xp, _ = get_namespace(theta.precision)
-        return 0.5 * (
-            theta.location.shape[0] * float(np.log(2.0 * np.pi)) - float(xp.linalg.slogdet(theta.precision)[1])
-        )
+        completed = 0.5 * float(xp.sum(theta.slope * (self._location(theta) - theta.centre)))  # ½ slopeᵀ K⁻¹ slope
+        log_det = float(xp.linalg.slogdet(theta.precision)[1])
+        return completed + 0.5 * (theta.centre.shape[0] * float(np.log(2.0 * np.pi)) - log_det)
 
     def sample(self, theta, n_samples, rng):
         xp, _ = get_namespace(theta.precision)
-        noise = rng.standard_normal((n_samples, theta.location.shape[0]))
+        noise = rng.standard_normal((n_samples, theta.centre.shape[0]))
         noise = xp.asarray(noise, dtype=theta.precision.dtype, device=getattr(theta.precision, "device", None))
         scale = xp.linalg.diagonal(theta.precision) ** -0.5
         root = xp.linalg.cholesky(theta.precision * (scale[:, None] * scale[None, :]))  # K = D⁻¹ R Rᵀ D⁻¹
-        return theta.location + xp.linalg.solve(root.T, noise.T).T * scale
+        return self._location(theta) + xp.linalg.solve(root.T, noise.T).T * scale
+
+    def _location(self, theta):
+        xp, _ = get_namespace(theta.precision)
+        return theta.centre + xp.linalg.solve(theta.precision, theta.slope[:, None])[:, 0]
 
     def attributes(self, theta):
+        if self.infinite_mass(theta) is not None:  # no mean, no covariance
+            nothing = float("nan") * theta.precision
+            return {"location": nothing[0, :], "precision": theta.precision, "covariance": nothing}
         xp, _ = get_namespace(theta.precision)
-        scale = xp.abs(xp.linalg.diagonal(theta.precision)) ** -0.5
+        scale = xp.linalg.diagonal(theta.precision) ** -0.5
         outer = scale[:, None] * scale[None, :]
         covariance = xp.linalg.inv(theta.precision * outer) * outer
-        return {**theta._asdict(), "covariance": 0.5 * (covariance + covariance.T)}
+        return {
+            "location": self._location(theta),
+            "precision": theta.precision,
+            "covariance": 0.5 * (covariance + covariance.T),
+        }
 
 
 class _DiagonalGaussian(_FullGaussian):
@@ -224,6 +238,13 @@ class _SphericalGaussian(_DiagonalGaussian):
 
 
 _STRUCTURES = {"full": _FullGaussian, "diag": _DiagonalGaussian, "spherical": _SphericalGaussian}
+
+
+def _cross(second, mean, d):
+    """−cov(x, y), with what is only rounding of constant scores set to zero."""
+    variance = np.diag(second)
+    rounding = 1e-14 * np.sqrt(np.outer(variance[:d], variance[d:] + mean[d:] ** 2))
+    return np.where(np.abs(second[:d, d:]) > rounding, -second[:d, d:], 0.0)
 
 
 def _warn_floored(what):

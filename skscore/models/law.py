@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .._compat import get_namespace
 from ..domains import Chart
-from ..likelihood import LogNormalizer, chart_target, normalizer, weighted_particles
+from ..likelihood import LogNormalizer, adapted_chart, chart_target, normalizer, weighted_particles
 from ..samplers import HMC, MALA, adapt_step_size, run_chains
 
 __all__ = ["SAMPLERS", "Law"]
@@ -41,12 +42,15 @@ class Law:
         self.family, self.theta, self.name, self.seed = family, theta, name, seed
         self.d = reference.mean.shape[0]
         self.reference = reference
-        self._improper = self._normalizer = self._starts = None
+        self._improper = self._chart = self._normalizer = self._starts = None
 
     @property
     def chart(self) -> Chart:
-        """Coordinates in which the training rows are near N(0, I)."""
-        return Chart.from_moments(self.family.domain, self.reference)
+        """Coordinates in which the law is near N(0, I)."""
+        if self._chart is None:
+            of_the_rows = Chart.from_moments(self.family.domain, self.reference)
+            self._chart = adapted_chart(self.family, self.theta, of_the_rows, np.random.default_rng(self.seed))
+        return self._chart
 
     def target(self):
         """Unnormalised log-density and score in the chart."""
@@ -79,7 +83,11 @@ class Law:
 
     def log_density(self, X):
         """Normalised log-density of each row, shape (n,)."""
-        return self.family.log_density(self.theta, X) - self.log_normalizer().log_z
+        log_z = self.log_normalizer().log_z
+        with np.errstate(over="ignore", invalid="ignore"):  # rows so far away that their squares overflow
+            value = self.family.log_density(self.theta, X) - log_z
+        xp, _ = get_namespace(value)
+        return xp.where(xp.isnan(value), -float("inf"), value)
 
     # ---- draws -----------------------------------------------------------------------------------
 

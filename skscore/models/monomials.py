@@ -80,6 +80,9 @@ class MonomialBasis:
         parents[np.arange(1, len(parents)), self.variable[1:]] -= 1
         self.parent = self.index(parents)
 
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "derivatives"}  # rebuilt when needed
+
     def __len__(self):
         return len(self.exponents)
 

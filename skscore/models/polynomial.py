@@ -23,14 +23,13 @@ from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from .._compat import Interval, StrOptions
 from ..fitting.solvers import solve_ridge
 from ..fitting.statistics import row_blocks
 from ..formulas.quadratic import QuadraticForm
 from .base import GaussianBase, resolve_base
-from .family import Family
+from .family import Family, Model
 from .forms import Denoising, Explicit
 from .monomials import MonomialBasis
 from .tails import no_density_reason
@@ -38,7 +37,7 @@ from .tails import no_density_reason
 __all__ = ["Polynomial"]
 
 
-class Polynomial(BaseEstimator):
+class Polynomial(Model):
     """Density whose logarithm is a polynomial.
 
     Parameters
@@ -94,7 +93,7 @@ class PolynomialFamily(Family):
     def __init__(self, model, centre, scale):
         d = len(centre)
         self.centre, self.scale = centre, scale
-        self.base_measure = model.base
+        self.model = model
         self.basis = MonomialBasis(d, model.degree, model.interaction_degree)
         self.moment_basis = MonomialBasis(d, 2 * model.degree - 2, 2 * model.interaction_degree - 1)
         self.n_parameters = len(self.basis) - 1
@@ -116,6 +115,15 @@ class PolynomialFamily(Family):
         if isinstance(objective, Explicit):
             return QuadraticForm(self._gram(values / n), linear[1:] / n, 0.5 * (weight @ (Y * Y).sum(axis=1)) / n, n)
         return self._implicit_form(values / n, n, objective)
+
+    def rebound(self, moments):
+        return self.model.family(moments)
+
+    def translate(self, form, source):
+        """In u = (s/r) v + (a − b)/r, a polynomial in u is one in v with the coefficients B θ, and Γ becomes BᵀΓB."""
+        centre, scale = (self.centre - source.centre) / source.scale, self.scale / source.scale
+        B = self.basis.change_of_origin(centre, scale)[1:, 1:]
+        return QuadraticForm(B.T @ form.Gamma @ B, form.g @ B, form.c, form.n)
 
     def _explicit_linear(self, U, weighted_scores):
         """Σ_rows Σ_j ∂_j T y_j, over the whole basis."""
@@ -162,7 +170,7 @@ class PolynomialFamily(Family):
 
     def base_coefficients(self, moments):
         """δ, the base measure as a polynomial in u without its constant."""
-        base = resolve_base(self.base_measure, moments)
+        base = resolve_base(self.model.base, moments)
         loc, scale = (np.broadcast_to(np.asarray(v, float), self.centre.shape) for v in (base.loc, base.scale))
         delta = np.zeros(len(self.basis))
         unit = np.eye(len(self.centre), dtype=np.int64)

@@ -1,0 +1,49 @@
+"""Checks at the door of what a model holds: base measures and domains must fit the table."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+import numpy as np
+
+from ..domains import Box
+from ..models.base import GaussianBase
+
+__all__ = ["check_model"]
+
+
+def check_model(model, n_features):
+    """Raise a ValueError where a base measure or domain of `model` does not fit `n_features` columns."""
+    for part in model.get_params(deep=False).values():
+        _check_part(part, n_features)
+
+
+@singledispatch
+def _check_part(part, n_features):
+    """Nothing to check."""
+
+
+@_check_part.register
+def _(part: GaussianBase, n_features):
+    _one_for_each_column(part, "loc", n_features)
+    if not (_one_for_each_column(part, "scale", n_features) > 0.0).all():
+        raise ValueError(f"GaussianBase(scale={part.scale!r}): standard deviations are positive.")
+
+
+@_check_part.register
+def _(part: Box, n_features):
+    limits = [_one_for_each_column(part, name, n_features, finite=False) for name in ("lower", "upper")]
+    if not (limits[0] < limits[1]).all():
+        raise ValueError(f"{part}: Box needs lower < upper in every column.")
+
+
+def _one_for_each_column(part, name, n_features, finite=True):
+    values = np.asarray(getattr(part, name), dtype=np.float64)
+    if values.shape not in {(), (1,), (n_features,)}:
+        raise ValueError(
+            f"{type(part).__name__}: {name} has shape {values.shape}; give one number, or one for each of the "
+            f"{n_features} columns."
+        )
+    if np.isnan(values).any() or (finite and np.isinf(values).any()):
+        raise ValueError(f"{type(part).__name__}: {name}={getattr(part, name)!r} is not finite.")
+    return values
