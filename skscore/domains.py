@@ -95,6 +95,10 @@ class Box(Reals):
         low, high = (np.broadcast_to(np.asarray(limit, float), X.shape[1:]) for limit in (self.lower, self.upper))
         return low, high, np.isfinite(low), np.isfinite(high)
 
+    def rescaled(self, scale) -> Box:
+        """The box of x/scale, for scales of shape (d,)."""
+        return Box(np.asarray(self.lower, float) / scale, np.asarray(self.upper, float) / scale)
+
     def contains(self, X):
         """Whether each row of X (n, d) lies strictly inside, shape (n,)."""
         low, high, _, _ = self._limits(X)

@@ -104,7 +104,7 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         "model": [StrOptions(set(MODELS)), Model],
         "objective": [StrOptions(set(OBJECTIVES))],
         "alpha": [Interval(Real, 0.0, None, closed="left")],
-        "noise_level": [Interval(Real, 0.0, None, closed="neither")],
+        "noise_level": [Interval(Real, 1e-100, 1e100, closed="neither")],
         "criterion": [StrOptions({"log_likelihood", "hyvarinen"})],
         "sampler": [StrOptions(set(SAMPLERS))],
         "random_state": ["random_state"],
@@ -217,13 +217,13 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         return union, Statistics(seen, None if None in forms else forms[0] + forms[1]), self._reference + reference
 
     def _check_same_statistics(self, model, objective, first):
-        """Refuse to merge statistics of another model or objective; functions are taken on trust."""
+        """Refuse to merge statistics of another model or objective; functions are trusted."""
         plain = {name: repr(value) for name, value in model.get_params().items() if not callable(value)}
         gathered = type(model).__name__, plain, objective
         if not first and gathered != self._gathered:
             raise ValueError(
-                f"model={self.model!r}, objective={self.objective!r}, noise_level={self.noise_level}: not what the rows "
-                "seen so far were gathered for. partial_fit adds rows to the same model and objective; to change them, "
+                f"model={self.model!r}, objective={self.objective!r}, noise_level={self.noise_level}: not what the "
+                "rows seen so far were gathered for. partial_fit adds rows to the same model and objective; to change them, "
                 "call fit."
             )
         self._gathered = gathered
@@ -338,8 +338,8 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     def _hyvarinen(self, X, scale):
         if not self.family_.domain.bounded:
             return super()._hyvarinen(X, scale)
-        h, grad_h = self.family_.domain.boundary_distance(X)
-        grad_h = grad_h if scale is None else scale * grad_h
+        unit = np.ones(X.shape[1]) if scale is None else scale
+        h, grad_h = self.family_.domain.rescaled(unit).boundary_distance(X / unit)
         return objectives.weighted(*self._score_and_divergence(X, scale), h, grad_h)
 
     def _draw(self, n_samples, rng):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy.linalg import LinAlgError, LinAlgWarning, cho_factor, cho_solve, eigh
+from scipy.linalg import LinAlgError, LinAlgWarning, cho_factor, cho_solve, eigh, qr, solve, solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 
 __all__ = ["UnboundedObjectiveError", "solve_lyapunov", "solve_ridge"]
@@ -31,7 +31,8 @@ def _minimum_norm(A, b):
     values, vectors = eigh(A)
     kept = values > RANK_TOLERANCE * len(values) * values[-1]
     coordinates = vectors.T @ b
-    if np.abs(coordinates[~kept]).max(initial=0.0) > 1e-8 * np.abs(coordinates).max(initial=0.0):
+    rounding = 1e-8 * (np.abs(vectors).T @ np.abs(b))
+    if (np.abs(coordinates) > rounding)[~kept].any():
         raise UnboundedObjectiveError("the score-matching objective is unbounded below")
     warnings.warn(
         f"{(~kept).sum()} of {len(values)} natural parameters are not determined by the data; the solution of least "
@@ -42,8 +43,8 @@ def _minimum_norm(A, b):
     return vectors[:, kept] @ (coordinates[kept] / values[kept])
 
 
-def solve_ridge(form, alpha=0.0, penalty=None, centre=None):
-    """Minimise a quadratic form plus the ridge (α/2)(θ − θ₀)ᵀR(θ − θ₀).
+def solve_ridge(form, alpha=0.0, root=None, centre=None):
+    """Minimise a quadratic form plus the ridge (α/2)‖B(θ − θ₀)‖².
 
     Parameters
     ----------
@@ -51,8 +52,8 @@ def solve_ridge(form, alpha=0.0, penalty=None, centre=None):
         With Γ of shape (m, m).
     alpha : float, default=0.0
         Strength α ≥ 0 of the ridge.
-    penalty : ndarray of shape (m, m), optional
-        R, the identity where None.
+    root : ndarray of shape (m, m), optional
+        B, non-singular; the identity where None.
     centre : ndarray of shape (m,), optional
         θ₀, zero where None.
 
@@ -74,23 +75,48 @@ def solve_ridge(form, alpha=0.0, penalty=None, centre=None):
     >>> solve_ridge(QuadraticForm(np.eye(2), np.array([1.0, 2.0]), 0.0, 1), alpha=1.0)
     array([0.5, 1. ])
     """
-    A, b = form.Gamma, form.g
-    if alpha > 0.0:
-        R = np.eye(len(b)) if penalty is None else penalty
-        A = A + alpha * R
-        b = b if centre is None else b + alpha * (R @ centre)
+    theta0 = np.zeros(len(form.g)) if centre is None else centre
+    pull = -form.gradient(theta0)  # the solution is θ₀ + φ with (Γ + αBᵀB) φ = g − Γθ₀
+    if alpha > 0.0 and root is not None:
+        return theta0 + _solve_stacked(form.Gamma, pull, np.sqrt(alpha) * root)
+    A = form.Gamma + alpha * np.eye(len(pull))
     diagonal = np.diag(A)
     scale = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0)), 1.0)
-    A = A * np.outer(scale, scale)  # a unit diagonal: monomials of all degrees weigh the same
+    return theta0 + scale * _solve_definite(A * np.outer(scale, scale), scale * pull)
+
+
+def _solve_definite(A, b):
+    """Solve A x = b for a positive semi-definite A of unit diagonal."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", LinAlgWarning)
             factor = cho_factor(A, lower=True)
         if np.diag(factor[0]).min() ** 2 > RANK_TOLERANCE:
-            return scale * cho_solve(factor, scale * b)
+            return cho_solve(factor, b)
     except LinAlgError:
         pass
-    return scale * _minimum_norm(A, scale * b)
+    return _minimum_norm(A, b)
+
+
+def _solve_stacked(Gamma, pull, root):
+    """Solve (Γ + BᵀB) φ = pull as least squares in [Γ^½; B], which never squares the condition of B.
+
+    A penalty about the origin on data far from it makes BᵀB larger than Γ by more than all digits. Rows are sorted by
+    size, which makes QR with column pivoting stable row by row (Cox & Higham, 1998).
+    """
+    values, V = eigh(Gamma)
+    kept = values > RANK_TOLERANCE * values[-1]
+    half, values = V[:, kept], values[kept]
+    projected = half.T @ pull
+    free = solve(root.T, pull - half @ projected) if not kept.all() else np.zeros(len(pull))
+    rows = np.vstack([root, np.sqrt(values)[:, None] * half.T])
+    target = np.concatenate([free, projected / np.sqrt(values)])
+    order = np.argsort(-np.abs(rows).max(axis=1))
+    scale = np.abs(rows).max(axis=0)
+    Q, R, columns = qr(rows[order] / scale, mode="economic", pivoting=True)
+    phi = np.empty(len(pull))
+    phi[columns] = solve_triangular(R, Q.T @ target[order])
+    return phi / scale
 
 
 def solve_lyapunov(S, C):

@@ -71,7 +71,7 @@ class Family:
         return assemble(self, X, Y, weight, objective)
 
     def rebound(self, moments):
-        """This family for rows with these moments: in other coordinates, where the family has coordinates of its own."""
+        """The same family in coordinates for rows with these moments, where it has coordinates of its own."""
         return self
 
     def translate(self, form, source):

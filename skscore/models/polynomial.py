@@ -162,8 +162,8 @@ class PolynomialFamily(Family):
 
     def solve(self, statistics, objective, alpha):
         delta = self.base_coefficients(statistics.moments.leading(len(self.centre)))
-        B = self.change_of_origin if alpha > 0.0 else np.eye(self.n_parameters)
-        return _Parameters(solve_ridge(statistics.form, alpha, B.T @ B, delta), delta)
+        B = self.change_of_origin if alpha > 0.0 else None
+        return _Parameters(solve_ridge(statistics.form, alpha, B, delta), delta)
 
     def objective_value(self, theta, statistics, objective):
         return float(statistics.form.value(theta.flat))

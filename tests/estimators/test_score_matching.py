@@ -110,7 +110,7 @@ def test_a_classifier_cannot_tell_samples_from_rows_of_the_model():
     boundary = make_pipeline(StandardScaler(), PolynomialFeatures(4), LogisticRegression(C=0.1, max_iter=5000))
     rows, draws = Banana().sample(5000, random_state=1), density.sample(5000)
     auc = classifier_two_sample_auc(rows, draws, classifier=boundary, random_state=0)
-    assert auc == pytest.approx(0.5, abs=0.03)
+    assert auc == pytest.approx(0.5, abs=0.04)
     assert density.score(X) == pytest.approx(Banana().score_samples(X).mean(), abs=0.02)
 
 
@@ -163,8 +163,8 @@ def hill():
 
 
 def test_doubtful_normalizer_warns(hill):
-    X, scores = hill
-    eye = np.eye(6)
+    X, scores = (np.hstack([part] * 3) for part in hill)  # eighteen columns: 2¹⁸ modes
+    eye = np.eye(18)
     even = ExponentialFamily(
         statistics=lambda X: np.hstack([X**2, X**4]),
         jacobian=lambda X: np.concatenate([2 * X[:, :, None] * eye, 4 * X[:, :, None] ** 3 * eye], axis=1),

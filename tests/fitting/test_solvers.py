@@ -17,8 +17,16 @@ def form(rng):
 
 def test_gradient_of_the_penalised_objective_vanishes(form, rng):
     root, centre = rng.standard_normal((5, 5)), rng.standard_normal(5)
-    theta = solve_ridge(form, 0.3, root @ root.T, centre)
-    np.testing.assert_allclose(form.gradient(theta) + 0.3 * root @ root.T @ (theta - centre), 0.0, atol=1e-11)
+    for B, A in ((root, root.T @ root), (None, np.eye(5))):
+        theta = solve_ridge(form, 0.3, B, centre)
+        np.testing.assert_allclose(form.gradient(theta) + 0.3 * A @ (theta - centre), 0.0, atol=1e-11)
+
+
+def test_a_ridge_decides_what_the_data_do_not(form, rng):
+    flat, root = form.Gamma.copy(), rng.standard_normal((5, 5))
+    flat[0], flat[:, 0] = 0.0, 0.0
+    theta = solve_ridge(QuadraticForm(flat, form.g, 0.0, 1.0), 0.3, root)
+    np.testing.assert_allclose((flat + 0.3 * root.T @ root) @ theta, form.g, atol=1e-10)
 
 
 def test_scale_of_the_parameters_does_not_matter(form):

@@ -8,7 +8,6 @@ from skscore.fitting.statistics import Statistics, moments
 from skscore.formulas import objectives
 from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
 from skscore.models.catalog import MODELS
-from skscore.models.family import Family
 from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
 from skscore.models.monomials import MonomialBasis
 
@@ -106,7 +105,7 @@ def objective_on_the_score(family, theta, objective, X, Y):
 
 def noise_law(family, objective):
     """Nodes and weights of the noise: exact Gauss-Hermite where the family integrates it, else the own draws."""
-    if family.assemble.__func__ is Family.assemble:
+    if isinstance(getattr(family, "model", None), ExponentialFamily):
         draws = objective.draws(D)
         return draws, np.full(len(draws), 1.0 / len(draws))
     nodes, weights = np.polynomial.hermite_e.hermegauss(6)
