@@ -222,9 +222,9 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         gathered = type(model).__name__, plain, objective
         if not first and gathered != self._gathered:
             raise ValueError(
-                f"model={self.model!r}, objective={self.objective!r}, noise_level={self.noise_level}: not what the "
-                "rows seen so far were gathered for. partial_fit adds rows to the same model and objective; to change them, "
-                "call fit."
+                f"model={self.model!r}, objective={self.objective!r}, noise_level={self.noise_level}: not what "
+                "the rows seen so far were gathered for. partial_fit adds rows to the same model and objective; to "
+                "change them, call fit."
             )
         self._gathered = gathered
 

@@ -191,10 +191,11 @@ class TransformedDensity(DensityEstimator):
         """What `score` averages: the criterion of the density, the log-likelihood where it names none."""
         return getattr(self.density, "criterion", "log_likelihood")
 
-    def _image_mass(self):
-        """Mass of `density_` in the image of `bijection_`, found when first needed and kept as `image_mass_`."""
-        if not hasattr(self, "image_mass_"):
-            self.image_mass_ = 1.0 if self.bijection_.surjective else self._estimated_image_mass()
+    def __getattr__(self, name):
+        """`image_mass_`, found when first asked for, then kept; no property, as an HTML display evaluates those."""
+        if name != "image_mass_" or "bijection_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.image_mass_ = 1.0 if self.bijection_.surjective else self._estimated_image_mass()
         return self.image_mass_
 
     def _estimated_image_mass(self):
@@ -223,7 +224,7 @@ class TransformedDensity(DensityEstimator):
 
     def _log_density(self, X):
         f = self.bijection_
-        return self.density_.score_samples(f.forward(X)) + f.log_det(X) - np.log(self._image_mass())
+        return self.density_.score_samples(f.forward(X)) + f.log_det(X) - np.log(self.image_mass_)
 
     def _score(self, X):
         f = self.bijection_
@@ -240,7 +241,7 @@ class TransformedDensity(DensityEstimator):
     def _draw(self, n_samples, rng):
         Z = np.empty((0, self.n_features_in_))
         while len(Z) < n_samples:
-            proposals = draw(self.density_, int(np.ceil((n_samples - len(Z)) / self._image_mass())), rng)
+            proposals = draw(self.density_, int(np.ceil((n_samples - len(Z)) / self.image_mass_)), rng)
             Z = np.concatenate([Z, proposals[self.bijection_.reaches(proposals)]])
         return self.bijection_.inverse(Z[:n_samples])
 

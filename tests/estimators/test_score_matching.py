@@ -18,7 +18,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from skscore import ScoreMatchingDensity
 from skscore.datasets import Banana
 from skscore.domains import Box, Orthant
-from skscore.likelihood import annealed_importance_sampling
+from skscore.likelihood import LogNormalizer, annealed_importance_sampling
 from skscore.metrics import classifier_two_sample_auc, hyvarinen_scorer, log_likelihood_scorer
 from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
 
@@ -162,17 +162,15 @@ def hill():
     return X, 400.0 * X - 4.0 * X**3
 
 
-def test_doubtful_normalizer_warns(hill):
-    X, scores = (np.hstack([part] * 3) for part in hill)  # eighteen columns: 2¹⁸ modes
-    eye = np.eye(18)
-    even = ExponentialFamily(
-        statistics=lambda X: np.hstack([X**2, X**4]),
-        jacobian=lambda X: np.concatenate([2 * X[:, :, None] * eye, 4 * X[:, :, None] ** 3 * eye], axis=1),
-        laplacian=lambda X: np.hstack([np.full_like(X, 2.0), 12 * X**2]),
-    )
-    density = ScoreMatchingDensity(even, objective="explicit", random_state=0).fit(X, scores)
-    with pytest.warns(ConvergenceWarning, match="log_normalizer_ is doubtful"):
-        density.score_samples(X)
+@pytest.mark.parametrize("estimate", [(0.0, 0.3, 0.5), (0.0, 0.01, 0.02)])
+def test_doubtful_normalizer_warns_with_its_figures(monkeypatch, estimate):
+    monkeypatch.setattr("skscore.models.law.normalizer", lambda *_: LogNormalizer(*estimate))
+    density = ScoreMatchingDensity("polynomial").fit(skew(2, 500))
+    with pytest.warns(
+        ConvergenceWarning, match=f"standard error {estimate[1]} nat, effective sample size {estimate[2]:.1%}"
+    ):
+        density.score_samples(skew(2, 5))
+    assert density.log_normalizer_ess_ == estimate[2]
 
 
 def test_spurious_far_modes_are_refused(hill):
