@@ -283,7 +283,7 @@ class ScoreFieldDisplay(_PairDisplay):
         ax : matplotlib Axes, optional
             Where to draw; a new figure by default.
         max_length : float, default=0.95
-            Longest arrow, in steps of the grid. Long scores are compressed, s ↦ s/(1 + |s|/median|s|), so that the
+            Longest arrow, in steps of the grid. Long scores are compressed, ``s ↦ s/(1 + |s|/median|s|)``, so that the
             field stays readable far from the data.
         show_rows : bool, default=False
             Overlay the rows.

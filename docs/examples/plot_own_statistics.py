@@ -55,7 +55,7 @@ fits = {name: ScoreMatchingDensity(model).fit(train) for name, model in models.i
 for name, law in {"Gaussian": stats.norm, "gamma": stats.gamma, "log-normal": stats.lognorm}.items():
     fixed = {} if name == "Gaussian" else {"floc": 0}
     likelihood = law.logpdf(test, *law.fit(train, **fixed)).mean()
-    print(f"{name:10s} score matching {fits[name].score(test):.3f}, maximum likelihood {likelihood:.3f} nats per sample")
+    print(f"{name:10s} score matching {fits[name].score(test):.3f}, maximum likelihood {likelihood:.3f} nats")
 
 rate, shape = -fits["gamma"].theta_[0], fits["gamma"].theta_[1] + 1
 print(f"gamma law of shape {shape:.2f} and rate {rate:.2f}")

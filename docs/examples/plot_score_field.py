@@ -31,9 +31,9 @@ print(f"half the mean squared error of the score: {error:.4f}")
 # %%
 # Density and score
 # -----------------
-# Shades are the density, arrows the score. They point towards the ridge of the banana and grow with the distance from it;
-# long ones are compressed. The fitted field goes on where there are no rows, since a polynomial does, but nothing holds
-# it to the truth there.
+# Shades are the density, arrows the score. They point towards the ridge of the banana and grow with the distance from
+# it; long ones are compressed. The fitted field goes on where there are no rows, since a polynomial does, but nothing
+# holds it to the truth there.
 
 window = [[-5.0, -4.0], [5.0, 7.0]]
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.6), sharex=True, sharey=True, layout="constrained")

@@ -39,9 +39,9 @@ for distance in distances:
 # %%
 # On a table
 # ----------
-# The petal length of 150 irises has two groups, 50 short and 100 long ones, with none between 1.9 and 3 cm. A polynomial
-# of degree 4 fitted by score matching has both modes and gives nearly all mass to one of them. A mixture of two
-# Gaussians, fitted by likelihood, has one third to two thirds.
+# The petal length of 150 irises has two groups, 50 short and 100 long ones, with none between 1.9 and 3 cm. A
+# polynomial of degree 4 fitted by score matching has both modes and gives nearly all mass to one of them. A mixture of
+# two Gaussians, fitted by likelihood, has one third to two thirds.
 
 petals = load_iris().data[:, [2]]
 polynomial = ScoreMatchingDensity(Polynomial(degree=4)).fit(petals)
@@ -71,8 +71,8 @@ for ax in (left, middle):
     ax.set(xlabel="weight of the left mode (true: 0.2)", xlim=(0.0, 1.0))
 
 right.hist(petals[:, 0], bins=np.arange(0.75, 7.5, 0.25), density=True, color="0.88", label="150 irises")
-right.plot(grid, np.exp(polynomial.score_samples(grid)), color="C0", label="score matching")
-right.plot(grid, np.exp(mixture.score_samples(grid)), color="C3", label="likelihood")
+right.plot(grid, np.exp(polynomial.score_samples(grid)), color="C0", label="polynomial, score matching")
+right.plot(grid, np.exp(mixture.score_samples(grid)), color="C3", label="mixture, likelihood")
 right.set(title="density of the petal length", xlabel="petal length, cm", xlim=(0.0, 8.0))
 right.legend(frameon=False)
 for ax in figure.axes:
@@ -80,5 +80,5 @@ for ax in figure.axes:
 plt.show()
 
 # %%
-# What to do: compare by ``score``, which is the log-likelihood and sees the weights; fit each group by itself where labels
-# are known; or use a mixture.
+# What to do: compare by ``score``, which is the log-likelihood and sees the weights; fit each group by itself where
+# labels are known; or use a mixture.

@@ -65,8 +65,8 @@ class Law:
         if self._improper:
             raise ValueError(
                 f"model={self.name} fitted a function that is no density of these rows: {self._improper}. "
-                "grad_log_density and hyvarinen_score still work. For log-densities and samples choose a larger alpha, "
-                "a lower degree or another model, or a transformer that shortens the tails (TransformedDensity)."
+                "grad_log_density and hyvarinen_score still work. For log-densities and samples choose another alpha, a "
+                "lower degree or another model, or a transformer that shortens the tails (TransformedDensity)."
             )
 
     def log_normalizer(self) -> LogNormalizer:
@@ -77,9 +77,23 @@ class Law:
             if exact is None:
                 self._normalizer = normalizer(self.target(), self.d, np.random.default_rng(self.seed))
                 _warn_if_doubtful(self._normalizer)
+                self._warn_if_mass_is_elsewhere()
             else:
                 self._normalizer = LogNormalizer(exact, 0.0, 1.0)
         return self._normalizer
+
+    def _warn_if_mass_is_elsewhere(self):
+        """Warn where no volume near the rows could hold the mass: the fitted function has a far and higher mode."""
+        near = Chart.from_moments(self.family.domain, self.reference)
+        T = np.random.default_rng(self.seed).standard_normal((512, self.d))
+        excess = self._normalizer.log_z - chart_target(self.family, self.theta, near).log_density(T).max()
+        if excess > 20.0 + 5.0 * self.d:
+            warnings.warn(
+                f"the fitted density has its mass far from the rows: log Z exceeds the highest value near them by "
+                f"{excess:.3g} nats. Choose another alpha, a lower degree or another model.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
 
     def log_density(self, X):
         """Normalised log-density of each row, shape (n,)."""

@@ -173,6 +173,18 @@ def test_doubtful_normalizer_warns_with_its_figures(monkeypatch, estimate):
     assert density.log_normalizer_ess_ == estimate[2]
 
 
+def test_mass_far_from_the_rows_warns(hill):
+    X, scores = (part[:, :2] for part in hill)
+    quartic = ExponentialFamily(
+        statistics=lambda X: np.hstack([X**2, X**4]),
+        jacobian=lambda X: np.concatenate([2 * X[:, :, None] * np.eye(2), 4 * X[:, :, None] ** 3 * np.eye(2)], axis=1),
+        laplacian=lambda X: np.hstack([np.full_like(X, 2.0), 12 * X**2]),
+    )
+    density = ScoreMatchingDensity(quartic, objective="explicit").fit(X, scores)
+    with pytest.warns(ConvergenceWarning, match="mass far from the rows: log Z exceeds .* by 2e\\+04 nats"):
+        density.score_samples(X)
+
+
 def test_spurious_far_modes_are_refused(hill):
     X, scores = hill
     density = ScoreMatchingDensity(Polynomial(4, interaction_degree=1), objective="explicit").fit(X, scores)
