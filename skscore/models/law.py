@@ -65,8 +65,8 @@ class Law:
         if self._improper:
             raise ValueError(
                 f"model={self.name} fitted a function that is no density of these rows: {self._improper}. "
-                "grad_log_density and hyvarinen_score still work. For log-densities and samples choose another alpha, a "
-                "lower degree or another model, or a transformer that shortens the tails (TransformedDensity)."
+                "grad_log_density and hyvarinen_score still work. For log-densities and samples choose another alpha, "
+                "a lower degree or another model, or a transformer that shortens the tails (TransformedDensity)."
             )
 
     def log_normalizer(self) -> LogNormalizer:
