@@ -106,17 +106,13 @@ def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES):
 
 
 def _block_moments(xp, X, weight) -> Moments:
-    if weight is None:
-        n, origin = float(X.shape[0]), xp.mean(X, axis=0)
-        centred = X - origin
-        offset = xp.mean(centred, axis=0)  # the rounding of the mean
-    else:
-        n, origin = float(xp.sum(weight)), X[int(xp.argmax(weight)), :]
-        origin = origin + weight @ (X - origin) / n
-        centred = X - origin
-        offset = weight @ centred / n
-        centred = centred * weight[:, None] ** 0.5
-    return Moments(n, origin, offset, (centred.T @ centred) / n - offset[:, None] * offset[None, :])
+    n = float(X.shape[0]) if weight is None else float(xp.sum(weight))
+    share = (xp.ones_like(X[:, 0]) if weight is None else weight) / n
+    origin = share @ X
+    centred = X - origin
+    offset = share @ centred  # what rounding took from the mean
+    covariance = centred.T @ centred / n if weight is None else (centred * share[:, None]).T @ centred
+    return Moments(n, origin, offset, covariance - offset[:, None] * offset[None, :])
 
 
 def moments(X, weight=None) -> Moments:
