@@ -3,7 +3,7 @@
 Wall time of `import skscore` in a fresh interpreter against `import sklearn.mixture, numba`, the parts of its
 dependencies that it cannot do without; at most 1.2 times. torch, matplotlib, polars and dask must not be loaded, nor
 pandas, unless scikit-learn itself has loaded it (it does where it finds it installed).
-"""
+"""  # noqa: D400 - a question
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 thread. At 10⁶ × 50 float64 it may take at most 0.8 of the former, twice the latter, and 10 % of X in extra memory. The
 other rows say what weights, single precision, other shapes and `partial_fit` cost; both references stay unweighted and
 whole there.
-"""
+"""  # noqa: D400 - a question
 
 from __future__ import annotations
 
@@ -76,6 +76,11 @@ def measured(case, repetitions):
     }
 
 
+def plain(result):
+    """Return the numbers without a spread: extra memory as a fraction of X, and median seconds of the fit."""
+    return result["peak_memory"], result["seconds"]["fit"]["median"]
+
+
 def within_limits(result):
     """Say for each limit whether a case keeps it."""
     kept = {name: result[name]["median"] <= LIMITS[name] for name in ("to_covariance", "to_product")}
@@ -91,8 +96,7 @@ def main(argv=None):
     print_table(
         ["table", "fit / EmpiricalCovariance", "fit / X.T @ X", "extra memory / X", "fit, s"],
         [
-            [c["case"], spread(c["to_covariance"]), spread(c["to_product"]), f"{c['peak_memory']:.3f}"]
-            + [f"{c['seconds']['fit']['median']:.3f}"]
+            (c["case"], *map(spread, (c["to_covariance"], c["to_product"])), *map("{:.3f}".format, plain(c)))
             for c in cases
         ],
     )

@@ -7,7 +7,7 @@ Three comparisons on one thread, for d columns and the interactions of pairs:
 * `score_samples` and `grad_log_density` against `KernelDensity.score_samples` for the same rows, whose cost also grows
   with the number of rows fitted;
 * the multiplications and additions that the kernels need, per second, against those of a matrix product (dgemm).
-"""
+"""  # noqa: D400 - a question
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A law with two modes along every axis, log p̃(x) = Σ_j (x_j²/2 − x_j⁴/4): its normaliser is a one-dimensional integral."""
+"""A law with two modes along every axis, log p̃(x) = Σ_j (x_j²/2 − x_j⁴/4); Z is a power of one integral."""
 
 from __future__ import annotations
 

@@ -46,7 +46,10 @@ def print_table(header, rows):
     table = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[k]) for row in table) for k in range(len(header))]
     for number, row in enumerate(table):
-        cells = [cell.rjust(width) if k else cell.ljust(width) for k, (cell, width) in enumerate(zip(row, widths))]
+        cells = [
+            cell.rjust(width) if k else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
         print("  ".join(cells).rstrip())
         if not number:
             print("  ".join("-" * width for width in widths))
