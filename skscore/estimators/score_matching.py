@@ -292,7 +292,7 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
 
     def _why_unsolved(self):
         table = self.statistics_.moments.leading(self.n_features_in_)
-        constant = np.flatnonzero(table.variance <= 1e-28 * table.mean**2).tolist()
+        constant = np.flatnonzero(table.constant).tolist()
         return (
             f"The score-matching objective of model={self.model!r} is unbounded below with alpha={self.alpha}: "
             f"{table.n:g} rows do not determine it (constant columns: {constant}; collinear columns or fewer rows than "

@@ -63,7 +63,21 @@ class Moments:
     def variance(self):
         """Variances of the columns, shape (d,)."""
         xp, _ = get_namespace(self.covariance)
-        return xp.linalg.diagonal(self.covariance)
+        variance = xp.linalg.diagonal(self.covariance)
+        return xp.where(variance > 0.0, variance, 0.0 * variance)  # rounding can leave a constant column below zero
+
+    @property
+    def constant(self):
+        """Whether each column holds one value: its variance is only the rounding of its mean, shape (d,)."""
+        xp, _ = get_namespace(self.covariance)
+        rounding = 8.0 * float(xp.finfo(self.covariance.dtype).eps) * xp.abs(self.mean)
+        return self.variance <= rounding**2
+
+    @property
+    def scale(self):
+        """Standard deviations of the columns, 1 for a constant one, shape (d,)."""
+        xp, _ = get_namespace(self.covariance)
+        return xp.where(self.constant, 0.0 * self.mean + 1.0, self.variance) ** 0.5
 
     def leading(self, d: int) -> Moments:
         """Moments of the first `d` columns."""

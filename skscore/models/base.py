@@ -71,6 +71,5 @@ def resolve_base(base, moments):
     if base is None:
         return _Lebesgue()
     if isinstance(base, str):
-        scale = np.sqrt(moments.variance)
-        return GaussianBase(moments.mean, np.where(scale > 0.0, scale, 1.0))
+        return GaussianBase(moments.mean, moments.scale)
     return base

@@ -76,8 +76,7 @@ class Polynomial(Model):
 
     def family(self, moments):
         """Family bound to a table with these moments, in the units of its columns."""
-        scale = np.sqrt(moments.variance)
-        return PolynomialFamily(self, moments.mean, np.where(scale > 0.0, scale, 1.0))
+        return PolynomialFamily(self, moments.mean, moments.scale)
 
 
 class _Parameters(NamedTuple):
