@@ -125,7 +125,9 @@ def _block_moments(xp, X, weight) -> Moments:
     origin = share @ X
     centred = X - origin
     offset = share @ centred  # what rounding took from the mean
-    covariance = centred.T @ centred / n if weight is None else (centred * share[:, None]).T @ centred
+    if weight is not None:
+        centred *= (n * share[:, None]) ** 0.5  # the same array twice in the product, so that BLAS does half the work
+    covariance = centred.T @ centred / n
     return Moments(n, origin, offset, covariance - offset[:, None] * offset[None, :])
 
 
