@@ -39,8 +39,8 @@ def _pair(features, names):
                 f"features=None, but X has {len(names)} columns: name the two to show, for example features=(0, 1)."
             )
         return 0, 1
-    if len(features) != 2:
-        raise ValueError(f"features={features!r}: give two columns, by index or by name.")
+    if np.size(features) != 2 or features[0] == features[1]:
+        raise ValueError(f"features={features!r}: give two different columns, by index or by name.")
     try:
         i, j = (names.index(f) if isinstance(f, str) else range(len(names))[f] for f in features)
     except (ValueError, IndexError) as error:
@@ -51,7 +51,7 @@ def _pair(features, names):
 def _grid(rows, pair, resolution, margin):
     """Axes of the two columns and the rows of the slice through the medians of the others."""
     low, high = rows[:, pair].min(axis=0), rows[:, pair].max(axis=0)
-    pad = margin * (high - low)
+    pad = margin * np.where(high > low, high - low, 1.0)
     axes = [np.linspace(a, b, resolution) for a, b in zip(low - pad, high + pad, strict=True)]
     points = np.tile(np.median(rows, axis=0), (resolution**2, 1))
     points[:, pair[0]], points[:, pair[1]] = (values.ravel() for values in np.meshgrid(*axes))
@@ -301,7 +301,7 @@ class ScoreFieldDisplay(_PairDisplay):
         step = np.array([values[1] - values[0] for values in self.axes])
         in_steps = self.score * step  # as an arrow on the page: both columns measured in steps of the grid
         length = np.linalg.norm(in_steps, axis=2, keepdims=True)
-        arrows = in_steps / (np.median(length) + length) * step * max_length
+        arrows = in_steps / (np.nanmedian(length) + length) * step * max_length
         options = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "pivot": "mid", "cmap": "viridis"} | kwargs
         colour = () if "color" in options else (np.log10(length[..., 0] + np.finfo(float).tiny),)
         self.quiver_ = ax.quiver(*self.axes, arrows[..., 0], arrows[..., 1], *colour, **options)

@@ -5,8 +5,9 @@ import pytest
 from sklearn.datasets import load_wine
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
+from sklearn.preprocessing import PowerTransformer
 
-from skscore import ScoreMatchingDensity
+from skscore import ScoreMatchingDensity, TransformedDensity
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -86,7 +87,9 @@ def test_surfaces(wine, method, log):
     ("features", "message"),
     [
         (None, "name the two to show"),
-        ((0,), "give two columns"),
+        ((0,), "give two different columns"),
+        (3, "give two different"),
+        ((2, 2), "give two different"),
         ((0, 99), "X has the columns"),
         ((0, "nose"), "X has"),
     ],
@@ -111,3 +114,13 @@ def test_frames_of_any_kind(wine):
     density = ScoreMatchingDensity().fit(frame)
     shown = DensityDisplay.from_estimator(density, frame, features=("alcohol", "ash"), grid_resolution=5)
     assert shown.names == ["alcohol", "ash"]
+
+
+def test_a_score_field_beyond_the_support_keeps_its_arrows(wine):
+    X = wine.to_numpy()[:, :2]
+    density = TransformedDensity(ScoreMatchingDensity(), PowerTransformer("box-cox")).fit(X)
+    display = ScoreFieldDisplay.from_estimator(density, X, eps=1.0, grid_resolution=9)
+    outside = (display.axes[1] <= 0.0).sum() * 9
+    assert 0 < outside < 81
+    assert np.isnan(display.score[..., 0]).sum() == outside
+    assert np.sum(display.quiver_.Umask) == outside  # the others are drawn
