@@ -303,7 +303,7 @@ def test_scores_of_no_density(name, scores):
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("model", ["gausian", None, 3, Gaussian]),
+        ("model", ["no such model", None, 3, Gaussian]),
         ("objective", ["imp", None]),
         ("criterion", ["likelihood", None]),
         ("alpha", [-1.0, np.nan, np.inf, "a", None]),
@@ -319,7 +319,7 @@ def test_bad_parameters(name, values):
             ScoreMatchingDensity().set_params(**{name: value}).fit(table())
 
 
-@pytest.mark.parametrize("bad", ["gausian", None, 3, Gaussian])
+@pytest.mark.parametrize("bad", ["no such model", None, 3, Gaussian])
 def test_a_bad_model_can_still_be_looked_at(bad):
     """A notebook displays an estimator before it is fitted, and so before its parameters are checked."""
     estimator = ScoreMatchingDensity(bad)
