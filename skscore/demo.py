@@ -118,15 +118,16 @@ def draw_figure(path, X, names, draws, labels, surprise):
         roc.plot(*roc_curve(labels, values)[:2], label=name)
     roc.set(xlabel="false alarms", ylabel="malignant tumours found", title="Anomalies by log-density")
     roc.legend(frameon=False, loc="lower right")
-    wine = load_wine(as_frame=True).data[["alcohol", "malic_acid"]]
+    wine = load_wine().data[:, :2]
+    labelled = {"xlabel": "alcohol, %", "ylabel": "malic acid, g/l"}
     search = GridSearchCV(
         make_pipeline(StandardScaler(), ScoreMatchingDensity(Polynomial())),
         {"scorematchingdensity__alpha": [0.0, 0.01, 0.1, 1.0]},
         cv=FOLDS,
     ).fit(wine)
     plain = TransformedDensity(search.best_estimator_[-1], StandardScaler()).fit(wine)
-    DensityDisplay.from_estimator(plain, wine, ax=field)
-    ScoreFieldDisplay.from_estimator(plain, wine, ax=field, color="tab:red", width=0.003)
+    DensityDisplay.from_estimator(plain, wine, ax=field, **labelled)
+    ScoreFieldDisplay.from_estimator(plain, wine, ax=field, color="tab:red", width=0.003, **labelled)
     field.set_title("Wine: polynomial density and its score field")
     figure.savefig(path, dpi=110)
     print(f"\nFigure written to {path}")
