@@ -10,6 +10,11 @@ import pytest
 # scikit-learn's array-API checks skip without it, and scipy reads it when it is first imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+from scipy.special import softmax
+
+from skscore.datasets import GaussianMixtureLaw
+from skscore.samplers import NoisyTarget
+
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -17,6 +22,57 @@ BESIDE = Path(__file__).resolve().parents[2] / "shared"
 def rng():
     """Seeded generator, a fresh one for each test."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def noisy_target():
+    """Function from a mixture of Gaussians to its exact `NoisyTarget`, with the variances of its columns."""
+    return _noisy_target
+
+
+def _noisy_target(law):
+    weights, means, covariances = (np.asarray(a) for a in (law.weights, law.means, law.covariances))
+    centred = means - weights @ means
+    variance = weights @ (np.diagonal(covariances, axis1=1, axis2=2) + centred**2)
+
+    def at(sigma):
+        return GaussianMixtureLaw(weights, means, covariances + sigma**2 * np.eye(law.n_features))
+
+    def score_and_divergence(x, sigma):
+        """With responsibilities P_k and components' scores s_k: ∇·s = Σ P_k (‖s_k‖² − tr Σ_k⁻¹) − ‖s‖²."""
+        precisions = np.linalg.inv(at(sigma).covariances)
+        scores = np.einsum("kij,nkj->nki", -precisions, x[:, None] - means)
+        log_joint = np.log(weights) + 0.5 * np.linalg.slogdet(precisions)[1]
+        responsibility = softmax(log_joint + 0.5 * np.einsum("nki,nki->nk", scores, x[:, None] - means), axis=1)
+        score = np.einsum("nk,nki->ni", responsibility, scores)
+        squares = (scores**2).sum(axis=2) - np.trace(precisions, axis1=1, axis2=2)
+        return score, ((responsibility * squares).sum(axis=1) - (score**2).sum(axis=1))[:, None]
+
+    return NoisyTarget(lambda x, sigma: at(sigma).grad_log_density(x), score_and_divergence, variance)
+
+
+@pytest.fixture(scope="session", params=["ring_of_eight", "mixture_8d"])
+def mixture(request):
+    """Mixtures of mean 0 and variance about 1, in the eigenbasis of their covariance."""
+    return MIXTURES[request.param]
+
+
+def _mixture_8d():
+    rng = np.random.default_rng(0)
+    weights, factors = rng.dirichlet(np.full(5, 3.0)), 0.3 * rng.standard_normal((5, 8, 8)) / np.sqrt(8)
+    means, covariances = rng.standard_normal((5, 8)), factors @ factors.mT + 0.01 * np.eye(8)
+    means -= weights @ means
+    _, basis = np.linalg.eigh((weights * means.T) @ means + np.tensordot(weights, covariances, axes=1))
+    return GaussianMixtureLaw(weights, means @ basis, basis.T @ covariances @ basis)
+
+
+def _ring_of_eight():
+    angle = np.arange(8) * np.pi / 4
+    means = np.sqrt(2) * np.column_stack([np.cos(angle), np.sin(angle)])
+    return GaussianMixtureLaw(np.full(8, 1 / 8), means, np.tile(0.03 * np.eye(2), (8, 1, 1)))
+
+
+MIXTURES = {"ring_of_eight": _ring_of_eight(), "mixture_8d": _mixture_8d()}
 
 
 def _beside_the_checkout(name):

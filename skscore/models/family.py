@@ -8,14 +8,16 @@ overrides what it knows in closed form.
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from ..domains import Reals
 from ..fitting.solvers import solve_ridge
 from ..fitting.statistics import row_blocks
-from .base import resolve_base
-from .forms import assemble
+from .base import GaussianBase, resolve_base
+from .forms import Denoising, assemble
 
 __all__ = ["Family", "Model"]
 
@@ -69,6 +71,19 @@ class Family:
     def assemble(self, X, Y, weight, objective):
         """Quadratic form of the rows under `objective`; None where their moments say everything."""
         return assemble(self, X, Y, weight, objective)
+
+    def assemble_ladder(self, X, weight, levels):
+        """Quadratic forms of the denoising objective, one for each noise level."""
+        return [self.blurred(sigma).assemble(X, None, weight, Denoising(sigma)) for sigma in levels]
+
+    def blurred(self, sigma):
+        """The family of rows with noise σ: a Gaussian base measure takes on the noise, a flat one stays flat."""
+        loc, scale = self.base.loc, np.asarray(self.base.scale, float)
+        if np.isinf(scale).all():
+            return self
+        noisy = copy(self)
+        noisy.base = GaussianBase(loc, np.hypot(scale, sigma))
+        return noisy
 
     def rebound(self, moments):
         """The same family in coordinates for rows with these moments, where it has coordinates of its own."""

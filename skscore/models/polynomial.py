@@ -19,6 +19,7 @@ of x.
 
 from __future__ import annotations
 
+from copy import copy
 from numbers import Integral
 from typing import NamedTuple
 
@@ -115,8 +116,18 @@ class PolynomialFamily(Family):
             return QuadraticForm(self._gram(values / n), linear[1:] / n, 0.5 * (weight @ (Y * Y).sum(axis=1)) / n, n)
         return self._implicit_form(values / n, n, objective)
 
+    def assemble_ladder(self, X, weight, levels):
+        values = np.zeros(len(self.moment_basis))  # gathered once: noise of any level is a heat flow on them
+        weight = np.ones(len(X)) if weight is None else weight
+        for rows in row_blocks(len(X), 8 * X.shape[1]):
+            values += self.moment_basis.moments(self._standardized(X[rows]), weight[rows])
+        n = values[0]
+        return [self._implicit_form(values / n, n, Denoising(sigma)) for sigma in levels]
+
     def rebound(self, moments):
-        return self.model.family(moments)
+        family = copy(self)  # the bases are shared
+        family.centre, family.scale = moments.mean, moments.scale
+        return family
 
     def translate(self, form, source):
         """In u = (s/r) v + (a − b)/r, a polynomial in u is one in v with the coefficients B θ, and Γ becomes BᵀΓB."""

@@ -1,20 +1,32 @@
-"""Draw from a law known by its score: Langevin and Hamiltonian samplers, their warm-up, chains and diagnostics."""
+"""Draw from a law known by its score: Langevin and Hamiltonian chains, and descents through levels of noise."""
 
 from . import diagnostics
 from .adaptation import adapt_step_size
+from .annealed import AnnealedLangevin
 from .chains import Chains, run_chains
-from .contract import Info, State, Target
+from .contract import Descent, Info, NoisyTarget, State, Target
+from .descent import descend, tweedie
+from .flow import Flow
 from .langevin import HMC, MALA, ULA
+from .reverse import PredictorCorrector, ReverseSDE
 
 __all__ = [
     "HMC",
     "MALA",
     "ULA",
+    "AnnealedLangevin",
     "Chains",
+    "Descent",
+    "Flow",
     "Info",
+    "NoisyTarget",
+    "PredictorCorrector",
+    "ReverseSDE",
     "State",
     "Target",
     "adapt_step_size",
+    "descend",
     "diagnostics",
     "run_chains",
+    "tweedie",
 ]

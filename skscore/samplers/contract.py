@@ -8,6 +8,9 @@ A sampler is a frozen dataclass of its parameters and holds nothing else: a Mark
 callables, so a sampler never learns which model it draws from. Scales belong outside: whiten the target and let the
 sampler see coordinates of unit scale. `step_size` is one value, or a column of one per chain, shape (n, 1). The class
 attribute `target_acceptance` is the mean acceptance that suits the sampler, None for one that never rejects.
+
+Samplers that descend a ladder of noise levels keep the same contract on a `NoisyTarget`, the laws p_σ = p * N(0, σ²I)
+of the noisy rows: each step moves all rows from one level to the next, and `n_steps` of them reach the last.
 """
 
 from __future__ import annotations
@@ -42,6 +45,34 @@ class Target(NamedTuple):
     grad_log_density: Callable[[ndarray], ndarray]
 
 
+class NoisyTarget(NamedTuple):
+    """The laws p_σ = p * N(0, σ²I) by their scores, at every noise level σ.
+
+    Attributes
+    ----------
+    score : callable, (n, d), float -> (n, d)
+        ∇ log p_σ(x) at x and σ.
+    score_and_divergence : callable, (n, d), float -> ((n, d), (n, K)), or None
+        The score and its divergence ∇·s: K = 1 where it is exact, else one column for each random probe, whose mean is
+        the estimate. None suits samplers.
+    variance : ndarray of shape (d,)
+        λ, the variances of a reference Gaussian N(0, diag λ) near p. Where p is that Gaussian, flow and reverse
+        diffusion are exact at any number of steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.samplers import NoisyTarget
+    >>> normal = NoisyTarget(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(2))
+    >>> normal.score(np.array([[2.0, -4.0]]), 1.0)
+    array([[-1.,  2.]])
+    """
+
+    score: Callable[[ndarray, float], ndarray]
+    score_and_divergence: Callable[[ndarray, float], tuple[ndarray, ndarray]] | None
+    variance: ndarray
+
+
 class State(NamedTuple):
     """Where the chains are, with what the next step needs.
 
@@ -58,6 +89,24 @@ class State(NamedTuple):
     position: ndarray
     log_density: ndarray | None
     score: ndarray
+
+
+class Descent(NamedTuple):
+    """Where the rows are on the way down a ladder of noise levels.
+
+    Attributes
+    ----------
+    position : ndarray of shape (n, d)
+        One row per draw.
+    level : int
+        Index of the next level to move at; 0 is the noisiest.
+    slopes : tuple of ndarray of shape (n, d)
+        Velocities at earlier levels, newest first, where the method remembers them.
+    """
+
+    position: ndarray
+    level: int = 0
+    slopes: tuple[ndarray, ...] = ()
 
 
 class Info(NamedTuple):

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from .fitting.statistics import moments
-from .samplers import HMC, Target
+from ..fitting.statistics import moments
+from ..samplers import HMC, Target
 
 __all__ = [
     "LogNormalizer",
