@@ -6,9 +6,16 @@ sampler and as an anomaly score.
 """
 
 from .estimators.bijective_transformer import BijectiveTransformer
+from .estimators.denoising import DenoisingScoreEstimator
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.transformed import TransformedDensity
 
 __version__ = "0.1.0"
 
-__all__ = ["BijectiveTransformer", "ScoreMatchingDensity", "TransformedDensity", "__version__"]
+__all__ = [
+    "BijectiveTransformer",
+    "DenoisingScoreEstimator",
+    "ScoreMatchingDensity",
+    "TransformedDensity",
+    "__version__",
+]

@@ -12,7 +12,17 @@ try:  # scikit-learn ≥ 1.9
 except ImportError:
     _check_same_namespace = None
 
+try:  # scikit-learn ≥ 1.9
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Stands in where scikit-learn has no callbacks."""
+
+
 __all__ = [
+    "CallbackSupportMixin",
+    "FitCallbacks",
     "Interval",
     "StrOptions",
     "check_same_namespace",
@@ -46,3 +56,35 @@ def validate_parameters(holder):
     constraints = getattr(holder, "_parameter_constraints", None)
     if constraints is not None:
         validate_parameter_constraints(constraints, holder.get_params(deep=False), type(holder).__name__)
+
+
+class FitCallbacks:
+    """The callbacks of one fit: a task for the fit, and one for each round of it. Without any, it does nothing.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+    X : ndarray of shape (n_samples, n_features)
+        Training rows.
+    most_rounds : int
+        Rounds at most.
+    """
+
+    def __init__(self, estimator, X, most_rounds):
+        self.estimator, self.X, self.context = estimator, X, None
+        if hasattr(estimator, "_init_callback_context"):
+            self.context = estimator._init_callback_context(max_subtasks=most_rounds)
+            self.context.call_on_fit_task_begin(estimator=estimator, X=X)
+
+    def round(self, attributes):
+        """End a round; `attributes()` gives the fitted attributes so far. Whether to stop."""
+        if self.context is None:
+            return False
+        task = self.context.subcontext(task_name="round")
+        task.call_on_fit_task_begin(estimator=self.estimator, X=self.X)
+        return task.call_on_fit_task_end(estimator=self.estimator, X=self.X, reconstruction_attributes=attributes)
+
+    def end(self):
+        """End the fit."""
+        if self.context is not None:
+            self.context.call_on_fit_task_end(estimator=self.estimator, X=self.X)

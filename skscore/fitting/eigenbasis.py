@@ -1,8 +1,8 @@
 r"""Coordinates of a table in which noise is isotropic and a reference Gaussian is diagonal.
 
 Columns are standardised, and rotated into the eigenvectors U of their shrunk correlation matrix (Ledoit & Wolf, 2004):
-:math:`z = U^\top S^{-1}(x - \mu)` with variances λ. Shrinkage is what makes the reference a fair Gaussian where rows are
-few, and keeps it one where columns are collinear.
+:math:`z = U^\top S^{-1}(x - \mu)` with variances λ. Shrinkage is what makes the reference a fair Gaussian where rows
+are few, and keeps it one where columns are collinear.
 
 References
 ----------

@@ -35,11 +35,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..fitting.statistics import Statistics, moments
+from ..fitting.statistics import Moments, Statistics, moments
 from .family import Family
 from .forms import Implicit
 
-__all__ = ["Ladder", "fit_ladder"]
+__all__ = ["Ladder", "LadderStatistics", "fit_ladder", "gather"]
 
 NEAREST = 4  # levels that a cubic in log σ runs through
 
@@ -63,9 +63,10 @@ class Ladder:
     --------
     >>> import numpy as np
     >>> from skscore.models import Gaussian
-    >>> from skscore.models.ladder import fit_ladder
+    >>> from skscore.models.ladder import fit_ladder, gather
     >>> X = np.array([[-2.0], [2.0]])  # of variance 4
-    >>> ladder = fit_ladder(Gaussian(), X, None, np.array([3.0, 1.0]), variance=np.array([4.0]), alpha=0.0)
+    >>> statistics = gather(Gaussian().family(None), X, None, levels=np.array([3.0, 1.0]))
+    >>> ladder = fit_ladder(statistics, variance=np.array([4.0]), alpha=0.0)
     >>> ladder.score(np.array([[10.0]]), 1.0)  # of N(0, 4 + 1)
     array([[-2.]])
     """
@@ -148,19 +149,59 @@ def interpolation_weights(sigma, levels):
     return [(i, float(weight)) for i, weight in zip(near, weights, strict=True) if weight != 0.0]
 
 
-def fit_ladder(model, X, weight, levels, variance, alpha) -> Ladder:
-    """Fit an exponential family to the rows at each noise level.
+@dataclass(frozen=True, eq=False)
+class LadderStatistics:
+    """What the ladder of a family needs to know of rows; those of two sets of rows merge by `+`.
 
     Parameters
     ----------
-    model : Model
-        Of :mod:`skscore.models`, on R^d.
+    family : Family
+        Bound to the rows first seen.
+    table : Moments
+        Of the rows.
+    forms : list of QuadraticForm or None
+        Denoising objective of each level; None where the moments say everything.
+    levels : ndarray of shape (L,)
+    """
+
+    family: Family
+    table: Moments
+    forms: list
+    levels: np.ndarray
+
+    def __add__(self, other: LadderStatistics) -> LadderStatistics:
+        """Statistics of the rows of both, which were gathered for one family."""
+        forms = [None if a is None else a + b for a, b in zip(self.forms, other.forms, strict=True)]
+        return replace(self, table=self.table + other.table, forms=forms)
+
+
+def gather(family, X, weight, levels) -> LadderStatistics:
+    """Statistics of the rows X (n, d), with weights (n,) or None, at each noise level.
+
+    Parameters
+    ----------
+    family : Family
+        Of a model of :mod:`skscore.models` on R^d.
     X : ndarray of shape (n, d)
         Rows near the origin, in coordinates where the noise is isotropic.
     weight : ndarray of shape (n,) or None
         Non-negative weights.
     levels : ndarray of shape (L,)
         Noise levels σ_i > 0, decreasing, in the units of X.
+
+    Returns
+    -------
+    LadderStatistics
+    """
+    return LadderStatistics(family, moments(X, weight), family.assemble_ladder(X, weight, levels), levels)
+
+
+def fit_ladder(statistics, variance, alpha) -> Ladder:
+    """Fit an exponential family to the rows at each noise level.
+
+    Parameters
+    ----------
+    statistics : LadderStatistics
     variance : ndarray of shape (d,)
         λ, the variances of the reference Gaussian.
     alpha : float
@@ -170,15 +211,16 @@ def fit_ladder(model, X, weight, levels, variance, alpha) -> Ladder:
     -------
     Ladder
     """
-    table = moments(X, weight)
-    family = model.family(table)
-    forms = family.assemble_ladder(X, weight, levels)
-    fits = [_fit_level(family, table, form, sigma, alpha) for form, sigma in zip(forms, levels, strict=True)]
-    return Ladder(*zip(*fits, strict=True), levels, variance)
+    fits = [
+        _fit_level(statistics, form, sigma, alpha)
+        for form, sigma in zip(statistics.forms, statistics.levels, strict=True)
+    ]
+    return Ladder(*zip(*fits, strict=True), statistics.levels, variance)
 
 
-def _fit_level(family, table, form, sigma, alpha):
+def _fit_level(statistics, form, sigma, alpha):
     """Family and θ at level σ: the implicit objective of the noisy rows, whose noise is integrated (Vincent, 2011)."""
+    family, table = statistics.family, statistics.table
     noisy = replace(table, covariance=table.covariance + sigma**2 * np.eye(len(table.mean)))
     level = family.blurred(sigma).rebound(noisy)
     return level, level.solve(Statistics(noisy, level.translate(form, family)), Implicit(), alpha)

@@ -9,11 +9,16 @@ from skscore.formulas.schedules import geometric_ladder
 from skscore.likelihood import flow_log_density
 from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
 from skscore.models.forms import Denoising
-from skscore.models.ladder import fit_ladder, interpolation_weights
+from skscore.models.ladder import fit_ladder as fit_statistics
+from skscore.models.ladder import gather, interpolation_weights
 from skscore.samplers import AnnealedLangevin, Flow, PredictorCorrector, ReverseSDE, descend
 
 SIGMA_MIN, SIGMA_MAX = 0.01, 20.0
 VARIANCE = np.array([3.0, 1.0, 0.05])  # of the reference Gaussian
+
+
+def fit_ladder(model, X, weight, levels, variance, alpha):
+    return fit_statistics(gather(model.family(moments(X, weight)), X, weight, levels), variance, alpha)
 
 
 def ladder(n_levels):

@@ -1,0 +1,241 @@
+"""From parameters and the coordinates of rows to a fitted law: what "auto" means, and the two routes.
+
+The estimator is read here as a holder of parameters, and never written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..formulas.schedules import geometric_ladder
+from ..models.catalog import resolve_model
+from ..models.flow_law import FlowLaw
+from ..models.ladder import fit_ladder, gather
+from ..models.law import Law
+from ..models.level_law import LevelLaw, PotentialFamily
+
+__all__ = ["Fitted", "Rows", "coordinates", "fit_closed_form", "fit_network", "noise_range", "so_far"]
+
+CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model where no ladder was asked for
+SMALL_TABLE, SMALL_TABLE_FOLDS = 500, 5
+MOST_JUDGES = 20_000  # held-out rows, at most
+TAIL_ROWS, REPORT_ROWS = 1000, 256
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows in the coordinates of the noise, with their weights (n,) or None and the reference variances λ (d,)."""
+
+    Z: np.ndarray
+    weight: np.ndarray | None
+    variance: np.ndarray
+    moments: Any  # of Z
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves on the estimator."""
+
+    law: Any
+    source: Any
+    levels: np.ndarray
+    device: str
+    statistics: Any = None
+    report: Any = None
+    train_curve: list = field(default_factory=list)
+    validation_curve: list = field(default_factory=list)
+    n_iter: int = 0
+    best_iter: int = 0
+
+    def attributes(self):
+        """Fitted attributes by name."""
+        names = {"noise_levels_": self.levels, "device_": self.device, "statistics_": self.statistics}
+        names |= {"_law": self.law, "_source": self.source}
+        names |= {"train_loss_curve_": self.train_curve, "validation_loss_curve_": self.validation_curve}
+        names |= {"n_iter_": self.n_iter, "best_iter_": self.best_iter, "likelihood_report_": self.report}
+        tail = getattr(self.law, "tail", None)
+        names |= {"tail_weight_": 0.0 if tail is None else tail.weight, "tail_df_": np.inf if tail is None else tail.df}
+        return names
+
+
+def coordinates(p):
+    """Kind of coordinates that the parameters `p` ask for.
+
+    The columns of a closed-form model are its user's, so they are not rotated; an energy needs one scale in all
+    directions to have all its gradients of one size.
+    """
+    if p.preconditioning != "auto":
+        return p.preconditioning
+    if p.model != "network":
+        return "standardize"
+    return "whiten" if p.parametrization == "energy" else "per_direction"
+
+
+def noise_range(p, variance):
+    """(σ_min, σ_max, ladder or None) of the parameters `p`, over a reference Gaussian of variances λ (d,)."""
+    if p.noise_levels is not None:
+        levels = np.sort(np.asarray(p.noise_levels, dtype=np.float64).ravel())[::-1]
+        if not len(levels) or not (np.isfinite(levels).all() and levels[-1] > 0.0 and len(set(levels)) == len(levels)):
+            raise ValueError(f"noise_levels={p.noise_levels!r}: give different positive levels, at least one.")
+        return levels[-1], levels[0], levels
+    sigma_max = 20.0 * max(1.0, np.sqrt(variance.max())) if p.sigma_max == "auto" else float(p.sigma_max)
+    if p.n_levels == 1:
+        return p.sigma_min, p.sigma_min, np.array([p.sigma_min])
+    if sigma_max <= p.sigma_min:
+        raise ValueError(
+            f"sigma_max={p.sigma_max!r} is not above sigma_min={p.sigma_min}: raise it, or set n_levels=1."
+        )
+    ladder = None if p.n_levels is None else geometric_ladder(p.sigma_min, sigma_max, p.n_levels)
+    return p.sigma_min, sigma_max, ladder
+
+
+# ---- closed form ---------------------------------------------------------------------------------
+
+
+def fit_closed_form(p, rows, seed, former=None):
+    """Fit an exponential family at each level; `former` are statistics of rows seen before."""
+    sigma_min, sigma_max, levels = noise_range(p, rows.variance)
+    levels = geometric_ladder(sigma_min, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
+    family = resolve_model(p.model).family(rows.moments) if former is None else former.family
+    statistics = gather(family, rows.Z, rows.weight, levels)
+    statistics = statistics if former is None else former + statistics
+    ladder = fit_ladder(statistics, rows.variance, p.alpha)
+    if len(levels) == 1:
+        law = Law(ladder.families[0], ladder.thetas[0], statistics.table, seed, repr(p.model))
+        return Fitted(LevelLaw(ladder, sigma_min, law), ladder, levels, "cpu", statistics)
+    law = FlowLaw(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
+    law, report = _settled(p, law, rows.Z, None, "cpu")
+    return Fitted(law, ladder, levels, "cpu", statistics, report)
+
+
+# ---- network -------------------------------------------------------------------------------------
+
+
+def fit_network(p, rows, seed, watch, former=None):
+    """Train networks; `former` is the source of an earlier fit whose weights they begin with."""
+    from ..neural import fit as neural  # torch is loaded here, and only for networks
+    from ..neural.checkpoint import Checkpoint
+    from ..neural.devices import resolve_device
+
+    device = resolve_device(p.device)
+    sigma_min, sigma_max, levels = noise_range(p, rows.variance)
+    noise = neural.Noise(sigma_min, sigma_max, levels, p.noise_distribution)
+    architecture = neural.Architecture(rows.variance, p.parametrization, p.network, _network_options(p, rows.Z))
+    job = neural.TrainingJob(rows.Z, rows.weight, architecture, noise, _recipe(p, rows.Z), seed, device)
+    checkpoint = Checkpoint(p.checkpoint, p.checkpoint_every, _fingerprint(p, rows, seed))
+    held_out = _folds(p, len(rows.Z), seed, former)
+    trained = job.run(
+        held_out, checkpoint, lambda run: watch(run, partial(job.denoiser, run)), former and former.weights
+    )
+    source, report = trained.denoiser, None
+    law = _law(p, source, rows, seed)
+    if sigma_min < sigma_max:
+        law, report = _settled(p, law, rows.Z, held_out, device)
+    if p.refit:
+        source = job.refitted(trained)
+        law = replace(law, source=source)
+    run, ends = trained.run, np.array([sigma_max, sigma_min])
+    curves = run.train_curve, run.validation_curve
+    levels = ends if levels is None else levels
+    return Fitted(law, source, levels, device, None, report, *curves, run.step, run.best.step)
+
+
+def so_far(p, source, rows, seed):
+    """What a training interrupted now would leave, without a tail."""
+    levels = np.array(noise_range(p, rows.variance)[1::-1])
+    return Fitted(_law(p, source, rows, seed), source, levels, "cpu")
+
+
+def _law(p, source, rows, seed):
+    sigma_min, sigma_max, _ = noise_range(p, rows.variance)
+    if sigma_min < sigma_max:
+        return FlowLaw(source, sigma_min, sigma_max, p.n_likelihood_steps, seed)
+    return LevelLaw(source, sigma_min, _one_level_density(p, source, rows, seed))
+
+
+def _network_options(p, Z):
+    """Options of the residual network; more dropout where rows are few."""
+    n, d = Z.shape
+    dropout = (0.2 if n < 1500 else 0.1 if n < 300 * d else 0.0) if p.dropout == "auto" else p.dropout
+    return {"hidden_layer_sizes": tuple(p.hidden_layer_sizes), "activation": p.activation, "dropout": dropout}
+
+
+def _recipe(p, Z):
+    from ..neural.training import Recipe
+
+    n = len(Z)
+    small = n <= SMALL_TABLE
+    batch = (128 if small else 512) if p.batch_size == "auto" else p.batch_size
+    steps = 8000 if p.max_iter == "auto" else p.max_iter
+    if p.max_epochs is not None:
+        steps = p.max_epochs * -(-n // batch)
+    return Recipe(
+        learning_rate=(2e-3 if small else 3e-3) if p.learning_rate == "auto" else p.learning_rate,
+        weight_decay=p.weight_decay,
+        batch_size=batch,
+        max_steps=steps,
+        max_time=np.inf if p.max_time is None else p.max_time,
+        weighting=p.weighting,
+        autocast=p.autocast,
+        compile=p.torch_compile,
+    )
+
+
+def _folds(p, n, seed, former):
+    """Rows held out by each network, as index arrays."""
+    order = np.random.default_rng([seed, n]).permutation(n)
+    k = (SMALL_TABLE_FOLDS if n <= SMALL_TABLE else 1) if p.n_folds == "auto" else p.n_folds
+    k = len(former.weights) if former is not None else min(k, n)
+    if k > 1:
+        return [np.sort(fold) for fold in np.array_split(order, k)]
+    return [np.sort(order[: min(MOST_JUDGES, max(1, round(p.validation_fraction * n)), n - 1)])]
+
+
+def _fingerprint(p, rows, seed):
+    """Of everything that a training depends on."""
+    digest = hashlib.sha256(rows.Z.tobytes())
+    digest.update(b"" if rows.weight is None else rows.weight.tobytes())
+    kept = {k: v for k, v in p.get_params(deep=False).items() if k not in ("checkpoint", "checkpoint_every", "verbose")}
+    digest.update(repr((sorted(kept.items(), key=lambda item: item[0]), seed)).encode())
+    return digest.hexdigest()
+
+
+def _one_level_density(p, source, rows, seed):
+    """Normalised law of an energy network at its only noise level; None for a plain score."""
+    if p.parametrization == "score":
+        return None
+    sigma = noise_range(p, rows.variance)[0]
+    noisy = replace(rows.moments, covariance=rows.moments.covariance + sigma**2 * np.eye(len(rows.variance)))
+    return Law(PotentialFamily(source, sigma), None, noisy, seed, "network")
+
+
+# ---- what validation rows settle -----------------------------------------------------------------
+
+
+def _settled(p, law, Z, held_out, device):
+    """The law with its number of steps and its tail, and the report on them.
+
+    Rows of a fold are judged by the network that did not see them. Closed-form models have so few parameters that the
+    training rows serve.
+    """
+    parts = [(law, _evenly(Z, TAIL_ROWS))]
+    if held_out is not None:
+        most = -(-TAIL_ROWS // len(held_out))
+        members = [replace(law, source=law.source.member(k)) for k in range(len(held_out))]
+        parts = [(member, _evenly(Z[i], most)) for member, i in zip(members, held_out, strict=True)]
+    rows = np.concatenate([part for _, part in parts])
+    law, report = law.with_steps(_evenly(rows, REPORT_ROWS), device)
+    if p.tail is None:
+        return law, report
+    log_p = np.concatenate([replace(m, n_steps=law.n_steps).flow_log_density(part, device) for m, part in parts])
+    return law.with_tail(rows, log_p), report
+
+
+def _evenly(Z, most):
+    """At most `most` rows of Z, evenly spaced."""
+    return Z[np.linspace(0, len(Z) - 1, min(len(Z), most)).astype(int)]

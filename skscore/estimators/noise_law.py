@@ -1,0 +1,117 @@
+"""What a fitted noise-conditional law answers, in the units of the table.
+
+A subclass keeps ``table_`` (cells, bounds and coordinates), ``_law`` and ``_source`` (density and score in these
+coordinates) and ``device_``.
+"""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import check_sample_weight
+from .density import DensityEstimator
+
+__all__ = ["NoiseLawDensity"]
+
+INSIDE_DRAWS = 10_000
+
+
+class NoiseLawDensity(DensityEstimator):
+    """Density estimator whose density is that of a noise-conditional score."""
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean of what ``criterion`` names: larger is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Held-out rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the mean.
+
+        Returns
+        -------
+        float
+            Mean log-density or its lower bound in nats, or minus the mean Hyvärinen score with every column weighted by
+            its training variance.
+        """
+        if self.criterion != "elbo":
+            return super().score(X, y, sample_weight)
+        X = self._check_rows(X)
+        weight = check_sample_weight(sample_weight, X)
+        bound = self._on_support(self._lower_bound, X, outside=np.full(len(X), -np.inf))
+        return float(np.average(bound, weights=weight))
+
+    def grad_log_density(self, X, sigma=None):
+        """Score vectors ∇ log p of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, in the units of the training data.
+        sigma : float, optional
+            Noise level, in units of the standardised columns, of the noisy law whose score is wanted; None for the
+            fitted density.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In nats per unit of each column; NaN outside the bounds.
+        """
+        if sigma is None:
+            return super().grad_log_density(X)
+        X = self._check_rows(X)
+        if not (isinstance(sigma, Real) and 0.0 < sigma < np.inf):
+            raise ValueError(f"sigma={sigma!r}: a noise level is a positive number.")
+        basis = self.table_.basis
+        return basis.pull_back(self._source.field(self.device_).score(basis.to_basis(X), float(sigma)))
+
+    def __getattr__(self, name):
+        if name != "inside_mass_":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        check_is_fitted(self)
+        draw = self._law.sample(INSIDE_DRAWS, "flow", None, np.random.default_rng(0), self.device_)
+        self.inside_mass_ = float(self._support(self.table_.to_rows(draw)).mean()) if self.bounds is not None else 1.0
+        return self.inside_mass_
+
+    # ---- its hooks -------------------------------------------------------------------------------
+
+    @property
+    def _variance(self):
+        return self.table_.basis.moments.variance
+
+    def _support(self, X):
+        return self.table_.inside(X)
+
+    def _log_volume(self):
+        return self.table_.basis.log_volume - np.log(self.inside_mass_)
+
+    def _log_density(self, X):
+        return self._law.log_density(self.table_.basis.to_basis(X), self.device_) + self._log_volume()
+
+    def _lower_bound(self, X):
+        return self._law.elbo(self.table_.basis.to_basis(X), self.device_) + self._log_volume()
+
+    def _score(self, X):
+        return self.table_.basis.pull_back(self._law.score(self.table_.basis.to_basis(X), self.device_))
+
+    def _curvature(self, X, V):
+        basis = self.table_.basis
+        return self._law.curvature(basis.to_basis(X), V @ basis.matrix, self.device_)
+
+    def _score_and_divergence(self, X, scale):
+        scale = np.ones(X.shape[1]) if scale is None else scale
+        basis = self.table_.basis
+        score, trace = self._law.score_and_trace(basis.to_basis(X), scale[:, None] * basis.matrix, self.device_)
+        return scale * basis.pull_back(score), trace
+
+    def _draw(self, n_samples, rng):
+        def sample(n):
+            return self._law.sample(n, self.sampler, self.n_sampling_levels, rng, self.device_)
+
+        return self.table_.draw(sample, n_samples)

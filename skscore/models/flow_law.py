@@ -1,0 +1,122 @@
+"""A noise-conditional score as a density: its log-density along the flow, its tail, its draws.
+
+Rows are in the coordinates of the score, in which noise is isotropic and the reference Gaussian is N(0, diag λ).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..fitting.student import DefensiveTail, choose_tail
+from ..formulas.schedules import geometric_ladder
+from ..likelihood import LikelihoodReport, adaptive_steps, antithetic_noise, elbo, flow_log_density
+from ..samplers import AnnealedLangevin, Flow, PredictorCorrector, ReverseSDE, descend
+
+__all__ = ["SAMPLERS", "FlowLaw"]
+
+# How to make each sampler from its levels, and how many of these it takes by default.
+SAMPLERS = {
+    "flow": (Flow, 33),
+    "annealed_langevin": (AnnealedLangevin, 100),
+    "reverse_sde": (ReverseSDE, 129),
+    "predictor_corrector": (lambda levels: PredictorCorrector(ReverseSDE(levels)), 65),
+}
+BOUND_LEVELS, BOUND_ROWS = 33, 4096
+
+
+@dataclass(frozen=True, eq=False)
+class FlowLaw:
+    """The law p_σmin of a noise-conditional score, mixed with a defensive tail.
+
+    Parameters
+    ----------
+    source : object
+        ``source.field(device)`` is the score: a ``NoisyTarget`` that also has ``traces`` and ``curvature``.
+    sigma_min, sigma_max : float
+        Ends of the noise levels.
+    n_steps : int
+        Steps of the flow behind a log-density.
+    seed : int
+        Of the draws behind `elbo`.
+    tail : DefensiveTail or None
+    """
+
+    source: Any
+    sigma_min: float
+    sigma_max: float
+    n_steps: int
+    seed: int = 0
+    tail: DefensiveTail | None = None
+
+    def levels(self, n_levels):
+        """Geometric ladder from the largest noise level down to the smallest."""
+        return geometric_ladder(self.sigma_min, self.sigma_max, n_levels)
+
+    # ---- what is settled on validation rows ------------------------------------------------------
+
+    def with_steps(self, Z, device) -> tuple[FlowLaw, LikelihoodReport]:
+        """The law with as many steps as rows Z ask for, and what is known of its errors."""
+        field = self.source.field(device)
+        report = adaptive_steps(Z, field, self.sigma_min, self.sigma_max, n_steps=self.n_steps)
+        return replace(self, n_steps=report.n_steps), report
+
+    def with_tail(self, Z, log_p) -> FlowLaw:
+        """The law with the tail that rows Z ask for; `log_p` (n,) are their log-densities without one."""
+        return replace(self, tail=choose_tail(log_p, Z, self.source.variance))
+
+    # ---- the density -----------------------------------------------------------------------------
+
+    def flow_log_density(self, Z, device):
+        """Log-density without the tail, shape (n,)."""
+        return flow_log_density(Z, self.source.field(device), self.levels(self.n_steps + 1))[0]
+
+    def log_density(self, Z, device):
+        """Log-density of each row, shape (n,)."""
+        log_p = self.flow_log_density(Z, device)
+        return log_p if self.tail is None else self.tail.log_density(log_p, Z)
+
+    def elbo(self, Z, device):
+        """Lower bound of the log-density, in the mean over rows, shape (n,)."""
+        field, levels = self.source.field(device), self.levels(BOUND_LEVELS)
+        bound = np.empty(len(Z))
+        for k in range(0, len(Z), BOUND_ROWS):
+            rows = Z[k : k + BOUND_ROWS]
+            noise = antithetic_noise(len(levels), 1, rows.shape, np.random.default_rng([self.seed, k]))
+            bound[k : k + BOUND_ROWS] = elbo(rows, field, levels, noise)
+        return bound if self.tail is None else self.tail.log_density(bound, Z)
+
+    def score(self, Z, device):
+        """Score of each row, shape (n, d)."""
+        score = self.source.field(device).score(Z, self.sigma_min)
+        return score if self.tail is None else self.tail.score(self.flow_log_density(Z, device), score, Z)
+
+    def curvature(self, Z, V, device):
+        """vᵀ ∇² log p v of each row along directions V (d,) or (n, d), shape (n,)."""
+        field = self.source.field(device)
+        curvature = field.curvature(Z, self.sigma_min, V)
+        if self.tail is None:
+            return curvature
+        score = field.score(Z, self.sigma_min)
+        return self.tail.curvature(self.flow_log_density(Z, device), score, curvature, Z, V)
+
+    def score_and_trace(self, Z, directions, device):
+        """Score (n, d), and Σ_k v_kᵀ ∇² log p v_k over directions (K, d), shape (n,)."""
+        field = self.source.field(device)
+        score, trace = field.score(Z, self.sigma_min), field.traces(Z, self.sigma_min, directions)
+        if self.tail is None:
+            return score, trace
+        log_p = self.flow_log_density(Z, device)
+        flat = np.zeros(len(Z))
+        of_tail = sum(self.tail.curvature(log_p, score, flat, Z, v) for v in directions)
+        return self.tail.score(log_p, score, Z), of_tail + (1.0 - self.tail.responsibility(log_p, Z)) * trace
+
+    # ---- draws -----------------------------------------------------------------------------------
+
+    def sample(self, n_samples, sampler, n_levels, rng, device):
+        """Draws (n_samples, d) by the sampler of this name, at `n_levels` or its own number of levels."""
+        make, own = SAMPLERS[sampler]
+        draws = descend(make(self.levels(n_levels or own)), self.source.field(device), n_samples, rng)
+        return draws if self.tail is None else self.tail.mix_samples(draws, rng)

@@ -1,0 +1,78 @@
+"""A training that survives the death of its process: saved whole, atomically, and taken up where it stopped."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+__all__ = ["Checkpoint"]
+
+FORMAT = "skscore training 1"
+
+
+@dataclass
+class Checkpoint:
+    """A file that holds a training in progress.
+
+    Parameters
+    ----------
+    path : str, Path or None
+        None saves nothing.
+    every : int
+        Steps between two saves, at least.
+    fingerprint : str
+        Of rows and settings: a file with another one belongs to another training.
+    """
+
+    path: str | Path | None
+    every: int = 500
+    fingerprint: str = ""
+    saved_at: int = 0
+
+    def save(self, run):
+        """Save `run` if it is time: into a new file beside, which then takes the place of the old one."""
+        if self.path is None or run.step < self.saved_at + self.every:
+            return
+        beside = Path(f"{self.path}.{os.getpid()}")
+        try:
+            with beside.open("wb") as file:
+                torch.save({"format": FORMAT, "fingerprint": self.fingerprint, "run": run.state()}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+        self.saved_at = run.step
+
+    def resume(self, run):
+        """Bring `run` to the state saved for it, if there is one."""
+        if self.path is None or not Path(self.path).exists():
+            return
+        run.restore(self._read()["run"])
+        self.saved_at = run.step
+
+    def remove(self):
+        """Forget a training that has ended."""
+        if self.path is not None:
+            Path(self.path).unlink(missing_ok=True)
+
+    def _read(self):
+        remedy = "It was left as it is; give another path, or delete it."
+        try:
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} is damaged or no checkpoint ({error}). {remedy}"
+            ) from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f"checkpoint={str(self.path)!r} is not a checkpoint of skscore. {remedy}")
+        if content["fingerprint"] != self.fingerprint:
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} belongs to a training on other rows or with other parameters. {remedy}"
+            )
+        return content

@@ -1,0 +1,44 @@
+"""Where networks compute, and on how many threads."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import torch
+
+__all__ = ["available", "resolve_device", "threads_for"]
+
+WORK_OF_A_THREAD = 2e8  # multiply-adds of one step below which a second thread costs more than it brings
+
+
+def resolve_device(name):
+    """Device for "auto", "cpu", "cuda", "cuda:1" or "mps"; a ValueError where this machine has none such."""
+    if name == "auto":
+        return next(kind for kind in ("cuda", "mps", "cpu") if _present(kind))
+    if not _present(name):
+        raise ValueError(f"device={name!r}: torch finds no such device here. Choose 'auto' or 'cpu'.")
+    return name
+
+
+def available(name):
+    """`name` where this machine has it, else the CPU: what was fitted on a GPU is read on a laptop."""
+    return name if _present(name) else "cpu"
+
+
+def _present(name):
+    kind = torch.device(name).type
+    if kind == "cuda":
+        index = torch.device(name).index or 0
+        return torch.cuda.is_available() and index < torch.cuda.device_count()
+    return kind == "cpu" or (kind == "mps" and torch.backends.mps.is_available())
+
+
+@contextmanager
+def threads_for(work):
+    """As many of torch's threads as `work` multiply-adds at a time can feed; the former number afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, int(work / WORK_OF_A_THREAD))))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

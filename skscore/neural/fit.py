@@ -1,0 +1,181 @@
+"""From rows to a trained denoiser: networks built, rows dealt out, training run to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..formulas.schedules import log_normal, log_uniform
+from .denoiser import Denoiser
+from .devices import threads_for
+from .networks import ResidualMLP
+from .noise import NoiseLevels
+from .potential import Potential
+from .training import VALIDATION_DRAWS, Member, Recipe, Run
+
+__all__ = ["Architecture", "Noise", "Trained", "TrainingJob"]
+
+QUANTILES = 1025  # entries of the table of a continuous law of noise levels
+N_PROBES, MOST_EXACT = 16, 64  # divergence probes, for tables of more columns than the latter
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise levels of a training.
+
+    Parameters
+    ----------
+    sigma_min, sigma_max : float
+    levels : ndarray or None
+        A ladder; None for all levels between the two.
+    distribution : {"lognormal", "loguniform"}
+        Of the levels drawn where there is no ladder.
+    """
+
+    sigma_min: float
+    sigma_max: float
+    levels: np.ndarray | None = None
+    distribution: str = "lognormal"
+    log_mean: float = -1.0
+    log_sd: float = 1.5
+
+    def quantiles(self, device):
+        """Quantile function of log σ on a device."""
+        if self.levels is not None:
+            return NoiseLevels.ladder(self.levels, device)
+        u, ends = np.linspace(0.0, 1.0, QUANTILES), (self.sigma_min, self.sigma_max)
+        if self.distribution == "loguniform":
+            return NoiseLevels.continuous(log_uniform(u, *ends), device)
+        return NoiseLevels.continuous(log_normal(u, self.log_mean, self.log_sd, *ends), device)
+
+
+@dataclass(frozen=True, eq=False)
+class Architecture:
+    """What is trained: calling it makes an untrained network on the CPU.
+
+    Parameters
+    ----------
+    variance : ndarray of shape (d,)
+        λ of the reference Gaussian.
+    parametrization : {"score", "energy"}
+    network : callable or None
+        A class or function that makes a module from the number of columns; None for the residual network.
+    options : dict
+        Of the residual network.
+    """
+
+    variance: np.ndarray
+    parametrization: str = "score"
+    network: Callable | None = None
+    options: dict | None = None
+
+    def __call__(self):
+        """An untrained network on the CPU."""
+        d = len(self.variance)
+        n_outputs = d if self.parametrization == "score" else 1
+        network = ResidualMLP(d, n_outputs, **self.options) if self.network is None else self.network(d)
+        if self.parametrization == "score":
+            return network
+        return Potential(network, torch.as_tensor(self.variance, dtype=torch.float32))
+
+    def initialised(self, generator):
+        """A network with its first weights, on the device of `generator`."""
+        network = self()
+        inner = network.network if isinstance(network, Potential) else network
+        if self.network is None:
+            inner.initialise(generator)
+        return network.to(generator.device)
+
+
+class Trained(NamedTuple):
+    """What a training leaves behind."""
+
+    denoiser: Denoiser
+    run: Run
+    held_out: list  # indices of the rows that judged each network
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingJob:
+    """One network for each fold of the rows, trained side by side.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, d)
+        Rows in the coordinates of the noise.
+    weight : ndarray of shape (n,) or None
+        Weights of the rows.
+    architecture : Architecture
+    noise : Noise
+    recipe : Recipe
+    seed : int
+    device : str
+    """
+
+    Z: np.ndarray
+    weight: np.ndarray | None
+    architecture: Architecture
+    noise: Noise
+    recipe: Recipe
+    seed: int
+    device: str
+
+    def run(self, held_out, checkpoint, watch, start=None) -> Trained:
+        """Train until the rows held out by each network, a list of index arrays, see no more gain.
+
+        `checkpoint` is where the training is saved, and taken up from; ``watch(run)`` is called after each judgement,
+        and ends the training by returning True; `start` are weights to begin with.
+        """
+        run = Run(self._members(held_out, start), self.recipe)
+        checkpoint.resume(run)
+        with threads_for(_work(run, self.recipe)):
+            while run.advance() and not watch(run):
+                checkpoint.save(run)
+        checkpoint.remove()
+        return Trained(self.denoiser(run), run, held_out)
+
+    def refitted(self, trained) -> Denoiser:
+        """Networks trained on all rows for as long as `trained` found best, and trusted as much."""
+        run = trained.run
+        if run.best.step == 0:
+            return trained.denoiser
+        share = 1.0 - len(trained.held_out[0]) / len(self.Z)
+        recipe = replace(self.recipe, max_steps=max(1, round(run.best.step / share)))
+        nothing = [np.empty(0, dtype=int)] * len(run.members)
+        again = Run(self._members(nothing, None), recipe, judged=False, best=run.best._replace(states=None))
+        with threads_for(_work(again, recipe)):
+            while again.advance():
+                pass
+        return self.denoiser(again)
+
+    def denoiser(self, run) -> Denoiser:
+        """The networks of `run` at their best so far."""
+        d = self.Z.shape[1]
+        probes = None if d <= MOST_EXACT else np.random.default_rng(self.seed).choice([-1.0, 1.0], size=(N_PROBES, d))
+        return Denoiser(self.architecture, run.weights(), self.architecture.variance, run.best.shrinkage, probes)
+
+    def _members(self, held_out, start):
+        tensor = partial(torch.as_tensor, dtype=torch.float32, device=self.device)
+        rows, variance = tensor(self.Z), tensor(self.architecture.variance)
+        weight = None if self.weight is None else tensor(self.weight / self.weight.mean())
+        levels, draws = self.noise.quantiles(self.device), VALIDATION_DRAWS // len(held_out)
+        members = []
+        for k, index in enumerate(held_out):
+            generator = torch.Generator(self.device).manual_seed(self.seed + 7919 * k)
+            network = self.architecture.initialised(generator)
+            if start is not None:
+                network.load_state_dict({name: torch.from_numpy(value) for name, value in start[k].items()})
+            kept = np.setdiff1d(np.arange(len(rows)), index)
+            parts = [(rows[i], None if weight is None else weight[i]) for i in (kept, index)]
+            members.append(Member(network, *parts, levels, variance, self.recipe, generator, draws))
+        return members
+
+
+def _work(run, recipe):
+    """Multiply-adds of one forward pass."""
+    return recipe.batch_size * sum(p.numel() for p in run.members[0].parameters)

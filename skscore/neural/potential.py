@@ -1,0 +1,44 @@
+r"""A network that is the gradient of a potential: :math:`F_j = \partial_{y_j}\varphi(y; c) / \sqrt{\lambda_j}`.
+
+Then the score :math:`s = -x/r^2 + \sqrt\lambda F/(\sigma r)` is minus the gradient in x of the energy
+
+.. math:: E(x, \sigma) = \tfrac12 \sum_j \frac{x_j^2}{r_j^2} - \frac{\varphi(x/r;\ \tfrac14\log\sigma)}{\sigma},
+
+free of curl at every noise level, and −E is an unnormalised log-density.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+__all__ = ["Potential"]
+
+
+class Potential(nn.Module):
+    """Gradient field of a scalar network.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Maps (y, c_noise) to one value for each row, of shape (n,) or (n, 1).
+    variance : tensor of shape (d,)
+        λ.
+    """
+
+    def __init__(self, network, variance):
+        super().__init__()
+        self.network = network
+        self.register_buffer("scale", variance.rsqrt(), persistent=False)
+
+    def potential(self, y, c_noise):
+        """φ of rows y (n, d), shape (n,)."""
+        return self.network(y, c_noise).reshape(len(y))
+
+    def forward(self, y, c_noise):
+        """F of rows y (n, d) at noise labels c_noise (n, 1)."""
+        create_graph = torch.is_grad_enabled()
+        with torch.enable_grad():
+            y = y if y.requires_grad else y.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.potential(y, c_noise).sum(), y, create_graph=create_graph)
+        return gradient * self.scale
