@@ -8,6 +8,7 @@ largest level, where rows are all but Gaussian, the probability flow leads down 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -23,6 +24,7 @@ from .._compat import (
     validate_data,
     validate_parameters,
 )
+from ..fitting.eigenbasis import Eigenbasis
 from ..fitting.statistics import moments
 from ..formulas.schedules import WEIGHTINGS
 from ..models.catalog import MODELS, resolve_model
@@ -76,8 +78,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
     network : callable or None, default=None
         A class of ``torch.nn.Module``, called with the number of columns, whose ``forward(y, c_noise)`` maps (n, d) and
         (n, 1) to (n, d), or to (n,) for an energy. Give it a name at module level where the estimator is to be pickled.
-    hidden_layer_sizes : tuple of int, default=(256, 256, 256)
-        Widths of the residual network.
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Widths of the residual network; "auto" is (256, 256, 256), and half as wide for tables of at most 500 rows.
     activation : {"gelu", "silu", "softplus", "tanh"}, default="silu"
         Of the residual network.
     dropout : float or "auto", default="auto"
@@ -95,8 +97,10 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
     max_time : float or None, default=None
         Most seconds of training.
     n_folds : int or "auto", default="auto"
-        One network, judged on a held-out fraction of the rows; or k networks, each judged on a fold, whose scores are
-        averaged. "auto" is 5 for tables of at most 500 rows.
+        1 holds out a fraction of the rows, which judges all networks; k deals the rows into folds, each of which judges
+        networks of its own. "auto" is 10 for tables of at most 500 rows.
+    n_networks : int or "auto", default="auto"
+        Networks for each fold. The scores of all networks are averaged.
     validation_fraction : float, default=0.1
         Rows held out for early stopping, with one network.
     refit : bool, default=False
@@ -185,7 +189,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         "tail": [StrOptions({"auto"}), None],
         "parametrization": [StrOptions({"score", "energy"})],
         "network": [callable, None],
-        "hidden_layer_sizes": ["array-like"],
+        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
         "activation": [StrOptions({"gelu", "silu", "softplus", "tanh"})],
         "dropout": [StrOptions({"auto"}), Interval(Real, 0.0, 0.95, closed="both")],
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0.0, None, closed="neither")],
@@ -195,6 +199,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "max_time": [Interval(Real, 0.0, None, closed="neither"), None],
         "n_folds": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "n_networks": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
         "refit": ["boolean"],
         "warm_start": ["boolean"],
@@ -227,7 +232,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         tail="auto",
         parametrization="score",
         network=None,
-        hidden_layer_sizes=(256, 256, 256),
+        hidden_layer_sizes="auto",
         activation="silu",
         dropout="auto",
         learning_rate="auto",
@@ -237,6 +242,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         max_epochs=None,
         max_time=None,
         n_folds="auto",
+        n_networks="auto",
         validation_fraction=0.1,
         refit=False,
         warm_start=False,
@@ -276,7 +282,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         -------
         self
         """
-        return self._fit_rows(X, sample_weight, former=self if self.warm_start and "table_" in vars(self) else None)
+        return self._fit_rows(X, sample_weight, former=self.warm_start and "table_" in vars(self))
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -295,27 +301,29 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         -------
         self
         """
-        return self._fit_rows(X, sample_weight, former=self if "table_" in vars(self) else None, merge=True)
+        return self._fit_rows(X, sample_weight, former="table_" in vars(self), merge=True)
 
     def _fit_rows(self, X, sample_weight, former, merge=False):
         model = None if self.model == "network" else resolve_model(self.model)
         validate_parameters(model)
-        X = validate_data(self, X, reset=former is None, dtype=np.float64, ensure_min_samples=2 - (former is not None))
+        X = validate_data(self, X, reset=not former, dtype=np.float64, ensure_min_samples=1 if former else 2)
         X, weight = rows_of_weight(X, check_sample_weight(sample_weight, X))
         seed = seed_of(self.random_state)
         self._stream = np.random.default_rng(seed)
         seed = int(self._stream.integers(2**31)) if seed is None else seed
-        table = (
-            read_table(X, weight, coordinates(self), self.dequantize, self.bounds) if former is None else self.table_
-        )
-        Z = table.to_basis(X, np.random.default_rng(seed))
-        rows = Rows(Z, weight, table.basis.variance, moments(Z, weight))
+        table = self.table_ if former else read_table(X, weight, coordinates(self), self.dequantize, self.bounds)
+        X = table.spread(X, np.random.default_rng(seed))
+        seen = moments(X, weight) + self._seen if former and merge else moments(X, weight)
+        if former and merge and self.statistics_ is not None and self.statistics_.moments_suffice:
+            table = replace(table, basis=Eigenbasis.of_moments(seen))  # what all rows at once would have given
+        basis = table.basis
+        rows = Rows(basis.to_basis(X), weight, basis.variance, basis.moments_in_basis(seen))
         if model is None:
-            fitted = self._train(rows, table, seed, None if former is None else self._source)
+            fitted = self._train(rows, table, seed, self._source if former else None)
         else:
-            fitted = fit_closed_form(self, rows, seed, self.statistics_ if former is not None and merge else None)
+            fitted = fit_closed_form(self, rows, seed, self.statistics_ if former and merge else None)
         vars(self).pop("inside_mass_", None)
-        vars(self).update(fitted.attributes(), table_=table)
+        vars(self).update(fitted.attributes(), table_=table, _seen=seen)
         self._warn_if_doubtful()
         return self
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..fitting.statistics import Moments
 from ..formulas.schedules import geometric_ladder
 from ..models.catalog import resolve_model
 from ..models.flow_law import FlowLaw
@@ -22,19 +23,29 @@ from ..models.level_law import LevelLaw, PotentialFamily
 __all__ = ["Fitted", "Rows", "coordinates", "fit_closed_form", "fit_network", "noise_range", "so_far"]
 
 CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model where no ladder was asked for
-SMALL_TABLE, SMALL_TABLE_FOLDS = 500, 5
+SMALL_TABLE, SMALL_TABLE_FOLDS = 500, 10
 MOST_JUDGES = 20_000  # held-out rows, at most
 TAIL_ROWS, REPORT_ROWS = 1000, 256
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows in the coordinates of the noise, with their weights (n,) or None and the reference variances λ (d,)."""
+    """Rows in the coordinates of the noise.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, d)
+    weight : ndarray of shape (n,) or None
+    variance : ndarray of shape (d,)
+        λ of the reference Gaussian.
+    moments : Moments
+        Of all rows seen, Z and those before.
+    """
 
     Z: np.ndarray
     weight: np.ndarray | None
     variance: np.ndarray
-    moments: Any  # of Z
+    moments: Moments
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,10 @@ def fit_closed_form(p, rows, seed, former=None):
     levels = geometric_ladder(sigma_min, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
     family = resolve_model(p.model).family(rows.moments) if former is None else former.family
     statistics = gather(family, rows.Z, rows.weight, levels)
-    statistics = statistics if former is None else former + statistics
+    if statistics.moments_suffice:
+        statistics = replace(statistics, table=rows.moments)
+    elif former is not None:
+        statistics = former + statistics
     ladder = fit_ladder(statistics, rows.variance, p.alpha)
     if len(levels) == 1:
         law = Law(ladder.families[0], ladder.thetas[0], statistics.table, seed, repr(p.model))
@@ -126,16 +140,15 @@ def fit_network(p, rows, seed, watch, former=None):
     sigma_min, sigma_max, levels = noise_range(p, rows.variance)
     noise = neural.Noise(sigma_min, sigma_max, levels, p.noise_distribution)
     architecture = neural.Architecture(rows.variance, p.parametrization, p.network, _network_options(p, rows.Z))
-    job = neural.TrainingJob(rows.Z, rows.weight, architecture, noise, _recipe(p, rows.Z), seed, device)
+    n_networks = (1 if len(rows.Z) <= SMALL_TABLE else 2) if p.n_networks == "auto" else p.n_networks
+    job = neural.TrainingJob(rows.Z, rows.weight, architecture, noise, _recipe(p, rows.Z), n_networks, seed, device)
     checkpoint = Checkpoint(p.checkpoint, p.checkpoint_every, _fingerprint(p, rows, seed))
-    held_out = _folds(p, len(rows.Z), seed, former)
-    trained = job.run(
-        held_out, checkpoint, lambda run: watch(run, partial(job.denoiser, run)), former and former.weights
-    )
+    folds = _folds(p, len(rows.Z), seed)
+    trained = job.run(folds, checkpoint, lambda run: watch(run, partial(job.denoiser, run)), former and former.weights)
     source, report = trained.denoiser, None
     law = _law(p, source, rows, seed)
     if sigma_min < sigma_max:
-        law, report = _settled(p, law, rows.Z, held_out, device)
+        law, report = _settled(p, law, rows.Z, folds, device)
     if p.refit:
         source = job.refitted(trained)
         law = replace(law, source=source)
@@ -162,7 +175,9 @@ def _network_options(p, Z):
     """Options of the residual network; more dropout where rows are few."""
     n, d = Z.shape
     dropout = (0.2 if n < 1500 else 0.1 if n < 300 * d else 0.0) if p.dropout == "auto" else p.dropout
-    return {"hidden_layer_sizes": tuple(p.hidden_layer_sizes), "activation": p.activation, "dropout": dropout}
+    width = 128 if n <= SMALL_TABLE else 256
+    sizes = (width,) * 3 if p.hidden_layer_sizes == "auto" else tuple(p.hidden_layer_sizes)
+    return {"hidden_layer_sizes": sizes, "activation": p.activation, "dropout": dropout}
 
 
 def _recipe(p, Z):
@@ -171,7 +186,7 @@ def _recipe(p, Z):
     n = len(Z)
     small = n <= SMALL_TABLE
     batch = (128 if small else 512) if p.batch_size == "auto" else p.batch_size
-    steps = 8000 if p.max_iter == "auto" else p.max_iter
+    steps = (1000 if small else 8000) if p.max_iter == "auto" else p.max_iter
     if p.max_epochs is not None:
         steps = p.max_epochs * -(-n // batch)
     return Recipe(
@@ -186,11 +201,10 @@ def _recipe(p, Z):
     )
 
 
-def _folds(p, n, seed, former):
-    """Rows held out by each network, as index arrays."""
+def _folds(p, n, seed):
+    """Rows held out by the networks of each fold, as index arrays."""
     order = np.random.default_rng([seed, n]).permutation(n)
-    k = (SMALL_TABLE_FOLDS if n <= SMALL_TABLE else 1) if p.n_folds == "auto" else p.n_folds
-    k = len(former.weights) if former is not None else min(k, n)
+    k = min(n, (SMALL_TABLE_FOLDS if n <= SMALL_TABLE else 1) if p.n_folds == "auto" else p.n_folds)
     if k > 1:
         return [np.sort(fold) for fold in np.array_split(order, k)]
     return [np.sort(order[: min(MOST_JUDGES, max(1, round(p.validation_fraction * n)), n - 1)])]
@@ -217,17 +231,17 @@ def _one_level_density(p, source, rows, seed):
 # ---- what validation rows settle -----------------------------------------------------------------
 
 
-def _settled(p, law, Z, held_out, device):
+def _settled(p, law, Z, folds, device):
     """The law with its number of steps and its tail, and the report on them.
 
-    Rows of a fold are judged by the network that did not see them. Closed-form models have so few parameters that the
+    Rows of a fold are judged by the networks that did not see them. Closed-form models have so few parameters that the
     training rows serve.
     """
     parts = [(law, _evenly(Z, TAIL_ROWS))]
-    if held_out is not None:
-        most = -(-TAIL_ROWS // len(held_out))
-        members = [replace(law, source=law.source.member(k)) for k in range(len(held_out))]
-        parts = [(member, _evenly(Z[i], most)) for member, i in zip(members, held_out, strict=True)]
+    if folds is not None:
+        most = -(-TAIL_ROWS // len(folds))
+        unseeing = [replace(law, source=law.source.part(k, len(folds))) for k in range(len(folds))]
+        parts = [(part, _evenly(Z[fold], most)) for part, fold in zip(unseeing, folds, strict=True)]
     rows = np.concatenate([part for _, part in parts])
     law, report = law.with_steps(_evenly(rows, REPORT_ROWS), device)
     if p.tail is None:

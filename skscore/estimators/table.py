@@ -35,9 +35,9 @@ class Table:
     lattice: Lattice | None
     bounds: Box | None
 
-    def to_basis(self, X, rng):
-        """Coordinates of rows whose atoms are moved uniformly over their cells."""
-        return self.basis.to_basis(X if self.lattice is None else self.lattice.spread(X, rng))
+    def spread(self, X, rng):
+        """Rows with their atoms moved uniformly over their cells."""
+        return X if self.lattice is None else self.lattice.spread(X, rng)
 
     def inside(self, X):
         """Which rows lie within the bounds; None where there are none."""

@@ -58,14 +58,19 @@ class Eigenbasis:
     def of_rows(cls, X, weight, coordinates):
         """Basis of the rows X (n, d) with weights (n,) or None, of a kind in `COORDINATES`."""
         table = moments(X, weight)
-        scale, d = table.scale, X.shape[1]
         if coordinates == "standardize":
-            return cls(table, np.diag(1.0 / scale), np.diag(scale), np.ones(d))
+            return cls.of_moments(table)
+        scale, d = table.scale, X.shape[1]
         variance, U = np.linalg.eigh(_shrunk_correlation(X, table))
         variance = np.maximum(variance, SMALLEST_VARIANCE)
         spread = np.sqrt(variance) if coordinates == "whiten" else np.ones(d)
         matrix = U / scale[:, None] / spread
         return cls(table, matrix, (U * spread).T * scale, variance / spread**2)
+
+    @classmethod
+    def of_moments(cls, table):
+        """Basis of standardised columns, not rotated, of rows with these moments."""
+        return cls(table, np.diag(1.0 / table.scale), np.diag(table.scale), np.ones(len(table.scale)))
 
     @property
     def log_volume(self):
@@ -75,6 +80,11 @@ class Eigenbasis:
     def to_basis(self, X):
         """Coordinates z of rows x, shape (n, d)."""
         return ((X - self.moments.origin) - self.moments.offset) @ self.matrix
+
+    def moments_in_basis(self, table):
+        """Moments in coordinates z of rows x with moments `table`."""
+        mean = ((table.origin - self.moments.origin) + (table.offset - self.moments.offset)) @ self.matrix
+        return Moments(table.n, np.zeros_like(mean), mean, self.matrix.T @ table.covariance @ self.matrix)
 
     def to_rows(self, Z):
         """Rows x of coordinates z, shape (n, d)."""

@@ -169,6 +169,11 @@ class LadderStatistics:
     forms: list
     levels: np.ndarray
 
+    @property
+    def moments_suffice(self):
+        """Whether the moments of the rows say everything, as for a Gaussian."""
+        return all(form is None for form in self.forms)
+
     def __add__(self, other: LadderStatistics) -> LadderStatistics:
         """Statistics of the rows of both, which were gathered for one family."""
         forms = [None if a is None else a + b for a, b in zip(self.forms, other.forms, strict=True)]

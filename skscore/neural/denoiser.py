@@ -29,7 +29,7 @@ from .tangents import field_and_curvature, field_and_traces
 __all__ = ["Denoiser", "NoisyField"]
 
 SCORE_ROWS = {"cpu": 256, "cuda": 65536, "mps": 16384}  # rows of one block; on a CPU its activations stay in cache
-TANGENT_ROWS = {"cpu": 1024, "cuda": 262144, "mps": 65536}  # rows times directions
+TANGENT_ROWS = {"cpu": 2048, "cuda": 262144, "mps": 65536}  # rows times directions
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,18 +60,20 @@ class Denoiser:
         """The averaged networks on `device`, or on the CPU where this machine has no such device."""
         return NoisyField(self, available(device))
 
-    def member(self, index):
-        """The network of this index alone."""
-        return replace(self, weights=[self.weights[index]])
+    def part(self, index, n_parts):
+        """The networks of the part of this index, of `n_parts` equal ones."""
+        size = len(self.weights) // n_parts
+        return replace(self, weights=self.weights[index * size : (index + 1) * size])
 
+    @torch.inference_mode(False)
     def networks(self, device):
-        """The trained networks, on `device`; on a CPU their weights share memory with the arrays here."""
+        """The trained networks, on `device`."""
         loaded = []
         for weights in self.weights:
             network = self.build()
-            tensors = {name: torch.from_numpy(value).to(device) for name, value in weights.items()}
+            tensors = {name: torch.tensor(value, device=device) for name, value in weights.items()}
             network.load_state_dict(tensors, assign=True)
-            loaded.append(network.requires_grad_(False).eval())
+            loaded.append(network.to(device).requires_grad_(False).eval())
         return loaded
 
 
@@ -138,13 +140,14 @@ class NoisyField:
     def _tensor(self, array):
         return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(self.device)
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def _blocks(self, evaluate, sigma, rows, *inputs):
         """Means over the networks of what `evaluate` returns, in float64, from blocks of exactly `rows` rows."""
         n = len(inputs[0])
         padded = np.zeros((len(inputs), -(-n // rows) * rows, inputs[0].shape[1]), dtype=np.float32)
         padded[:, :n] = inputs
-        label = torch.full((rows, 1), 0.25 * np.log(sigma), dtype=torch.float32, device=self.device)
+        label = torch.full((1, 1), 0.25 * np.log(sigma), dtype=torch.float32, device=self.device).expand(rows, 1)
         parts = [
             self._mean(evaluate, label, block.to(self.device)) for block in torch.from_numpy(padded).split(rows, 1)
         ]

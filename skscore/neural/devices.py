@@ -26,7 +26,10 @@ def available(name):
 
 
 def _present(name):
-    kind = torch.device(name).type
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:  # a word that is no device at all
+        return False
     if kind == "cuda":
         index = torch.device(name).index or 0
         return torch.cuda.is_available() and index < torch.cuda.device_count()

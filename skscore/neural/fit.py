@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from .devices import threads_for
 from .networks import ResidualMLP
 from .noise import NoiseLevels
 from .potential import Potential
-from .training import VALIDATION_DRAWS, Member, Recipe, Run
+from .training import VALIDATION_DRAWS, Jury, Member, Recipe, Run
 
 __all__ = ["Architecture", "Noise", "Trained", "TrainingJob"]
 
@@ -97,12 +97,12 @@ class Trained(NamedTuple):
 
     denoiser: Denoiser
     run: Run
-    held_out: list  # indices of the rows that judged each network
+    folds: list  # indices of the rows held out
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingJob:
-    """One network for each fold of the rows, trained side by side.
+    """Some networks for each fold of the rows, which they do not see, trained side by side.
 
     Parameters
     ----------
@@ -113,6 +113,8 @@ class TrainingJob:
     architecture : Architecture
     noise : Noise
     recipe : Recipe
+    n_networks : int
+        Networks for each fold.
     seed : int
     device : str
     """
@@ -122,32 +124,35 @@ class TrainingJob:
     architecture: Architecture
     noise: Noise
     recipe: Recipe
+    n_networks: int
     seed: int
     device: str
 
-    def run(self, held_out, checkpoint, watch, start=None) -> Trained:
-        """Train until the rows held out by each network, a list of index arrays, see no more gain.
+    def run(self, folds, checkpoint, watch, start=None) -> Trained:
+        """Train until the rows held out, a list of index arrays, see no more gain.
 
         `checkpoint` is where the training is saved, and taken up from; ``watch(run)`` is called after each judgement,
         and ends the training by returning True; `start` are weights to begin with.
         """
-        run = Run(self._members(held_out, start), self.recipe)
+        run = Run(self._members(folds, start), self._juries(folds), self.recipe)
+        if start is not None:
+            run.judge_start()
         checkpoint.resume(run)
         with threads_for(_work(run, self.recipe)):
             while run.advance() and not watch(run):
                 checkpoint.save(run)
         checkpoint.remove()
-        return Trained(self.denoiser(run), run, held_out)
+        return Trained(self.denoiser(run), run, folds)
 
     def refitted(self, trained) -> Denoiser:
         """Networks trained on all rows for as long as `trained` found best, and trusted as much."""
-        run = trained.run
-        if run.best.step == 0:
+        best = trained.run.best
+        if best.step == 0:
             return trained.denoiser
-        share = 1.0 - len(trained.held_out[0]) / len(self.Z)
-        recipe = replace(self.recipe, max_steps=max(1, round(run.best.step / share)))
-        nothing = [np.empty(0, dtype=int)] * len(run.members)
-        again = Run(self._members(nothing, None), recipe, judged=False, best=run.best._replace(states=None))
+        share = 1.0 - len(trained.folds[0]) / len(self.Z)
+        recipe = replace(self.recipe, max_steps=max(1, round(best.step / share)))
+        nothing = [np.empty(0, dtype=int)] * len(trained.folds)
+        again = Run(self._members(nothing, None), [], recipe, best=best._replace(states=None))
         with threads_for(_work(again, recipe)):
             while again.advance():
                 pass
@@ -159,21 +164,40 @@ class TrainingJob:
         probes = None if d <= MOST_EXACT else np.random.default_rng(self.seed).choice([-1.0, 1.0], size=(N_PROBES, d))
         return Denoiser(self.architecture, run.weights(), self.architecture.variance, run.best.shrinkage, probes)
 
-    def _members(self, held_out, start):
+    # ---- rows, networks and juries on the device -------------------------------------------------
+
+    @cached_property
+    def _tensors(self):
+        """Rows, weights, λ and noise levels."""
         tensor = partial(torch.as_tensor, dtype=torch.float32, device=self.device)
-        rows, variance = tensor(self.Z), tensor(self.architecture.variance)
         weight = None if self.weight is None else tensor(self.weight / self.weight.mean())
-        levels, draws = self.noise.quantiles(self.device), VALIDATION_DRAWS // len(held_out)
+        return tensor(self.Z), weight, tensor(self.architecture.variance), self.noise.quantiles(self.device)
+
+    def _generator(self, index):
+        return torch.Generator(self.device).manual_seed(self.seed + 7919 * index)
+
+    def _members(self, folds, start):
+        rows, weight, variance, levels = self._tensors
         members = []
-        for k, index in enumerate(held_out):
-            generator = torch.Generator(self.device).manual_seed(self.seed + 7919 * k)
+        for k in range(len(folds) * self.n_networks):
+            generator = self._generator(k)
             network = self.architecture.initialised(generator)
             if start is not None:
                 network.load_state_dict({name: torch.from_numpy(value) for name, value in start[k].items()})
-            kept = np.setdiff1d(np.arange(len(rows)), index)
-            parts = [(rows[i], None if weight is None else weight[i]) for i in (kept, index)]
-            members.append(Member(network, *parts, levels, variance, self.recipe, generator, draws))
+            kept = np.setdiff1d(np.arange(len(rows)), folds[k // self.n_networks])
+            part = rows[kept], None if weight is None else weight[kept]
+            members.append(Member(network, *part, levels, variance, self.recipe, generator))
         return members
+
+    def _juries(self, folds):
+        rows, weight, variance, levels = self._tensors
+        juries = []
+        for k, index in enumerate(folds):
+            part = rows[index], None if weight is None else weight[index]
+            unseeing = list(range(k * self.n_networks, (k + 1) * self.n_networks))
+            draws = VALIDATION_DRAWS // len(folds)
+            juries.append(Jury.drawn(*part, unseeing, levels, variance, draws, self._generator(-1 - k)))
+        return juries
 
 
 def _work(run, recipe):

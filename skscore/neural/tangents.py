@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import torch
 
-from .networks import ResidualMLP, fourier_features, normalise
+from .networks import ResidualMLP, affine, fourier_features, normalise
 
 __all__ = ["field_and_curvature", "field_and_traces"]
 
@@ -62,20 +62,20 @@ def _by_backward_passes(network, y, c_noise, directions, covectors):
 @torch.no_grad()
 def _by_tangents(network, y, c_noise, directions, covectors):
     features = fourier_features(c_noise)
-    h, slope = _activate(network, network.layers[0](y) + network.labels[0](features))
+    h, slope = _activate(network, affine(y, features, network.layers[0], network.labels[0]))
     dh = slope * (directions @ network.layers[0].weight.T)[:, None, :]  # (K, n, H)
     for layer, label in zip(network.layers[1:], network.labels[1:], strict=True):
-        unit, sd = normalise(h)
+        unit, inverse_sd = normalise(h)
         linear = unit @ layer.weight.T
         update, slope = _activate(network, linear + (layer.bias + label(features)))
         da = dh @ (layer.weight - layer.weight.mean(dim=1, keepdim=True)).T
         da.addcmul_(linear, _along(unit, dh), value=-1.0)
         skips = update.shape == h.shape
-        h, dh = (h + update, dh.addcmul_(da, slope / sd)) if skips else (update, da.mul_(slope / sd))
-    unit, sd = normalise(h)
+        h, dh = (h + update, dh.addcmul_(da, slope * inverse_sd)) if skips else (update, da.mul_(slope * inverse_sd))
+    unit, inverse_sd = normalise(h)
     rows = covectors @ network.out.weight  # (K, H)
     centred = torch.einsum("knh,kh->kn", dh, rows - rows.mean(dim=1, keepdim=True))
-    traces = (centred - (rows @ unit.T) * _along(unit, dh)[..., 0]) / sd[:, 0]
+    traces = (centred - (rows @ unit.T) * _along(unit, dh)[..., 0]) * inverse_sd[:, 0]
     return network.out(unit), traces.T
 
 

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from ..formulas.schedules import loss_weight
-from .noise import noisy_batch
+from .noise import Batch, noisy_batch
 from .shrinkage import Shrinkage, best_shrinkage
 
-__all__ = ["Member", "Recipe", "Run"]
+__all__ = ["Jury", "Member", "Recipe", "Run"]
 
 VALIDATION_DRAWS = 8192  # noisy rows that judge a member, as long as each row has at least MIN_REPEATS
 MIN_REPEATS, MAX_REPEATS = 4, 64
@@ -73,27 +73,28 @@ class Member:
     Parameters
     ----------
     network : torch.nn.Module
-    rows, held_out : (tensor of shape (n, d), tensor of shape (n,) or None)
-        Training rows and rows that judge, each with their weights.
+    rows : tensor of shape (n, d)
+        Training rows.
+    weight : tensor of shape (n,) or None
+        Their weights.
     levels : NoiseLevels
     variance : tensor of shape (d,)
     recipe : Recipe
     generator : torch.Generator
     """
 
-    def __init__(self, network, rows, held_out, levels, variance, recipe, generator, draws=VALIDATION_DRAWS):
+    def __init__(self, network, rows, weight, levels, variance, recipe, generator):
         self.network, self.levels, self.variance, self.recipe = network.train(), levels, variance, recipe
         self.forward = torch.compile(network) if recipe.compile else network
-        self.rows, self.weight = rows
+        self.rows, self.weight = rows, weight
         self.generator = generator
         self.parameters = list(network.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
         )
-        self.order = torch.empty(0, dtype=torch.int64, device=rows[0].device)
-        self.judges, self.judges_weight = self._fixed_batch(*held_out, draws) if len(held_out[0]) else (None, None)
-        self.gain = torch.zeros((), device=rows[0].device)
+        self.order = torch.empty(0, dtype=torch.int64, device=rows.device)
+        self.gain = torch.zeros((), device=rows.device)
 
     # ---- one step --------------------------------------------------------------------------------
 
@@ -134,16 +135,6 @@ class Member:
             self.gain += _mean_sum(batch.nats * (error - batch.target**2), weight)
 
     # ---- judgement -------------------------------------------------------------------------------
-
-    def _fixed_batch(self, rows, weight, draws):
-        repeats = min(MAX_REPEATS, max(MIN_REPEATS, draws // len(rows)))
-        n = len(rows) * repeats
-        start = self._random(torch.rand, len(rows), 1)
-        u = (start + torch.arange(repeats, device=rows.device) / repeats) % 1.0  # the levels of a row are stratified
-        many = rows.repeat_interleave(repeats, dim=0)
-        noise = self._random(torch.randn, *many.shape)
-        batch = noisy_batch(many, u.reshape(n), noise, self.levels, self.variance)
-        return batch, None if weight is None else weight.repeat_interleave(repeats)
 
     def training_gain(self, steps):
         """Mean loss of the last `steps` steps in nats, relative to the reference Gaussian."""
@@ -190,6 +181,24 @@ class Member:
             self.order = state["order"].to(self.rows.device)
 
 
+class Jury(NamedTuple):
+    """Held-out rows at fixed noise, and the members that have not seen them."""
+
+    batch: Batch
+    weight: torch.Tensor | None
+    members: list
+
+    @classmethod
+    def drawn(cls, rows, weight, members, levels, variance, draws, generator):
+        """About `draws` noisy copies of rows (n, d), the noise levels of each row stratified."""
+        repeats = min(MAX_REPEATS, max(MIN_REPEATS, draws // len(rows)))
+        random = {"generator": generator, "device": rows.device}
+        u = (torch.rand(len(rows), 1, **random) + torch.arange(repeats, device=rows.device) / repeats) % 1.0
+        many = rows.repeat_interleave(repeats, dim=0)
+        batch = noisy_batch(many, u.flatten(), torch.randn(many.shape, **random), levels, variance)
+        return cls(batch, None if weight is None else weight.repeat_interleave(repeats), members)
+
+
 class Best(NamedTuple):
     """The best judgement so far; at first that of the reference Gaussian."""
 
@@ -206,13 +215,15 @@ class Run:
     Parameters
     ----------
     members : list of Member
+    juries : list of Jury
+        Without any, training goes on for all its steps.
     recipe : Recipe
     """
 
     members: list
+    juries: list
     recipe: Recipe
     step: int = 0
-    judged: bool = True
     best: Best = field(default_factory=Best)
     annealing: tuple | None = None  # first and last step
     train_curve: list = field(default_factory=list)
@@ -220,7 +231,7 @@ class Run:
 
     def __post_init__(self):
         self.started = time.monotonic()
-        if not self.judged:
+        if not self.juries:
             last = self.recipe.max_steps
             self.annealing = (last - last // 4, last)
 
@@ -237,6 +248,11 @@ class Run:
         """Where the training ends at the latest."""
         return self.recipe.max_steps if self.annealing is None else self.annealing[1]
 
+    def judge_start(self):
+        """Let the weights that the members begin with stand as the best until others are better."""
+        self._judge()
+        self.validation_curve.clear()
+
     def advance(self):
         """Train up to the next judgement; False when there is nothing left to do."""
         steps = min(self.recipe.check_every, self.last_step - self.step)
@@ -245,17 +261,16 @@ class Run:
                 member.step(k, self.rate(k))
         self.step += steps
         self.train_curve.append(float(np.mean([m.training_gain(steps) for m in self.members])))
-        if self.judged:
+        if self.juries:
             self._judge()
         return self.step < self.last_step and time.monotonic() - self.started < self.recipe.max_time
 
     def _judge(self):
-        batches = [member.judges for member in self.members]
+        batches = [jury.batch for jury in self.juries]
         outputs = [member.averaged(batches) for member in self.members]
-        own = [outputs[i][i] for i in range(len(batches))]
-        together = [sum(parts) / len(parts) for parts in zip(*outputs, strict=True)]
-        weights = [member.judges_weight for member in self.members]
-        shrinkage, value = best_shrinkage(batches, own, together, weights)
+        own = [_mean([outputs[m][k] for m in jury.members]) for k, jury in enumerate(self.juries)]
+        together = [_mean(parts) for parts in zip(*outputs, strict=True)]
+        shrinkage, value = best_shrinkage(batches, own, together, [jury.weight for jury in self.juries])
         self.validation_curve.append(value)
         if value < self.best.value:
             self.best = Best(value, self.step, shrinkage, [m.state() for m in self.members])
@@ -302,6 +317,10 @@ def _mean_sum(values, weight):
     """Weighted mean over rows of the sum over columns."""
     rows = values.sum(dim=1)
     return rows.mean() if weight is None else (weight * rows).mean()
+
+
+def _mean(tensors):
+    return sum(tensors) / len(tensors)
 
 
 def _pieces(batch, rows=4096):
