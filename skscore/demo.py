@@ -2,12 +2,13 @@
 
 On two tables that ship with scikit-learn it tunes score-matching densities, `KernelDensity` and `GaussianMixture` in
 the same way, on the same folds, and compares their log-likelihood on rows that none has seen; ranks tumours by how
-unusual they are; draws new rows; and writes a figure.
+unusual they are; chooses the noise levels of a score network by a grid search; draws new rows; and writes a figure.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import time
 
 import numpy as np
@@ -20,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PowerTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
+from .estimators.denoising import DenoisingScoreEstimator
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.transformed import TransformedDensity
 from .metrics import energy_distance, log_likelihood_scorer
@@ -42,6 +44,7 @@ CANDIDATES = {
         {"density__alpha": [0.0, 0.01, 0.03, 0.1]},
     ),
 }
+NOISE_GRID = {"n_levels": [None, 10], "sigma_min": [0.01, 0.1, 0.4]}
 FOLDS = KFold(5, shuffle=True, random_state=0)
 
 
@@ -86,6 +89,33 @@ def rank_anomalies(X, malignant):
         top = malignant[test][np.argsort(-values)[:50]].sum()
         print(f"  {name:<36}ROC AUC {roc_auc_score(malignant[test], values):.3f}, malignant among the top 50: {top}")
     return malignant[test], surprise
+
+
+def choose_noise_levels(X):
+    """Search the noise levels of a small score network by held-out log-likelihood, on the first split of the folds."""
+    if importlib.util.find_spec("torch") is None:
+        print("\nNoise levels: a score network needs torch (pip install torch)")
+        return
+    train, test = next(FOLDS.split(X))
+    network = DenoisingScoreEstimator(
+        hidden_layer_sizes=(64, 64), max_iter=400, n_networks=1, n_folds=1, device="cpu", random_state=0
+    )
+    grid = {f"denoisingscoreestimator__{name}": values for name, values in NOISE_GRID.items()}
+    search = GridSearchCV(make_pipeline(StandardScaler(), network), grid, cv=3).fit(X[train])
+    print(f"\nNoise levels: {len(train)} rows, mean log-likelihood of three folds in nats")
+    print("  sigma_min  n_levels    mean")
+    for chosen, mean in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
+        sigma_min, n_levels = (chosen[f"denoisingscoreestimator__{name}"] for name in ("sigma_min", "n_levels"))
+        mark = "  <- chosen" if chosen == search.best_params_ else ""
+        print(f"  {sigma_min:9g}{n_levels or 'all':>10}{mean:8.3f}{mark}")
+    likelihood = log_likelihood_scorer(search.best_estimator_, X[test])
+    print(f"  the {len(test)} rows left out: score network {likelihood:.3f}", end="")
+    for name in ("KernelDensity", "GaussianMixture"):
+        print(
+            f", {name} {log_likelihood_scorer(tuned(*CANDIDATES[name]).fit(X[train]).best_estimator_, X[test]):.3f}",
+            end="",
+        )
+    print()
 
 
 def draw_rows(X, names):
@@ -149,6 +179,7 @@ def main(argv=None):
         compare("Breast cancer", X)
         compare("Wine", load_wine().data)
         labels, surprise = rank_anomalies(X, malignant)
+        choose_noise_levels(X)
         draws = draw_rows(X, names)
         draw_figure(output, X, names, draws, labels, surprise)
 

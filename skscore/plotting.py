@@ -1,8 +1,8 @@
-r"""Pictures of a density: its value on a grid of two columns, and its score field.
+r"""Pictures of a density: its value on a grid of two columns, its score field, and what each noise level adds to it.
 
-Both displays follow scikit-learn's pattern: ``from_estimator`` evaluates once and keeps the numbers, ``plot`` draws
-them and may be called again with other options. Of a table with more than two columns two are shown and the others are
-held at their medians: a slice of the density, not a marginal.
+The displays follow scikit-learn's pattern: ``from_estimator`` evaluates once and keeps the numbers, ``plot`` draws them
+and may be called again with other options. Of a table with more than two columns the first two displays show a pair and
+hold the others at their medians: a slice of the density, not a marginal.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import narwhals as nw
 import numpy as np
 from sklearn.utils import check_array
 
-__all__ = ["DensityDisplay", "ScoreFieldDisplay"]
+from .formulas.schedules import geometric_ladder
+
+__all__ = ["DensityDisplay", "NoiseLevelDisplay", "ScoreFieldDisplay"]
 
 MOST_ROWS_SHOWN = 1000
 
@@ -66,7 +68,7 @@ def _like(X, points):
 
 
 class _PairDisplay:
-    """What both displays share: the pair of columns, their grid, the rows shown and the axes."""
+    """What the displays of two columns share: the pair of columns, their grid, the rows shown and the axes."""
 
     def __init__(self, axes, names, rows, held):
         self.axes, self.names, self.rows, self.held = axes, names, rows, held
@@ -305,4 +307,92 @@ class ScoreFieldDisplay(_PairDisplay):
         options = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "pivot": "mid", "cmap": "viridis"} | kwargs
         colour = () if "color" in options else (np.log10(length[..., 0] + np.finfo(float).tiny),)
         self.quiver_ = ax.quiver(*self.axes, arrows[..., 0], arrows[..., 1], *colour, **options)
+        return self
+
+
+class NoiseLevelDisplay:
+    """What a noise-conditional score knows beyond a Gaussian, noise level by noise level.
+
+    The height is the gain over the reference Gaussian of a :class:`~skscore.DenoisingScoreEstimator` in nats per unit
+    of log σ, so the area is the gain of the lower bound that ``criterion="elbo"`` gives.
+
+    Parameters
+    ----------
+    levels : ndarray of shape (L,)
+        Noise levels σ, decreasing, in units of the standardised columns.
+    gain : ndarray of shape (L,)
+        Nats per unit of log σ.
+
+    Attributes
+    ----------
+    area : float
+        Gain of the bound over the reference Gaussian, in nats per row.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where the last ``plot`` went.
+    line_ : matplotlib Line2D
+        The last line drawn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skscore import DenoisingScoreEstimator
+    >>> from skscore.plotting import NoiseLevelDisplay
+    >>> X = load_iris().data
+    >>> density = DenoisingScoreEstimator("gaussian", dequantize=False).fit(X)
+    >>> display = NoiseLevelDisplay.from_estimator(density, X)
+    >>> print(f"{display.area:.0f} nats above independent columns")
+    2 nats above independent columns
+    """
+
+    def __init__(self, levels, gain):
+        self.levels, self.gain = levels, gain
+        self.area = float(np.trapezoid(gain[::-1], np.log(levels[::-1])))
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, n_levels=49, ax=None, **plot_options):
+        """Evaluate the denoising errors of ``estimator`` on X and plot them.
+
+        Parameters
+        ----------
+        estimator : DenoisingScoreEstimator
+            Fitted at more than one noise level.
+        X : array-like of shape (n_samples, n_features)
+            Rows, best held out.
+        n_levels : int, default=49
+            Levels at which errors are evaluated.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **plot_options : dict
+            Passed to ``plot``.
+
+        Returns
+        -------
+        NoiseLevelDisplay
+        """
+        fitted = getattr(estimator, "noise_levels_", ())
+        if len(fitted) < 2:
+            raise ValueError(f"estimator={estimator!r} has {len(fitted)} noise levels: fit one with several.")
+        levels = geometric_ladder(fitted[-1], fitted[0], n_levels)
+        return cls(levels, estimator._denoising_gain(X, levels)).plot(ax=ax, **plot_options)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw the gain over log σ.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            Passed to ``ax.plot``.
+
+        Returns
+        -------
+        NoiseLevelDisplay
+        """
+        ax = _pyplot().subplots()[1] if ax is None else ax
+        options = {"label": f"{self.area:.2f} nats above the Gaussian"} | kwargs
+        (self.line_,) = ax.semilogx(self.levels, self.gain, **options)
+        ax.fill_between(self.levels, self.gain, color=self.line_.get_color(), alpha=0.15)
+        ax.set(xlabel="noise level σ", ylabel="gain, nats per unit of log σ")
+        self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -1,6 +1,6 @@
 """Log-densities: the normaliser of a closed-form family; the density along the flow of a noise-conditional score."""
 
-from .flow import LikelihoodReport, adaptive_steps, antithetic_noise, elbo, flow_log_density
+from .flow import LikelihoodReport, adaptive_steps, antithetic_noise, denoising_gain, elbo, flow_log_density
 from .normalizer import (
     LogNormalizer,
     Particles,
@@ -25,6 +25,7 @@ __all__ = [
     "annealed_particles",
     "antithetic_noise",
     "chart_target",
+    "denoising_gain",
     "elbo",
     "flow_log_density",
     "importance_particles",

@@ -38,7 +38,7 @@ from ..formulas.schedules import Preconditioning, geometric_ladder
 from ..samplers import NoisyTarget
 from ..samplers.flow import velocity
 
-__all__ = ["LikelihoodReport", "adaptive_steps", "antithetic_noise", "elbo", "flow_log_density"]
+__all__ = ["LikelihoodReport", "adaptive_steps", "antithetic_noise", "denoising_gain", "elbo", "flow_log_density"]
 
 REPORT_ROWS = 256
 
@@ -240,7 +240,8 @@ def antithetic_noise(n_levels: int, n_pairs: int, shape: tuple[int, ...], rng: n
 
     Returns
     -------
-    ndarray of shape (n_levels, 2 * n_pairs, *shape)
+    ndarray of shape (n_levels, 2 n_pairs, ...)
+        Its last axes have `shape`.
 
     Examples
     --------
@@ -306,16 +307,42 @@ def elbo(X: np.ndarray, target: NoisyTarget, levels: np.ndarray, noise: np.ndarr
     >>> elbo(np.array([[0.0]]), normal, geometric_ladder(0.01, 20.0, 10), noise).round(4)  # the reference itself
     array([-0.9189])
     """
-    gain = np.stack([_denoising_gain(X, target, sigma, z) for sigma, z in zip(levels, noise, strict=True)])
+    gain = np.stack([denoising_gain(X, target, sigma, z) for sigma, z in zip(levels, noise, strict=True)])
     scale = np.sqrt(target.variance)
     bound = _log_normal(X / scale) - np.log(scale).sum() + np.trapezoid(gain[::-1], np.log(levels[::-1]), axis=0)
     return np.where(np.isfinite(bound), bound, -np.inf)
 
 
-def _denoising_gain(X, target, sigma, noise):
-    """E_z[‖z − σx̃/r²‖² − ‖z + σs‖²] of each row, one draw at a time: memory is that of X."""
+def denoising_gain(X: np.ndarray, target: NoisyTarget, sigma: float, noise: np.ndarray) -> np.ndarray:
+    """Integrand of :func:`elbo`: how much less the target errs than the reference Gaussian when it takes noise back.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Rows, in the coordinates of the target.
+    target : NoisyTarget
+        Needs no divergence.
+    sigma : float
+        Noise level σ.
+    noise : ndarray of shape (M, d) or (M, n, d)
+        Draws z.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        E_z[‖z − σx̃/r²‖² − ‖z + σs‖²] of each row, in nats per unit of log σ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.likelihood import denoising_gain
+    >>> from skscore.samplers import NoisyTarget
+    >>> normal = NoisyTarget(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(1))
+    >>> denoising_gain(np.array([[3.0]]), normal, 0.5, np.ones((1, 1))).round(9)  # the reference itself
+    array([-0.])
+    """
     r2, gain = Preconditioning(sigma, target.variance).r ** 2, np.zeros(len(X))
-    for z in noise:
+    for z in noise:  # one draw at a time: memory is that of X
         noisy = X + sigma * z
         gaussian, model = z - sigma * noisy / r2, z + sigma * target.score(noisy, sigma)
         gain += (gaussian**2).sum(axis=1) - (model**2).sum(axis=1)

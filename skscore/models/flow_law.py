@@ -6,6 +6,7 @@ Rows are in the coordinates of the score, in which noise is isotropic and the re
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = ["SAMPLERS", "FlowLaw"]
 # How to make each sampler from its levels, and how many of these it takes by default.
 SAMPLERS = {
     "flow": (Flow, 33),
+    "flow_multistep": (partial(Flow, method="adams"), 32),
     "annealed_langevin": (AnnealedLangevin, 100),
     "reverse_sde": (ReverseSDE, 129),
     "predictor_corrector": (lambda levels: PredictorCorrector(ReverseSDE(levels)), 65),

@@ -220,7 +220,8 @@ def fit_ladder(statistics, variance, alpha) -> Ladder:
         _fit_level(statistics, form, sigma, alpha)
         for form, sigma in zip(statistics.forms, statistics.levels, strict=True)
     ]
-    return Ladder(*zip(*fits, strict=True), statistics.levels, variance)
+    families, thetas = zip(*fits, strict=True)
+    return Ladder(families, thetas, statistics.levels, variance)
 
 
 def _fit_level(statistics, form, sigma, alpha):

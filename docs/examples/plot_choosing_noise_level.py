@@ -1,0 +1,73 @@
+r"""
+Choosing the smallest noise level
+=================================
+
+``sigma_min`` is the width to which a :class:`~skscore.DenoisingScoreEstimator` smooths its density. A search over it
+by the log-likelihood finds a good one. A search by the training loss takes the largest there is.
+"""
+
+# %%
+# Five candidates
+# ---------------
+# 600 rows of the two moons train small networks; 1000 fresh rows judge them by three numbers. The loss is
+# :math:`\tfrac12 E\|s + z/\sigma\|^2`, a mean over a geometric ladder of the candidate's own levels.
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from skscore import DenoisingScoreEstimator
+from skscore.datasets import Moons
+from skscore.formulas.schedules import geometric_ladder
+from skscore.plotting import NoiseLevelDisplay
+
+law = Moons()
+X, fresh = law.sample(600, random_state=0), law.sample(1000, random_state=1)
+candidates = np.array([0.01, 0.03, 0.1, 0.3, 0.8])
+small = {"hidden_layer_sizes": (64, 64), "max_iter": 600, "n_folds": 1, "device": "cpu", "random_state": 0}
+fits = [DenoisingScoreEstimator(sigma_min=sigma, **small).fit(X) for sigma in candidates]
+
+
+def losses(density):
+    """Held-out loss, plain and with weight σ²."""
+    rng, scale = np.random.default_rng(0), X.std(axis=0)
+    levels = geometric_ladder(*density.noise_levels_[[-1, 0]], 17)
+    loss = []
+    for sigma in levels:
+        z = rng.standard_normal(fresh.shape)
+        s = scale * density.grad_log_density(fresh + sigma * scale * z, sigma=sigma)
+        loss.append(0.5 * ((s + z / sigma) ** 2).sum(axis=1).mean())
+    return np.mean(loss), np.mean(levels**2 * loss)
+
+
+raw, weighted = np.array([losses(density) for density in fits]).T
+likelihood = np.array([density.score(fresh) for density in fits])
+exact = law.score_samples(fresh).mean()
+print("sigma_min  log-likelihood  loss      loss with weight σ²")
+for row in zip(candidates, likelihood, raw, weighted, strict=True):
+    print("{:9.2f}  {:14.3f}  {:8.3f}  {:8.3f}".format(*row))
+print(f"exact law  {exact:14.3f}")
+
+# %%
+# The losses fall as σ grows, whatever the model. The log-likelihood rises while the noise only smooths away what 600
+# rows cannot tell, and falls once it blurs the moons.
+#
+# Where a density is known to be better than a Gaussian shows in :class:`~skscore.plotting.NoiseLevelDisplay`: at large
+# σ all laws are Gaussian, at small σ all densities are locally flat, and what lies between is what there is to learn.
+
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
+left.semilogx(candidates, exact - likelihood, "o-", color="C0")
+left.plot(candidates[likelihood.argmax()], exact - likelihood.max(), "o", color="C3", markersize=9, label="picked")
+left.set(title="log-likelihood lost", ylabel="nats", ylim=(0, None))
+for values, name, colour in [(raw, "plain", "C1"), (weighted, "weight σ²", "C4")]:
+    middle.loglog(candidates, values, "o-", color=colour, label=name)
+    middle.plot(candidates[values.argmin()], values.min(), "o", color="C3", markersize=9)
+middle.set(title="denoising loss")
+for ax in (left, middle):
+    ax.set_xlabel("sigma_min")
+    ax.legend(frameon=False)
+NoiseLevelDisplay.from_estimator(fits[0], fresh, ax=right)
+right.set(title="sigma_min = 0.01, level by level", ylim=(None, 0.38))
+right.legend(frameon=False, loc="upper right", fontsize="small")
+for ax in figure.axes:
+    ax.spines[["top", "right"]].set_visible(False)
+plt.show()
