@@ -82,7 +82,10 @@ class FitCallbacks:
             return False
         task = self.context.subcontext(task_name="round")
         task.call_on_fit_task_begin(estimator=self.estimator, X=self.X)
-        return task.call_on_fit_task_end(estimator=self.estimator, X=self.X, reconstruction_attributes=attributes)
+        # scikit-learn scores nothing without targets: those of a density are the rows themselves
+        return task.call_on_fit_task_end(
+            estimator=self.estimator, X=self.X, y=self.X, reconstruction_attributes=attributes
+        )
 
     def end(self):
         """End the fit."""

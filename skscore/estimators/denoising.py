@@ -38,6 +38,7 @@ from .table import read_table, rows_of_weight
 __all__ = ["DenoisingScoreEstimator"]
 
 DOUBTFUL_DIFFERENCE = 0.05  # nats
+SPREAD_SEED = 0  # where in its cell an atom falls is the same in every fit
 
 
 class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
@@ -49,7 +50,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         A neural network on torch, or in closed form an exponential family of :mod:`skscore.models` by its name or as an
         object.
     sigma_min : float, default=0.01
-        Smallest noise level, in units of the standardised columns. The density is that of rows with this much noise.
+        Smallest noise level, in units of the standardised columns (of the whitened directions with
+        ``preconditioning="whiten"``). The density is that of rows with this much noise.
     sigma_max : float or "auto", default="auto"
         Largest noise level; "auto" is 20 standard deviations of the widest direction.
     n_levels : int or None, default=None
@@ -123,14 +125,15 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
     criterion : {"log_likelihood", "elbo", "hyvarinen"}, default="log_likelihood"
         What ``score`` returns: the mean log-density; its lower bound by denoising errors, much cheaper; or minus the
         mean Hyvärinen score.
-    sampler : {"flow", "annealed_langevin", "reverse_sde", "predictor_corrector"}, default="flow"
-        Of ``sample``.
+    sampler : {"flow", "flow_multistep", "annealed_langevin", "reverse_sde", "predictor_corrector"}, default="flow"
+        Of ``sample``: the probability flow by Heun's method, or by that of Adams and Bashforth at half the cost;
+        Langevin steps down the levels; the reverse diffusion; the latter with Langevin steps at each level.
     n_sampling_levels : int or None, default=None
         Noise levels of the sampler; None is its own number.
     n_likelihood_steps : int, default=32
         Steps of the flow behind a log-density, doubled at most twice where halving them still changes it.
     random_state : int, RandomState instance or None, default=None
-        Seeds the training and the stream of ``sample``.
+        Seeds the training and the stream of ``sample``. With None a training that has a `checkpoint` is seeded with 0.
     verbose : int, default=0
         k prints every k-th judgement on the validation rows.
 
@@ -308,18 +311,19 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         validate_parameters(model)
         X = validate_data(self, X, reset=not former, dtype=np.float64, ensure_min_samples=1 if former else 2)
         X, weight = rows_of_weight(X, check_sample_weight(sample_weight, X))
-        seed = seed_of(self.random_state)
+        seed = seed_of(self.random_state) if self.random_state is not None or self.checkpoint is None else 0
         self._stream = np.random.default_rng(seed)
         seed = int(self._stream.integers(2**31)) if seed is None else seed
         table = self.table_ if former else read_table(X, weight, coordinates(self), self.dequantize, self.bounds)
-        X = table.spread(X, np.random.default_rng(seed))
-        seen = moments(X, weight) + self._seen if former and merge else moments(X, weight)
+        spread = table.spread(X, np.random.default_rng(SPREAD_SEED))
+        seen = moments(spread, weight)
+        seen = seen + self._seen if former and merge else seen
         if former and merge and self.statistics_ is not None and self.statistics_.moments_suffice:
             table = replace(table, basis=Eigenbasis.of_moments(seen))  # what all rows at once would have given
         basis = table.basis
-        rows = Rows(basis.to_basis(X), weight, basis.variance, basis.moments_in_basis(seen))
+        rows = Rows(basis.to_basis(spread), weight, basis.variance, basis.moments_in_basis(seen))
         if model is None:
-            fitted = self._train(rows, table, seed, self._source if former else None)
+            fitted = self._train(X, rows, table, seed, self._source if former else None)
         else:
             fitted = fit_closed_form(self, rows, seed, self.statistics_ if former and merge else None)
         vars(self).pop("inside_mass_", None)
@@ -327,9 +331,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         self._warn_if_doubtful()
         return self
 
-    def _train(self, rows, table, seed, former):
+    def _train(self, X, rows, table, seed, former):
         """Train networks, with a round of the callbacks and a line of print for each judgement."""
-        callbacks = FitCallbacks(self, rows.Z, None)
+        callbacks = FitCallbacks(self, X, None)
 
         def watch(run, source):
             if self.verbose and len(run.validation_curve) % self.verbose == 0:

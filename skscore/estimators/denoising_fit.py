@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model where no ladder was asked
 SMALL_TABLE, SMALL_TABLE_FOLDS = 500, 10
 MOST_JUDGES = 20_000  # held-out rows, at most
 TAIL_ROWS, REPORT_ROWS = 1000, 256
+NOT_OF_A_TRAINING = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,7 @@ def coordinates(p):
 def noise_range(p, variance):
     """(σ_min, σ_max, ladder or None) of the parameters `p`, over a reference Gaussian of variances λ (d,)."""
     if p.noise_levels is not None:
-        levels = np.sort(np.asarray(p.noise_levels, dtype=np.float64).ravel())[::-1]
-        if not len(levels) or not (np.isfinite(levels).all() and levels[-1] > 0.0 and len(set(levels)) == len(levels)):
-            raise ValueError(f"noise_levels={p.noise_levels!r}: give different positive levels, at least one.")
+        levels = _explicit_levels(p.noise_levels)
         return levels[-1], levels[0], levels
     sigma_max = 20.0 * max(1.0, np.sqrt(variance.max())) if p.sigma_max == "auto" else float(p.sigma_max)
     if p.n_levels == 1:
@@ -103,6 +103,17 @@ def noise_range(p, variance):
         )
     ladder = None if p.n_levels is None else geometric_ladder(p.sigma_min, sigma_max, p.n_levels)
     return p.sigma_min, sigma_max, ladder
+
+
+def _explicit_levels(noise_levels):
+    try:
+        levels = np.sort(np.asarray(noise_levels, dtype=np.float64).ravel())[::-1]
+        good = len(levels) > 0 and np.isfinite(levels).all() and levels[-1] > 0.0 and len(set(levels)) == len(levels)
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise ValueError(f"noise_levels={noise_levels!r}: give different positive levels, at least one.")
+    return levels
 
 
 # ---- closed form ---------------------------------------------------------------------------------
@@ -139,12 +150,12 @@ def fit_network(p, rows, seed, watch, former=None):
     device = resolve_device(p.device)
     sigma_min, sigma_max, levels = noise_range(p, rows.variance)
     noise = neural.Noise(sigma_min, sigma_max, levels, p.noise_distribution)
-    architecture = neural.Architecture(rows.variance, p.parametrization, p.network, _network_options(p, rows.Z))
-    n_networks = (1 if len(rows.Z) <= SMALL_TABLE else 2) if p.n_networks == "auto" else p.n_networks
+    former = former if isinstance(former, neural.Denoiser) else None
+    architecture = neural.Architecture(rows.variance, p.parametrization, p.network, _network_options(p, rows.Z, former))
+    n_networks, folds = _networks_and_folds(p, len(rows.Z), seed, former)
     job = neural.TrainingJob(rows.Z, rows.weight, architecture, noise, _recipe(p, rows.Z), n_networks, seed, device)
     checkpoint = Checkpoint(p.checkpoint, p.checkpoint_every, _fingerprint(p, rows, seed))
-    folds = _folds(p, len(rows.Z), seed)
-    trained = job.run(folds, checkpoint, lambda run: watch(run, partial(job.denoiser, run)), former and former.weights)
+    trained = job.run(folds, checkpoint, lambda run: watch(run, partial(job.denoiser, run, len(folds))), former)
     source, report = trained.denoiser, None
     law = _law(p, source, rows, seed)
     if sigma_min < sigma_max:
@@ -171,12 +182,19 @@ def _law(p, source, rows, seed):
     return LevelLaw(source, sigma_min, _one_level_density(p, source, rows, seed))
 
 
-def _network_options(p, Z):
+def _network_options(p, Z, former):
     """Options of the residual network; more dropout where rows are few."""
     n, d = Z.shape
-    dropout = (0.2 if n < 1500 else 0.1 if n < 300 * d else 0.0) if p.dropout == "auto" else p.dropout
-    width = 128 if n <= SMALL_TABLE else 256
-    sizes = (width,) * 3 if p.hidden_layer_sizes == "auto" else tuple(p.hidden_layer_sizes)
+    dropout = (0.2 if n < 400 * d else 0.1 if n < 4000 * d else 0.0) if p.dropout == "auto" else p.dropout
+    sizes = p.hidden_layer_sizes
+    if isinstance(sizes, str):
+        sizes = (
+            (128 if n <= SMALL_TABLE else 256,) * 3 if former is None else former.build.options["hidden_layer_sizes"]
+        )
+    sizes = tuple(sizes)
+    if not sizes or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes={p.hidden_layer_sizes!r}: give the width of each layer, at least one.")
+    sizes = tuple(int(size) for size in sizes)
     return {"hidden_layer_sizes": sizes, "activation": p.activation, "dropout": dropout}
 
 
@@ -186,7 +204,7 @@ def _recipe(p, Z):
     n = len(Z)
     small = n <= SMALL_TABLE
     batch = (128 if small else 512) if p.batch_size == "auto" else p.batch_size
-    steps = (1000 if small else 8000) if p.max_iter == "auto" else p.max_iter
+    steps = (1000 if small else 6000) if p.max_iter == "auto" else p.max_iter
     if p.max_epochs is not None:
         steps = p.max_epochs * -(-n // batch)
     return Recipe(
@@ -201,10 +219,20 @@ def _recipe(p, Z):
     )
 
 
-def _folds(p, n, seed):
-    """Rows held out by the networks of each fold, as index arrays."""
+def _networks_and_folds(p, n, seed, former):
+    """Networks for each fold, and the rows that each fold holds out; as many as the `former` had, if it had any."""
+    n_networks = 1 if p.n_networks == "auto" else p.n_networks
+    k = (SMALL_TABLE_FOLDS if n <= SMALL_TABLE else 1) if p.n_folds == "auto" else p.n_folds
+    if former is not None:
+        return len(former.weights) // former.n_folds, _folds(p, n, seed, former.n_folds)
+    return n_networks, _folds(p, n, seed, min(k, n))
+
+
+def _folds(p, n, seed, k):
+    """Rows held out by the networks of each of k folds, as index arrays; a single row is held out by none."""
     order = np.random.default_rng([seed, n]).permutation(n)
-    k = min(n, (SMALL_TABLE_FOLDS if n <= SMALL_TABLE else 1) if p.n_folds == "auto" else p.n_folds)
+    if n == 1:
+        return [order[:0]] * k
     if k > 1:
         return [np.sort(fold) for fold in np.array_split(order, k)]
     return [np.sort(order[: min(MOST_JUDGES, max(1, round(p.validation_fraction * n)), n - 1)])]
@@ -214,9 +242,14 @@ def _fingerprint(p, rows, seed):
     """Of everything that a training depends on."""
     digest = hashlib.sha256(rows.Z.tobytes())
     digest.update(b"" if rows.weight is None else rows.weight.tobytes())
-    kept = {k: v for k, v in p.get_params(deep=False).items() if k not in ("checkpoint", "checkpoint_every", "verbose")}
-    digest.update(repr((sorted(kept.items(), key=lambda item: item[0]), seed)).encode())
+    kept = {k: _name(v) for k, v in sorted(p.get_params(deep=False).items()) if k not in NOT_OF_A_TRAINING}
+    digest.update(repr((kept, seed)).encode())
     return digest.hexdigest()
+
+
+def _name(value):
+    """A description that is the same in every process."""
+    return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else repr(value)
 
 
 def _one_level_density(p, source, rows, seed):
@@ -238,9 +271,9 @@ def _settled(p, law, Z, folds, device):
     training rows serve.
     """
     parts = [(law, _evenly(Z, TAIL_ROWS))]
-    if folds is not None:
+    if folds is not None and len(folds[0]):
         most = -(-TAIL_ROWS // len(folds))
-        unseeing = [replace(law, source=law.source.part(k, len(folds))) for k in range(len(folds))]
+        unseeing = [replace(law, source=law.source.part(k)) for k in range(len(folds))]
         parts = [(part, _evenly(Z[fold], most)) for part, fold in zip(unseeing, folds, strict=True)]
     rows = np.concatenate([part for _, part in parts])
     law, report = law.with_steps(_evenly(rows, REPORT_ROWS), device)

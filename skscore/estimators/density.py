@@ -84,6 +84,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         """
         by_likelihood = self.criterion == "log_likelihood"
         values = self.score_samples(X) if by_likelihood else -self.hyvarinen_score(X, standardize=True)
+        return self._mean(values, sample_weight)
+
+    def _mean(self, values, sample_weight):
+        """Weighted mean of the `values` (n,) of rows."""
         weight = check_sample_weight(sample_weight, values[:, None])
         xp, _ = get_namespace(values)
         if weight is None:

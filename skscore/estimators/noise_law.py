@@ -11,7 +11,6 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_sample_weight
 from ..likelihood import antithetic_noise, denoising_gain
 from .density import DensityEstimator
 
@@ -44,9 +43,7 @@ class NoiseLawDensity(DensityEstimator):
         if self.criterion != "elbo":
             return super().score(X, y, sample_weight)
         X = self._check_rows(X)
-        weight = check_sample_weight(sample_weight, X)
-        bound = self._on_support(self._lower_bound, X, outside=np.full(len(X), -np.inf))
-        return float(np.average(bound, weights=weight))
+        return self._mean(self._on_support(self._lower_bound, X, outside=np.full(len(X), -np.inf)), sample_weight)
 
     def grad_log_density(self, X, sigma=None):
         """Score vectors ∇ log p of the rows.
@@ -56,8 +53,8 @@ class NoiseLawDensity(DensityEstimator):
         X : array-like of shape (n_samples, n_features)
             Rows, in the units of the training data.
         sigma : float, optional
-            Noise level, in units of the standardised columns, of the noisy law whose score is wanted; None for the
-            fitted density.
+            Noise level, in the units of ``sigma_min``, of the noisy law whose score is wanted; None for the fitted
+            density.
 
         Returns
         -------

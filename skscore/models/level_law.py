@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from .law import Law
 __all__ = ["LevelLaw", "PotentialFamily"]
 
 LANGEVIN_MOVES = 1000
+FIELDS: WeakKeyDictionary = WeakKeyDictionary()  # networks at work, as long as their arrays live
 
 
 class PotentialFamily(Family):
@@ -34,13 +36,17 @@ class PotentialFamily(Family):
     def __init__(self, source, sigma):
         self.source, self.sigma = source, sigma
 
+    @property
+    def _field(self):
+        return FIELDS.get(self.source) or FIELDS.setdefault(self.source, self.source.field())
+
     def log_density(self, theta, X):
         """Log-density up to a constant, shape (n,)."""
-        return self.source.field().log_potential(X, self.sigma)
+        return self._field.log_potential(X, self.sigma)
 
     def grad_log_density(self, theta, X):
         """∇ log p, shape (n, d)."""
-        return self.source.field().score(X, self.sigma)
+        return self._field.score(X, self.sigma)
 
 
 @dataclass(frozen=True, eq=False)

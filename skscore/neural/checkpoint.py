@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
+from zipfile import BadZipFile, is_zipfile
 
 import torch
 
@@ -64,8 +64,10 @@ class Checkpoint:
     def _read(self):
         remedy = "It was left as it is; give another path, or delete it."
         try:
+            if not is_zipfile(self.path):  # torch's reader of other files raises anything at all
+                raise BadZipFile("not an archive of torch")
             content = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError, BadZipFile) as error:
             raise ValueError(
                 f"checkpoint={str(self.path)!r} is damaged or no checkpoint ({error}). {remedy}"
             ) from error

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from ..formulas.schedules import Preconditioning
-from .devices import available
+from .devices import available, threads_for
 from .tangents import field_and_curvature, field_and_traces
 
 __all__ = ["Denoiser", "NoisyField"]
@@ -48,6 +48,8 @@ class Denoiser:
         κ(σ), factor of the averaged output.
     probes : ndarray of shape (K, d), optional
         Rademacher directions that estimate the divergence; exact where None.
+    n_folds : int
+        Folds of the rows; networks of one fold, which have not seen it, follow each other.
     """
 
     build: Callable
@@ -55,14 +57,15 @@ class Denoiser:
     variance: np.ndarray
     shrinkage: Callable | None = None
     probes: np.ndarray | None = None
+    n_folds: int = 1
 
     def field(self, device="cpu"):
         """The averaged networks on `device`, or on the CPU where this machine has no such device."""
         return NoisyField(self, available(device))
 
-    def part(self, index, n_parts):
-        """The networks of the part of this index, of `n_parts` equal ones."""
-        size = len(self.weights) // n_parts
+    def part(self, index):
+        """The networks that have not seen the fold of this index."""
+        size = len(self.weights) // self.n_folds
         return replace(self, weights=self.weights[index * size : (index + 1) * size])
 
     @torch.inference_mode(False)
@@ -89,6 +92,7 @@ class NoisyField:
     def __init__(self, denoiser, device):
         self.variance, self.device = denoiser.variance, device
         self._networks = denoiser.networks(device)
+        self._size = sum(value.size for value in denoiser.weights[0].values())
         self._shrinkage = denoiser.shrinkage or (lambda sigma: 1.0)
         d = len(self.variance)
         self._probes = np.eye(d) if denoiser.probes is None else denoiser.probes
@@ -137,6 +141,7 @@ class NoisyField:
         (potential,) = self._blocks(lambda network, c, y: (network.potential(y, c),), sigma, rows, X / r)
         return potential / sigma - 0.5 * (X**2 / r**2).sum(axis=1)
 
+    @torch.inference_mode(False)
     def _tensor(self, array):
         return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(self.device)
 
@@ -148,9 +153,9 @@ class NoisyField:
         padded = np.zeros((len(inputs), -(-n // rows) * rows, inputs[0].shape[1]), dtype=np.float32)
         padded[:, :n] = inputs
         label = torch.full((1, 1), 0.25 * np.log(sigma), dtype=torch.float32, device=self.device).expand(rows, 1)
-        parts = [
-            self._mean(evaluate, label, block.to(self.device)) for block in torch.from_numpy(padded).split(rows, 1)
-        ]
+        blocks = torch.from_numpy(padded).split(rows, 1)
+        with threads_for(rows * self._size):
+            parts = [self._mean(evaluate, label, block.to(self.device)) for block in blocks]
         return [self._shrinkage(sigma) * np.concatenate(part)[:n] for part in zip(*parts, strict=True)]
 
     def _mean(self, evaluate, label, block):

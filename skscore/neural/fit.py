@@ -76,16 +76,36 @@ class Architecture:
 
     def __call__(self):
         """An untrained network on the CPU."""
+        return self._built(seed=0)
+
+    def _built(self, seed):
         d = len(self.variance)
         n_outputs = d if self.parametrization == "score" else 1
-        network = ResidualMLP(d, n_outputs, **self.options) if self.network is None else self.network(d)
+        network = ResidualMLP(d, n_outputs, **self.options) if self.network is None else self._of_the_user(d, seed)
         if self.parametrization == "score":
             return network
-        return Potential(network, torch.as_tensor(self.variance, dtype=torch.float32))
+        return Potential(network, torch.tensor(self.variance, dtype=torch.float32))
+
+    def _of_the_user(self, d, seed):
+        """The user's network, its first weights from `seed`; torch's global generator is put back."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            network = self.network(d)
+        if not isinstance(network, torch.nn.Module):
+            raise ValueError(f"network={self.network!r} made {network!r}: it has to make a torch.nn.Module.")
+        shapes = [(2, d)] if self.parametrization == "score" else [(2,), (2, 1)]
+        with torch.no_grad():
+            found = tuple(network.float().eval()(torch.zeros(2, d), torch.zeros(2, 1)).shape)
+        if found not in shapes:
+            raise ValueError(
+                f"network={self.network!r} maps (y, c_noise) of 2 rows and {d} columns to shape {found}: "
+                f"parametrization={self.parametrization!r} needs {shapes[0]}."
+            )
+        return network
 
     def initialised(self, generator):
         """A network with its first weights, on the device of `generator`."""
-        network = self()
+        network = self._built(generator.initial_seed())
         inner = network.network if isinstance(network, Potential) else network
         if self.network is None:
             inner.initialise(generator)
@@ -128,22 +148,32 @@ class TrainingJob:
     seed: int
     device: str
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def run(self, folds, checkpoint, watch, start=None) -> Trained:
         """Train until the rows held out, a list of index arrays, see no more gain.
 
         `checkpoint` is where the training is saved, and taken up from; ``watch(run)`` is called after each judgement,
-        and ends the training by returning True; `start` are weights to begin with.
+        and ends the training by returning True; `start` is a Denoiser to begin with, which takes a single step and
+        stays as trusted as it is where no row is held out.
         """
-        run = Run(self._members(folds, start), self._juries(folds), self.recipe)
+        members, juries = self._members(folds, start and start.weights), self._juries(folds)
+        run = Run(members, juries, self.recipe if juries else replace(self.recipe, max_steps=1))
         if start is not None:
-            run.judge_start()
+            run.begin_with(start.shrinkage)
         checkpoint.resume(run)
         with threads_for(_work(run, self.recipe)):
-            while run.advance() and not watch(run):
-                checkpoint.save(run)
+            more = True
+            while more:
+                more = run.advance()
+                more = not watch(run) and more
+                if more:
+                    checkpoint.save(run)
         checkpoint.remove()
-        return Trained(self.denoiser(run), run, folds)
+        return Trained(self.denoiser(run, len(folds)), run, folds)
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def refitted(self, trained) -> Denoiser:
         """Networks trained on all rows for as long as `trained` found best, and trusted as much."""
         best = trained.run.best
@@ -156,20 +186,22 @@ class TrainingJob:
         with threads_for(_work(again, recipe)):
             while again.advance():
                 pass
-        return self.denoiser(again)
+        return self.denoiser(again, len(trained.folds))
 
-    def denoiser(self, run) -> Denoiser:
+    def denoiser(self, run, n_folds) -> Denoiser:
         """The networks of `run` at their best so far."""
         d = self.Z.shape[1]
         probes = None if d <= MOST_EXACT else np.random.default_rng(self.seed).choice([-1.0, 1.0], size=(N_PROBES, d))
-        return Denoiser(self.architecture, run.weights(), self.architecture.variance, run.best.shrinkage, probes)
+        return Denoiser(
+            self.architecture, run.weights(), self.architecture.variance, run.best.shrinkage, probes, n_folds
+        )
 
     # ---- rows, networks and juries on the device -------------------------------------------------
 
     @cached_property
     def _tensors(self):
         """Rows, weights, λ and noise levels."""
-        tensor = partial(torch.as_tensor, dtype=torch.float32, device=self.device)
+        tensor = partial(torch.tensor, dtype=torch.float32, device=self.device)
         weight = None if self.weight is None else tensor(self.weight / self.weight.mean())
         return tensor(self.Z), weight, tensor(self.architecture.variance), self.noise.quantiles(self.device)
 
@@ -183,7 +215,7 @@ class TrainingJob:
             generator = self._generator(k)
             network = self.architecture.initialised(generator)
             if start is not None:
-                network.load_state_dict({name: torch.from_numpy(value) for name, value in start[k].items()})
+                _load(network, start[k])
             kept = np.setdiff1d(np.arange(len(rows)), folds[k // self.n_networks])
             part = rows[kept], None if weight is None else weight[kept]
             members.append(Member(network, *part, levels, variance, self.recipe, generator))
@@ -193,11 +225,24 @@ class TrainingJob:
         rows, weight, variance, levels = self._tensors
         juries = []
         for k, index in enumerate(folds):
+            if len(index) == 0:
+                continue
             part = rows[index], None if weight is None else weight[index]
             unseeing = list(range(k * self.n_networks, (k + 1) * self.n_networks))
             draws = VALIDATION_DRAWS // len(folds)
             juries.append(Jury.drawn(*part, unseeing, levels, variance, draws, self._generator(-1 - k)))
         return juries
+
+
+def _load(network, weights):
+    """Give a network the weights of an earlier fit."""
+    try:
+        network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    except RuntimeError as error:
+        raise ValueError(
+            "the weights of the last fit are those of another network: training goes on from them only with the same "
+            f"network, hidden_layer_sizes and parametrization. Fit anew with warm_start=False. ({error})"
+        ) from error
 
 
 def _work(run, recipe):

@@ -29,8 +29,8 @@ EPS = 1e-5  # of the layer normalisation
 
 
 def fourier_features(c_noise):
-    """Features (c, cos 2πfc, sin 2πfc), f = ¼, ½, …, 4, of noise labels (n, 1): shape (n, 33), (1, 33) of an expanded one."""
-    if c_noise.stride(0) == 0:  # one label seen n times: everything made of it is needed once
+    """Features (c, cos 2πfc, sin 2πfc), f = ¼, ½, …, 4, of noise labels (n, 1), of one alone where it was expanded."""
+    if c_noise.stride(0) == 0:  # the same label n times
         c_noise = c_noise[:1]
     frequencies = torch.arange(1, N_FREQUENCIES + 1, dtype=c_noise.dtype, device=c_noise.device) / 4.0
     angle = 2.0 * math.pi * c_noise * frequencies
@@ -96,6 +96,7 @@ class ResidualMLP(nn.Module):
             self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
             self.labels = nn.ModuleList(nn.Linear(n_labels, b, bias=False) for b in widths[1:])
             self.out = nn.Linear(widths[-1], n_outputs)
+        self.float()  # whatever torch's default is
         self.activation = ACTIVATIONS[activation]()
         self.dropout = Dropout(dropout)
 

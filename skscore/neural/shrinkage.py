@@ -1,13 +1,24 @@
 r"""How far to trust a network: the best multiple κ(σ) of its output, seen from rows that it was not trained on.
 
-The held-out loss is a parabola in the factor of the output F. For the mean :math:`\bar F` of K networks, of which
-network k has not seen the row, with w the weights that make the loss an integral in nats,
+The held-out gain over the reference Gaussian is a parabola in the factor of the output F. For the mean :math:`\bar F`
+of all networks, of which those with mean :math:`F'` have not seen the row, with w the weights that make a mean over
+noise draws an integral in nats, row i gains
 
-.. math:: J(\kappa) = E[w(\kappa \bar F - t)^2] - E[w t^2] \approx \kappa^2 E[w \bar F^2] - 2\kappa E[w F_k t],
+.. math:: g_i(\kappa) = 2 \kappa\, E[w F' t] - \kappa^2 E[w \bar F^2],
 
-whose minimum is :math:`E[w F_k t] / E[w \bar F^2]`. Where rows are few, networks are far too sure of themselves: κ is
-then near 0.2, and several networks that are shrunk together are worth a nat where each alone would lose one. It is
-found at each of a few knots in log σ and drawn towards the value common to all.
+the excess of its evidence lower bound over the log-density of the Gaussian. Where rows are few, networks are far too
+sure of themselves: κ is then near one half, and several networks that are shrunk together gain a nat where each alone
+would lose one.
+
+A few rows far from all others would decide for all, though the tail of the fitted law takes care of them. So the judge
+is the mixture of the network's law with the Gaussian, :math:`\log[(1-\varepsilon) e^{g_i} + \varepsilon]`, and its
+maximum over κ and ε is found by the EM algorithm (Dempster, Laird & Rubin, 1977): rows that the Gaussian explains
+better lose their vote. κ is linear between a few knots in log σ, each drawn towards the value common to all.
+
+References
+----------
+Dempster, A. P., Laird, N. M., & Rubin, D. B. (1977). Maximum likelihood from incomplete data via the EM algorithm.
+Journal of the Royal Statistical Society B, 39(1), 1-38.
 """
 
 from __future__ import annotations
@@ -16,12 +27,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import torch
+from scipy.special import expit, logit
 
 __all__ = ["Shrinkage", "best_shrinkage"]
 
 N_KNOTS = 6
 PULL = 0.5  # weight of the common value, as a share of the mean weight of a knot
+EM_STEPS = 10
+FIRST_SHARE, LEAST_SHARE = 0.05, 1e-3  # ε of the Gaussian
 
 
 class Shrinkage(NamedTuple):
@@ -40,39 +53,59 @@ class Shrinkage(NamedTuple):
         return float(np.interp(math.log(sigma), self.knots, self.factors))
 
 
-def best_shrinkage(batches, own, together, weights):
+def best_shrinkage(batches, unseeing, together, weights, n_rows):
     """Best factors on held-out rows, and the loss that they reach in nats.
 
     Parameters
     ----------
     batches : list of Batch
-        Held-out rows of each network.
-    own, together : list of tensor of shape (n, d)
-        On each batch, the output of the network that has not seen it, and the mean output of all.
-    weights : list of tensor of shape (n,) or None
-        Of the rows, with mean 1.
+        Held-out rows, the draws of a row one after the other.
+    unseeing, together : list of tensor of shape (n_rows * n_draws, d)
+        On each batch, the mean output of the networks that have not seen it, and of all.
+    weights : list of tensor of shape (n_rows,) or None
+        Of the rows.
+    n_rows : list of int
+        Rows of each batch.
 
     Returns
     -------
-    Shrinkage, float
+    Shrinkage
+    float
+        Minus the mean log-likelihood of the mixture, relative to the Gaussian: at most 0.
     """
-    label = torch.cat([batch.c_noise[:, 0] for batch in batches]).mul(4.0).double().cpu().numpy()
-    linear = np.concatenate([_rows(b.nats * F * b.target, w) for b, F, w in zip(batches, own, weights, strict=True)])
-    square = np.concatenate([_rows(b.nats * F * F, w) for b, F, w in zip(batches, together, weights, strict=True)])
+    parts = [_by_row(*part) for part in zip(batches, unseeing, together, weights, n_rows, strict=True)]
+    label, weight, linear, square = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if not (np.isfinite(linear).all() and np.isfinite(square).all()):
+        return Shrinkage([0.0], [0.0]), 0.0  # the training has exploded
     knots = np.unique(np.quantile(label, np.linspace(0.0, 1.0, N_KNOTS)))
-    hats = np.stack([np.interp(label, knots, row) for row in np.eye(len(knots))])  # share of each knot in each row
-    a, b = hats @ linear, hats @ square
-    common = _ratio(a.sum(), b.sum())
+    hats = np.stack([np.interp(label, knots, row) for row in np.eye(len(knots))], axis=2)  # (rows, draws, knots)
+    vote, share = weight, FIRST_SHARE
+    for _ in range(EM_STEPS):
+        factors = _factors(hats, linear, square, vote)
+        kappa = hats @ factors
+        gain = (2.0 * kappa * linear - kappa**2 * square).mean(axis=1)
+        responsibility = expit(gain - logit(share))
+        value = -np.average(np.logaddexp(np.log1p(-share) + gain, np.log(share)), weights=weight)
+        vote = weight * responsibility
+        share = float(np.clip(1.0 - np.average(responsibility, weights=weight), LEAST_SHARE, 1.0 - LEAST_SHARE))
+    return Shrinkage(knots.tolist(), factors.tolist()), float(value)
+
+
+def _factors(hats, linear, square, vote):
+    """κ at the knots, from the parabolas of rows with these votes."""
+    a, b = (np.einsum("nrk,nr,n->k", hats, values, vote) for values in (linear, square))
     pull = PULL * b.mean()
-    factors = np.clip(_ratio(a + pull * common, b + pull), 0.0, 1.0)
-    kappa = factors @ hats
-    value = float((kappa**2 * square - 2.0 * kappa * linear).mean())
-    return Shrinkage(knots.tolist(), factors.tolist()), value
+    return np.clip(_ratio(a + pull * _ratio(a.sum(), b.sum()), b + pull), 0.0, 1.0)
 
 
-def _rows(values, weight):
-    rows = values.sum(dim=1)
-    return (rows if weight is None else weight * rows).double().cpu().numpy()
+def _by_row(batch, unseeing, together, weight, n_rows):
+    """Log σ, weight, and the two terms of the parabola, one row of the table to a row and one draw to a column."""
+    log_sigma = 4.0 * batch.c_noise[:, 0]
+    linear = (batch.nats * unseeing * batch.target).sum(dim=1)
+    square = (batch.nats * together**2).sum(dim=1)
+    columns = [values.double().cpu().numpy().reshape(n_rows, -1) for values in (log_sigma, linear, square)]
+    each = np.ones(n_rows) if weight is None else weight.double().cpu().numpy()
+    return columns[0], each, columns[1], columns[2]
 
 
 def _ratio(a, b):

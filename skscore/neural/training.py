@@ -99,12 +99,12 @@ class Member:
     # ---- one step --------------------------------------------------------------------------------
 
     def _random(self, draw, *shape):
-        return draw(*shape, generator=self.generator, device=self.rows.device)
+        return draw(*shape, generator=self.generator, device=self.rows.device, dtype=self.rows.dtype)
 
     def _next_rows(self):
         """Indices of the next batch: every row once, in random order, before any comes again."""
         while len(self.order) < self.recipe.batch_size:
-            fresh = self._random(torch.randperm, len(self.rows))
+            fresh = torch.randperm(len(self.rows), generator=self.generator, device=self.rows.device)
             self.order = torch.cat([self.order, fresh])
         index, self.order = self.order.tensor_split([self.recipe.batch_size])
         return index
@@ -112,7 +112,7 @@ class Member:
     def _next_batch(self):
         index = self._next_rows()
         rows, n = self.rows[index], len(index)
-        u = (torch.arange(n, device=rows.device) + self._random(torch.rand, n)) / n
+        u = (torch.arange(n, device=rows.device, dtype=rows.dtype) + self._random(torch.rand, n)) / n
         batch = noisy_batch(rows, u, self._random(torch.randn, *rows.shape), self.levels, self.variance)
         return batch, None if self.weight is None else self.weight[index]
 
@@ -185,6 +185,7 @@ class Jury(NamedTuple):
     """Held-out rows at fixed noise, and the members that have not seen them."""
 
     batch: Batch
+    n_rows: int
     weight: torch.Tensor | None
     members: list
 
@@ -192,11 +193,13 @@ class Jury(NamedTuple):
     def drawn(cls, rows, weight, members, levels, variance, draws, generator):
         """About `draws` noisy copies of rows (n, d), the noise levels of each row stratified."""
         repeats = min(MAX_REPEATS, max(MIN_REPEATS, draws // len(rows)))
-        random = {"generator": generator, "device": rows.device}
-        u = (torch.rand(len(rows), 1, **random) + torch.arange(repeats, device=rows.device) / repeats) % 1.0
+        random = {"generator": generator, "device": rows.device, "dtype": rows.dtype}
+        u = (
+            torch.rand(len(rows), 1, **random) + torch.arange(repeats, device=rows.device, dtype=rows.dtype) / repeats
+        ) % 1.0
         many = rows.repeat_interleave(repeats, dim=0)
         batch = noisy_batch(many, u.flatten(), torch.randn(many.shape, **random), levels, variance)
-        return cls(batch, None if weight is None else weight.repeat_interleave(repeats), members)
+        return cls(batch, len(rows), weight, members)
 
 
 class Best(NamedTuple):
@@ -248,10 +251,12 @@ class Run:
         """Where the training ends at the latest."""
         return self.recipe.max_steps if self.annealing is None else self.annealing[1]
 
-    def judge_start(self):
+    def begin_with(self, shrinkage):
         """Let the weights that the members begin with stand as the best until others are better."""
-        self._judge()
-        self.validation_curve.clear()
+        self.best = Best(shrinkage=shrinkage)
+        if self.juries:
+            self._judge()
+            self.validation_curve.clear()
 
     def advance(self):
         """Train up to the next judgement; False when there is nothing left to do."""
@@ -268,9 +273,10 @@ class Run:
     def _judge(self):
         batches = [jury.batch for jury in self.juries]
         outputs = [member.averaged(batches) for member in self.members]
-        own = [_mean([outputs[m][k] for m in jury.members]) for k, jury in enumerate(self.juries)]
+        unseeing = [_mean([outputs[m][k] for m in jury.members]) for k, jury in enumerate(self.juries)]
         together = [_mean(parts) for parts in zip(*outputs, strict=True)]
-        shrinkage, value = best_shrinkage(batches, own, together, [jury.weight for jury in self.juries])
+        votes, sizes = zip(*((jury.weight, jury.n_rows) for jury in self.juries), strict=True)
+        shrinkage, value = best_shrinkage(batches, unseeing, together, votes, sizes)
         self.validation_curve.append(value)
         if value < self.best.value:
             self.best = Best(value, self.step, shrinkage, [m.state() for m in self.members])
@@ -305,11 +311,14 @@ class Run:
 
     def weights(self):
         """Averaged weights of each member at the best judgement, as numpy arrays by name."""
+        gaussian = bool(self.juries) and self.best.states is None
         result = []
         for i, member in enumerate(self.members):
-            names = [name for name, _ in member.network.named_parameters()]
             average = member.average if self.best.states is None else self.best.states[i]["average"]
-            result.append({name: p.cpu().numpy().copy() for name, p in zip(names, average, strict=True)})
+            names = [name for name, _ in member.network.named_parameters()]
+            kept = {**member.network.state_dict(), **dict(zip(names, average, strict=True))}
+            arrays = {name: value.cpu().numpy().copy() for name, value in kept.items()}
+            result.append({name: np.zeros_like(array) for name, array in arrays.items()} if gaussian else arrays)
         return result
 
 

@@ -7,7 +7,7 @@ from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skscore import ScoreMatchingDensity, TransformedDensity
+from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, TransformedDensity
 from skscore.models import Gaussian, Polynomial
 
 ESTIMATORS = [
@@ -19,7 +19,24 @@ ESTIMATORS = [
     ScoreMatchingDensity(Polynomial(4, interaction_degree=1), alpha=0.1),
     TransformedDensity(ScoreMatchingDensity(), StandardScaler()),
     TransformedDensity(KernelDensity(), StandardScaler()),
+    DenoisingScoreEstimator("gaussian", dequantize=False, tail=None, n_likelihood_steps=4),
 ]
+TINY = {
+    "hidden_layer_sizes": (4,),
+    "max_iter": 5,
+    "n_folds": 1,
+    "n_networks": 1,
+    "n_likelihood_steps": 2,
+    "device": "cpu",
+}
+NETWORKS = [DenoisingScoreEstimator(**TINY), DenoisingScoreEstimator(**TINY, parametrization="energy", tail=None)]
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(NETWORKS)
+def test_scikit_learn_checks_of_networks(estimator, check):
+    check(estimator)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # tables of 15 rows and 10 columns

@@ -1,0 +1,78 @@
+"""The hand-written rule of tangents, torch.func and backward passes are three routes to one trace."""
+
+import pytest
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+
+from skscore.neural.networks import ResidualMLP  # noqa: E402
+from skscore.neural.tangents import field_and_curvature, field_and_traces  # noqa: E402
+
+
+class Wrapped(torch.nn.Module):
+    """The same network under another class: no rule by hand is known for it."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, y, c_noise):
+        return self.network(y, c_noise)
+
+
+def network(widths, activation, d=3):
+    """A residual network in float64 whose head is not zero."""
+    generator = torch.Generator().manual_seed(0)
+    mlp = ResidualMLP(d, d, widths, activation, dropout=0.5).initialise(generator)
+    with torch.no_grad():
+        for parameter in mlp.out.parameters():
+            parameter.normal_(generator=generator)
+    return mlp.double().eval()
+
+
+def inputs(n=7, d=3, K=4):
+    generator = torch.Generator().manual_seed(1)
+    draw = [torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((n, d), (K, d), (K, d))]
+    return draw[0], torch.full((n, 1), -0.7, dtype=torch.float64), *draw[1:]
+
+
+def jacobians(mlp, y, c):
+    """∂F/∂y of each row, by torch.func."""
+    return torch.func.vmap(torch.func.jacrev(lambda row, label: mlp(row[None], label[None])[0]))(y, c)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "silu", "softplus", "tanh"])
+@pytest.mark.parametrize("widths", [(5,), (6, 6), (8, 8, 8), (4, 7, 7, 5)])  # with skips, without, and both
+def test_three_routes_to_the_traces(widths, activation):
+    mlp = network(widths, activation)
+    y, c, V, L = inputs()
+    expected = torch.einsum("ki,nij,kj->nk", L, jacobians(mlp, y, c), V)
+    for route in (mlp, Wrapped(mlp)):
+        F, traces = field_and_traces(route, y, c, V, L)
+        torch.testing.assert_close(F, mlp(y, c), rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(traces, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_traces_over_axes_are_the_divergence():
+    mlp = network((8, 8), "silu")
+    y, c, *_ = inputs()
+    axes = torch.eye(3, dtype=torch.float64)
+    divergence = field_and_traces(mlp, y, c, axes, axes)[1].sum(dim=1)
+    trace = jacobians(mlp, y, c).diagonal(dim1=1, dim2=2).sum(dim=1)
+    torch.testing.assert_close(divergence, trace, rtol=1e-9, atol=1e-9)
+
+
+def test_curvature_with_a_direction_of_its_own_for_each_row():
+    mlp = network((8, 8), "gelu")
+    y, c, V, L = inputs(n=4)
+    F, bent = field_and_curvature(mlp, y, c, V, L)
+    torch.testing.assert_close(F, mlp(y, c))
+    torch.testing.assert_close(bent, torch.einsum("ni,nij,nj->n", L, jacobians(mlp, y, c), V), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("grad", [torch.no_grad, torch.enable_grad])
+def test_no_graph_is_left_behind(grad):
+    mlp = network((8, 8), "silu")
+    with grad():
+        for route in (mlp, Wrapped(mlp)):
+            assert not any(values.requires_grad for values in field_and_traces(route, *inputs()))
