@@ -141,7 +141,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
     ----------
     train_loss_curve_, validation_loss_curve_ : list of float
         Denoising losses in nats, less that of the linear denoiser of a Gaussian: 0 is the Gaussian, negative is better.
-        They measure training, and cannot choose a noise level.
+        Held-out outputs are shrunk as far as is best for them, and without folds the Gaussian may explain a few far
+        rows. The curves measure training, and cannot choose a noise level.
     n_iter_, best_iter_ : int
         Steps of training, and the step whose weights were kept; 0 is the Gaussian.
     likelihood_report_ : LikelihoodReport

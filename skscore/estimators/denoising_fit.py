@@ -204,7 +204,7 @@ def _recipe(p, Z):
     n = len(Z)
     small = n <= SMALL_TABLE
     batch = (128 if small else 512) if p.batch_size == "auto" else p.batch_size
-    steps = (1000 if small else 6000) if p.max_iter == "auto" else p.max_iter
+    steps = (1000 if small else 4500) if p.max_iter == "auto" else p.max_iter
     if p.max_epochs is not None:
         steps = p.max_epochs * -(-n // batch)
     return Recipe(

@@ -16,11 +16,13 @@ from .devices import threads_for
 from .networks import ResidualMLP
 from .noise import NoiseLevels
 from .potential import Potential
-from .training import VALIDATION_DRAWS, Jury, Member, Recipe, Run
+from .training import Jury, Member, Recipe, Run
 
 __all__ = ["Architecture", "Noise", "Trained", "TrainingJob"]
 
 QUANTILES = 1025  # entries of the table of a continuous law of noise levels
+VALIDATION_DRAWS = 8192  # noisy rows of all juries, as long as each row has its least and most repeats
+LEAST_REPEATS, MOST_REPEATS = 4, 64
 N_PROBES, MOST_EXACT = 16, 64  # divergence probes, for tables of more columns than the latter
 
 
@@ -223,14 +225,15 @@ class TrainingJob:
 
     def _juries(self, folds):
         rows, weight, variance, levels = self._tensors
+        n_held_out = max(1, sum(map(len, folds)))
+        repeats = min(MOST_REPEATS, max(LEAST_REPEATS, VALIDATION_DRAWS // n_held_out))
         juries = []
         for k, index in enumerate(folds):
             if len(index) == 0:
                 continue
             part = rows[index], None if weight is None else weight[index]
             unseeing = list(range(k * self.n_networks, (k + 1) * self.n_networks))
-            draws = VALIDATION_DRAWS // len(folds)
-            juries.append(Jury.drawn(*part, unseeing, levels, variance, draws, self._generator(-1 - k)))
+            juries.append(Jury.drawn(*part, unseeing, levels, variance, repeats, self._generator(-1 - k)))
         return juries
 
 

@@ -69,6 +69,7 @@ class Batch(NamedTuple):
     target: torch.Tensor  # t, (n, d)
     sigma: torch.Tensor  # (n, 1)
     nats: torch.Tensor  # weight that makes the squared error an integral in nats, (n, d)
+    repeats: int = 1  # noisy copies of each row, one after the other
 
 
 def noisy_batch(rows, u, noise, levels, variance):

@@ -27,14 +27,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
 __all__ = ["Shrinkage", "best_shrinkage"]
 
 N_KNOTS = 6
 PULL = 0.5  # weight of the common value, as a share of the mean weight of a knot
 EM_STEPS = 10
-FIRST_SHARE, LEAST_SHARE = 0.05, 1e-3  # ε of the Gaussian
+LEAST = float(np.finfo(np.float64).tiny)
 
 
 class Shrinkage(NamedTuple):
@@ -53,7 +53,10 @@ class Shrinkage(NamedTuple):
         return float(np.interp(math.log(sigma), self.knots, self.factors))
 
 
-def best_shrinkage(batches, unseeing, together, weights, n_rows):
+NO_GAIN = Shrinkage([0.0], [0.0]), 0.0
+
+
+def best_shrinkage(batches, unseeing, together, weights, share):
     """Best factors on held-out rows, and the loss that they reach in nats.
 
     Parameters
@@ -64,8 +67,8 @@ def best_shrinkage(batches, unseeing, together, weights, n_rows):
         On each batch, the mean output of the networks that have not seen it, and of all.
     weights : list of tensor of shape (n_rows,) or None
         Of the rows.
-    n_rows : list of int
-        Rows of each batch.
+    share : float
+        ε, of the rows that the Gaussian may explain.
 
     Returns
     -------
@@ -73,22 +76,21 @@ def best_shrinkage(batches, unseeing, together, weights, n_rows):
     float
         Minus the mean log-likelihood of the mixture, relative to the Gaussian: at most 0.
     """
-    parts = [_by_row(*part) for part in zip(batches, unseeing, together, weights, n_rows, strict=True)]
+    parts = [_by_row(*part) for part in zip(batches, unseeing, together, weights, strict=True)]
     label, weight, linear, square = (np.concatenate(part) for part in zip(*parts, strict=True))
     if not (np.isfinite(linear).all() and np.isfinite(square).all()):
-        return Shrinkage([0.0], [0.0]), 0.0  # the training has exploded
+        return NO_GAIN  # the training has exploded
     knots = np.unique(np.quantile(label, np.linspace(0.0, 1.0, N_KNOTS)))
     hats = np.stack([np.interp(label, knots, row) for row in np.eye(len(knots))], axis=2)  # (rows, draws, knots)
-    vote, share = weight, FIRST_SHARE
+    vote, odds = weight, math.log((1.0 - share) / max(share, LEAST))
     for _ in range(EM_STEPS):
         factors = _factors(hats, linear, square, vote)
         kappa = hats @ factors
         gain = (2.0 * kappa * linear - kappa**2 * square).mean(axis=1)
-        responsibility = expit(gain - logit(share))
-        value = -np.average(np.logaddexp(np.log1p(-share) + gain, np.log(share)), weights=weight)
+        responsibility = expit(gain + odds)
+        value = -np.average(np.logaddexp(math.log1p(-share) + gain, math.log(max(share, LEAST))), weights=weight)
         vote = weight * responsibility
-        share = float(np.clip(1.0 - np.average(responsibility, weights=weight), LEAST_SHARE, 1.0 - LEAST_SHARE))
-    return Shrinkage(knots.tolist(), factors.tolist()), float(value)
+    return (Shrinkage(knots.tolist(), factors.tolist()), float(value)) if value < 0.0 else NO_GAIN
 
 
 def _factors(hats, linear, square, vote):
@@ -98,13 +100,13 @@ def _factors(hats, linear, square, vote):
     return np.clip(_ratio(a + pull * _ratio(a.sum(), b.sum()), b + pull), 0.0, 1.0)
 
 
-def _by_row(batch, unseeing, together, weight, n_rows):
+def _by_row(batch, unseeing, together, weight):
     """Log σ, weight, and the two terms of the parabola, one row of the table to a row and one draw to a column."""
     log_sigma = 4.0 * batch.c_noise[:, 0]
     linear = (batch.nats * unseeing * batch.target).sum(dim=1)
     square = (batch.nats * together**2).sum(dim=1)
-    columns = [values.double().cpu().numpy().reshape(n_rows, -1) for values in (log_sigma, linear, square)]
-    each = np.ones(n_rows) if weight is None else weight.double().cpu().numpy()
+    columns = [values.double().cpu().numpy().reshape(-1, batch.repeats) for values in (log_sigma, linear, square)]
+    each = np.ones(len(columns[0])) if weight is None else weight.double().cpu().numpy()
     return columns[0], each, columns[1], columns[2]
 
 

@@ -22,8 +22,7 @@ from .shrinkage import Shrinkage, best_shrinkage
 
 __all__ = ["Jury", "Member", "Recipe", "Run"]
 
-VALIDATION_DRAWS = 8192  # noisy rows that judge a member, as long as each row has at least MIN_REPEATS
-MIN_REPEATS, MAX_REPEATS = 4, 64
+FAR_ROWS = 0.05  # share of the rows of a jury that may be left to the tail
 
 
 @dataclass(frozen=True)
@@ -185,21 +184,19 @@ class Jury(NamedTuple):
     """Held-out rows at fixed noise, and the members that have not seen them."""
 
     batch: Batch
-    n_rows: int
     weight: torch.Tensor | None
     members: list
 
     @classmethod
-    def drawn(cls, rows, weight, members, levels, variance, draws, generator):
-        """About `draws` noisy copies of rows (n, d), the noise levels of each row stratified."""
-        repeats = min(MAX_REPEATS, max(MIN_REPEATS, draws // len(rows)))
+    def drawn(cls, rows, weight, members, levels, variance, repeats, generator):
+        """`repeats` noisy copies of each of the rows (n, d), their noise levels stratified."""
         random = {"generator": generator, "device": rows.device, "dtype": rows.dtype}
         u = (
             torch.rand(len(rows), 1, **random) + torch.arange(repeats, device=rows.device, dtype=rows.dtype) / repeats
         ) % 1.0
         many = rows.repeat_interleave(repeats, dim=0)
         batch = noisy_batch(many, u.flatten(), torch.randn(many.shape, **random), levels, variance)
-        return cls(batch, len(rows), weight, members)
+        return cls(batch._replace(repeats=repeats), weight, members)
 
 
 class Best(NamedTuple):
@@ -271,12 +268,13 @@ class Run:
         return self.step < self.last_step and time.monotonic() - self.started < self.recipe.max_time
 
     def _judge(self):
+        # the juries of folds are too small to tell a far row from a row of bad luck
+        share = FAR_ROWS if len(self.juries) == 1 else 0.0
         batches = [jury.batch for jury in self.juries]
         outputs = [member.averaged(batches) for member in self.members]
         unseeing = [_mean([outputs[m][k] for m in jury.members]) for k, jury in enumerate(self.juries)]
         together = [_mean(parts) for parts in zip(*outputs, strict=True)]
-        votes, sizes = zip(*((jury.weight, jury.n_rows) for jury in self.juries), strict=True)
-        shrinkage, value = best_shrinkage(batches, unseeing, together, votes, sizes)
+        shrinkage, value = best_shrinkage(batches, unseeing, together, [jury.weight for jury in self.juries], share)
         self.validation_curve.append(value)
         if value < self.best.value:
             self.best = Best(value, self.step, shrinkage, [m.state() for m in self.members])

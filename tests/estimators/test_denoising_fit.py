@@ -513,3 +513,9 @@ def test_fitted_on_a_gpu_and_read_on_a_cpu(parameters):
     on_cpu = twin.score_samples(X), twin.hyvarinen_score(X), twin.grad_log_density(X)
     for a, b in zip(on_gpu, on_cpu, strict=True):
         assert_allclose(a, b, rtol=1e-2, atol=1e-2)
+
+
+def test_folds_of_unequal_sizes():
+    fitted = density(n_folds=4, max_iter=10).fit(rows(30))
+    assert np.isfinite(fitted.score(rows(30)))
+    assert len(fitted.validation_loss_curve_) == 1

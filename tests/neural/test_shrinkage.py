@@ -11,19 +11,19 @@ from skscore.neural.noise import noisy_batch  # noqa: E402
 from skscore.neural.shrinkage import Shrinkage, best_shrinkage  # noqa: E402
 
 
+DRAWS = 20  # of each row
+
+
 def batch(levels=None, n=20_000):
     generator = torch.Generator().manual_seed(0)
     noise = Noise(0.01, 20.0, levels) if levels is None else Noise(levels[0], levels[-1], levels)
     u = torch.rand(n, generator=generator)
     rows, z = torch.randn(2, n, 2, generator=generator)
-    return noisy_batch(rows, u, z, noise.quantiles("cpu"), torch.ones(2))
+    return noisy_batch(rows, u, z, noise.quantiles("cpu"), torch.ones(2))._replace(repeats=DRAWS)
 
 
-DRAWS = 20  # of each row
-
-
-def best(b, output, weight=None):
-    return best_shrinkage([b], [output], [output], [weight], [len(output) // DRAWS])
+def best(b, output, weight=None, share=0.05):
+    return best_shrinkage([b], [output], [output], [weight], share)
 
 
 SIGMAS = np.geomspace(0.01, 20.0, 9)
@@ -64,3 +64,20 @@ def test_a_factor_is_plain_data_that_falls_between_its_knots():
     assert shrinkage(np.exp(0.5)) == pytest.approx(0.4)
     assert shrinkage(1e-9) == 0.2
     assert shrinkage(1e9) == 0.6
+
+
+def test_a_far_row_has_no_vote_where_some_rows_may_be_far():
+    """One row of a hundred at which the output is wrong a hundredfold."""
+    b = batch(n=100 * DRAWS)
+    output = b.target.clone()
+    output[:DRAWS] *= -100.0
+    shares = {share: best(b, output, share=share)[0] for share in (0.0, 0.05)}
+    assert max(shares[0.0](s) for s in SIGMAS) < 0.1
+    assert min(shares[0.05](s) for s in SIGMAS) > 0.9
+
+
+def test_juries_of_unequal_sizes():
+    one, two = batch(n=7 * DRAWS), batch(n=6 * DRAWS)
+    shrinkage, value = best_shrinkage([one, two], [one.target, two.target], [one.target, two.target], [None, None], 0.0)
+    assert value < 0
+    np.testing.assert_allclose([shrinkage(s) for s in SIGMAS], 1.0)
