@@ -204,7 +204,7 @@ def _recipe(p, Z):
     n = len(Z)
     small = n <= SMALL_TABLE
     batch = (128 if small else 512) if p.batch_size == "auto" else p.batch_size
-    steps = (1000 if small else 4500) if p.max_iter == "auto" else p.max_iter
+    steps = (1000 if small else 4200) if p.max_iter == "auto" else p.max_iter
     if p.max_epochs is not None:
         steps = p.max_epochs * -(-n // batch)
     return Recipe(
@@ -212,6 +212,7 @@ def _recipe(p, Z):
         weight_decay=p.weight_decay,
         batch_size=batch,
         max_steps=steps,
+        check_every=50 if small else 100,
         max_time=np.inf if p.max_time is None else p.max_time,
         weighting=p.weighting,
         autocast=p.autocast,

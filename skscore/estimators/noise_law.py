@@ -73,9 +73,13 @@ class NoiseLawDensity(DensityEstimator):
         if name != "inside_mass_":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         check_is_fitted(self)
-        draw = self._law.sample(INSIDE_DRAWS, "flow", None, np.random.default_rng(0), self.device_)
-        self.inside_mass_ = float(self._support(self.table_.to_rows(draw)).mean()) if self.bounds is not None else 1.0
+        self.inside_mass_ = 1.0 if self.bounds is None else self._drawn_inside()
         return self.inside_mass_
+
+    def _drawn_inside(self):
+        """Share of draws within the bounds, at least that of half a draw."""
+        draws = self._law.sample(INSIDE_DRAWS, "flow", None, np.random.default_rng(0), self.device_)
+        return max(float(self._support(self.table_.to_rows(draws)).mean()), 0.5 / INSIDE_DRAWS)
 
     # ---- its hooks -------------------------------------------------------------------------------
 

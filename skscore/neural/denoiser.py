@@ -160,4 +160,4 @@ class NoisyField:
 
     def _mean(self, evaluate, label, block):
         values = [evaluate(network, label, *block) for network in self._networks]
-        return [sum(v.double() for v in value).div(len(values)).cpu().numpy() for value in zip(*values, strict=True)]
+        return [sum(v.cpu().double() for v in value).div(len(values)).numpy() for value in zip(*values, strict=True)]

@@ -105,8 +105,8 @@ def _by_row(batch, unseeing, together, weight):
     log_sigma = 4.0 * batch.c_noise[:, 0]
     linear = (batch.nats * unseeing * batch.target).sum(dim=1)
     square = (batch.nats * together**2).sum(dim=1)
-    columns = [values.double().cpu().numpy().reshape(-1, batch.repeats) for values in (log_sigma, linear, square)]
-    each = np.ones(len(columns[0])) if weight is None else weight.double().cpu().numpy()
+    columns = [values.cpu().double().numpy().reshape(-1, batch.repeats) for values in (log_sigma, linear, square)]
+    each = np.ones(len(columns[0])) if weight is None else weight.cpu().double().numpy()
     return columns[0], each, columns[1], columns[2]
 
 
