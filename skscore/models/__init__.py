@@ -3,6 +3,7 @@
 from .base import GaussianBase
 from .exponential import ExponentialFamily
 from .gaussian import Gaussian
+from .kernel import Kernel
 from .polynomial import Polynomial
 
-__all__ = ["ExponentialFamily", "Gaussian", "GaussianBase", "Polynomial"]
+__all__ = ["ExponentialFamily", "Gaussian", "GaussianBase", "Kernel", "Polynomial"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from .forms import Denoising, Explicit, Implicit, Sliced
 from .gaussian import Gaussian
+from .kernel import Kernel
 from .polynomial import Polynomial
 
 __all__ = ["MODELS", "OBJECTIVES", "resolve_model", "resolve_objective"]
 
-MODELS = {"gaussian": Gaussian, "polynomial": Polynomial}
+MODELS = {"gaussian": Gaussian, "kernel": Kernel, "polynomial": Polynomial}
 OBJECTIVES = {"implicit": Implicit, "explicit": Explicit, "sliced": Sliced, "denoising": Denoising}
 
 

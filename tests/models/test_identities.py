@@ -6,7 +6,7 @@ import pytest
 from skscore.domains import Box, Orthant
 from skscore.fitting.statistics import Statistics, moments
 from skscore.formulas import objectives
-from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
+from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Kernel, Polynomial
 from skscore.models.catalog import MODELS
 from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
 from skscore.models.monomials import MonomialBasis
@@ -47,6 +47,8 @@ FAMILIES = {
     "polynomial 4": Polynomial(4),
     "polynomial 4 additive": Polynomial(4, interaction_degree=1),
     "polynomial 3 all": Polynomial(3, interaction_degree=3, base=GaussianBase(0.5, 2.0)),
+    "kernel": Kernel(10, bandwidth=0.8, whiten=False),
+    "kernel by column": Kernel(10, bandwidth=[0.8, 0.6, 0.5], base="student", regularizer="identity", whiten=False),
     "generic": monomials(3, 2),
     "generic gaussian base": monomials(4, 1, base="gaussian"),
     "generic orthant": monomials(2, 2, domain=Orthant()),
@@ -105,7 +107,7 @@ def objective_on_the_score(family, theta, objective, X, Y):
 
 def noise_law(family, objective):
     """Nodes and weights of the noise: exact Gauss-Hermite where the family integrates it, else the own draws."""
-    if isinstance(getattr(family, "model", None), ExponentialFamily):
+    if isinstance(getattr(family, "model", None), (ExponentialFamily, Kernel)):
         draws = objective.draws(D)
         return draws, np.full(len(draws), 1.0 / len(draws))
     nodes, weights = np.polynomial.hermite_e.hermegauss(6)

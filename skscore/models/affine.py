@@ -1,0 +1,136 @@
+r"""Affine coordinates of a table, and measures carried along.
+
+:math:`y = (x - o)A + b` has one map for rows and one for slopes: :math:`\nabla_x f = \nabla_y f\, A^\top` and
+:math:`\nabla_y f = \nabla_x f\, A^{-\top}`. The origin o is subtracted first, since a mean near 1e8 has no digits left
+for the columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .base import GaussianBase
+
+__all__ = ["AffineMap", "MappedBase"]
+
+SMALLEST_VARIANCE = 1e-6  # of a direction in which standardised rows do not vary
+
+
+@dataclass(frozen=True, eq=False)
+class AffineMap:
+    """The map y = (x − o) A + b.
+
+    Parameters
+    ----------
+    origin : ndarray of shape (d,)
+        o.
+    matrix : ndarray of shape (d, d)
+        A.
+    shift : ndarray of shape (d,)
+        b.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.statistics import moments
+    >>> from skscore.models.affine import AffineMap
+    >>> X = np.array([[0.0, 0.0], [2.0, 3.0], [4.0, 0.0]])
+    >>> AffineMap.whitening(moments(X))(X).std(axis=0).round(12)
+    array([1., 1.])
+    """
+
+    origin: np.ndarray
+    matrix: np.ndarray
+    shift: np.ndarray
+
+    @classmethod
+    def identity(cls, table):
+        """The identity, for rows with moments `table`."""
+        return cls(table.origin, np.eye(len(table.origin)), np.asarray(table.origin, float))
+
+    @classmethod
+    def standardizing(cls, table):
+        """Columns of mean 0 and variance 1."""
+        return cls._centred(table, np.diag(1.0 / table.scale))
+
+    @classmethod
+    def whitening(cls, table):
+        """Coordinates of mean 0 and covariance I, each near its column; directions without variance are left short.
+
+        The root of the correlation matrix is the symmetric one: no sign or order of eigenvectors is left to rounding.
+        """
+        scale = table.scale
+        variance, U = np.linalg.eigh(table.covariance / np.outer(scale, scale))
+        symmetric = (U / np.sqrt(np.maximum(variance, SMALLEST_VARIANCE))) @ U.T
+        return cls._centred(table, symmetric / scale[:, None])
+
+    @classmethod
+    def _centred(cls, table, matrix):
+        return cls(table.origin, matrix, -table.offset @ matrix)
+
+    def __call__(self, X):
+        """Coordinates y of rows x, shape (n, d)."""
+        return (X - self.origin) @ self.matrix + self.shift
+
+    @cached_property
+    def inverse(self):
+        """The map back, x = (y − b) A⁻¹ + o."""
+        return AffineMap(self.shift, np.linalg.inv(self.matrix), self.origin)
+
+    @property
+    def log_volume(self):
+        """log |det A|."""
+        return np.linalg.slogdet(self.matrix)[1]
+
+
+@dataclass(frozen=True, eq=False)
+class MappedBase:
+    """The base measure of rows x whose coordinates y have the base measure `law`.
+
+    Parameters
+    ----------
+    law : GaussianBase or another with its methods
+    coordinates : AffineMap
+        From x to y.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models import GaussianBase
+    >>> from skscore.models.affine import AffineMap, MappedBase
+    >>> halved = AffineMap(np.zeros(1), np.array([[0.5]]), np.zeros(1))
+    >>> MappedBase(GaussianBase(), halved).grad_log_density(np.array([[2.0]]))  # of N(0, 4)
+    array([[-0.5]])
+    """
+
+    law: Any
+    coordinates: AffineMap
+
+    def log_density(self, X):
+        """Log-density of each row, shape (n,)."""
+        return self.law.log_density(self.coordinates(X)) + self.coordinates.log_volume
+
+    def grad_log_density(self, X):
+        """∇ log q₀ of each row, shape (n, d)."""
+        return self.law.grad_log_density(self.coordinates(X)) @ self.coordinates.matrix.T
+
+    def curvature(self, X, V):
+        """vᵀ ∇² log q₀(x) v of each row, shape (n,), for directions V of shape (d,) or (n, d)."""
+        return self.law.curvature(self.coordinates(X), V @ self.coordinates.matrix)
+
+    def divergence(self, X):
+        """Δ log q₀ of each row, shape (n,)."""
+        Y = self.coordinates(X)
+        return sum(self.law.curvature(Y, axis) for axis in self.coordinates.matrix)
+
+    def blurred(self, sigma):
+        """Base measure of rows with noise σ where `law` is N(0, I)."""
+        spread = self.coordinates.inverse.matrix
+        root = np.linalg.cholesky(spread.T @ spread + sigma**2 * np.eye(len(spread)))
+        matrix = np.linalg.inv(root).T
+        mean = -self.coordinates.shift @ spread  # from the origin
+        return MappedBase(GaussianBase(), replace(self.coordinates, matrix=matrix, shift=-mean @ matrix))

@@ -1,0 +1,70 @@
+"""The Gaussian kernels against numpy's exponential, compiled and as plain Python."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from skscore._kernels import rbf
+
+
+def filled(p, landmarks, root, tau):
+    """K and K∘S' of the fused kernel, and K of the plain one."""
+    norms, products = (landmarks**2).sum(axis=1), p @ landmarks.T
+    columns, K, KS, plain = np.ascontiguousarray(landmarks.T), products.copy(), np.empty_like(products), products
+    rbf.gaussian_and_square(p, columns, norms, root, tau, K, KS)
+    rbf.gaussian(p, columns, norms, root, plain)
+    return K, KS, plain
+
+
+def test_the_exponential_is_accurate_over_its_whole_range(rng):
+    """One column, landmark 0: S = p², so K = exp(−p²/2) down to 1e-304. Rounding of S alone takes 1e-13."""
+    p = np.concatenate([[0.0, 1e-9], np.sqrt(rng.uniform(0.0, rbf.LARGEST, 5000))])[:, None]
+    K, _, _ = filled(p, np.zeros((1, 1)), np.ones(len(p)), 1.0)
+    exact = np.exp(-0.5 * np.square(p.astype(np.longdouble)))
+    assert float(np.abs(K / exact - 1.0).max()) <= 1e-13
+    near = p[:, 0] < 2.0
+    assert float(np.abs(K / exact - 1.0)[near].max()) <= 1e-15
+
+
+@pytest.mark.parametrize("d", [1, 2, 4, 5, 9])
+def test_kernels_equal_the_formula(rng, d):
+    p, landmarks, root, tau = rng.standard_normal((33, d)), rng.standard_normal((17, d)), rng.random(33), 0.7
+    S = cdist(p, landmarks, "sqeuclidean")
+    K, KS, plain = filled(p, landmarks, root, tau)
+    np.testing.assert_allclose(K, root[:, None] * np.exp(-0.5 * S), rtol=1e-13)
+    np.testing.assert_array_equal(plain, K)
+    np.testing.assert_allclose(KS, tau * S * K, rtol=1e-12, atol=1e-14)
+    again = p @ landmarks.T
+    rbf.times_square(p, (landmarks**2).sum(axis=1), K, np.inf, again)
+    np.testing.assert_allclose(again, S * K, rtol=1e-12, atol=1e-14)
+    slope = np.empty_like(K)
+    rbf.slopes(K, p[:, 0], landmarks[:, 0], slope)
+    np.testing.assert_array_equal(slope, (landmarks[:, 0] - p[:, [0]]) * K)
+
+
+@pytest.mark.parametrize("d", [2, 6])
+def test_far_rows_have_no_kernel_and_nan_stays(d):
+    p = np.ones((4, d)) * np.array([[1e3], [1e170], [np.nan], [0.0]])
+    with np.errstate(over="ignore", invalid="ignore"):
+        K, KS, _ = filled(p, np.zeros((2, d)), np.ones(4), 1.0)
+    assert (K[:2] < 1e-300).all()
+    assert (KS[:2] < 1e-300).all()
+    assert np.isnan(K[2]).all()
+    np.testing.assert_array_equal(K[3], 1.0)
+
+
+def test_kernels_run_without_the_compiler():
+    code = (
+        "import numpy as np; from skscore._kernels import rbf; p = np.arange(6.0).reshape(3, 2) / 4; z = p[:2];"
+        "K = p @ z.T; KS = K.copy(); norms = (z**2).sum(1); columns = np.ascontiguousarray(z.T);"
+        "rbf.gaussian_and_square(p, columns, norms, np.ones(3), 2.0, K, KS);"
+        "S = ((p[:, None] - z) ** 2).sum(-1); assert np.allclose(K, np.exp(-S / 2), rtol=1e-13);"
+        "assert np.allclose(KS, 2 * S * K); Q = p @ z.T; rbf.times_square(p, norms, K, 1e9, Q);"
+        "assert np.allclose(Q, S * K); rbf.slopes(K, p[:, 0], z[:, 0], Q);"
+        "assert np.allclose(Q, (z[:, 0] - p[:, :1]) * K)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})
