@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import torch
 
-from .networks import ResidualMLP, affine, fourier_features, normalise
+from .networks import ResidualMLP, affine, fourier_features, normalise, wave_tangents, waves
 
 __all__ = ["field_and_curvature", "field_and_traces"]
 
@@ -62,8 +62,8 @@ def _by_backward_passes(network, y, c_noise, directions, covectors):
 @torch.no_grad()
 def _by_tangents(network, y, c_noise, directions, covectors):
     features = fourier_features(c_noise)
-    h, slope = _activate(network, affine(y, features, network.layers[0], network.labels[0]))
-    dh = slope * (directions @ network.layers[0].weight.T)[:, None, :]  # (K, n, H)
+    h, slope = _activate(network, affine(waves(y, network.n_waves), features, network.layers[0], network.labels[0]))
+    dh = slope * (wave_tangents(y, network.n_waves, directions) @ network.layers[0].weight.T)  # (K, n, H)
     for layer, label in zip(network.layers[1:], network.labels[1:], strict=True):
         unit, inverse_sd = normalise(h)
         linear = unit @ layer.weight.T

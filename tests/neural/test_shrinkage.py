@@ -10,7 +10,6 @@ from skscore.neural.fit import Noise  # noqa: E402
 from skscore.neural.noise import noisy_batch  # noqa: E402
 from skscore.neural.shrinkage import Shrinkage, best_shrinkage  # noqa: E402
 
-
 DRAWS = 20  # of each row
 
 

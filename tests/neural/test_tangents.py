@@ -20,10 +20,10 @@ class Wrapped(torch.nn.Module):
         return self.network(y, c_noise)
 
 
-def network(widths, activation, d=3):
+def network(widths, activation, d=3, n_waves=0):
     """A residual network in float64 whose head is not zero."""
     generator = torch.Generator().manual_seed(0)
-    mlp = ResidualMLP(d, d, widths, activation, dropout=0.5).initialise(generator)
+    mlp = ResidualMLP(d, d, widths, activation, 0.5, n_waves).initialise(generator)
     with torch.no_grad():
         for parameter in mlp.out.parameters():
             parameter.normal_(generator=generator)
@@ -43,8 +43,9 @@ def jacobians(mlp, y, c):
 
 @pytest.mark.parametrize("activation", ["gelu", "silu", "softplus", "tanh"])
 @pytest.mark.parametrize("widths", [(5,), (6, 6), (8, 8, 8), (4, 7, 7, 5)])  # with skips, without, and both
-def test_three_routes_to_the_traces(widths, activation):
-    mlp = network(widths, activation)
+@pytest.mark.parametrize("n_waves", [0, 2])
+def test_three_routes_to_the_traces(widths, activation, n_waves):
+    mlp = network(widths, activation, n_waves=n_waves)
     y, c, V, L = inputs()
     expected = torch.einsum("ki,nij,kj->nk", L, jacobians(mlp, y, c), V)
     for route in (mlp, Wrapped(mlp)):
