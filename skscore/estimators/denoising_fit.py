@@ -27,7 +27,7 @@ CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model where no ladder was asked
 SMALL_TABLE, SMALL_TABLE_FOLDS = 500, 10
 MOST_JUDGES = 20_000  # held-out rows, at most
 TAIL_ROWS, REPORT_ROWS = 1000, 256
-FEW_COLUMNS, N_WAVES = 3, 4  # tables so narrow that sines and cosines of their columns help
+FEW_COLUMNS, N_WAVES = 3, 2  # tables so narrow that sines and cosines of their columns help
 NOT_OF_A_TRAINING = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
 
 
@@ -186,7 +186,7 @@ def _law(p, source, rows, seed):
 def _network_options(p, Z, former):
     """Options of the residual network; more dropout where rows are few."""
     n, d = Z.shape
-    dropout = (0.2 if n < 400 * d else 0.1 if n < 1000 * d else 0.0) if p.dropout == "auto" else p.dropout
+    dropout = (0.2 if n < 400 * d else 0.1 if n < 4000 * d else 0.0) if p.dropout == "auto" else p.dropout
     sizes = p.hidden_layer_sizes
     if isinstance(sizes, str):
         sizes = (
@@ -196,7 +196,7 @@ def _network_options(p, Z, former):
     if not sizes or not all(isinstance(size, Integral) and size > 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes={p.hidden_layer_sizes!r}: give the width of each layer, at least one.")
     sizes = tuple(int(size) for size in sizes)
-    n_waves = N_WAVES if d <= FEW_COLUMNS else 0
+    n_waves = N_WAVES if d <= FEW_COLUMNS and p.parametrization == "score" else 0
     return {"hidden_layer_sizes": sizes, "activation": p.activation, "dropout": dropout, "n_waves": n_waves}
 
 

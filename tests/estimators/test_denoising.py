@@ -146,7 +146,7 @@ def test_training_beats_the_gaussian_where_it_can():
     X = two_moons()
     fitted = density(max_iter=600).fit(X)
     assert min(fitted.validation_loss_curve_) < -0.2
-    assert 0 < fitted.best_iter_ <= fitted.n_iter_ == 50 * len(fitted.validation_loss_curve_)
+    assert 0 < fitted.best_iter_ <= fitted.n_iter_ <= 600
     assert fitted.likelihood_report_.above_gaussian > 0.1
     assert fitted.score(X) > density(model="gaussian").fit(X).score(X) + 0.1
 
