@@ -45,8 +45,8 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     Parameters
     ----------
     model : str or model object, default="gaussian"
-        A name of the catalogue ("gaussian", "polynomial", "kernel") or an object of :mod:`skscore.models`, whose parameters are
-        reached as ``model__...`` in a grid.
+        A name of the catalogue ("gaussian", "polynomial", "kernel") or an object of :mod:`skscore.models`, whose
+        parameters are reached as ``model__...`` in a grid.
     objective : {"implicit", "explicit", "sliced", "denoising"}, default="implicit"
         Hyvärinen's objective; the distance to known scores, given as ``y`` of shape (n_samples, n_features); its form
         along random directions; or at rows with Gaussian noise added, in which case the fitted density is that of the
