@@ -31,9 +31,9 @@ from ..models.catalog import MODELS, resolve_model
 from ..models.family import Model
 from ..models.flow_law import SAMPLERS
 from .denoising_fit import Rows, coordinates, fit_closed_form, fit_network, so_far
-from .density import seed_of
+from .density import rows_of_weight, seed_of
 from .noise_law import NoiseLawDensity
-from .table import read_table, rows_of_weight
+from .table import read_table
 
 __all__ = ["DenoisingScoreEstimator"]
 
@@ -311,7 +311,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         model = None if self.model == "network" else resolve_model(self.model)
         validate_parameters(model)
         X = validate_data(self, X, reset=not former, dtype=np.float64, ensure_min_samples=1 if former else 2)
-        X, weight = rows_of_weight(X, check_sample_weight(sample_weight, X))
+        weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X)
         seed = seed_of(self.random_state) if self.random_state is not None or self.checkpoint is None else 0
         self._stream = np.random.default_rng(seed)
         seed = int(self._stream.integers(2**31)) if seed is None else seed

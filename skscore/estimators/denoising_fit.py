@@ -180,7 +180,7 @@ def _law(p, source, rows, seed):
     sigma_min, sigma_max, _ = noise_range(p, rows.variance)
     if sigma_min < sigma_max:
         return FlowLaw(source, sigma_min, sigma_max, p.n_likelihood_steps, seed)
-    return LevelLaw(source, sigma_min, _one_level_density(p, source, rows, seed))
+    return LevelLaw(source, sigma_min, _one_level_density(p, source, sigma_min, rows, seed))
 
 
 def _network_options(p, Z, former):
@@ -255,11 +255,10 @@ def _name(value):
     return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else repr(value)
 
 
-def _one_level_density(p, source, rows, seed):
+def _one_level_density(p, source, sigma, rows, seed):
     """Normalised law of an energy network at its only noise level; None for a plain score."""
     if p.parametrization == "score":
         return None
-    sigma = noise_range(p, rows.variance)[0]
     noisy = replace(rows.moments, covariance=rows.moments.covariance + sigma**2 * np.eye(len(rows.variance)))
     return Law(PotentialFamily(source, sigma), None, noisy, seed, "network")
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import check_sample_weight, get_namespace, validate_data
 from ..formulas import objectives
 
-__all__ = ["DensityEstimator", "seed_of"]
+__all__ = ["DensityEstimator", "rows_of_weight", "seed_of"]
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):
@@ -79,21 +79,20 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         Returns
         -------
         float
-            Mean log-density in nats, or minus the mean Hyvärinen score with every column weighted by its training
-            variance.
+            Mean log-density in nats, or its lower bound where a density has one; or minus the mean Hyvärinen score with
+            every column weighted by its training variance.
         """
-        by_likelihood = self.criterion == "log_likelihood"
-        values = self.score_samples(X) if by_likelihood else -self.hyvarinen_score(X, standardize=True)
-        return self._mean(values, sample_weight)
-
-    def _mean(self, values, sample_weight):
-        """Weighted mean of the `values` (n,) of rows."""
+        values = self._criterion_values(X)
         weight = check_sample_weight(sample_weight, values[:, None])
         xp, _ = get_namespace(values)
         if weight is None:
             return float(xp.mean(values))
         kept = weight > 0.0  # a row of weight zero is not there: −inf · 0 must not become NaN
         return float(xp.sum(weight[kept] * values[kept]) / xp.sum(weight))
+
+    def _criterion_values(self, X):
+        """What `score` averages, one value for each row, shape (n,)."""
+        return -self.hyvarinen_score(X, standardize=True) if self.criterion == "hyvarinen" else self.score_samples(X)
 
     def grad_log_density(self, X):
         """Score vectors ∇ log p of the rows; they need no normaliser.
@@ -190,3 +189,11 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 def seed_of(random_state):
     """Integer seed for scikit-learn's kind of random state; None, which is fresh entropy, for None."""
     return None if random_state is None else check_random_state(random_state).randint(np.iinfo(np.int32).max)
+
+
+def rows_of_weight(weight, *tables):
+    """Weights and tables without the rows of weight zero, which count for nothing however far they lie."""
+    if weight is None or (weight > 0.0).all():
+        return weight, *tables
+    kept = weight > 0.0
+    return weight[kept], *(None if table is None else table[kept] for table in tables)

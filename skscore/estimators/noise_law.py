@@ -22,29 +22,6 @@ INSIDE_DRAWS = 10_000
 class NoiseLawDensity(DensityEstimator):
     """Density estimator whose density is that of a noise-conditional score."""
 
-    def score(self, X, y=None, sample_weight=None):
-        """Mean of what ``criterion`` names: larger is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Held-out rows.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the mean.
-
-        Returns
-        -------
-        float
-            Mean log-density or its lower bound in nats, or minus the mean Hyvärinen score with every column weighted by
-            its training variance.
-        """
-        if self.criterion != "elbo":
-            return super().score(X, y, sample_weight)
-        X = self._check_rows(X)
-        return self._mean(self._on_support(self._lower_bound, X, outside=np.full(len(X), -np.inf)), sample_weight)
-
     def grad_log_density(self, X, sigma=None):
         """Score vectors ∇ log p of the rows.
 
@@ -82,6 +59,12 @@ class NoiseLawDensity(DensityEstimator):
         return max(float(self._support(self.table_.to_rows(draws)).mean()), 0.5 / INSIDE_DRAWS)
 
     # ---- its hooks -------------------------------------------------------------------------------
+
+    def _criterion_values(self, X):
+        if self.criterion != "elbo":
+            return super()._criterion_values(X)
+        X = self._check_rows(X)
+        return self._on_support(self._lower_bound, X, outside=np.full(len(X), -np.inf))
 
     @property
     def _variance(self):

@@ -33,7 +33,7 @@ from ..models.catalog import MODELS, OBJECTIVES, resolve_model, resolve_objectiv
 from ..models.family import Model
 from ..models.law import SAMPLERS, Law
 from .covariance_surface import CovarianceSurface
-from .density import DensityEstimator, seed_of
+from .density import DensityEstimator, rows_of_weight, seed_of
 from .model_checks import check_model
 
 __all__ = ["ScoreMatchingDensity"]
@@ -193,7 +193,7 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         X = self._validated(X, reset=first, dtype="numeric", ensure_min_samples=2 if first else 1)
         check_model(model, X.shape[1])
         Y = self._check_known_scores(X, y)
-        X, Y, weight = _rows_of_weight(X, Y, check_sample_weight(sample_weight, X))
+        weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y)
         table = moments(X if Y is None else np.hstack([X, Y]), weight)
         own = table.leading(X.shape[1])
         family = model.family(own) if first else self.family_.rebound(own)
@@ -347,11 +347,3 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         if diagnostics is not None:
             self._name(sampling_diagnostics=diagnostics)
         return draws
-
-
-def _rows_of_weight(X, Y, weight):
-    """Rows, known scores and weights without the rows of weight zero, which count for nothing however far they lie."""
-    if weight is None or (weight > 0.0).all():
-        return X, Y, weight
-    kept = weight > 0.0
-    return X[kept], None if Y is None else Y[kept], weight[kept]

@@ -12,7 +12,7 @@ from ..domains import Box
 from ..fitting.eigenbasis import Eigenbasis
 from ..fitting.lattice import Lattice, find_lattices
 
-__all__ = ["Table", "read_table", "rows_of_weight"]
+__all__ = ["Table", "read_table"]
 
 COLLINEAR = 0.98
 MOST_REDRAWS = 1000
@@ -62,13 +62,6 @@ class Table:
             f"bounds={self.bounds}: {len(outside)} of {n_samples} draws stayed outside after {MOST_REDRAWS} attempts. "
             "Widen the bounds."
         )
-
-
-def rows_of_weight(X, weight):
-    """Rows and weights without the rows of weight zero."""
-    if weight is None or (weight > 0.0).all():
-        return X, weight
-    return X[weight > 0.0], weight[weight > 0.0]
 
 
 def read_table(X, weight, coordinates, dequantize, bounds):

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Preconditioning:
     sigma: Any
     variance: Any
 
-    @property
+    @cached_property
     def r(self):
         """Scale √(σ² + λ) of the noisy rows, by which they are divided before the network."""
         return (self.sigma**2 + self.variance) ** 0.5

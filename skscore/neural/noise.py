@@ -20,6 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..formulas.schedules import Preconditioning
+
 __all__ = ["NoiseLevels", "noisy_batch"]
 
 
@@ -76,8 +78,5 @@ def noisy_batch(rows, u, noise, levels, variance):
     """Batch of `rows` (n, d) with standard normal `noise` (n, d) at the quantiles u (n,) of the noise levels."""
     log_sigma, slope = (v[:, None] for v in levels(u))
     sigma = log_sigma.exp()
-    r2 = sigma**2 + variance
-    noisy = rows + sigma * noise
-    out = sigma * (variance / r2).sqrt()
-    skip = variance / r2
-    return Batch(noisy * r2.rsqrt(), 0.25 * log_sigma, (rows - skip * noisy) / out, sigma, skip * slope)
+    level, noisy = Preconditioning(sigma, variance), rows + sigma * noise
+    return Batch(noisy / level.r, 0.25 * log_sigma, level.target(rows, noisy), sigma, level.skip * slope)

@@ -83,7 +83,7 @@ def best_shrinkage(batches, unseeing, together, weights, share):
     knots = np.unique(np.quantile(label, np.linspace(0.0, 1.0, N_KNOTS)))
     hats = np.stack([np.interp(label, knots, row) for row in np.eye(len(knots))], axis=2)  # (rows, draws, knots)
     vote, odds = weight, math.log((1.0 - share) / max(share, LEAST))
-    for _ in range(EM_STEPS):
+    for _ in range(EM_STEPS if share > 0.0 else 1):
         factors = _factors(hats, linear, square, vote)
         kappa = hats @ factors
         gain = (2.0 * kappa * linear - kappa**2 * square).mean(axis=1)

@@ -1,7 +1,7 @@
 """Training of one or several networks side by side, watched by rows that they do not see.
 
-Every member learns on its own rows and is judged on its own held-out rows, at noise levels and draws fixed once; the
-mean of these judgements decides for all. The learning rate stays constant until the judgement stalls; then the best
+Juries, held-out rows at noise levels and draws fixed once, judge the members that have not seen them, and all juries
+decide together for all members. The learning rate stays constant until the judgement stalls; then the best
 state is taken up again and annealed to rate zero. Judged and kept are running averages of the weights. Where nothing
 beats the reference Gaussian, the zero network, which is that Gaussian, is what remains.
 """

@@ -22,30 +22,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contract import Descent, Info, NoisyTarget
-
-
-def langevin_step(x: np.ndarray, score: np.ndarray, step_size: float, rng: np.random.Generator) -> np.ndarray:
-    """Euler step x + (ε/2) s + √ε z of the Langevin diffusion.
-
-    Parameters
-    ----------
-    x, score : ndarray of shape (n, d)
-        Rows and their scores.
-    step_size : float
-        ε, in squared units of x.
-    rng : numpy.random.Generator
-        Source of z.
-
-    Returns
-    -------
-    ndarray of shape (n, d)
-    """
-    return x + step_size / 2 * score + np.sqrt(step_size) * rng.standard_normal(x.shape)
+from .contract import Descending, Descent, Info, NoisyTarget
+from .langevin import langevin_step
 
 
 @dataclass(frozen=True, eq=False)
-class AnnealedLangevin:
+class AnnealedLangevin(Descending):
     """Langevin chains that descend a ladder of noise levels.
 
     Parameters
@@ -81,13 +63,9 @@ class AnnealedLangevin:
         """One step at each level."""
         return len(self.levels)
 
-    def init(self, position: np.ndarray, target: NoisyTarget) -> Descent:
-        """State of rows of shape (n, d) that await the first level."""
-        return Descent(position)
-
     def step(self, state: Descent, target: NoisyTarget, rng: np.random.Generator) -> tuple[Descent, Info]:
         """Move every row `n_moves` times at its level."""
         x, sigma = state.position, self.levels[state.level]
         for _ in range(self.n_moves):
             x = langevin_step(x, target.score(x, sigma), self.step_size * sigma**2, rng)
-        return Descent(x, state.level + 1), Info(np.ones(len(x)), np.ones(len(x), dtype=bool))
+        return Descent(x, state.level + 1), Info.certain(len(x))

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 from numpy import ndarray
 
 
@@ -122,3 +123,23 @@ class Info(NamedTuple):
 
     acceptance: ndarray
     accepted: ndarray
+
+    @classmethod
+    def certain(cls, n: int) -> Info:
+        """Of a step that rejects none of `n` rows."""
+        return cls(np.ones(n), np.ones(n, dtype=bool))
+
+
+class Descending:
+    """What samplers that move one level down a ladder at each step have in common."""
+
+    levels: ndarray
+
+    @property
+    def n_steps(self) -> int:
+        """Steps from the first level to the last."""
+        return len(self.levels) - 1
+
+    def init(self, position: ndarray, target: NoisyTarget) -> Descent:
+        """State of rows of shape (n, d) that follow the law at the first level."""
+        return Descent(position)

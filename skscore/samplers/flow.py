@@ -30,13 +30,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..formulas.schedules import Preconditioning
-from .contract import Descent, Info, NoisyTarget
+from .contract import Descending, Descent, Info, NoisyTarget
 
 ADAMS_ORDER = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
+class Flow(Descending):
     """Move rows down the probability flow.
 
     Parameters
@@ -65,22 +65,12 @@ class Flow:
     method: str = "heun"
     denoise: bool = False
 
-    @property
-    def n_steps(self) -> int:
-        """Steps from the first level to the last."""
-        return len(self.levels) - 1
-
-    def init(self, position: np.ndarray, target: NoisyTarget) -> Descent:
-        """State of rows of shape (n, d) that follow the law at the first level."""
-        return Descent(position)
-
     def step(self, state: Descent, target: NoisyTarget, rng: np.random.Generator) -> tuple[Descent, Info]:
         """Move every row one level down; `rng` is left alone."""
         solve = {"heun": self._heun, "adams": self._adams}[self.method]
         y, slopes = solve(state, target)
         below = Preconditioning(self.levels[state.level + 1], target.variance)
-        n = len(state.position)
-        return Descent(below.r * y, state.level + 1, slopes), Info(np.ones(n), np.ones(n, dtype=bool))
+        return Descent(below.r * y, state.level + 1, slopes), Info.certain(len(y))
 
     def _heun(self, state, target):
         x, (sigma, below) = state.position, self.levels[state.level : state.level + 2]

@@ -39,6 +39,25 @@ from .metropolis import evaluate, joint_log_density, metropolis, score
 JITTER = 0.2
 
 
+def langevin_step(x: np.ndarray, score: np.ndarray, step_size: float, rng: np.random.Generator) -> np.ndarray:
+    """Euler step x + (ε/2) s + √ε z of the Langevin diffusion.
+
+    Parameters
+    ----------
+    x, score : ndarray of shape (n, d)
+        Rows and their scores.
+    step_size : float
+        ε, in squared units of x.
+    rng : numpy.random.Generator
+        Source of z.
+
+    Returns
+    -------
+    ndarray of shape (n, d)
+    """
+    return x + step_size / 2 * score + np.sqrt(step_size) * rng.standard_normal(x.shape)
+
+
 @dataclass(frozen=True)
 class ULA:
     """Unadjusted Langevin algorithm: no rejection, a bias of order `step_size`.
@@ -73,10 +92,8 @@ class ULA:
 
     def step(self, state: State, target: Target, rng: np.random.Generator) -> tuple[State, Info]:
         """Move every chain by one Euler step."""
-        eps, x = self.step_size, state.position
-        z = rng.standard_normal(x.shape)
-        x = x + eps / 2 * state.score + np.sqrt(eps) * z
-        return self.init(x, target), Info(np.ones(len(x)), np.ones(len(x), dtype=bool))
+        x = langevin_step(state.position, state.score, self.step_size, rng)
+        return self.init(x, target), Info.certain(len(x))
 
 
 @dataclass(frozen=True)

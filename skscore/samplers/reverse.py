@@ -30,13 +30,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .annealed import langevin_step
-from .contract import Descent, Info, NoisyTarget
+from .contract import Descending, Descent, Info, NoisyTarget
 from .flow import Flow
+from .langevin import langevin_step
 
 
 @dataclass(frozen=True, eq=False)
-class ReverseSDE:
+class ReverseSDE(Descending):
     """Draw from the reverse diffusion by one ancestral step per level.
 
     Parameters
@@ -59,26 +59,17 @@ class ReverseSDE:
     levels: np.ndarray
     denoise: bool = False
 
-    @property
-    def n_steps(self) -> int:
-        """Steps from the first level to the last."""
-        return len(self.levels) - 1
-
-    def init(self, position: np.ndarray, target: NoisyTarget) -> Descent:
-        """State of rows of shape (n, d) that follow the law at the first level."""
-        return Descent(position)
-
     def step(self, state: Descent, target: NoisyTarget, rng: np.random.Generator) -> tuple[Descent, Info]:
         """Move every row one level down."""
         x, (sigma, below) = state.position, self.levels[state.level : state.level + 2]
         lost, variance = sigma**2 - below**2, target.variance
         spread = np.sqrt(lost * (variance + below**2) / (variance + sigma**2))
         x = x + lost * target.score(x, sigma) + spread * rng.standard_normal(x.shape)
-        return Descent(x, state.level + 1), Info(np.ones(len(x)), np.ones(len(x), dtype=bool))
+        return Descent(x, state.level + 1), Info.certain(len(x))
 
 
 @dataclass(frozen=True, eq=False)
-class PredictorCorrector:
+class PredictorCorrector(Descending):
     """Follow each step of a predictor by Langevin steps at the level that it reached.
 
     Parameters
@@ -110,18 +101,9 @@ class PredictorCorrector:
     denoise: bool = False
 
     @property
-    def levels(self) -> np.ndarray:
+    def levels(self) -> np.ndarray:  # type: ignore[override]
         """Noise levels of the predictor."""
         return self.predictor.levels
-
-    @property
-    def n_steps(self) -> int:
-        """Steps from the first level to the last."""
-        return self.predictor.n_steps
-
-    def init(self, position: np.ndarray, target: NoisyTarget) -> Descent:
-        """State of rows of shape (n, d) that follow the law at the first level."""
-        return self.predictor.init(position, target)
 
     def step(self, state: Descent, target: NoisyTarget, rng: np.random.Generator) -> tuple[Descent, Info]:
         """Predict the next level of every row, then correct it there."""
