@@ -6,6 +6,7 @@ sampler and as an anomaly score.
 """
 
 from .estimators.bijective_transformer import BijectiveTransformer
+from .estimators.conditional import ConditionalScoreDensity
 from .estimators.denoising import DenoisingScoreEstimator
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.transformed import TransformedDensity
@@ -14,6 +15,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BijectiveTransformer",
+    "ConditionalScoreDensity",
     "DenoisingScoreEstimator",
     "ScoreMatchingDensity",
     "TransformedDensity",

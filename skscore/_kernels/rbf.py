@@ -5,6 +5,10 @@ of inner products into :math:`k = \exp(-S/2)` with :math:`S = \|p - p_a\|^2 = \|
 exponential is the usual one: :math:`e^t = 2^k e^r` with :math:`k = \mathrm{round}(t/\log 2)` and a Taylor polynomial of
 degree 12 in :math:`|r| \le \tfrac12\log 2`, of relative error below 1e-15. Adding 1.5 · 2⁵² to t/log 2 rounds it and
 leaves k in the low bits of the sum, from where a shift makes it the exponent of 2ᵏ: no conversion, no table, no branch.
+
+Matrices (n, m) have one row for each row of the table, and are fastest in Fortran's order: loops then run over the rows
+of a block, of which there are many, whatever the number of landmarks. They may be of single precision; what happens
+between reading and writing them is of double precision.
 """
 
 import numpy as np
@@ -20,14 +24,14 @@ EXPONENT_BIAS, MANTISSA_BITS = 1023, 52
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _exponential(S, mantissa, power):
-    """Write exp(−S/2) of a row S as `mantissa` times `power`."""
+    """Write exp(−S/2) of a column S as `mantissa` times `power`."""
     bits = power.view(np.int64)
-    for a in range(S.shape[0]):
-        t = -0.5 * S[a]
+    for i in range(S.shape[0]):
+        t = -0.5 * S[i]
         shifted = t * INVERSE_LN2 + MAGIC
         k = shifted - MAGIC
         r = t - k * LN2_HIGH - k * LN2_LOW
-        power[a] = shifted
+        power[i] = shifted
         p = 1.0 / 479001600.0
         p = p * r + 1.0 / 39916800.0
         p = p * r + 1.0 / 3628800.0
@@ -40,34 +44,44 @@ def _exponential(S, mantissa, power):
         p = p * r + 1.0 / 6.0
         p = p * r + 0.5
         p = p * r + 1.0
-        mantissa[a] = p * r + 1.0
-    for a in range(S.shape[0]):
-        bits[a] = (bits[a] + EXPONENT_BIAS) << MANTISSA_BITS
+        mantissa[i] = p * r + 1.0
+    for i in range(S.shape[0]):
+        bits[i] = (bits[i] + EXPONENT_BIAS) << MANTISSA_BITS
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _distances(p, i, landmarks, norms, products, S):
-    """Squared distances of row i of p (n, d) to all landmarks (d, m); NaN stays NaN.
+def _columns_and_norms(p):
+    """Columns (d, n) of rows p (n, d), each in one piece, and the squared norms of the rows, in double precision."""
+    n, d = p.shape
+    columns, norms = np.empty((d, n)), np.zeros(n)
+    for j in range(d):
+        for i in range(n):
+            columns[j, i] = p[i, j]
+            norms[i] += columns[j, i] * columns[j, i]
+    return columns, norms
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _distances(rows, row_norms, a, landmarks, norms, products, S):
+    """Squared distances of all rows (d, n) to landmark a of (d, m); NaN stays NaN.
 
     Few columns are subtracted, which loses no digit. Of more, the inner products are given.
     """
-    d, m = landmarks.shape
+    d, n = rows.shape
     if d <= MOST_DIFFERENCES:
-        for a in range(m):
-            S[a] = 0.0
+        S[:] = 0.0
         for j in range(d):
-            for a in range(m):
-                difference = p[i, j] - landmarks[j, a]
-                S[a] += difference * difference
+            of_landmark = landmarks[j, a]
+            for i in range(n):
+                difference = rows[j, i] - of_landmark
+                S[i] += difference * difference
     else:
-        norm = 0.0
-        for j in range(d):
-            norm += p[i, j] * p[i, j]
-        for a in range(m):
-            S[a] = norm + norms[a] - 2.0 * products[i, a]
-    for a in range(m):
-        s = 0.0 if S[a] < 0.0 else S[a]
-        S[a] = LARGEST if s > LARGEST else s
+        norm = norms[a]
+        for i in range(n):
+            S[i] = row_norms[i] + norm - 2.0 * products[i, a]
+    for i in range(n):
+        s = 0.0 if S[i] < 0.0 else S[i]
+        S[i] = LARGEST if s > LARGEST else s
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
@@ -76,27 +90,29 @@ def gaussian(p, landmarks, norms, root, K):
 
     Up to MOST_DIFFERENCES columns K may hold anything. `norms` (m,) are those of the landmarks, squared.
     """
-    m = K.shape[1]
-    S, mantissa, power = np.empty(m), np.empty(m), np.empty(m)
-    for i in range(K.shape[0]):
-        _distances(p, i, landmarks, norms, K, S)
+    n, m = K.shape
+    rows, row_norms = _columns_and_norms(p)
+    S, mantissa, power = np.empty(n), np.empty(n), np.empty(n)
+    for a in range(m):
+        _distances(rows, row_norms, a, landmarks, norms, K, S)
         _exponential(S, mantissa, power)
-        for a in range(m):
-            K[i, a] = root[i] * (mantissa[a] * power[a])
+        for i in range(n):
+            K[i, a] = root[i] * (mantissa[i] * power[i])
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def gaussian_and_square(p, landmarks, norms, root, tau, K, KS):
     """As `gaussian`, and KS (n, m) = √w k S' with S' = τ S, the squared slope of an isotropic kernel."""
-    m = K.shape[1]
-    S, mantissa, power = np.empty(m), np.empty(m), np.empty(m)
-    for i in range(K.shape[0]):
-        _distances(p, i, landmarks, norms, K, S)
+    n, m = K.shape
+    rows, row_norms = _columns_and_norms(p)
+    S, mantissa, power = np.empty(n), np.empty(n), np.empty(n)
+    for a in range(m):
+        _distances(rows, row_norms, a, landmarks, norms, K, S)
         _exponential(S, mantissa, power)
-        for a in range(m):
-            k = root[i] * (mantissa[a] * power[a])
+        for i in range(n):
+            k = root[i] * (mantissa[i] * power[i])
             K[i, a] = k
-            KS[i, a] = tau * S[a] * k
+            KS[i, a] = tau * S[i] * k
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
@@ -105,12 +121,11 @@ def times_square(q, norms, K, bound, KS):
 
     S' stands still at `bound`.
     """
-    for i in range(KS.shape[0]):
-        norm = 0.0
-        for j in range(q.shape[1]):
-            norm += q[i, j] * q[i, j]
-        for a in range(KS.shape[1]):
-            s = norm + norms[a] - 2.0 * KS[i, a]
+    _, row_norms = _columns_and_norms(q)
+    for a in range(KS.shape[1]):
+        norm = norms[a]
+        for i in range(KS.shape[0]):
+            s = row_norms[i] + norm - 2.0 * KS[i, a]
             s = 0.0 if s < 0.0 else s
             KS[i, a] = K[i, a] * (bound if s > bound else s)
 
@@ -118,6 +133,7 @@ def times_square(q, norms, K, bound, KS):
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def slopes(K, q, q_landmarks, out):
     """Write the slope (q_a − q) k along one coordinate into `out` (n, m)."""
-    for i in range(K.shape[0]):
-        for a in range(K.shape[1]):
-            out[i, a] = (q_landmarks[a] - q[i]) * K[i, a]
+    for a in range(K.shape[1]):
+        of_landmark = q_landmarks[a]
+        for i in range(K.shape[0]):
+            out[i, a] = (of_landmark - q[i]) * K[i, a]

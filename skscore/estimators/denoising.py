@@ -81,7 +81,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         A class of ``torch.nn.Module``, called with the number of columns, whose ``forward(y, c_noise)`` maps (n, d) and
         (n, 1) to (n, d), or to (n,) for an energy. Give it a name at module level where the estimator is to be pickled.
     hidden_layer_sizes : tuple of int or "auto", default="auto"
-        Widths of the residual network; "auto" is (256, 256, 256), and half as wide for tables of at most 500 rows.
+        Widths of the residual network; "auto" is (256, 256, 256), and half as wide for tables of at most 500 rows or 3
+        columns.
     activation : {"gelu", "silu", "softplus", "tanh"}, default="silu"
         Of the residual network.
     dropout : float or "auto", default="auto"
@@ -100,7 +101,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         Most seconds of training.
     n_folds : int or "auto", default="auto"
         1 holds out a fraction of the rows, which judges all networks; k deals the rows into folds, each of which judges
-        networks of its own. "auto" is 10 for tables of at most 500 rows.
+        networks of its own. "auto" is 10 for tables of at most 500 rows, and 3 for those of at most 3 columns.
     n_networks : int or "auto", default="auto"
         Networks for each fold. The scores of all networks are averaged.
     validation_fraction : float, default=0.1
@@ -120,8 +121,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         Train through ``torch.compile``.
     device : str, default="auto"
         "cpu", "cuda", "mps" or the fastest there is. What was fitted on one device is read on any other.
-    alpha : float, default=0.0
-        Ridge of a closed-form model at every level.
+    alpha : float, "auto" or "cv", default="auto"
+        Ridge of a closed-form model at every level, as in :class:`ScoreMatchingDensity`.
     criterion : {"log_likelihood", "elbo", "hyvarinen"}, default="log_likelihood"
         What ``score`` returns: the mean log-density; its lower bound by denoising errors, much cheaper; or minus the
         mean Hyvärinen score.
@@ -211,7 +212,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         "autocast": ["boolean"],
         "torch_compile": ["boolean"],
         "device": [str],
-        "alpha": [Interval(Real, 0.0, None, closed="left")],
+        "alpha": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto", "cv"})],
         "criterion": [StrOptions({"log_likelihood", "elbo", "hyvarinen"})],
         "sampler": [StrOptions(set(SAMPLERS))],
         "n_sampling_levels": [Interval(Integral, 2, None, closed="left"), None],
@@ -255,7 +256,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         autocast=False,
         torch_compile=False,
         device="auto",
-        alpha=0.0,
+        alpha="auto",
         criterion="log_likelihood",
         sampler="flow",
         n_sampling_levels=None,

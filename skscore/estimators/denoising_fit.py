@@ -16,7 +16,9 @@ import numpy as np
 from ..fitting.statistics import Moments
 from ..formulas.schedules import geometric_ladder
 from ..models.catalog import resolve_model
+from ..models.family import Sample
 from ..models.flow_law import FlowLaw
+from ..models.forms import Implicit
 from ..models.ladder import fit_ladder, gather
 from ..models.law import Law
 from ..models.level_law import LevelLaw, PotentialFamily
@@ -28,6 +30,7 @@ SMALL_TABLE, SMALL_TABLE_FOLDS = 500, 10
 MOST_JUDGES = 20_000  # held-out rows, at most
 TAIL_ROWS, REPORT_ROWS = 1000, 256
 FEW_COLUMNS, N_WAVES = 3, 2  # tables so narrow that sines and cosines of their columns help
+NARROW_TABLE_FOLDS = 3  # of which three narrow networks cost less than a wide one, and are better
 NOT_OF_A_TRAINING = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
 
 
@@ -65,13 +68,19 @@ class Fitted:
     validation_curve: list = field(default_factory=list)
     n_iter: int = 0
     best_iter: int = 0
+    alpha: float | None = None
 
     def attributes(self):
         """Fitted attributes by name."""
         names = {"noise_levels_": self.levels, "device_": self.device, "statistics_": self.statistics}
         names |= {"_law": self.law, "_source": self.source}
         names |= {"train_loss_curve_": self.train_curve, "validation_loss_curve_": self.validation_curve}
-        names |= {"n_iter_": self.n_iter, "best_iter_": self.best_iter, "likelihood_report_": self.report}
+        names |= {
+            "alpha_": self.alpha,
+            "n_iter_": self.n_iter,
+            "best_iter_": self.best_iter,
+            "likelihood_report_": self.report,
+        }
         tail = getattr(self.law, "tail", None)
         names |= {"tail_weight_": 0.0 if tail is None else tail.weight, "tail_df_": np.inf if tail is None else tail.df}
         return names
@@ -124,19 +133,23 @@ def fit_closed_form(p, rows, seed, former=None):
     """Fit an exponential family at each level; `former` are statistics of rows seen before."""
     sigma_min, sigma_max, levels = noise_range(p, rows.variance)
     levels = geometric_ladder(sigma_min, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
-    family = resolve_model(p.model).family(rows.moments) if former is None else former.family
+    if former is None:
+        sample = Sample(rows.Z, None, rows.weight, rows.moments)
+        family, alpha, _ = resolve_model(p.model).settle(sample, Implicit(), p.alpha, "log_likelihood")
+    else:
+        family, alpha = former.family, p.alpha_
     statistics = gather(family, rows.Z, rows.weight, levels)
     if statistics.moments_suffice:
         statistics = replace(statistics, table=rows.moments)
     elif former is not None:
         statistics = former + statistics
-    ladder = fit_ladder(statistics, rows.variance, p.alpha)
+    ladder = fit_ladder(statistics, rows.variance, alpha)
     if len(levels) == 1:
         law = Law(ladder.families[0], ladder.thetas[0], statistics.table, seed, repr(p.model))
-        return Fitted(LevelLaw(ladder, sigma_min, law), ladder, levels, "cpu", statistics)
+        return Fitted(LevelLaw(ladder, sigma_min, law), ladder, levels, "cpu", statistics, alpha=alpha)
     law = FlowLaw(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
     law, report = _settled(p, law, rows.Z, None, "cpu")
-    return Fitted(law, ladder, levels, "cpu", statistics, report)
+    return Fitted(law, ladder, levels, "cpu", statistics, report, alpha=alpha)
 
 
 # ---- network -------------------------------------------------------------------------------------
@@ -153,7 +166,7 @@ def fit_network(p, rows, seed, watch, former=None):
     noise = neural.Noise(sigma_min, sigma_max, levels, p.noise_distribution)
     former = former if isinstance(former, neural.Denoiser) else None
     architecture = neural.Architecture(rows.variance, p.parametrization, p.network, _network_options(p, rows.Z, former))
-    n_networks, folds = _networks_and_folds(p, len(rows.Z), seed, former)
+    n_networks, folds = _networks_and_folds(p, *rows.Z.shape, seed, former)
     job = neural.TrainingJob(rows.Z, rows.weight, architecture, noise, _recipe(p, rows.Z), n_networks, seed, device)
     checkpoint = Checkpoint(p.checkpoint, p.checkpoint_every, _fingerprint(p, rows, seed))
     trained = job.run(folds, checkpoint, lambda run: watch(run, partial(job.denoiser, run, len(folds))), former)
@@ -189,9 +202,8 @@ def _network_options(p, Z, former):
     dropout = (0.2 if n < 400 * d else 0.1 if n < 4000 * d else 0.0) if p.dropout == "auto" else p.dropout
     sizes = p.hidden_layer_sizes
     if isinstance(sizes, str):
-        sizes = (
-            (128 if n <= SMALL_TABLE else 256,) * 3 if former is None else former.build.options["hidden_layer_sizes"]
-        )
+        width = 128 if n <= SMALL_TABLE or d <= FEW_COLUMNS else 256
+        sizes = (width,) * 3 if former is None else former.build.options["hidden_layer_sizes"]
     sizes = tuple(sizes)
     if not sizes or not all(isinstance(size, Integral) and size > 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes={p.hidden_layer_sizes!r}: give the width of each layer, at least one.")
@@ -203,10 +215,10 @@ def _network_options(p, Z, former):
 def _recipe(p, Z):
     from ..neural.training import Recipe
 
-    n = len(Z)
+    n, d = Z.shape
     small = n <= SMALL_TABLE
     batch = (128 if small else 512) if p.batch_size == "auto" else p.batch_size
-    steps = (1000 if small else 4200) if p.max_iter == "auto" else p.max_iter
+    steps = (1000 if small else 8000 if d <= FEW_COLUMNS else 4200) if p.max_iter == "auto" else p.max_iter
     if p.max_epochs is not None:
         steps = p.max_epochs * -(-n // batch)
     return Recipe(
@@ -222,10 +234,11 @@ def _recipe(p, Z):
     )
 
 
-def _networks_and_folds(p, n, seed, former):
+def _networks_and_folds(p, n, d, seed, former):
     """Networks for each fold, and the rows that each fold holds out; as many as the `former` had, if it had any."""
     n_networks = 1 if p.n_networks == "auto" else p.n_networks
-    k = (SMALL_TABLE_FOLDS if n <= SMALL_TABLE else 1) if p.n_folds == "auto" else p.n_folds
+    k = SMALL_TABLE_FOLDS if n <= SMALL_TABLE else NARROW_TABLE_FOLDS if d <= FEW_COLUMNS else 1
+    k = k if p.n_folds == "auto" else p.n_folds
     if former is not None:
         return len(former.weights) // former.n_folds, _folds(p, n, seed, former.n_folds)
     return n_networks, _folds(p, n, seed, min(k, n))

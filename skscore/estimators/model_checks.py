@@ -8,12 +8,18 @@ import numpy as np
 
 from ..domains import Box
 from ..models.base import GaussianBase
+from ..models.kernel import Kernel
 
 __all__ = ["check_model"]
 
 
-def check_model(model, n_features):
-    """Raise a ValueError where a base measure or domain of `model` does not fit `n_features` columns."""
+def check_model(model, n_features, alpha):
+    """Raise a ValueError where a base measure or domain of `model` does not fit `n_features` columns, or `alpha` it."""
+    if alpha == "cv" and not isinstance(model, Kernel):
+        raise ValueError(
+            f'alpha="cv" is for kernel models, which try a path of ridges at the cost of one; got model={model!r}. Give '
+            "a number, and choose it by GridSearchCV."
+        )
     for part in model.get_params(deep=False).values():
         _check_part(part, n_features)
 

@@ -30,7 +30,7 @@ from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import Statistics, moments
 from ..formulas import objectives
 from ..models.catalog import MODELS, OBJECTIVES, resolve_model, resolve_objective
-from ..models.family import Model
+from ..models.family import Model, Sample
 from ..models.law import SAMPLERS, Law
 from .covariance_surface import CovarianceSurface
 from .density import DensityEstimator, rows_of_weight, seed_of
@@ -51,9 +51,10 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         Hyvärinen's objective; the distance to known scores, given as ``y`` of shape (n_samples, n_features); its form
         along random directions; or at rows with Gaussian noise added, in which case the fitted density is that of the
         noisy rows.
-    alpha : float, default=0.0
+    alpha : float, "auto" or "cv", default="auto"
         Ridge: α/2 times the squared natural parameters is added to the mean objective (for a Gaussian: the squared
-        entries of the precision matrix, its linear term free).
+        entries of the precision matrix, its linear term free; for kernels: the RKHS norm). "cv" is chosen by rows held
+        out, for a kernel model; "auto" is that for a kernel model, and 0 for others.
     noise_level : float, default=0.1
         σ of ``objective="denoising"``, in the units of X.
     criterion : {"log_likelihood", "hyvarinen"}, default="log_likelihood"
@@ -72,6 +73,11 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         Of a Gaussian model.
     theta_ : ndarray of shape (m,)
         Natural parameters of the other models; a polynomial's are ordered as ``exponents_`` (m, n_features).
+    alpha_ : float
+        The ridge used.
+    cv_results_ : dict of ndarrays
+        What a kernel model tried, where it had to choose: bandwidth, scale of the base, ridge and the score of rows
+        held out, in nats unless ``criterion="hyvarinen"``.
     objective_ : float
         Minimised objective, without penalty.
     log_normalizer_, log_normalizer_stderr_, log_normalizer_ess_ : float
@@ -103,7 +109,7 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     _parameter_constraints = {
         "model": [StrOptions(set(MODELS)), Model],
         "objective": [StrOptions(set(OBJECTIVES))],
-        "alpha": [Interval(Real, 0.0, None, closed="left")],
+        "alpha": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto", "cv"})],
         "noise_level": [Interval(Real, 1e-100, 1e100, closed="neither")],
         "criterion": [StrOptions({"log_likelihood", "hyvarinen"})],
         "sampler": [StrOptions(set(SAMPLERS))],
@@ -116,7 +122,7 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         model="gaussian",
         *,
         objective="implicit",
-        alpha=0.0,
+        alpha="auto",
         noise_level=0.1,
         criterion="log_likelihood",
         sampler="hmc",
@@ -191,14 +197,16 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         model, objective = resolve_model(self.model), resolve_objective(self.objective, self.noise_level)
         validate_parameters(model)
         X = self._validated(X, reset=first, dtype="numeric", ensure_min_samples=2 if first else 1)
-        check_model(model, X.shape[1])
+        check_model(model, X.shape[1], self.alpha)
         Y = self._check_known_scores(X, y)
         weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y)
         table = moments(X if Y is None else np.hstack([X, Y]), weight)
         own = table.leading(X.shape[1])
-        family = model.family(own) if first else self.family_.rebound(own)
-        self._check_support(X, family.domain)
         self._check_same_statistics(model, objective, first)
+        if first:
+            self._settled = model.settle(Sample(X, Y, weight, own), objective, self.alpha, self.criterion)
+        family = self._settled.family if first else self.family_.rebound(own)
+        self._check_support(X, family.domain)
         statistics = Statistics(table, family.assemble(X, Y, weight, objective))
         reference = moments(family.domain.to_reals(X), weight) if family.domain.bounded else own
         if not first:
@@ -279,11 +287,13 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     def _solve(self, family, statistics, objective):
         """Find θ and name it; leave the estimator without a law where the objective has no minimum."""
         try:
-            theta = family.solve(statistics, objective, self.alpha)
+            theta = family.solve(statistics, objective, self._settled.alpha)
         except UnboundedObjectiveError:
             return
         value = family.objective_value(theta, statistics, objective)
-        self._name(**family.attributes(theta), objective=value)
+        self._name(**family.attributes(theta), objective=value, alpha=self._settled.alpha)
+        if self._settled.results is not None:
+            self._name(cv_results=self._settled.results)
         seed = seed_of(self.random_state)
         self._stream = np.random.default_rng(seed)
         self._law = Law(family, theta, self._reference, seed or 0, repr(self.model))

@@ -7,7 +7,7 @@ for the columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -72,6 +72,12 @@ class AffineMap:
     def _centred(cls, table, matrix):
         return cls(table.origin, matrix, -table.offset @ matrix)
 
+    def after(self, first):
+        """The map that carries out `first`, and then this one."""
+        return AffineMap(
+            first.origin, first.matrix @ self.matrix, (first.shift - self.origin) @ self.matrix + self.shift
+        )
+
     def __call__(self, X):
         """Coordinates y of rows x, shape (n, d)."""
         return (X - self.origin) @ self.matrix + self.shift
@@ -109,6 +115,7 @@ class MappedBase:
 
     law: Any
     coordinates: AffineMap
+    is_flat = False
 
     def log_density(self, X):
         """Log-density of each row, shape (n,)."""
@@ -127,10 +134,9 @@ class MappedBase:
         Y = self.coordinates(X)
         return sum(self.law.curvature(Y, axis) for axis in self.coordinates.matrix)
 
-    def blurred(self, sigma):
-        """Base measure of rows with noise σ where `law` is N(0, I)."""
-        spread = self.coordinates.inverse.matrix
-        root = np.linalg.cholesky(spread.T @ spread + sigma**2 * np.eye(len(spread)))
-        matrix = np.linalg.inv(root).T
-        mean = -self.coordinates.shift @ spread  # from the origin
-        return MappedBase(GaussianBase(), replace(self.coordinates, matrix=matrix, shift=-mean @ matrix))
+    def blurred(self, noise):
+        """Base measure of rows with Gaussian noise of covariance `noise` (d, d), where `law` is a GaussianBase."""
+        A, loc, scale = self.coordinates.matrix, np.asarray(self.law.loc), np.asarray(self.law.scale)
+        covariance = scale**2 * np.eye(len(A)) + A.T @ noise @ A
+        whiten = AffineMap(loc * np.ones(len(A)), np.linalg.inv(np.linalg.cholesky(covariance)).T, np.zeros(len(A)))
+        return MappedBase(GaussianBase(), whiten.after(self.coordinates))

@@ -26,6 +26,8 @@ class GaussianBase(BaseEstimator):
     array([[-0.5]])
     """
 
+    is_flat = False
+
     def __init__(self, loc=0.0, scale=1.0):
         self.loc = loc
         self.scale = scale
@@ -57,6 +59,8 @@ class GaussianBase(BaseEstimator):
 
 class _Lebesgue(GaussianBase):
     """The flat base measure, q₀ = 1: a Gaussian of infinite scale but for its normaliser."""
+
+    is_flat = True
 
     def __init__(self):
         super().__init__(0.0, np.inf)

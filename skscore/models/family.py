@@ -9,6 +9,7 @@ overrides what it knows in closed form.
 from __future__ import annotations
 
 from copy import copy
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -19,7 +20,24 @@ from ..fitting.statistics import row_blocks
 from .base import GaussianBase, resolve_base
 from .forms import Denoising, assemble
 
-__all__ = ["Family", "Model"]
+__all__ = ["Family", "Model", "Sample", "Settled"]
+
+
+class Sample(NamedTuple):
+    """Rows first fitted: X (n, d), known scores Y (n, d) or None, weights (n,) or None, and the moments of X."""
+
+    X: Any
+    Y: Any
+    weight: Any
+    moments: Any
+
+
+class Settled(NamedTuple):
+    """What the first rows decide: the family, the ridge α, and what was tried (by column) where there was a choice."""
+
+    family: Any
+    alpha: float
+    results: dict | None = None
 
 
 class Model(BaseEstimator):
@@ -38,6 +56,24 @@ class Model(BaseEstimator):
         Family
         """
         raise NotImplementedError
+
+    def settle(self, sample, objective, alpha, criterion):
+        """Family and ridge for a table of which `sample` are the first rows.
+
+        Parameters
+        ----------
+        sample : Sample
+        objective : Implicit, Explicit, Sliced or Denoising
+        alpha : float, "auto" or "cv"
+            What the estimator was asked for.
+        criterion : str
+            What judges rows held out, where the model chooses its own parameters.
+
+        Returns
+        -------
+        Settled
+        """
+        return Settled(self.family(sample.moments), 0.0 if alpha == "auto" else alpha)
 
 
 class Family:
@@ -134,6 +170,10 @@ class Family:
     def log_density_curvature(self, theta, X, V):
         """vᵀ ∇² log p(x) v of each row, shape (n,)."""
         return self.curvature(X, V) @ theta + self.base.curvature(X, V)
+
+    def traced_curvature(self, theta, X, A):
+        """Σ_j aⱼᵀ ∇² log p(x) aⱼ over the rows aⱼ of A, shape (n,): the Laplacian in coordinates z with x = zA."""
+        return sum(self.log_density_curvature(theta, X, a) for a in A)
 
     # ---- what a family may know in closed form ---------------------------------------------------
 

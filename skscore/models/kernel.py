@@ -13,62 +13,85 @@ X. An affine map of the table then changes nothing.
 
 References
 ----------
+Rahimi, A., & Recht, B. (2007). Random features for large-scale kernel machines. NeurIPS.
 Sriperumbudur, B., Fukumizu, K., Gretton, A., Hyvärinen, A., & Kumar, R. (2017). Density estimation in infinite
 dimensional exponential families. JMLR 18(57), 1-59.
+Sutherland, D. J., Strathmann, H., Arbel, M., & Gretton, A. (2018). Efficient and principled score estimation with
+Nyström kernel exponential families. AISTATS, PMLR 84, 652-660.
 """
 
 from __future__ import annotations
 
 import warnings
-from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import Interval, StrOptions
-from ..fitting.student import StudentT
-from .affine import AffineMap, MappedBase
-from .base import GaussianBase, resolve_base
-from .family import Model
-from .forms import Denoising
-from .landmarks import distinct_rows, median_bandwidth, place_landmarks
-from .lite import LiteFamily
-from .rkhs import orthonormal_basis
+from .ard import optimise_precisions
+from .base import GaussianBase
+from .family import Model, Settled
+from .folds import deal, group_rows, merge_equal
+from .kernel_mixture import settle_mixture
+from .kernel_site import KernelSite
+from .selection import FoldJudge, LeaveOneOutJudge, explore, tabulate
 
 __all__ = ["Kernel"]
 
-STUDENT_DF = 5.0
-ROWS_WITHOUT_RIDGE = 100  # for each kernel, below which the score follows the noise of the rows
+MOST_ROWS_TO_CHOOSE, MOST_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
+ALPHAS = np.logspace(-9.0, 2.0, 23)
+BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
+COARSE_POWERS, LIMITS = (-4, -2, 0, 2), (-10, 6)  # of √2, from the median bandwidth
 
 
 class Kernel(Model):
-    """Density whose logarithm is a sum of Gaussian kernels, over a base measure.
+    r"""Density whose logarithm is a sum of Gaussian kernels, over a base measure.
 
     Parameters
     ----------
     n_landmarks : int, default=300
         Largest number of kernels. They sit at k-means centres of the first rows fitted, or at all distinct rows of a
-        smaller table.
+        smaller table. With ``basis="fourier"`` the number of waves.
     landmarks : array-like of shape (m, d), optional
         Where the kernels sit, in the units of X, instead.
-    bandwidth : float, array-like of shape (d,) or "median", default="median"
-        σ, in whitened units or, with ``whiten=False``, in the units of X; there it may differ between columns. The
-        median distance between rows, over √2, is the scale of the whole table: details need a smaller one.
+    bandwidth : {"cv", "ard", "median"}, float or array-like of shape (d,), default="cv"
+        σ, in whitened units or, with ``whiten=False``, in the units of X; there it may differ between columns. "cv"
+        is chosen by rows held out; "ard" (automatic relevance determination, lite basis only) goes on from there to a
+        bandwidth for each coordinate, by gradients of the objective of these rows. The median distance between rows, over √2, is the scale of the whole table:
+        details need a smaller one.
+    basis : {"lite", "nystrom", "fourier"}, default="lite"
+        Functions that f is a sum of: kernels (Sutherland et al., 2018); their slopes at the landmarks along each
+        column, m·d of them, for few columns; or random waves whose mean product is the kernel (Rahimi & Recht, 2007).
     base : {"gaussian", "student", None} or GaussianBase, default="gaussian"
         Base measure, which owns the tails: the Gaussian with the mean and covariance of the first rows (with
         ``whiten=False`` their variances); the Student t of 5 degrees of freedom with these as location and scale
         matrix; flat, in which case there are scores but no density; or given.
+    base_scale : float or "cv", default="cv"
+        Factor on the standard deviations of a named base; "cv" is one of 1, 1.5, 2.5 and 4.
     regularizer : {"rkhs", "identity"}, default="rkhs"
         What the ridge ``alpha`` of the estimator penalises: the squared RKHS norm, or the squared coefficients θ.
     whiten : bool, default=True
         Measure distances and the objective in coordinates in which the first rows have the covariance I, or else in
         the units of X.
+    n_components : int, default=1
+        Fit so many densities, each to the rows of a cluster, and mix them: the weights of separated modes are beyond
+        score matching, see Notes.
+    cv : int or "loo", default=5
+        Folds that judge "cv" parameters, of at most 20,000 rows; "loo" leaves out each row in turn, in closed form, and
+        judges by the objective. Folds judge by the estimator's ``criterion``.
+    dtype : {"float64", "float32"}, default="float64"
+        Precision of the products behind a fit of the lite basis. Single precision is about twice as fast, and keeps
+        only functions that it can tell apart.
 
     Notes
     -----
-    A ridge ``alpha`` on the estimator is needed unless rows are many for each kernel. Rows added by ``partial_fit``
-    keep the landmarks, the median bandwidth, the whitened coordinates and the base measure of the first rows.
+    The estimator's ``alpha="auto"`` is chosen together with the bandwidth and the base. What was tried is
+    ``cv_results_``. Rows added by ``partial_fit`` keep what the first rows chose, their landmarks and coordinates.
+
+    The slope of :math:`\log p` says nothing of the weights of modes that no row connects. In one column with modes of
+    unit variance, score matching loses their weights from some six standard deviations between them. ``n_components``
+    takes the weights from the counts of clusters.
 
     Examples
     --------
@@ -78,7 +101,7 @@ class Kernel(Model):
     >>> from skscore.models import Kernel
     >>> law, rng = Banana(), np.random.default_rng(0)
     >>> X, X_test = law.sample(300, rng), law.sample(1000, rng)
-    >>> kernel = ScoreMatchingDensity(Kernel(n_landmarks=100), alpha=1e-3).fit(X)
+    >>> kernel = ScoreMatchingDensity(Kernel(n_landmarks=100)).fit(X)
     >>> gaussian = ScoreMatchingDensity("gaussian").fit(X)
     >>> bool(kernel.score(X_test) > gaussian.score(X_test) + 0.3)  # nats per row
     True
@@ -87,142 +110,127 @@ class Kernel(Model):
     _parameter_constraints = {
         "n_landmarks": [Interval(Integral, 1, None, closed="left")],
         "landmarks": ["array-like", None],
-        "bandwidth": [Interval(Real, 0.0, None, closed="neither"), "array-like", StrOptions({"median"})],
+        "bandwidth": [Interval(Real, 0.0, None, closed="neither"), "array-like", StrOptions({"cv", "median", "ard"})],
+        "basis": [StrOptions({"lite", "nystrom", "fourier"})],
         "base": [StrOptions({"gaussian", "student"}), GaussianBase, None],
+        "base_scale": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv"})],
         "regularizer": [StrOptions({"rkhs", "identity"})],
         "whiten": ["boolean"],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "cv": [Interval(Integral, 2, None, closed="left"), StrOptions({"loo"})],
+        "dtype": [StrOptions({"float64", "float32"})],
     }
 
     def __init__(
-        self, n_landmarks=300, landmarks=None, bandwidth="median", base="gaussian", regularizer="rkhs", whiten=True
+        self,
+        n_landmarks=300,
+        landmarks=None,
+        bandwidth="cv",
+        basis="lite",
+        base="gaussian",
+        base_scale="cv",
+        regularizer="rkhs",
+        whiten=True,
+        n_components=1,
+        cv=5,
+        dtype="float64",
     ):
         self.n_landmarks = n_landmarks
         self.landmarks = landmarks
         self.bandwidth = bandwidth
+        self.basis = basis
         self.base = base
+        self.base_scale = base_scale
         self.regularizer = regularizer
         self.whiten = whiten
+        self.n_components = n_components
+        self.cv = cv
+        self.dtype = dtype
 
-    def family(self, moments):
-        """Family bound to a table with these moments; landmarks and a median bandwidth wait for its rows."""
-        return KernelFamily(self, moments)
+    def settle(self, sample, objective, alpha, criterion):
+        """Place the kernels, and choose by rows held out what is left open."""
+        if self.n_components > 1:
+            return settle_mixture(self, sample, objective, alpha, criterion)
+        if isinstance(self.bandwidth, str) and self.bandwidth == "ard" and self.basis != "lite":
+            raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
+        site = KernelSite(self, sample)
+        bandwidth = _bandwidth(self, site)
+        alphas = ALPHAS if isinstance(alpha, str) else np.array([float(alpha)])
+        scales = BASE_SCALES if self.base_scale == "cv" and isinstance(self.base, str) else [self._fixed_scale]
+        is_settled = len(alphas) == len(scales) == 1 and bandwidth is not None
+        if is_settled or len(site.rows) < 2:
+            bandwidth = site.median if bandwidth is None else bandwidth
+            return Settled(site.family(bandwidth, scales[0]), float(alphas[-1]))
+        judge = self._judge(site, objective, criterion, np.asarray(scales), alphas)
+        trials = explore(judge, site.median, COARSE_POWERS, LIMITS) if bandwidth is None else [judge(bandwidth)]
+        best = max(trials, key=lambda trial: trial.score).choice
+        _warn_at_the_edge(trials, *best, site.median)
+        if isinstance(self.bandwidth, str) and self.bandwidth == "ard":
+            trials.append(judge(self._bandwidths_by_direction(site, *best)))
+            best = max(trials, key=lambda trial: trial.score).choice
+        bandwidth, scale, alpha = best
+        return Settled(site.family(bandwidth, scale), alpha, tabulate(trials))
 
-
-class _StudentBase(StudentT):
-    """A Student t by the names of a base measure."""
-
-    grad_log_density = StudentT.score
-
-
-class KernelFamily(LiteFamily):
-    """Kernels at landmarks that the rows first seen choose; `unit` is the same family in whitened coordinates."""
-
-    def __init__(self, model, moments):
-        d = len(moments.mean)
-        self.model = model
-        self.given_landmarks = _checked_landmarks(model.landmarks, d)
-        self.given_bandwidth = _checked_bandwidth(model, d)
-        standard = (AffineMap.whitening if model.whiten else AffineMap.standardizing)(moments)
-        self.coordinates = standard if model.whiten else AffineMap.identity(moments)
-        laws = {"gaussian": GaussianBase(), "student": _StudentBase(STUDENT_DF, np.ones(d))}
-        named = isinstance(model.base, str)
-        self.base = MappedBase(laws[model.base], standard) if named else resolve_base(model.base, moments)
-        self.unit = self.bandwidth = None
-
-    def _settle(self, X, weight):
-        """Choose landmarks and bandwidth, once."""
-        if self.bandwidth is not None:
-            return
-        rows, counts = distinct_rows(self.coordinates(X), weight)
-        landmarks = self.given_landmarks
-        if landmarks is None:
-            landmarks = self.coordinates.inverse(place_landmarks(rows, counts, self.model.n_landmarks))
-        self.bandwidth = median_bandwidth(rows, counts) if self.given_bandwidth is None else self.given_bandwidth
-        basis = np.eye(len(landmarks))
-        if self.model.regularizer == "rkhs":
-            flat = LiteFamily(landmarks, self._factor, basis, self.base)
-            basis = orthonormal_basis(flat.statistics(landmarks))
-        super().__init__(landmarks, self._factor, basis, self.base)
-        if self.model.whiten:
-            base = MappedBase(self.base, self.coordinates.inverse)
-            factor = np.eye(X.shape[1]) / self.bandwidth
-            self.unit = LiteFamily(self.coordinates(landmarks), factor, basis, base)
+    def _bandwidths_by_direction(self, site, bandwidth, scale, alpha):
+        """One bandwidth for each coordinate, from the best common one."""
+        group = group_rows(site.coordinates(site.sample.X))
+        folds = deal(site.sample, group, self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MOST_ROWS_FOR_ARD)
+        tables = [
+            (site.coordinates(fold.X), np.ones(len(fold.X)) if fold.weight is None else fold.weight) for fold in folds
+        ]
+        found = optimise_precisions(tables, site.landmarks, site.base(scale), bandwidth, alpha, self.regularizer)
+        return found.precision**-0.5
 
     @property
-    def _factor(self):
-        return self.coordinates.matrix / self.bandwidth
+    def _fixed_scale(self):
+        return 1.0 if self.base_scale == "cv" else float(self.base_scale)
 
-    # ---- from rows to θ --------------------------------------------------------------------------
-
-    def assemble(self, X, Y, weight, objective):
-        self._settle(X, weight)
-        if self.unit is None or isinstance(objective, Denoising):
-            return super().assemble(X, Y, weight, objective)
-        Y = None if Y is None else Y @ self.coordinates.inverse.matrix.T
-        return self.unit.assemble(self.coordinates(X), Y, weight, objective)
-
-    def assemble_ladder(self, X, weight, levels):
-        self._settle(X, weight)
-        return super().assemble_ladder(X, weight, levels)
-
-    def blurred(self, sigma):
-        """A Gaussian base takes on the noise; a Student t, whose tails are beyond it, and a flat one stay."""
-        if isinstance(self.base, GaussianBase):
-            return super().blurred(sigma)
-        noisy = copy(self)
-        if isinstance(self.base.law, GaussianBase):
-            noisy.base = self.base.blurred(sigma)
-        return noisy
-
-    def solve(self, statistics, objective, alpha):
-        n = statistics.moments.n
-        if alpha == 0.0 and n < ROWS_WITHOUT_RIDGE * self.n_parameters:
-            warnings.warn(
-                f"{self.n_parameters} kernels, {n:g} rows and alpha=0: without a ridge the density follows the noise "
-                "of these rows. Choose alpha on held-out rows (try 0.001 to 0.1), or lower n_landmarks.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        return super().solve(statistics, objective, alpha)
-
-    # ---- the density at φ ------------------------------------------------------------------------
-
-    def infinite_mass(self, phi):
-        if self.model.base is None:
-            return (
-                "with base=None its density does not fall off away from the rows, where every kernel is zero. "
-                'Set base="gaussian" or "student"'
-            )
-        return None
-
-    def attributes(self, phi):
-        return {"theta": self.basis @ phi, "landmarks": self.landmarks, "bandwidth": self.bandwidth}
+    def _judge(self, site, objective, criterion, scales, alphas):
+        group = group_rows(site.coordinates(site.sample.X))
+        if self.cv == "loo":
+            return LeaveOneOutJudge(site.family, merge_equal(site.sample, group), objective, scales, alphas)
+        by_likelihood = criterion == "log_likelihood" and self.base is not None
+        folds = deal(site.sample, group, self.cv, MOST_ROWS_TO_CHOOSE)
+        return FoldJudge(site.family, folds, objective, scales, alphas, site.draws(scales) if by_likelihood else None)
 
 
-def _checked_landmarks(landmarks, d):
-    """Landmarks (m, d) of the user, or None."""
-    if landmarks is None:
-        return None
-    landmarks = np.array(landmarks, dtype=np.float64)
-    if landmarks.ndim != 2 or landmarks.shape[1] != d or not len(landmarks) or not np.isfinite(landmarks).all():
-        raise ValueError(
-            f"Kernel: landmarks of shape {landmarks.shape}; give at least one finite row of the {d} columns of X."
-        )
-    return landmarks
-
-
-def _checked_bandwidth(model, d):
-    """Bandwidth of the user, a number or an array (d,); None where the rows choose it."""
+def _bandwidth(model, site):
+    """Bandwidth of the user, a number or an array (d,), or the median; None where it is to be chosen."""
     if isinstance(model.bandwidth, str):
-        return None
+        return site.median if model.bandwidth == "median" else None
     bandwidth = np.asarray(model.bandwidth, dtype=np.float64)
     if bandwidth.ndim and model.whiten:
         raise ValueError(
             f"Kernel: bandwidth={model.bandwidth!r} has an entry for each column, which whiten=True mixes. Give one "
             "number, or set whiten=False."
         )
-    if bandwidth.shape not in {(), (d,)} or not (np.isfinite(bandwidth) & (bandwidth > 0.0)).all():
+    if bandwidth.shape not in {(), (site.d,)} or not (np.isfinite(bandwidth) & (bandwidth > 0.0)).all():
         raise ValueError(
-            f"Kernel: bandwidth={model.bandwidth!r}; give one positive number, or one for each of the {d} columns."
+            f"Kernel: bandwidth={model.bandwidth!r}; give one positive number, or one for each of the {site.d} columns."
         )
     return bandwidth if bandwidth.ndim else float(bandwidth)
+
+
+def _warn_at_the_edge(trials, bandwidth, scale, alpha, median):
+    """Say where the best of what was tried is the last of what was tried.
+
+    The greatest ridge is no edge: what it leaves is the base measure, and no bandwidth matters then.
+    """
+    tried, alphas = [trial.bandwidth for trial in trials], trials[0].alphas
+    if len(alphas) > 1 and alpha == alphas[-1]:
+        return
+    if len(tried) > 1 and bandwidth in (tried[0], tried[-1]):
+        warnings.warn(
+            f"Kernel: the chosen bandwidth {bandwidth:.3g} is the {'least' if bandwidth == tried[0] else 'greatest'} "
+            f"of those tried, {bandwidth / median:.3g} times the median distance. Give a bandwidth beyond it, or doubt "
+            "whether kernels of one width suit this table.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+    if len(alphas) > 1 and alpha == alphas[0]:
+        warnings.warn(
+            f"Kernel: the chosen alpha {alpha:.3g} is the least of those tried. Give a smaller one, or doubt whether "
+            "the rows are as many as they seem.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )

@@ -1,6 +1,6 @@
 r"""Where kernels sit: k-means centres of the rows, and a bandwidth from the distances between rows.
 
-Both see distinct rows in sorted order, with their weights. So the order of a table does not matter, and a weight of 2
+Both see distinct rows in one order, with their weights. So the order of a table does not matter, and a weight of 2
 is exactly a repeated row. Of a longer table they see a systematic sample: the rows at equally spaced quantiles of the
 total weight in that order.
 """
@@ -11,7 +11,9 @@ import numpy as np
 from scipy.spatial.distance import pdist
 from sklearn.cluster import KMeans
 
-__all__ = ["distinct_rows", "median_bandwidth", "place_landmarks"]
+from .folds import group_rows
+
+__all__ = ["distinct_rows", "median_bandwidth", "place_landmarks", "thinned"]
 
 ROWS_PER_LANDMARK = 30
 MOST_ROUNDS = 30  # of Lloyd's algorithm, after which centres hardly move
@@ -19,7 +21,7 @@ ROWS_FOR_DISTANCES = 1000
 
 
 def distinct_rows(X, weight):
-    """Distinct rows of X (n, d) of positive weight, sorted, and their summed weights.
+    """Distinct rows of X (n, d) of positive weight, by their distance from the origin, and their summed weights.
 
     Examples
     --------
@@ -31,13 +33,11 @@ def distinct_rows(X, weight):
     """
     weight = np.ones(len(X)) if weight is None else weight
     X, weight = X[weight > 0.0], weight[weight > 0.0]
-    order = np.lexsort(X.T)
-    X, weight = X[order], weight[order]
-    first = np.flatnonzero(np.r_[True, (X[1:] != X[:-1]).any(axis=1)])
-    return X[first], np.add.reduceat(weight, first)
+    group = group_rows(X)
+    return X[np.unique(group, return_index=True)[1]], np.bincount(group, weight)
 
 
-def _thinned(rows, weight, most):
+def thinned(rows, weight, most):
     """At most `most` rows with their weights, by systematic sampling."""
     if len(rows) <= most:
         return rows, weight
@@ -71,7 +71,7 @@ def place_landmarks(rows, weight, n_landmarks):
     """
     if len(rows) <= n_landmarks:
         return rows
-    sample, weight = _thinned(rows, weight, ROWS_PER_LANDMARK * n_landmarks)
+    sample, weight = thinned(rows, weight, ROWS_PER_LANDMARK * n_landmarks)
     if len(sample) <= n_landmarks:
         return sample
     centres = KMeans(n_landmarks, n_init=1, max_iter=MOST_ROUNDS, random_state=0).fit(sample, sample_weight=weight)
@@ -88,5 +88,5 @@ def median_bandwidth(rows, weight):
     >>> round(median_bandwidth(np.array([[0.0], [2.0]]), np.ones(2)) ** 2, 12)
     2.0
     """
-    sample, _ = _thinned(rows, weight, ROWS_FOR_DISTANCES)
+    sample, _ = thinned(rows, weight, ROWS_FOR_DISTANCES)
     return float(np.median(pdist(sample)) / np.sqrt(2.0)) if len(sample) > 1 else 1.0

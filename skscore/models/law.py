@@ -79,7 +79,7 @@ class Law:
                 _warn_if_doubtful(self._normalizer)
                 self._warn_if_mass_is_elsewhere()
             else:
-                self._normalizer = LogNormalizer(exact, 0.0, 1.0)
+                self._normalizer = exact if isinstance(exact, LogNormalizer) else LogNormalizer(exact, 0.0, 1.0)
         return self._normalizer
 
     def _warn_if_mass_is_elsewhere(self):

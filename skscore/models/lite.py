@@ -5,16 +5,9 @@ Sutherland, Strathmann, Arbel & Gretton (2018) call this basis "lite". With P = 
 
 .. math:: \nabla k_a = (q_a - q)\,k_a, \qquad \Delta k_a = (S_a - \operatorname{tr} P)\,k_a .
 
-Everything is therefore a product of matrices over blocks of rows. For the implicit objective the polar identity
-:math:`2 (q - q_a)\cdot(q - q_b) = S_a + S_b - D_{ab}` with :math:`D_{ab} = \|q_a - q_b\|^2` gives
-
-.. math::
-
-   \Gamma = \tfrac12 E[M + M^\top - D \circ Q], \quad M = (K \circ S)^\top K, \quad Q = K^\top K, \qquad
-   g = -E[\Delta k + \nabla k\cdot\nabla\log q_0],
-
-of 3nm² flops whatever d is. One or two columns need less, and no subtraction: :math:`\Gamma = \sum_i E[A_i^\top A_i]`
-with the slopes :math:`A_i` along each. Parameters are coordinates φ in a basis of functions, θ = Wφ.
+Everything is therefore a product of matrices over blocks of rows: :math:`\Gamma = E[\nabla k\cdot\nabla k]` and
+:math:`g = -E[\Delta k + \nabla k\cdot\nabla\log q_0]` take 3nm² flops whatever d is (``slope_sums``). Parameters are
+coordinates φ in a basis of functions, θ = Wφ.
 
 References
 ----------
@@ -24,25 +17,33 @@ Nyström kernel exponential families. AISTATS, PMLR 84, 652-660.
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.linalg.blas import dgemm, dsyrk
+from functools import reduce
+from operator import add
 
-from .._kernels import rbf
+import numpy as np
+
+from .._kernels import rbf, threads
 from ..fitting.statistics import row_blocks
 from ..formulas import objectives
 from ..formulas.quadratic import QuadraticForm
 from .family import Family
 from .forms import Implicit
+from .slope_sums import PolarSums, StackedSums
 
 __all__ = ["LiteFamily"]
 
-BLOCK_ROWS = 1024
+BLOCK_ROWS = 768
 STACKED_COLUMNS = 2  # up to which Γ as a sum over columns takes fewer flops than the polar identity
 ROWS_PER_KERNEL = 4  # below which f nearly interpolates: kernels cancel, and Γ is built from functions, not kernels
 
 
 def _squares(rows):
     return np.einsum("ij,ij->i", rows, rows)
+
+
+def _inner_products(rows, landmarks, out):
+    """Inner products of rows (n, d) and landmarks (m, d), written into `out` (n, m) in its precision."""
+    return np.matmul(landmarks.astype(out.dtype, copy=False), rows.astype(out.dtype, copy=False).T, out=out.T).T
 
 
 class LiteFamily(Family):
@@ -58,18 +59,31 @@ class LiteFamily(Family):
         W.
     base : GaussianBase or another with its methods
         q₀.
-    block_rows : int, default=1024
-        Rows in one product of matrices.
+    block_rows : int, default=768
+        Rows in one product of matrices; twice as many in single precision, which take the same memory.
+    dtype : {np.float64, np.float32}, default=np.float64
+        Precision of the kernels and products behind Γ, which are summed in double precision. The basis of a family in
+        single precision has no use for directions that `orthonormal_basis` cuts off at 1e-4. The density itself is
+        always of double precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models import GaussianBase
+    >>> from skscore.models.lite import LiteFamily
+    >>> family = LiteFamily(np.zeros((1, 2)), np.eye(2), np.eye(1), GaussianBase())
+    >>> family.statistics(np.array([[1.0, 1.0]])).round(4)
+    array([[0.3679]])
     """
 
-    def __init__(self, landmarks, factor, basis, base, block_rows=BLOCK_ROWS):
+    def __init__(self, landmarks, factor, basis, base, block_rows=BLOCK_ROWS, dtype=np.float64):
         self.landmarks, self.centre = landmarks, landmarks.mean(axis=0)
         self.factor, self.metric = factor, factor @ factor.T
         self.trace = float(np.trace(self.metric))
         self.is_isotropic = bool((self.metric == self.metric[0, 0] * np.eye(len(factor))).all())
         self.p, self.q = self._coordinates(landmarks)
         self.columns, self.p_norms, self.q_norms = np.ascontiguousarray(self.p.T), _squares(self.p), _squares(self.q)
-        self.basis, self.base, self.block_rows = basis, base, block_rows
+        self.basis, self.base, self.block_rows, self.dtype = basis, base, block_rows, dtype
         self.n_parameters = basis.shape[1]
 
     def _coordinates(self, X):
@@ -77,13 +91,15 @@ class LiteFamily(Family):
         centred = X - self.centre
         return centred @ self.factor, centred @ self.metric
 
-    # ---- blocks of K and K∘S ---------------------------------------------------------------------
+    def gram(self):
+        """k(z_a, z_b), the metric of the RKHS norm of θ, shape (m, m)."""
+        K = self._kernel(self.p)
+        return 0.5 * (K + K.T)
 
-    def _products(self, p, out=None):
-        """Inner products with the landmarks, where the kernels of ``_kernels`` want them; else room for the result."""
-        if p.shape[1] > rbf.MOST_DIFFERENCES:
-            return np.matmul(p, self.p.T, out=out)
-        return np.empty((len(p), len(self.p))) if out is None else out
+    # ---- blocks of K and K∘S, in Fortran's order -------------------------------------------------
+
+    def _room(self, rows):
+        return np.empty((len(self.landmarks), len(rows))).T
 
     def _kernel(self, p, root=None, out=None):
         """√w k of a block of rows, shape (n, m)."""
@@ -91,16 +107,27 @@ class LiteFamily(Family):
         rbf.gaussian(p, self.columns, self.p_norms, root, K)
         return K
 
+    def _products(self, p, out=None):
+        """Inner products with the landmarks, where the kernels of ``_kernels`` want them; else room for the result."""
+        K = self._room(p) if out is None else out
+        return _inner_products(p, self.p, K) if p.shape[1] > rbf.MOST_DIFFERENCES else K
+
     def _kernel_and_square(self, p, q, root=None, out=(None, None)):
         """√w k and √w kS of a block of rows, each of shape (n, m)."""
+        KS = self._room(p) if out[1] is None else out[1]
         if not self.is_isotropic:
-            K, KS = self._kernel(p, root, out[0]), np.matmul(q, self.q.T, out=out[1])
-            rbf.times_square(q, self.q_norms, K, self.trace * rbf.LARGEST, KS)
-            return K, KS
+            K = self._kernel(p, root, out[0])
+            return K, self._times_square(K, q, self.q, self.trace, KS)
         K, root = self._products(p, out[0]), np.ones(len(p)) if root is None else root
-        KS = np.empty_like(K) if out[1] is None else out[1]
         rbf.gaussian_and_square(p, self.columns, self.p_norms, root, self.metric[0, 0], K, KS)
         return K, KS
+
+    @staticmethod
+    def _times_square(K, rows, landmarks, trace, out):
+        """K times the squared distances between `rows` and `landmarks`, which are at most `trace` times S."""
+        _inner_products(rows, landmarks, out)
+        rbf.times_square(rows, _squares(landmarks), K, trace * rbf.LARGEST, out)
+        return out
 
     # ---- T and its derivatives -------------------------------------------------------------------
 
@@ -140,47 +167,30 @@ class LiteFamily(Family):
 
     def implicit_form(self, X, weight):
         """Quadratic form of the implicit objective by products of kernel matrices: the fast route."""
-        m, n = len(self.landmarks), float(weight.sum())
-        products = np.zeros((2, m, m)).transpose(0, 2, 1)  # in Fortran's order, to which BLAS adds in place
-        linear, constant = np.zeros(m), 0.0
-        room = np.empty((2, min(len(X), self.block_rows), m))  # fresh memory for each block would cost a fifth
-        for rows in row_blocks(len(X), 1, self.block_rows):
-            (p, q), root = self._coordinates(X[rows]), np.sqrt(weight[rows])
-            K, KS = self._kernel_and_square(p, q, root, room[:, : len(p)])
-            b, divergence = self.base.grad_log_density(X[rows]), self.base.divergence(X[rows])
-            constant += float(weight[rows] @ objectives.implicit(b, divergence))
-            linear += self._linear(K, KS, q, b, root)
-            self._add_products(K, KS, q, *products)
-        Gamma = self.basis.T @ self._gamma(*products) @ self.basis / n
+        shares = threads.deal(
+            lambda rows: self._sums(X[rows], weight[rows]), len(X), flops=3.0 * len(X) * len(self.landmarks) ** 2
+        )
+        sums, constant, n = reduce(add, (s for s, _ in shares)), sum(c for _, c in shares), float(weight.sum())
+        slopes, linear = sums.result()
+        Gamma = self.basis.T @ slopes @ self.basis / n
         return QuadraticForm(0.5 * (Gamma + Gamma.T), -(linear @ self.basis) / n, constant / n, n)
+
+    def _sums(self, X, weight):
+        """Sums over rows of the products of slopes, and of the constant of the objective."""
+        per_block = self.block_rows * 8 // np.dtype(self.dtype).itemsize
+        block_rows, constant = min(len(X), per_block), 0.0
+        sums = (StackedSums if self._is_stacked else PolarSums)(self.q, self.trace, block_rows, self.dtype)
+        for rows in row_blocks(len(X), 1, block_rows):
+            (p, q), root = self._coordinates(X[rows]), np.sqrt(weight[rows]).astype(self.dtype, copy=False)
+            b, divergence = self.base.grad_log_density(X[rows]), self.base.divergence(X[rows])
+            self._kernel_and_square(p, q, root, sums.tables(len(p)))
+            sums.add(q, b, root)
+            constant += float(weight[rows] @ objectives.implicit(b, divergence))
+        return sums, constant
 
     @property
     def _is_stacked(self):
         return len(self.factor) <= STACKED_COLUMNS
-
-    def _add_products(self, K, KS, q, gram, cross):
-        """Add KᵀK or Σ_i AᵢᵀAᵢ to the lower triangle of `gram`, and (K∘S)ᵀK to `cross`; KS is used up."""
-        if not self._is_stacked:
-            dsyrk(1.0, K.T, 1.0, gram, lower=1, overwrite_c=1)
-            dgemm(1.0, KS.T, K.T, 1.0, cross, trans_b=1, overwrite_c=1)
-            return
-        for along, of_landmarks in zip(q.T, self.q.T, strict=True):
-            rbf.slopes(K, along, of_landmarks, KS)
-            dsyrk(1.0, KS.T, 1.0, gram, lower=1, overwrite_c=1)
-
-    def _gamma(self, gram, cross):
-        """Sum over rows of the Gram matrix of slopes, from the products."""
-        Q = np.tril(gram) + np.tril(gram, -1).T
-        if self._is_stacked:
-            return Q
-        D = np.add.outer(self.q_norms, self.q_norms) - 2.0 * self.q @ self.q.T
-        return 0.5 * (cross + cross.T - D * Q)
-
-    def _linear(self, K, KS, q, b, root):
-        """Σ_rows w (Δk + ∇k·b)."""
-        pulls = root[:, None] * np.column_stack([b, -self.trace - np.einsum("ij,ij->i", q, b)])
-        pulled = K.T @ pulls
-        return root @ KS + np.einsum("ij,ij->i", self.q, pulled[:, :-1]) + pulled[:, -1]
 
     # ---- the density at φ ------------------------------------------------------------------------
 
@@ -215,6 +225,19 @@ class LiteFamily(Family):
             return KS @ theta - self.trace * (K @ theta) + self.base.divergence(B)
 
         return self._blockwise(laplacian, X)
+
+    def traced_curvature(self, phi, X, A):
+        """Σ_j aⱼᵀ ∇² log p(x) aⱼ over the rows aⱼ of A, shape (n,): the Laplacian in coordinates z with x = zA."""
+        theta, landmarks = self.basis @ phi, self.q @ A.T
+        trace = float(np.sum((A @ self.factor) ** 2))
+
+        def traced(B):
+            p, q = self._coordinates(B)
+            K = self._kernel(p)
+            KS = self._times_square(K, q @ A.T, landmarks, trace, self._room(p))
+            return KS @ theta - trace * (K @ theta) + sum(self.base.curvature(B, a) for a in A)
+
+        return self._blockwise(traced, X)
 
     def log_density_curvature(self, phi, X, V):
         """vᵀ ∇² log p(x) v of each row, shape (n,)."""

@@ -17,12 +17,14 @@ __all__ = ["orthonormal_basis"]
 CUT = 1e-12  # relative to the largest eigenvalue; below it, rounding of Γ would outweigh a ridge
 
 
-def orthonormal_basis(K):
+def orthonormal_basis(K, cut=CUT):
     """W with WᵀKW = I, for a kernel matrix K.
 
     Parameters
     ----------
     K : ndarray of shape (m, m)
+    cut : float, default=1e-12
+        Smallest eigenvalue kept, relative to the largest: 1e-4 where Γ comes of products in single precision.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def orthonormal_basis(K):
            [0.5]])
     """
     values, U = eigh(K)
-    kept = values > CUT * values[-1]
+    kept = values > cut * values[-1]
     W = U[:, kept] / np.sqrt(values[kept])
     values, V = eigh(W.T @ K @ W)  # small eigenvalues of K are known to few digits; those of this matrix are near 1
     return W @ (V / np.sqrt(values))

@@ -11,10 +11,10 @@ from scipy.spatial.distance import cdist
 from skscore._kernels import rbf
 
 
-def filled(p, landmarks, root, tau):
-    """K and K∘S' of the fused kernel, and K of the plain one."""
-    norms, products = (landmarks**2).sum(axis=1), p @ landmarks.T
-    columns, K, KS, plain = np.ascontiguousarray(landmarks.T), products.copy(), np.empty_like(products), products
+def filled(p, landmarks, root, tau, order="F", dtype=np.float64):
+    """K and K∘S' of the fused kernel, and K of the plain one, in tables of this order and precision."""
+    norms, K = (landmarks**2).sum(axis=1), (p @ landmarks.T).astype(dtype, order=order)
+    columns, KS, plain = np.ascontiguousarray(landmarks.T), np.empty_like(K), K.copy(order=order)
     rbf.gaussian_and_square(p, columns, norms, root, tau, K, KS)
     rbf.gaussian(p, columns, norms, root, plain)
     return K, KS, plain
@@ -30,11 +30,12 @@ def test_the_exponential_is_accurate_over_its_whole_range(rng):
     assert float(np.abs(K / exact - 1.0)[near].max()) <= 1e-15
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("d", [1, 2, 4, 5, 9])
-def test_kernels_equal_the_formula(rng, d):
+def test_kernels_equal_the_formula(rng, d, order):
     p, landmarks, root, tau = rng.standard_normal((33, d)), rng.standard_normal((17, d)), rng.random(33), 0.7
     S = cdist(p, landmarks, "sqeuclidean")
-    K, KS, plain = filled(p, landmarks, root, tau)
+    K, KS, plain = filled(p, landmarks, root, tau, order)
     np.testing.assert_allclose(K, root[:, None] * np.exp(-0.5 * S), rtol=1e-13)
     np.testing.assert_array_equal(plain, K)
     np.testing.assert_allclose(KS, tau * S * K, rtol=1e-12, atol=1e-14)
@@ -44,6 +45,16 @@ def test_kernels_equal_the_formula(rng, d):
     slope = np.empty_like(K)
     rbf.slopes(K, p[:, 0], landmarks[:, 0], slope)
     np.testing.assert_array_equal(slope, (landmarks[:, 0] - p[:, [0]]) * K)
+
+
+@pytest.mark.parametrize("d", [2, 4])
+def test_single_precision_only_rounds_the_result(rng, d):
+    """Where distances are differences: k and kS' are each off by half a unit in the last place, 6e-8."""
+    p, landmarks, root = rng.standard_normal((500, d)), rng.standard_normal((9, d)), rng.random(500)
+    for single, double in zip(
+        filled(p, landmarks, root, 0.7, dtype=np.float32), filled(p, landmarks, root, 0.7), strict=True
+    ):
+        np.testing.assert_allclose(single, double, rtol=2.0**-24 * 1.001)
 
 
 @pytest.mark.parametrize("d", [2, 6])

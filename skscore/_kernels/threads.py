@@ -1,0 +1,82 @@
+"""How many threads a pass over rows may use, and dealing the rows to them.
+
+One level of threads is enough: rows are dealt in contiguous shares, each share calls BLAS on one thread, and compiled
+kernels let go of Python's lock. The whole machine is taken as scikit-learn takes it, by default and no further than
+BLAS (OMP_NUM_THREADS, ``threadpoolctl.threadpool_limits``), numba (NUMBA_NUM_THREADS) and joblib (affinity, container
+quota) allow. Whoever is already one of many workers, a thread or a child process, uses one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import joblib
+from numba import config
+from threadpoolctl import ThreadpoolController
+
+__all__ = ["available", "deal"]
+
+LEAST_FLOPS = 2e8  # for one more thread: some milliseconds, against a tenth of one to start it
+IMPORTED_IN = os.getpid()
+
+
+@cache
+def _libraries():
+    """The thread pools of this process; to find them takes milliseconds, to ask them nothing."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _is_worker():
+    is_child = multiprocessing.parent_process() is not None or os.getpid() != IMPORTED_IN
+    return is_child or threading.current_thread() is not threading.main_thread()
+
+
+def available():
+    """Threads that a pass over rows may use now.
+
+    Examples
+    --------
+    >>> from threadpoolctl import threadpool_limits
+    >>> from skscore._kernels.threads import available
+    >>> with threadpool_limits(1, user_api="blas"):
+    ...     available()
+    1
+    """
+    if _is_worker():
+        return 1
+    blas = (library.num_threads for library in _libraries().lib_controllers)
+    return min(joblib.cpu_count(), config.NUMBA_NUM_THREADS, *blas)
+
+
+def deal(function, n_rows, flops):
+    """Results of `function` for contiguous shares of the rows, in their order.
+
+    Parameters
+    ----------
+    function : callable
+        Maps a slice of rows to its result; called from several threads at once.
+    n_rows : int
+    flops : float
+        Of the whole pass: little work is one share.
+
+    Returns
+    -------
+    list
+
+    Examples
+    --------
+    >>> from skscore._kernels.threads import deal
+    >>> deal(lambda rows: rows, 5, flops=100.0)
+    [slice(0, 5, None)]
+    """
+    most = min(n_rows, int(flops / LEAST_FLOPS))
+    n_shares = min(most, available()) if most > 1 else 1
+    if n_shares == 1:
+        return [function(slice(0, n_rows))]
+    ends = [n_rows * share // n_shares for share in range(n_shares + 1)]
+    with _libraries().limit(limits=1), ThreadPoolExecutor(n_shares) as pool:
+        return list(pool.map(function, map(slice, ends[:-1], ends[1:])))

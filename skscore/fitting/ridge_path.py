@@ -1,0 +1,162 @@
+r"""Held-out objectives of a whole path of ridges, in closed form.
+
+Parameters are coordinates in which the penalty is :math:`\tfrac\alpha2\|\theta\|^2`. One eigendecomposition
+:math:`\Gamma = U\,\mathrm{diag}(l)\,U^\top` then serves every α,
+
+.. math:: \theta(\alpha) = U\,\mathrm{diag}(l + \alpha)^{-1} U^\top g,
+
+and a fold of rows is scored by its own quadratic form at the θ of the other folds. A single row is a change of Γ of
+rank d, :math:`\Gamma_i = D_i D_i^\top`, and so leaving it out needs no fit. With its weight w of N in all, and
+:math:`\Gamma_i, g_i, c_i` the quadratic form of this row,
+
+.. math::
+
+   M = N\Gamma + (N - w)\alpha I, \quad r = N g - w g_i, \quad H = w D_i^\top M^{-1} D_i, \quad
+   y = (I - H)^{-1} D_i^\top M^{-1} r,
+
+   \theta_{-i} = M^{-1}(r + w D_i y), \qquad J_i(\theta_{-i}) = \tfrac12\|y\|^2 - g_i^\top\theta_{-i} + c_i,
+
+where :math:`y = D_i^\top\theta_{-i}` is the slope at the row of what the other rows have fitted. This is the
+leave-one-out identity of ridge regression (Allen, 1974) for d residuals a row.
+
+References
+----------
+Allen, D. M. (1974). The relationship between variable selection and data augmentation and a method for prediction.
+Technometrics, 16(1), 125-127.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+
+import numpy as np
+from scipy.linalg import eigh
+
+__all__ = ["RidgePath", "held_out_values", "leave_one_out", "without"]
+
+
+class RidgePath:
+    """Minimisers of one quadratic form plus (α/2)‖θ‖², for any α > 0.
+
+    Parameters
+    ----------
+    form : QuadraticForm
+        With Γ of shape (r, r).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.ridge_path import RidgePath
+    >>> from skscore.formulas.quadratic import QuadraticForm
+    >>> form = QuadraticForm(np.diag([1.0, 3.0]), np.array([2.0, 4.0]), 0.0, 1.0)
+    >>> RidgePath(form).thetas([1.0, 5.0])
+    array([[1.        , 1.        ],
+           [0.33333333, 0.5       ]])
+    """
+
+    def __init__(self, form):
+        values, self.vectors = eigh(form.Gamma)
+        self.values = np.maximum(values, 0.0)  # Γ is positive semi-definite but for rounding
+        self.pull = self.vectors.T @ form.g
+        self.n = form.n
+
+    def thetas(self, alphas):
+        """θ(α) for each ridge of `alphas` (L,), shape (L, r)."""
+        return self.pull / np.add.outer(alphas, self.values) @ self.vectors.T
+
+    def leave_one_out(self, D, linear, constant, weight, alpha):
+        """Objective of each row of a block, (n,), at the θ of all other rows; a row's own form as in ``forms``."""
+        D = np.matmul(self.vectors.T, D)
+        g = -linear @ self.vectors
+        w, rest = weight[:, None], self.n - weight[:, None]
+        inverse = 1.0 / (self.n * self.values + rest * alpha)  # of M, shape (n, r)
+        r = self.n * self.pull - w * g
+        MD = inverse[:, :, None] * D
+        kept = np.eye(D.shape[2]) - w[:, :, None] * np.matmul(D.mT, MD)  # I − H
+        y = np.linalg.solve(kept, np.matmul(MD.mT, r[:, :, None]))
+        theta = inverse * r + w * np.matmul(MD, y)[:, :, 0]
+        return 0.5 * np.square(y[:, :, 0]).sum(axis=1) - np.einsum("nr,nr->n", g, theta) + constant
+
+
+def without(folds, k):
+    """Quadratic form of all folds but the k-th; means are merged, never subtracted, and so no digit is lost.
+
+    Parameters
+    ----------
+    folds : sequence of QuadraticForm
+    k : int
+
+    Returns
+    -------
+    QuadraticForm
+
+    Examples
+    --------
+    >>> from skscore.fitting.ridge_path import without
+    >>> from skscore.formulas.quadratic import QuadraticForm
+    >>> without([QuadraticForm(1.0, 2.0, 3.0, 4.0)] * 3, 0)
+    QuadraticForm(Gamma=1.0, g=2.0, c=3.0, n=8.0)
+    """
+    return reduce(add, [fold for j, fold in enumerate(folds) if j != k])
+
+
+def held_out_values(folds, alphas):
+    """Objective of each fold at the θ(α) of the others.
+
+    Parameters
+    ----------
+    folds : sequence of QuadraticForm
+        k forms with Γ of shape (r, r).
+    alphas : array-like of shape (L,)
+        Ridges, all positive.
+
+    Returns
+    -------
+    ndarray of shape (k, L)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.ridge_path import held_out_values
+    >>> from skscore.formulas.quadratic import QuadraticForm
+    >>> forms = [QuadraticForm(np.eye(1), np.array([g]), 0.0, 10.0) for g in (1.0, 3.0)]
+    >>> held_out_values(forms, [1.0, 2.0])
+    array([[-0.375     , -0.5       ],
+           [-1.375     , -0.94444444]])
+    """
+    paths = (RidgePath(without(folds, k)).thetas(alphas) for k in range(len(folds)))
+    return np.array([[fold.value(theta) for theta in thetas] for fold, thetas in zip(folds, paths, strict=True)])
+
+
+def leave_one_out(form, blocks, alphas):
+    """Objective of each row at the θ(α) of all others, without a refit.
+
+    Parameters
+    ----------
+    form : QuadraticForm
+        Of all rows.
+    blocks : iterable of tuples (D, linear, constant, weight)
+        Blocks of n_b rows, of shapes (n_b, r, d), (n_b, r), (n_b,) and (n_b,): the means of DDᵀ, −linear and constant
+        are `form`. A row leaves with all of its weight, and at least two rows have some.
+    alphas : array-like of shape (L,)
+        Ridges, all positive.
+
+    Returns
+    -------
+    ndarray of shape (n, L)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.ridge_path import leave_one_out
+    >>> from skscore.formulas.quadratic import QuadraticForm
+    >>> linear = np.array([[-1.0], [-3.0]])  # two rows, one parameter
+    >>> form = QuadraticForm(np.eye(1), np.array([2.0]), 0.0, 2.0)
+    >>> leave_one_out(form, [(np.ones((2, 1, 1)), linear, np.zeros(2), np.ones(2))], [1.0])
+    array([[-0.375],
+           [-1.375]])
+    """
+    path = RidgePath(form)
+    values = [[path.leave_one_out(*block, alpha) for alpha in alphas] for block in blocks]
+    return np.concatenate([np.transpose(block) for block in values])
