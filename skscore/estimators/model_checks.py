@@ -14,7 +14,7 @@ __all__ = ["check_model"]
 
 
 def check_model(model, n_features, alpha):
-    """Raise a ValueError where a base measure or domain of `model` does not fit `n_features` columns, or `alpha` it."""
+    """Raise a ValueError where parts of `model` do not fit `n_features` columns, or `alpha` does not fit the model."""
     if alpha == "cv" and not isinstance(model, Kernel):
         raise ValueError(
             f'alpha="cv" is for kernel models, which try a path of ridges at the cost of one; got model={model!r}. Give '

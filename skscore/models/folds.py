@@ -55,4 +55,4 @@ def merge_equal(sample, group):
     """The distinct rows, with the summed weights of those that are equal."""
     X, Y, weight, table = sample
     _, first = np.unique(group, return_index=True)
-    return Sample(X[first], None if Y is None else Y[first], np.bincount(group, weight), table)
+    return Sample(X[first], None if Y is None else Y[first], np.bincount(group, weight).astype(float), table)

@@ -58,8 +58,8 @@ class Kernel(Model):
     bandwidth : {"cv", "ard", "median"}, float or array-like of shape (d,), default="cv"
         σ, in whitened units or, with ``whiten=False``, in the units of X; there it may differ between columns. "cv"
         is chosen by rows held out; "ard" (automatic relevance determination, lite basis only) goes on from there to a
-        bandwidth for each coordinate, by gradients of the objective of these rows. The median distance between rows, over √2, is the scale of the whole table:
-        details need a smaller one.
+        bandwidth for each coordinate, by gradients of the objective of these rows. The median distance between rows,
+        over √2, is the scale of the whole table: details need a smaller one.
     basis : {"lite", "nystrom", "fourier"}, default="lite"
         Functions that f is a sum of: kernels (Sutherland et al., 2018); their slopes at the landmarks along each
         column, m·d of them, for few columns; or random waves whose mean product is the kernel (Rahimi & Recht, 2007).

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from copy import copy
 
-import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .affine import MappedBase
@@ -78,6 +77,7 @@ class KernelFamily(Family):
         return noisy
 
     def solve(self, statistics, objective, alpha):
+        """φ of least objective plus ridge."""
         n = statistics.moments.n
         if alpha == 0.0 and n < ROWS_WITHOUT_RIDGE * self.n_parameters:
             warnings.warn(
@@ -107,6 +107,7 @@ class KernelFamily(Family):
         return self.inner.log_density_curvature(phi, self.coordinates(X), V @ self.coordinates.matrix)
 
     def infinite_mass(self, phi):
+        """A flat base measure has infinite mass."""
         if self.inner.base.is_flat:
             return (
                 "with base=None its density does not fall off away from the rows, where every kernel is zero. "
@@ -115,6 +116,7 @@ class KernelFamily(Family):
         return None
 
     def attributes(self, phi):
+        """θ and what it belongs to."""
         own = {"theta": self.inner.basis @ phi, "bandwidth": self.bandwidth, "base_scale": self.base_scale}
         landmarks = getattr(self.inner, "landmarks", None)
         return own if landmarks is None else own | {"landmarks": self.coordinates.inverse(landmarks)}

@@ -130,12 +130,14 @@ class KernelMixtureFamily(Family):
         return FormsOfParts(part.assemble(*member, objective) for part, member in zip(self.parts, members, strict=True))
 
     def assemble_ladder(self, X, weight, levels):
+        """Refused: a mixture has no quadratic form."""
         raise ValueError(
             "Kernel: n_components > 1 has no ladder of noise levels; fit it with ScoreMatchingDensity, or set "
             "n_components=1."
         )
 
     def solve(self, statistics, objective, alpha):
+        """The mixture of the solutions of the parts."""
         laws = [
             Law(part, part.solve(Statistics(table, form), objective, ridge), table, 0, "Kernel")
             for part, form, table, ridge in zip(self.parts, statistics.form, self.tables, alpha, strict=True)
@@ -189,6 +191,7 @@ class KernelMixtureFamily(Family):
         return rng.permutation(np.concatenate([law.sample(count, "hmc", rng)[0] for law, count in pairs if count]))
 
     def attributes(self, mixture):
+        """Weights of the components, and what each has."""
         parts = [part.attributes(law.theta) for part, law in zip(self.parts, mixture.laws, strict=True)]
         numbers = {name: np.array([part[name] for part in parts]) for name in ("bandwidth", "base_scale")}
         arrays = {name: [part[name] for part in parts] for name in ("theta", "landmarks") if name in parts[0]}

@@ -125,8 +125,7 @@ class LeaveOneOutJudge:
         return Trial(bandwidth, self.scales, self.alphas, scores, np.ones_like(scores))
 
     def _scores(self, family):
-        X, Y, weight = family.own_coordinates(*self.sample[:2]) + (self.sample.weight,)
-        weight = np.ones(len(X)) if weight is None else weight
+        (X, Y), weight = family.own_coordinates(*self.sample[:2]), self.sample.weight
         form = family.inner.assemble(X, Y, weight, self.objective)
 
         def blocks():
