@@ -9,6 +9,7 @@ from .estimators.bijective_transformer import BijectiveTransformer
 from .estimators.conditional import ConditionalScoreDensity
 from .estimators.denoising import DenoisingScoreEstimator
 from .estimators.score_matching import ScoreMatchingDensity
+from .estimators.score_matching_cv import ScoreMatchingDensityCV
 from .estimators.transformed import TransformedDensity
 
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ __all__ = [
     "ConditionalScoreDensity",
     "DenoisingScoreEstimator",
     "ScoreMatchingDensity",
+    "ScoreMatchingDensityCV",
     "TransformedDensity",
     "__version__",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._array_api import get_namespace
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
+from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 try:  # scikit-learn ≥ 1.9
     from sklearn.utils._array_api import check_same_namespace as _check_same_namespace
@@ -23,15 +23,21 @@ except ImportError:
 __all__ = [
     "CallbackSupportMixin",
     "FitCallbacks",
+    "HasMethods",
     "Interval",
+    "Options",
     "StrOptions",
     "check_same_namespace",
     "check_sample_weight",
     "fit_context",
     "get_namespace",
+    "n_rows",
     "validate_data",
     "validate_parameters",
 ]
+
+
+n_rows = _num_samples
 
 
 def check_sample_weight(sample_weight, X):

@@ -6,7 +6,8 @@ from functools import singledispatch
 
 import numpy as np
 
-from ..domains import Box
+from ..domains import Reals
+from ..domains.elementary_weights import Weight
 from ..models.base import GaussianBase
 from ..models.kernel import Kernel
 
@@ -17,8 +18,8 @@ def check_model(model, n_features, alpha):
     """Raise a ValueError where parts of `model` do not fit `n_features` columns, or `alpha` does not fit the model."""
     if alpha == "cv" and not isinstance(model, Kernel):
         raise ValueError(
-            f'alpha="cv" is for kernel models, which try a path of ridges at the cost of one; got model={model!r}. Give '
-            "a number, and choose it by GridSearchCV."
+            f'alpha="cv" is for kernel models, which try a path of ridges at the cost of one; got model={model!r}. '
+            "Give a number, or take ScoreMatchingDensityCV."
         )
     for part in model.get_params(deep=False).values():
         _check_part(part, n_features)
@@ -37,10 +38,8 @@ def _(part: GaussianBase, n_features):
 
 
 @_check_part.register
-def _(part: Box, n_features):
-    limits = [_one_for_each_column(part, name, n_features, finite=False) for name in ("lower", "upper")]
-    if not (limits[0] < limits[1]).all():
-        raise ValueError(f"{part}: Box needs lower < upper in every column.")
+def _(part: Reals | Weight, n_features):
+    part.check(n_features)
 
 
 def _one_for_each_column(part, name, n_features, finite=True):

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._compat import (
     Interval,
+    Options,
     StrOptions,
     check_same_namespace,
     check_sample_weight,
@@ -30,23 +31,24 @@ from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import Statistics, moments
 from ..formulas import objectives
 from ..models.catalog import MODELS, OBJECTIVES, resolve_model, resolve_objective
-from ..models.family import Model, Sample
+from ..models.family import Model, Sample, Settled
 from ..models.law import SAMPLERS, Law
 from .covariance_surface import CovarianceSurface
 from .density import DensityEstimator, rows_of_weight, seed_of
+from .inference import Inference
 from .model_checks import check_model
 
 __all__ = ["ScoreMatchingDensity"]
 
 
-class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
+class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
     r"""Density estimator fitted by score matching in closed form.
 
     Parameters
     ----------
     model : str or model object, default="gaussian"
-        A name of the catalogue ("gaussian", "polynomial", "kernel") or an object of :mod:`skscore.models`, whose
-        parameters are reached as ``model__...`` in a grid.
+        A name of the catalogue ("gaussian", "kernel", "pairwise", "polynomial", "truncated_gaussian") or an object of
+        :mod:`skscore.models`, whose parameters are reached as ``model__...`` in a grid.
     objective : {"implicit", "explicit", "sliced", "denoising"}, default="implicit"
         Hyvärinen's objective; the distance to known scores, given as ``y`` of shape (n_samples, n_features); its form
         along random directions; or at rows with Gaussian noise added, in which case the fitted density is that of the
@@ -55,6 +57,14 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         Ridge: α/2 times the squared natural parameters is added to the mean objective (for a Gaussian: the squared
         entries of the precision matrix, its linear term free; for kernels: the RKHS norm). "cv" is chosen by rows held
         out, for a kernel model; "auto" is that for a kernel model, and 0 for others.
+    l1_ratio : float, default=0.0
+        Share of the penalty, for a model of pairwise interactions, that is Σ |K_ij| over pairs i ≠ j, each counted
+        twice, in place of half the squares: it makes K sparse, a graph.
+    symmetric : {True, "and", "or"}, default=True
+        Estimate a symmetric K; or every column of K by itself, where a pair is an edge if both its entries are not
+        zero, or one is, and K is their mean.
+    inference : bool, default=False
+        Find standard errors of the parameters, by one more pass over the rows.
     noise_level : float, default=0.1
         σ of ``objective="denoising"``, in the units of X.
     criterion : {"log_likelihood", "hyvarinen"}, default="log_likelihood"
@@ -78,6 +88,8 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
     cv_results_ : dict of ndarrays
         What a kernel model tried, where it had to choose: bandwidth, scale of the base, ridge and the score of rows
         held out, in nats unless ``criterion="hyvarinen"``.
+    parameter_covariance_, standard_errors_ : ndarrays of shape (m, m) and (m,)
+        Of ``theta_``, with ``inference=True``: the sandwich estimate of :doc:`/user_guide/graphs`.
     objective_ : float
         Minimised objective, without penalty.
     log_normalizer_, log_normalizer_stderr_, log_normalizer_ess_ : float
@@ -110,6 +122,9 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         "model": [StrOptions(set(MODELS)), Model],
         "objective": [StrOptions(set(OBJECTIVES))],
         "alpha": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto", "cv"})],
+        "l1_ratio": [Interval(Real, 0.0, 1.0, closed="both")],
+        "symmetric": [StrOptions({"and", "or"}), Options(bool, {True})],
+        "inference": ["boolean"],
         "noise_level": [Interval(Real, 1e-100, 1e100, closed="neither")],
         "criterion": [StrOptions({"log_likelihood", "hyvarinen"})],
         "sampler": [StrOptions(set(SAMPLERS))],
@@ -123,6 +138,9 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         *,
         objective="implicit",
         alpha="auto",
+        l1_ratio=0.0,
+        symmetric=True,
+        inference=False,
         noise_level=0.1,
         criterion="log_likelihood",
         sampler="hmc",
@@ -132,6 +150,9 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         self.model = model
         self.objective = objective
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.symmetric = symmetric
+        self.inference = inference
         self.noise_level = noise_level
         self.criterion = criterion
         self.sampler = sampler
@@ -204,17 +225,26 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         own = table.leading(X.shape[1])
         self._check_same_statistics(model, objective, first)
         if first:
-            self._settled = model.settle(Sample(X, Y, weight, own), objective, self.alpha, self.criterion)
+            self._settled = self._settle(model, Sample(X, Y, weight, own), objective)
         family = self._settled.family if first else self.family_.rebound(own)
         self._check_support(X, family.domain)
+        self._check_inference(family, first)
         statistics = Statistics(table, family.assemble(X, Y, weight, objective))
-        reference = moments(family.domain.to_reals(X), weight) if family.domain.bounded else own
+        has_own_chart = family.domain.bounded and family.domain.has_chart
+        reference = moments(family.domain.to_reals(X), weight) if has_own_chart else own
         if not first:
             family, statistics, reference = self._merged(family, statistics, reference)
         self._forget_solution()
         self.family_, self.statistics_, self._reference = family, statistics, reference
         self._solve(family, statistics, objective)
+        if self.inference and self._law is not None:
+            self._infer(X, Y, weight, objective)
         return self
+
+    def _settle(self, model, sample, objective):
+        """Family and ridge by the first rows."""
+        family, alpha, results = model.settle(sample, objective, self.alpha, self.criterion)
+        return Settled(family.penalised(self.l1_ratio, self.symmetric), alpha, results)
 
     def _merged(self, family, statistics, reference):
         """Family, statistics and reference of all rows seen, in the coordinates of their union."""
@@ -346,6 +376,8 @@ class ScoreMatchingDensity(CovarianceSurface, DensityEstimator):
         return self.family_.divergence(self._law.theta, X)
 
     def _hyvarinen(self, X, scale):
+        if hasattr(self.family_, "hyvarinen_score"):
+            return self.family_.hyvarinen_score(self._law.theta, X, 1.0 if scale is None else scale)
         if not self.family_.domain.bounded:
             return super()._hyvarinen(X, scale)
         unit = np.ones(X.shape[1]) if scale is None else scale

@@ -10,6 +10,8 @@ objective     value at one row                                     source
 implicit      :math:`\tfrac12\|s\|^2 + \nabla\cdot s`              Hyvärinen (2005), eq. 4
 weighted      :math:`h(\tfrac12\|s\|^2 + \nabla\cdot s) +          Liu, Kanamori & Williams (2022), eq. 10
               \nabla h\cdot s`
+coordinates   :math:`\sum_j h_j(\tfrac12s_j^2 + \partial_js_j) +   Yu, Drton & Shojaie (2019)
+              h_j's_j`
 explicit      :math:`\tfrac12\|s - y\|^2`                          Hyvärinen (2005), eq. 2
 sliced        :math:`\tfrac12(v^\top s)^2 + v^\top\nabla s\,v`     Song, Garg, Shi & Ermon (2019), eq. 7
 denoising     :math:`\tfrac12\|s(x + \sigma z) + z/\sigma\|^2`     Vincent (2011), eq. 9
@@ -21,7 +23,7 @@ model, where :math:`p` is the law of the row that the score is taken at (for *de
 
 from __future__ import annotations
 
-__all__ = ["denoising", "explicit", "implicit", "sliced", "sliced_variance_reduced", "weighted"]
+__all__ = ["coordinatewise", "denoising", "explicit", "implicit", "sliced", "sliced_variance_reduced", "weighted"]
 
 
 def _sum(v):
@@ -75,6 +77,23 @@ def weighted(score, divergence, weight, weight_gradient):
     array of shape (n,)
     """
     return weight * implicit(score, divergence) + _sum(weight_gradient * score)
+
+
+def coordinatewise(score, slope, weight, weight_slope):
+    """Implicit objective Σ_j [h_j(½s_j² + ∂_j s_j) + h′_j s_j] with a weight of its own for each coordinate.
+
+    Parameters
+    ----------
+    score, slope : arrays of shape (n, d)
+        s_j(x) and ∂_j s_j(x).
+    weight, weight_slope : arrays of shape (n, d)
+        h_j, zero where coordinate j meets the boundary, and its derivative in x_j.
+
+    Returns
+    -------
+    array of shape (n,)
+    """
+    return _sum(weight * (0.5 * score * score + slope) + weight_slope * score)
 
 
 def explicit(score, target):

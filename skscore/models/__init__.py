@@ -4,6 +4,15 @@ from .base import GaussianBase
 from .exponential import ExponentialFamily
 from .gaussian import Gaussian
 from .kernel import Kernel
+from .pairwise import PairwiseInteraction, TruncatedGaussian
 from .polynomial import Polynomial
 
-__all__ = ["ExponentialFamily", "Gaussian", "GaussianBase", "Kernel", "Polynomial"]
+__all__ = [
+    "ExponentialFamily",
+    "Gaussian",
+    "GaussianBase",
+    "Kernel",
+    "PairwiseInteraction",
+    "Polynomial",
+    "TruncatedGaussian",
+]

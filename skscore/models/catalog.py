@@ -5,11 +5,18 @@ from __future__ import annotations
 from .forms import Denoising, Explicit, Implicit, Sliced
 from .gaussian import Gaussian
 from .kernel import Kernel
+from .pairwise import PairwiseInteraction, TruncatedGaussian
 from .polynomial import Polynomial
 
 __all__ = ["MODELS", "OBJECTIVES", "resolve_model", "resolve_objective"]
 
-MODELS = {"gaussian": Gaussian, "kernel": Kernel, "polynomial": Polynomial}
+MODELS = {
+    "gaussian": Gaussian,
+    "kernel": Kernel,
+    "pairwise": PairwiseInteraction,
+    "polynomial": Polynomial,
+    "truncated_gaussian": TruncatedGaussian,
+}
 OBJECTIVES = {"implicit": Implicit, "explicit": Explicit, "sliced": Sliced, "denoising": Denoising}
 
 

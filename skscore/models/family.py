@@ -129,6 +129,15 @@ class Family:
         """`form` of the family `source` in the parameters of this one, which differs from it by ``rebound`` alone."""
         return form
 
+    def penalised(self, l1_ratio, symmetric):
+        """The family under a penalty that is in part Σ|K_ij|, for models of interactions alone."""
+        if l1_ratio > 0.0 or symmetric is not True:
+            raise ValueError(
+                f"l1_ratio={l1_ratio}, symmetric={symmetric!r}: only models of pairwise interactions have a sparse "
+                "penalty. Take PairwiseInteraction(), which is Gaussian by default, or leave both at their defaults."
+            )
+        return self
+
     def form(self, statistics, objective):
         """Quadratic form in θ of all rows seen."""
         return statistics.form
@@ -140,6 +149,32 @@ class Family:
     def objective_value(self, theta, statistics, objective):
         """Objective at θ, without penalty."""
         return float(self.form(statistics, objective).value(theta))
+
+    @property
+    def has_row_gradients(self):
+        """Whether T has its Jacobian row by row, and not only what sums of rows need."""
+        return type(self).jacobian is not Family.jacobian
+
+    def free_parameters(self, theta):
+        """Places of the parameters that were estimated, not set to zero."""
+        return np.arange(self.n_parameters)
+
+    def ridge_weights(self):
+        """Weights of the squares of the parameters in a ridge, shape (m,)."""
+        return np.ones(self.n_parameters)
+
+    def report_matrix(self):
+        """A where the reported parameters are Aθ; None where they are θ."""
+        return None
+
+    def row_gradients(self, theta, X, Y, objective):
+        """ψ = Γθ − g of each row's own form, shape (n, m)."""
+
+        def gradient(D, linear):
+            return np.einsum("nmk,nk->nm", D, np.einsum("nmk,m->nk", D, theta)) + linear
+
+        parts = [gradient(D, linear) for D, linear, _ in objective.rows(self, X, Y)]
+        return sum(parts) / len(parts)
 
     # ---- the density at θ ------------------------------------------------------------------------
 

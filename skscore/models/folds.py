@@ -6,7 +6,7 @@ import numpy as np
 
 from .family import Sample
 
-__all__ = ["deal", "group_rows", "merge_equal"]
+__all__ = ["deal", "group_rows", "merge_equal", "taken"]
 
 
 def group_rows(X):
@@ -44,11 +44,13 @@ def deal(sample, group, n_folds, most_groups):
     place = np.random.default_rng(0).permutation(group.max() + 1)[group]
     n_dealt = min(place.max() + 1, most_groups)
     chosen = [np.flatnonzero((place < n_dealt) & (place % n_folds == fold)) for fold in range(min(n_folds, n_dealt))]
+    return [taken(sample, rows) for rows in chosen]
+
+
+def taken(sample, rows):
+    """The sample of some rows, with the moments of all."""
     X, Y, weight, table = sample
-    return [
-        Sample(X[rows], None if Y is None else Y[rows], None if weight is None else weight[rows], table)
-        for rows in chosen
-    ]
+    return Sample(X[rows], None if Y is None else Y[rows], None if weight is None else weight[rows], table)
 
 
 def merge_equal(sample, group):

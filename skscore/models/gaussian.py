@@ -129,7 +129,10 @@ class _FullGaussian(Family):
         return _Parameters(problem.mean, 0.0 * problem.mean, self._precision(_floored(problem.S, problem.mean, alpha)))
 
     def objective_value(self, theta, statistics, objective):
-        return float(self.form(statistics, objective).value(theta.precision))
+        problem = self._problem(statistics, objective)
+        target = problem.mean_score if isinstance(objective, Explicit) else 0.0
+        off = theta.slope - theta.precision @ (problem.mean - theta.centre) - target  # 0 at the rows of the fit
+        return float(self.form(statistics, objective).value(theta.precision)) + 0.5 * float(off @ off)
 
     def _precision(self, S):
         """S⁻¹ on the scale of unit variances, where columns of all units weigh the same."""

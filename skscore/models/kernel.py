@@ -40,9 +40,10 @@ from .selection import FoldJudge, LeaveOneOutJudge, explore, tabulate
 __all__ = ["Kernel"]
 
 MOST_ROWS_TO_CHOOSE, MOST_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
-ALPHAS = np.logspace(-9.0, 2.0, 23)
+MATERIAL = 1e-3  # nats, by which the last bandwidth tried has to beat the one before it to be worth a warning
+ALPHAS = np.logspace(-8.0, 2.0, 21)
 BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
-COARSE_POWERS, LIMITS = (-4, -2, 0, 2), (-10, 6)  # of √2, from the median bandwidth
+COARSE_POWERS, LIMITS = (-8, -6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
 
 
 class Kernel(Model):
@@ -219,7 +220,9 @@ def _warn_at_the_edge(trials, bandwidth, scale, alpha, median):
     tried, alphas = [trial.bandwidth for trial in trials], trials[0].alphas
     if len(alphas) > 1 and alpha == alphas[-1]:
         return
-    if len(tried) > 1 and bandwidth in (tried[0], tried[-1]):
+    scores = [trial.score for trial in trials]
+    end = {0: 1, len(tried) - 1: -2}.get(int(np.argmax(scores)))
+    if end is not None and len(tried) > 1 and max(scores) - scores[end] > MATERIAL:
         warnings.warn(
             f"Kernel: the chosen bandwidth {bandwidth:.3g} is the {'least' if bandwidth == tried[0] else 'greatest'} "
             f"of those tried, {bandwidth / median:.3g} times the median distance. Give a bandwidth beyond it, or doubt "

@@ -7,6 +7,7 @@ from copy import copy
 
 from sklearn.exceptions import ConvergenceWarning
 
+from ..fitting.ridge_path import RidgePath
 from .affine import MappedBase
 from .base import GaussianBase
 from .family import Family
@@ -86,7 +87,9 @@ class KernelFamily(Family):
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        return super().solve(statistics, objective, alpha)
+        if alpha == 0.0:
+            return super().solve(statistics, objective, alpha)
+        return RidgePath(self.form(statistics, objective)).thetas([alpha])[0]  # as it was chosen
 
     # ---- the density at φ ------------------------------------------------------------------------
 
@@ -114,6 +117,16 @@ class KernelFamily(Family):
                 'Set base="gaussian" or "student"'
             )
         return None
+
+    def report_matrix(self):
+        """The basis, of which θ are the coefficients."""
+        return self.inner.basis
+
+    def row_gradients(self, phi, X, Y, objective):
+        """ψ of each row, in the coordinates of the kernels."""
+        if isinstance(objective, Denoising):
+            return super().row_gradients(phi, X, Y, objective)
+        return self.inner.row_gradients(phi, *self.own_coordinates(X, Y), objective)
 
     def attributes(self, phi):
         """θ and what it belongs to."""

@@ -125,7 +125,8 @@ class LeaveOneOutJudge:
         return Trial(bandwidth, self.scales, self.alphas, scores, np.ones_like(scores))
 
     def _scores(self, family):
-        (X, Y), weight = family.own_coordinates(*self.sample[:2]), self.sample.weight
+        X, Y = family.own_coordinates(*self.sample[:2])
+        weight = np.ones(len(X)) if self.sample.weight is None else self.sample.weight
         form = family.inner.assemble(X, Y, weight, self.objective)
 
         def blocks():

@@ -7,8 +7,8 @@ from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, TransformedDensity
-from skscore.models import Gaussian, Polynomial
+from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, ScoreMatchingDensityCV, TransformedDensity
+from skscore.models import Gaussian, Kernel, PairwiseInteraction, Polynomial
 
 ESTIMATORS = [
     ScoreMatchingDensity(),
@@ -17,6 +17,9 @@ ESTIMATORS = [
     ScoreMatchingDensity("gaussian", objective="denoising", alpha=0.1),
     ScoreMatchingDensity(Polynomial(2), objective="sliced", alpha=0.1),
     ScoreMatchingDensity(Polynomial(4, interaction_degree=1), alpha=0.1),
+    ScoreMatchingDensity(Kernel(20)),
+    ScoreMatchingDensity("pairwise", alpha=0.1, l1_ratio=0.5),
+    ScoreMatchingDensityCV(PairwiseInteraction(diagonal_multiplier=1.5), n_alphas=4),
     TransformedDensity(ScoreMatchingDensity(), StandardScaler()),
     TransformedDensity(KernelDensity(), StandardScaler()),
     DenoisingScoreEstimator("gaussian", dequantize=False, tail=None, n_likelihood_steps=4),

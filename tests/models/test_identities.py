@@ -6,7 +6,15 @@ import pytest
 from skscore.domains import Box, Orthant
 from skscore.fitting.statistics import Statistics, moments
 from skscore.formulas import objectives
-from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Kernel, Polynomial
+from skscore.models import (
+    ExponentialFamily,
+    Gaussian,
+    GaussianBase,
+    Kernel,
+    PairwiseInteraction,
+    Polynomial,
+    TruncatedGaussian,
+)
 from skscore.models.catalog import MODELS
 from skscore.models.family import Sample
 from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
@@ -55,6 +63,10 @@ FAMILIES = {
     ),
     "kernel slopes": Kernel(5, bandwidth=1.1, basis="nystrom", base_scale=1.0, whiten=False),
     "kernel waves": Kernel(12, bandwidth=0.9, basis="fourier", base_scale=1.5, whiten=False),
+    "pairwise": PairwiseInteraction(),
+    "pairwise squares": PairwiseInteraction(2.0, 1.0, centered=True),
+    "pairwise roots": PairwiseInteraction(0.5, 0.5, domain=Orthant()),
+    "truncated gaussian": TruncatedGaussian(domain=Box(-1.0, 30.0), weight="tanh"),
     "generic": monomials(3, 2),
     "generic gaussian base": monomials(4, 1, base="gaussian"),
     "generic orthant": monomials(2, 2, domain=Orthant()),
@@ -110,6 +122,9 @@ def objective_on_the_score(family, theta, objective, X, Y):
         noise, weight = noise_law(family, objective)
         means = [objectives.denoising(score(X + objective.sigma * z), z, objective.sigma).mean() for z in noise]
         return weight @ means
+    if hasattr(family, "hyvarinen_score"):  # with a weight for each coordinate
+        s, slopes = score(X), np.column_stack([family.log_density_curvature(theta, X, axis) for axis in np.eye(D)])
+        return objectives.coordinatewise(s, slopes, *family.weights(X)).mean()
     divergence = family.divergence(theta, X)
     if not family.domain.bounded:
         return objectives.implicit(score(X), divergence).mean()

@@ -1,0 +1,47 @@
+"""What a row may be: supports of a density, and the weights that vanish on their boundaries."""
+
+from .box import Box, Intervals, Orthant
+from .concave_weights import MCP, SCAD
+from .convex import Ball, Halfspaces
+from .elementary_weights import (
+    Arcsinh,
+    Cosh,
+    Expm1,
+    Identity,
+    LogPower,
+    Power,
+    Sinh,
+    Softplus,
+    Tanh,
+    TruncatedSine,
+    TruncatedTangent,
+)
+from .reals import Chart, Reals
+from .simplex import Simplex
+from .weights import Capped, MinPower
+
+__all__ = [
+    "MCP",
+    "SCAD",
+    "Arcsinh",
+    "Ball",
+    "Box",
+    "Capped",
+    "Chart",
+    "Cosh",
+    "Expm1",
+    "Halfspaces",
+    "Identity",
+    "Intervals",
+    "LogPower",
+    "MinPower",
+    "Orthant",
+    "Power",
+    "Reals",
+    "Simplex",
+    "Sinh",
+    "Softplus",
+    "Tanh",
+    "TruncatedSine",
+    "TruncatedTangent",
+]

@@ -1,0 +1,219 @@
+r"""Domains whose coordinates are bounded one by one: boxes, the orthant, unions of intervals.
+
+The bijection from :math:`R^d` onto a box works coordinate by coordinate, between limits l and r:
+
+==================  ===========================================  =======================================
+limits              :math:`x = \varphi(u)`                       :math:`(\log|\varphi'|)'`
+==================  ===========================================  =======================================
+none                :math:`u`                                    0
+lower               :math:`l + e^u`                              1
+upper               :math:`r - e^{-u}`                           -1
+both                :math:`l + (r - l)/(1 + e^{-u})`             :math:`1 - 2/(1 + e^{-u})`
+==================  ===========================================  =======================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, log_expit
+
+from .reals import Chartless, Reals, nearest_end, one_for_each_column
+
+__all__ = ["Box", "Intervals", "Orthant"]
+
+
+class _Separable(Reals):
+    """A domain whose nearest boundary point differs from a row in one coordinate."""
+
+    bounded = True
+
+    def boundary_distance(self, X):
+        """Euclidean distance of each row to the nearest face, shape (n,), and its gradient, shape (n, d)."""
+        distance, slope = self.coordinate_distance(X)
+        nearest, rows = distance.argmin(axis=1), np.arange(len(X))
+        gradient = np.zeros_like(X)
+        gradient[rows, nearest] = slope[rows, nearest]
+        return distance[rows, nearest], gradient
+
+
+class Box(_Separable):
+    """The box {x : lower < x < upper}, with infinite limits allowed.
+
+    Parameters
+    ----------
+    lower, upper : float or array-like of shape (d,), default=0 and 1
+        Limits of every coordinate, in the units of X; ``-inf`` and ``inf`` leave a side open.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.domains import Box
+    >>> distance, gradient = Box(0.0, 4.0).boundary_distance(np.array([[1.0, 2.0]]))
+    >>> distance, gradient
+    (array([1.]), array([[1., 0.]]))
+    """
+
+    def __init__(self, lower=0.0, upper=1.0):
+        self.lower = lower
+        self.upper = upper
+
+    def _limits(self, X):
+        """Limits and which are finite, each of shape (d,)."""
+        low, high = (np.broadcast_to(np.asarray(limit, float), X.shape[1:]) for limit in (self.lower, self.upper))
+        return low, high, np.isfinite(low), np.isfinite(high)
+
+    def check(self, d):
+        """Raise a ValueError unless lower < upper in each of d columns."""
+        lower, upper = (one_for_each_column(self, name, d, infinite=True) for name in ("lower", "upper"))
+        if not (lower < upper).all():
+            raise ValueError(f"{self}: Box needs lower < upper in every column.")
+
+    def rescaled(self, scale) -> Box:
+        """The box of x/scale, for scales of shape (d,)."""
+        return Box(np.asarray(self.lower, float) / scale, np.asarray(self.upper, float) / scale)
+
+    def contains(self, X):
+        """Whether each row of X (n, d) lies strictly inside, shape (n,)."""
+        low, high, _, _ = self._limits(X)
+        return ((X > low) & (X < high)).all(axis=1)
+
+    def coordinate_distance(self, X):
+        """Distance of each coordinate to its nearer limit, and its slope, both of shape (n, d)."""
+        low, high, _, _ = self._limits(X)
+        return nearest_end(X - low, high - X)
+
+    def project(self, X):
+        """Nearest point of the closed box to each row, shape (n, d)."""
+        low, high, _, _ = self._limits(X)
+        return np.clip(X, low, high)
+
+    def to_reals(self, X):
+        """φ⁻¹ of each row inside the box, shape (n, d)."""
+        low, high, has_low, has_high = self._limits(X)
+        U = X.copy()
+        for j in np.flatnonzero(has_low | has_high):
+            above = np.log(X[:, j] - low[j]) if has_low[j] else 0.0
+            below = np.log(high[j] - X[:, j]) if has_high[j] else 0.0
+            U[:, j] = above - below
+        return U
+
+    def from_reals(self, U):
+        """φ of each row, shape (n, d)."""
+        low, high, has_low, has_high = self._limits(U)
+        X = U.copy()
+        both, lower, upper = has_low & has_high, has_low & ~has_high, ~has_low & has_high
+        X[:, both] = low[both] + (high - low)[both] * expit(U[:, both])
+        X[:, lower] = low[lower] + np.exp(U[:, lower])
+        X[:, upper] = high[upper] - np.exp(-U[:, upper])
+        return X
+
+    def log_volume(self, U):
+        """``log |det ∂x/∂u|`` at each row of U, shape (n,)."""
+        return self._log_slope(U)[0].sum(axis=1)
+
+    def pull_back(self, U, score):
+        """φ′ ∘ s + (log φ′)′, shape (n, d)."""
+        slope, derivative = self._log_slope(U)
+        return np.exp(slope) * score + derivative
+
+    def _log_slope(self, U):
+        """``log |φ′|`` of each coordinate and its derivative, both of shape (n, d)."""
+        low, high, has_low, has_high = self._limits(U)
+        both = has_low & has_high
+        side = np.where(has_low ^ has_high, np.where(has_low, 1.0, -1.0), 0.0)  # +1: a lower limit alone
+        value, derivative = side * U, np.broadcast_to(side, U.shape).copy()
+        value[:, both] = np.log((high - low)[both]) + log_expit(U[:, both]) + log_expit(-U[:, both])
+        derivative[:, both] = 1.0 - 2.0 * expit(U[:, both])
+        return value, derivative
+
+
+class Orthant(Box):
+    """The positive orthant {x : x > 0}.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.domains import Orthant
+    >>> Orthant().contains(np.array([[1.0, 2.0], [1.0, -2.0]]))
+    array([ True, False])
+    """
+
+    def __init__(self):
+        super().__init__(lower=0.0, upper=np.inf)
+
+
+class Intervals(_Separable, Chartless):
+    """Rows whose every coordinate lies in one of its intervals.
+
+    Parameters
+    ----------
+    intervals : list of (lower, upper), or list of d such lists
+        Disjoint open intervals, in the units of X, shared by all coordinates or for each its own; ``-inf`` and ``inf``
+        leave a side open.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.domains import Intervals
+    >>> outer = Intervals([(-np.inf, -1.0), (1.0, np.inf)])
+    >>> outer.contains(np.array([[-2.0, 3.0], [0.0, 3.0]]))
+    array([ True, False])
+    >>> outer.coordinate_distance(np.array([[-2.0, 4.0]]))
+    (array([[1., 3.]]), array([[-1.,  1.]]))
+    """
+
+    def __init__(self, intervals):
+        self.intervals = intervals
+
+    def _ends(self, d):
+        """Of each of d columns the intervals in order, an array of shape (k, 2)."""
+        shared = np.ndim(self.intervals[0][0]) == 0
+        columns = [np.asarray(own, float) for own in ([self.intervals] * d if shared else self.intervals)]
+        return [ends[ends[:, 0].argsort()] for ends in columns]
+
+    def check(self, d):
+        """Raise a ValueError unless each of d columns has disjoint intervals."""
+        try:
+            columns = self._ends(d)
+        except (TypeError, ValueError, IndexError) as error:
+            raise ValueError(f"{self}: give a list of (lower, upper), or one such list for each column.") from error
+        if len(columns) != d:
+            raise ValueError(f"{self}: intervals of {len(columns)} columns; give those of all {d}, or one shared list.")
+        for j, ends in enumerate(columns):
+            if ends.shape[1:] != (2,) or not ((ends[:, 0] < ends[:, 1]).all() and (ends[:-1, 1] <= ends[1:, 0]).all()):
+                raise ValueError(
+                    f"{self}: column {j} needs pairs (lower, upper) with lower < upper that do not overlap; join those "
+                    "that do."
+                )
+
+    def rescaled(self, scale) -> Intervals:
+        """The intervals of x/scale, for scales of shape (d,)."""
+        columns = self._ends(len(scale))
+        return Intervals([[tuple(pair / s) for pair in ends] for ends, s in zip(columns, scale, strict=True)])
+
+    def contains(self, X):
+        """Whether each row of X (n, d) lies strictly inside, shape (n,)."""
+        inside = [
+            ((x[:, None] > ends[:, 0]) & (x[:, None] < ends[:, 1])).any(axis=1)
+            for x, ends in zip(X.T, self._ends(X.shape[1]), strict=True)
+        ]
+        return np.logical_and.reduce(inside)
+
+    def coordinate_distance(self, X):
+        """Distance of each coordinate to the nearest end, negative between intervals, and its slope."""
+        distance, slope = np.empty_like(X), np.empty_like(X)
+        for j, ends in enumerate(self._ends(X.shape[1])):
+            low, high = self._nearest_interval(X[:, j], ends).T
+            distance[:, j], slope[:, j] = nearest_end(X[:, j] - low, high - X[:, j])
+        return distance, slope
+
+    def project(self, X):
+        """Nearest point of the closure to each row, shape (n, d)."""
+        columns = zip(X.T, self._ends(X.shape[1]), strict=True)
+        return np.column_stack([np.clip(x, *self._nearest_interval(x, ends).T) for x, ends in columns])
+
+    @staticmethod
+    def _nearest_interval(x, ends):
+        """Ends of the interval in which each x (n,) lies, or of the nearest, shape (n, 2)."""
+        depth = np.minimum(x[:, None] - ends[:, 0], ends[:, 1] - x[:, None])
+        return ends[depth.argmax(axis=1)]

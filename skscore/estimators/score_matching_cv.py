@@ -1,0 +1,215 @@
+"""Score matching with a penalty that is chosen along its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.model_selection import check_cv
+
+from .._compat import HasMethods, Interval, Options, StrOptions, n_rows
+from ..fitting.criteria import one_standard_error
+from ..fitting.statistics import Statistics, moments
+from ..models.catalog import MODELS
+from ..models.family import Model, Settled
+from ..models.folds import deal, group_rows, taken
+from ..models.penalty_path import automatic_alphas, by_ebic, by_folds, by_smic, by_splits, penalty_path
+from .path_warnings import warn_at_the_edge
+from .score_matching import ScoreMatchingDensity
+
+__all__ = ["ScoreMatchingDensityCV"]
+
+
+class ScoreMatchingDensityCV(ScoreMatchingDensity):
+    r"""Density estimator fitted by score matching, with a penalty chosen from a path.
+
+    All penalties are fitted at little more than the cost of one, each from the one before; folds share their
+    statistics.
+
+    Parameters
+    ----------
+    model : str or model object, default="pairwise"
+        As in :class:`ScoreMatchingDensity`.
+    alphas : "auto" or array-like of shape (L,), default="auto"
+        Penalties to try. "auto" descends from the least penalty that leaves no edge to a thousandth of it, or, without
+        an l1 part, over ridges from 100 to 1e-6.
+    n_alphas : int, default=30
+        Length of an automatic path with an l1 part.
+    l1_ratio : float, default=1.0
+        Share of the penalty that is Σ |K_ij| over pairs, for models of interactions; 0 for other models.
+    symmetric : {True, "and", "or"}, default=True
+        As in :class:`ScoreMatchingDensity`.
+    selection : {"cv", "ebic", "smic"}, default="cv"
+        By the objective of rows held out, without penalty; by the extended Bayesian information criterion (Foygel &
+        Drton, 2010), for graphs; by the score matching information criterion (Matsuda, Uehara & Hyvärinen, 2021).
+    cv : int, splitter or iterable of splits, default=5
+        A number of folds, in which equal rows are in one fold and the order of rows does not matter; or splits of
+        scikit-learn.
+    rule : {"best", "one_standard_error"}, default="best"
+        Of ``selection="cv"``: the best penalty, or the strongest within one standard error of it.
+    gamma : float, default=0.5
+        γ of the extended criterion: how dear an edge is where there are many columns.
+    refit : bool, default=True
+        Judge each graph of ``selection="ebic"`` by its unpenalised fit, and return that of the chosen one.
+    inference, objective, noise_level, criterion, sampler, random_state, verbose
+        As in :class:`ScoreMatchingDensity`.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The chosen penalty.
+    alphas_ : ndarray of shape (L,)
+    path_ : list of ndarrays
+        Interaction matrices along the path, or θ for other models.
+    cv_results_ : dict of ndarrays
+        Penalty, criterion (``mean_test_score``, larger is better) and edges along the path.
+    interaction_, linear_, ... :
+        As in :class:`ScoreMatchingDensity`.
+
+    References
+    ----------
+    Foygel, R., & Drton, M. (2010). Extended Bayesian information criteria for Gaussian graphical models. NeurIPS.
+    Lin, L., Drton, M., & Shojaie, A. (2016). Estimation of high-dimensional graphical models using regularized score
+    matching. Electronic Journal of Statistics, 10(1), 806-854.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore import ScoreMatchingDensityCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((400, 5))
+    >>> X[:, 1] += 0.8 * X[:, 0]
+    >>> graph = ScoreMatchingDensityCV(selection="ebic").fit(X)
+    >>> np.argwhere(np.triu(graph.interaction_, 1))
+    array([[0, 1]])
+    """
+
+    _parameter_constraints = {
+        **{k: v for k, v in ScoreMatchingDensity._parameter_constraints.items() if k != "alpha"},
+        "model": [StrOptions(set(MODELS)), Model],
+        "alphas": [StrOptions({"auto"}), "array-like"],
+        "n_alphas": [Interval(Integral, 1, None, closed="left")],
+        "selection": [StrOptions({"cv", "ebic", "smic"})],
+        "cv": [Interval(Integral, 2, None, closed="left"), HasMethods(["split"]), Iterable],
+        "rule": [StrOptions({"best", "one_standard_error"})],
+        "gamma": [Interval(Real, 0.0, 1.0, closed="both")],
+        "refit": ["boolean"],
+        "symmetric": [StrOptions({"and", "or"}), Options(bool, {True})],
+    }
+
+    alpha = "auto"  # chosen in fit
+
+    def __init__(
+        self,
+        model="pairwise",
+        *,
+        alphas="auto",
+        n_alphas=30,
+        l1_ratio=1.0,
+        symmetric=True,
+        selection="cv",
+        cv=5,
+        rule="best",
+        gamma=0.5,
+        refit=True,
+        inference=False,
+        objective="implicit",
+        noise_level=0.1,
+        criterion="log_likelihood",
+        sampler="hmc",
+        random_state=None,
+        verbose=0,
+    ):
+        self.model = model
+        self.alphas = alphas
+        self.n_alphas = n_alphas
+        self.l1_ratio = l1_ratio
+        self.symmetric = symmetric
+        self.selection = selection
+        self.cv = cv
+        self.rule = rule
+        self.gamma = gamma
+        self.refit = refit
+        self.inference = inference
+        self.objective = objective
+        self.noise_level = noise_level
+        self.criterion = criterion
+        self.sampler = sampler
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None, sample_weight=None):
+        """Choose a penalty, and fit the density to the rows of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numeric rows.
+        y : array-like of shape (n_samples, n_features), optional
+            Known scores ∇ log p at the rows, for ``objective="explicit"``; ignored otherwise.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights; a weight of 2 is exactly a repeated row.
+
+        Returns
+        -------
+        self
+        """
+        self._kept = np.arange(n_rows(X)) if sample_weight is None else np.flatnonzero(np.asarray(sample_weight))
+        return super().fit(X, y, sample_weight)
+
+    def _settle(self, model, sample, objective):
+        family = model.settle(sample, objective, 0.0, self.criterion).family.penalised(self.l1_ratio, self.symmetric)
+        if self.selection == "ebic" and self.l1_ratio == 0.0:
+            raise ValueError('selection="ebic" counts edges, which l1_ratio=0 does not leave out. Set l1_ratio > 0.')
+        if self.selection == "smic" and not family.has_row_gradients:
+            raise ValueError(
+                f'selection="smic" needs the gradient of each row, which model={self.model!r} does not form. Choose '
+                'selection="cv", or model="pairwise", which is Gaussian by default.'
+            )
+        table = moments(np.hstack([sample.X, sample.Y]), sample.weight) if sample.Y is not None else sample.moments
+        statistics = Statistics(table, family.assemble(*sample[:3], objective))
+        alphas = self._penalties(family, statistics, objective)
+        path = penalty_path(family, statistics, objective, alphas)
+        place, results = self._judge(family, sample, statistics, objective, path)
+        warn_at_the_edge(place, alphas, is_whole=isinstance(self.alphas, str) and self.l1_ratio > 0.0)
+        if path.edges is not None:
+            results["n_edges"] = path.n_edges
+        self.alphas_ = alphas
+        self.path_ = [family.attributes(theta).get("interaction", theta) for theta in path.thetas]
+        if self.selection == "ebic" and self.refit:
+            family = family.on_graph(path.edges[place])
+        return Settled(family, float(alphas[place]), results)
+
+    def _penalties(self, family, statistics, objective):
+        if isinstance(self.alphas, str):
+            return automatic_alphas(family, statistics, objective, self.n_alphas)
+        alphas = np.sort(np.asarray(self.alphas, dtype=np.float64).ravel())[::-1]
+        if not len(alphas) or not np.isfinite(alphas).all() or alphas[-1] < 0.0:
+            raise ValueError(f"alphas={self.alphas!r}: give numbers of at least 0, at least one.")
+        return alphas
+
+    def _held_out(self, family, sample, objective, alphas):
+        if isinstance(self.cv, Integral):
+            group = group_rows(sample.X - sample.moments.mean)
+            return by_folds(family, deal(sample, group, self.cv, len(sample.X)), objective, alphas)
+        place = np.full(self._kept.max() + 1, -1)
+        place[self._kept] = np.arange(len(self._kept))  # rows without weight are gone by now
+        splits = [
+            [taken(sample, place[rows[place[rows] >= 0]]) for rows in pair] for pair in check_cv(self.cv).split(place)
+        ]
+        return by_splits(family, splits, objective, alphas)
+
+    def _judge(self, family, sample, statistics, objective, path):
+        """Place of the chosen penalty, and the table of what was tried."""
+        table = {"param_alpha": path.alphas}
+        if self.selection == "cv":
+            mean, error, values = self._held_out(family, sample, objective, path.alphas)
+            place = one_standard_error(mean, error) if self.rule == "one_standard_error" else int(np.argmin(mean))
+            splits = {f"split{k}_test_score": -value for k, value in enumerate(values)}
+            return place, {**table, "mean_test_score": -mean, "std_error_test_score": error, **splits}
+        if self.selection == "ebic":
+            values = by_ebic(family, statistics, objective, path, self.gamma, self.refit)
+        else:
+            values = by_smic(family, sample, statistics, objective, path)
+        return int(np.argmin(values)), {**table, "mean_test_score": -values}

@@ -1,0 +1,229 @@
+r"""Sparse interactions along a path of penalties, by coordinate descent on working sets.
+
+A working set is solved by descent in gathered blocks, small enough for the cache. From one λ to the next only entries
+that the sequential strong rule cannot exclude, those with
+:math:`|r_{ij}| > (2\lambda - \lambda_{\text{before}})w_{ij}`, enter it; after a first rough descent only those that are
+not zero stay. Whatever was excluded in error violates the optimality conditions, is found there, and added
+(Tibshirani et al., 2012). Descent ends when both the residual and the duality gap of
+:mod:`~skscore.fitting.interaction_problem` are at rounding.
+
+References
+----------
+Tibshirani, R., et al. (2012). Strong rules for discarding predictors in lasso-type problems. Journal of the Royal
+Statistical Society B, 74(2), 245-266.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from .._kernels import coordinate_descent
+from .boundedness import raise_if_unbounded
+from .unpenalised import solve_unpenalised
+
+__all__ = ["lambda_max", "path", "solve"]
+
+RESIDUAL = 1e-11  # at which descent ends, relative to the largest entry of g
+GAP = 1e-11  # relative to Σ|gθ|, which is no less than twice the quadratic part at the minimum
+ROUGH = 1e-3  # of λ: residual up to which a working set is first solved, to find out which entries matter
+SWEEPS_BEFORE_ASKING, MOST_SWEEPS = 100, 100_000  # whether a minimum exists is asked after each of the first
+SMALLEST_PART = 1e-3  # of the residual that a single step may remove when descent ends: less is rounding
+MOST_GATHERED = 1 << 24  # numbers in the gathered blocks of a working set, 128 MB
+
+
+class _WorkingSet:
+    """Entries in `mask` (p, m), a symmetric set where K is, as the flat arrays of the kernel."""
+
+    def __init__(self, problem, mask):
+        p, m = mask.shape
+        sizes = mask.sum(axis=1)
+        numbers = sizes**2
+        self.problem = problem
+        if numbers.sum() > min(p * m * m // 4, MOST_GATHERED):  # then the blocks are as quick where they lie
+            mask, sizes, numbers = np.ones_like(mask), np.full(p, m), np.full(p, m * m)
+            self.blocks = problem.Gamma.ravel()
+            self.block = np.arange(p) * (m * m if len(problem.Gamma) > 1 else 0)
+        else:
+            self.blocks, self.block = np.empty(numbers.sum()), np.cumsum(numbers) - numbers
+        self.mask = mask
+        self.columns, self.rows = np.nonzero(mask)
+        self.first = np.concatenate([[0], np.cumsum(sizes)])
+        self.mirror = self._mirror()
+        if self.blocks.base is None:
+            coordinate_descent.gather(problem.Gamma, self.first, self.rows, self.block, self.blocks)
+
+    def _mirror(self):
+        place = np.arange(len(self.rows))
+        if not self.problem.symmetric:
+            return place
+        places = np.zeros(self.mask.shape, dtype=place.dtype)
+        places[self.mask] = place
+        paired = self.rows < len(self.mask)
+        place[paired] = places[self.rows[paired], self.columns[paired]]
+        return place
+
+    def descend(self, theta, gradient, lam, tolerance, most_sweeps):
+        """θ after descent over the set from `theta`, of which the gradient is known, and the sweeps it took."""
+        problem, mask = self.problem, self.mask
+        values = theta[mask]
+        sweeps = coordinate_descent.descend(
+            not problem.symmetric,
+            self.first,
+            self.columns,
+            self.mirror,
+            self.block,
+            self.blocks,
+            problem.curvature[mask],
+            lam * problem.weights[mask],
+            values,
+            gradient[mask],
+            tolerance,
+            most_sweeps,
+        )
+        theta = theta.copy()
+        theta[mask] = values
+        return theta, sweeps
+
+
+def _on_free_entries(problem):
+    """θ and gradient where every penalised entry is zero."""
+    theta = np.zeros_like(problem.g)
+    scale = np.abs(problem.g).max()
+    free = problem.weights == 0.0
+    theta, _ = _WorkingSet(problem, free).descend(theta, -problem.g, 0.0, 1e-15 * scale, MOST_SWEEPS)
+    return theta, problem.gradient(theta)
+
+
+def lambda_max(problem):
+    """Smallest λ at which every penalised entry of the solution is zero.
+
+    Parameters
+    ----------
+    problem : InteractionProblem
+
+    Returns
+    -------
+    float
+    """
+    _, gradient = _on_free_entries(problem)
+    penalised = problem.weights > 0.0
+    return float(np.max(np.abs(problem.paired(gradient)[penalised]) / problem.weights[penalised], initial=0.0))
+
+
+def solve(problem, lam, start=None, before=None):
+    """Minimise at one penalty.
+
+    Parameters
+    ----------
+    problem : InteractionProblem
+    lam : float
+        λ ≥ 0.
+    start : Interactions, optional
+        A solution to start from.
+    before : float, optional
+        The λ of `start`, where known.
+
+    Returns
+    -------
+    Interactions
+
+    Raises
+    ------
+    UnboundedObjectiveError
+        Where there is no minimum.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Where rounding or the number of sweeps ends the descent first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.interaction_problem import InteractionProblem
+    >>> from skscore.fitting.interactions import lambda_max, solve
+    >>> from skscore.formulas.quadratic import QuadraticForm
+    >>> S = np.array([[1.0, 0.5], [0.5, 1.0]])
+    >>> problem = InteractionProblem(QuadraticForm(S, np.eye(2), 0.0, 10))
+    >>> lambda_max(problem)
+    0.5
+    >>> solve(problem, 0.25).K.round(6)
+    array([[ 1.166667, -0.333333],
+           [-0.333333,  1.166667]])
+    """
+    if lam == 0.0:
+        return solve_unpenalised(problem)
+    theta = np.zeros_like(problem.g) if start is None else start.theta
+    gradient = problem.gradient(theta)
+    slope = np.abs(problem.paired(gradient))
+    reach = lam if before is None else 2.0 * lam - before
+    mask = (theta != 0.0) | (problem.weights == 0.0) | (slope > reach * problem.weights)
+    return _converge(problem, lam, theta, gradient, mask)
+
+
+def _converge(problem, lam, theta, gradient, mask):
+    """Descend, first roughly and on `mask`, then on what is not zero and whatever else violates optimality."""
+    finest = RESIDUAL * np.abs(problem.g).max()
+    tolerance, used, part = max(ROUGH * lam, finest), 0, 0.3
+    while True:
+        theta, sweeps = _WorkingSet(problem, mask).descend(theta, gradient, lam, part * tolerance, SWEEPS_BEFORE_ASKING)
+        gradient, used = problem.gradient(theta), used + sweeps
+        if sweeps == SWEEPS_BEFORE_ASKING:
+            raise_if_unbounded(problem, lam, theta)
+        violators = np.abs(problem.paired(gradient)) > lam * problem.weights + tolerance
+        found = (violators & ~mask).any()
+        if used >= MOST_SWEEPS or (tolerance <= finest and not found):
+            solution = problem.certificate(theta, gradient, lam)
+            optimal = solution.residual <= finest and solution.gap <= GAP * np.abs(problem.g * theta).sum()
+            if optimal:
+                return solution
+            if used >= MOST_SWEEPS or part < SMALLEST_PART:
+                _warn(solution, lam)
+                return solution
+            part *= 0.3 if sweeps < SWEEPS_BEFORE_ASKING else 1.0
+        tolerance = tolerance if found else finest
+        mask = (theta != 0.0) | (problem.weights == 0.0) | violators
+
+
+def _warn(solution, lam):
+    warnings.warn(
+        f"coordinate descent did not converge at penalty {lam:.4g}: the optimality conditions are violated by up to "
+        f"{solution.residual:.1e}. A larger penalty, a ridge or a diagonal multiplier helps.",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
+
+
+def path(problem, lambdas):
+    """Minimise at each of a sequence of penalties, each solution from the one before.
+
+    Parameters
+    ----------
+    problem : InteractionProblem
+    lambdas : array-like of shape (L,)
+        Best in descending order.
+
+    Returns
+    -------
+    list of Interactions
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.interaction_problem import InteractionProblem
+    >>> from skscore.fitting.interactions import path
+    >>> from skscore.formulas.quadratic import QuadraticForm
+    >>> S = np.array([[1.0, 0.5], [0.5, 1.0]])
+    >>> problem = InteractionProblem(QuadraticForm(S, np.eye(2), 0.0, 10))
+    >>> [round(float(fit.K[0, 1]), 3) for fit in path(problem, [0.5, 0.25, 0.1])]
+    [0.0, -0.333, -0.533]
+    """
+    solutions, fit, before = [], None, None
+    for lam in lambdas:
+        fit = solve(problem, lam, start=fit, before=before)
+        solutions.append(fit)
+        before = lam
+    return solutions

@@ -1,0 +1,119 @@
+r"""Interactions without an l1 penalty, all or on a given support: normal equations in closed form.
+
+Each parameter q is one entry of θ, or a pair of entries where K is symmetric. With q(j, i) the number of the parameter
+at entry i of column j, the normal equations Ht = b collect the blocks,
+
+.. math:: H_{q(j,i),\,q(j,k)} \mathrel{+}= (G_j)_{ik}, \qquad b_{q(j,i)} \mathrel{+}= (g_j)_i .
+
+One shared block and all symmetric K make them the Lyapunov equation of :func:`~skscore.fitting.solvers.solve_lyapunov`;
+otherwise, where they are many, conjugate gradients solve them without forming H.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import eigvalsh
+from scipy.sparse.linalg import LinearOperator, cg
+
+from ..formulas.quadratic import QuadraticForm
+from .solvers import RANK_TOLERANCE, UnboundedObjectiveError, solve_lyapunov, solve_ridge
+
+__all__ = ["solve_unpenalised"]
+
+MOST_DENSE = 1891  # parameters of a dense system: the pairs of 61 columns
+CG_TOLERANCE = 1e-13
+
+
+def _spread(numbers, parameters):
+    """θ of the parameters."""
+    return np.where(numbers >= 0, parameters[numbers], 0.0)
+
+
+def _dense(problem, numbers):
+    """Solve the normal equations of a symmetric problem as one dense system."""
+    size = numbers.max() + 1
+    H, b = np.zeros((size, size)), np.zeros(size)
+    for j, number in enumerate(numbers):
+        kept = number >= 0
+        block = problem.Gamma[min(j, len(problem.Gamma) - 1)]
+        H[np.ix_(number[kept], number[kept])] += block[np.ix_(kept, kept)]
+        b[number[kept]] += problem.g[j, kept]
+    return _spread(numbers, solve_ridge(QuadraticForm(H, b, 0.0, problem.n)))
+
+
+def _by_columns(problem, numbers):
+    """Solve for each column by itself."""
+    theta = np.zeros_like(problem.g)
+    for j, kept in enumerate(numbers >= 0):
+        block = problem.Gamma[min(j, len(problem.Gamma) - 1)][np.ix_(kept, kept)]
+        theta[j, kept] = solve_ridge(QuadraticForm(block, problem.g[j, kept], 0.0, problem.n))
+    return theta
+
+
+def _iterative(problem, numbers):
+    """Solve the normal equations by conjugate gradients, preconditioned by their diagonal."""
+    kept = numbers >= 0
+
+    def collect(entries):
+        return np.bincount(numbers[kept], entries[kept])
+
+    def product(parameters):
+        return collect(problem.gradient(_spread(numbers, parameters)) + problem.g)
+
+    b, diagonal = collect(problem.g), collect(problem.curvature)
+    shape = (len(b), len(b))
+    inverse = LinearOperator(shape, matvec=lambda residual: residual / diagonal)
+    parameters, failed = cg(LinearOperator(shape, matvec=product), b, rtol=CG_TOLERANCE, maxiter=10 * len(b), M=inverse)
+    if failed:
+        raise UnboundedObjectiveError(
+            "the score-matching objective is unbounded below, or too ill-conditioned for its minimum to be found; a "
+            "ridge or a diagonal multiplier above 1 helps"
+        )
+    return _spread(numbers, parameters)
+
+
+def _is_regular(block):
+    values = eigvalsh(block)
+    return values[0] > RANK_TOLERANCE * len(values) * values[-1]
+
+
+def solve_unpenalised(problem, support=None):
+    """Minimise without the l1 penalty.
+
+    Parameters
+    ----------
+    problem : InteractionProblem
+    support : ndarray of bool of shape (p, m), optional
+        Entries that may differ from zero, symmetric where K is; all by default.
+
+    Returns
+    -------
+    Interactions
+
+    Raises
+    ------
+    UnboundedObjectiveError
+        Where there is no minimum.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.interaction_problem import InteractionProblem
+    >>> from skscore.fitting.unpenalised import solve_unpenalised
+    >>> from skscore.formulas.quadratic import QuadraticForm
+    >>> S = np.array([[1.0, 0.5], [0.5, 1.0]])
+    >>> solve_unpenalised(InteractionProblem(QuadraticForm(S, np.eye(2), 0.0, 10))).K.round(6)
+    array([[ 1.333333, -0.666667],
+           [-0.666667,  1.333333]])
+    """
+    p, m = problem.g.shape
+    numbers = problem.numbering(support)
+    shared = len(problem.Gamma) == 1
+    if not problem.symmetric:
+        theta = _by_columns(problem, numbers)
+    elif shared and m == p and (numbers >= 0).all() and _is_regular(problem.Gamma[0]):
+        theta = solve_lyapunov(problem.Gamma[0], problem.g)
+    else:
+        theta = (_dense if numbers.max() < MOST_DENSE else _iterative)(problem, numbers)
+    gradient = np.where(numbers >= 0, problem.gradient(theta), 0.0)
+    return problem.certificate(theta, gradient, 0.0)

@@ -1,0 +1,331 @@
+"""Domains: membership, distances, projections, bijections and their checks, over the list of all members."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from sklearn.base import clone
+
+from skscore.domains import Ball, Box, Chart, Halfspaces, Intervals, Orthant, Reals, Simplex
+from skscore.fitting.statistics import moments
+
+D = 4
+FACES = np.vstack([np.random.default_rng(1).standard_normal((7, D)), -np.ones(D)])
+CHARTED = [
+    Reals(),
+    Orthant(),
+    Box(-1.0, 2.0),
+    Box([-np.inf, 0.0, -1.0, -np.inf], [np.inf, np.inf, 1.0, 5.0]),
+    Ball(2.0, centre=[1.0, 0.0, -1.0, 0.5]),
+    Simplex(),
+]
+CHARTLESS = [
+    Intervals([(1.0, np.inf), (-np.inf, -1.0), (-0.5, 0.5)]),
+    Intervals([[(-1.0, 2.0)], [(-np.inf, np.inf)], [(0.0, 1.0), (1.5, 3.0)], [(-np.inf, 0.0), (0.3, 0.4)]]),
+    Halfspaces(FACES, np.arange(1.0, 9.0)),
+    Halfspaces([[-1.0, 1.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0]], [0.0, 0.0]),  # 0 < x₂ < x₁
+]
+DOMAINS = CHARTED + CHARTLESS
+BOUNDED = DOMAINS[1:]
+CONVEX = [
+    (Box(-1.0, 2.0), lambda x: np.concatenate([x + 1.0, 2.0 - x])),
+    (Ball(2.0, centre=1.0), lambda x: 4.0 - ((x - 1.0) ** 2).sum()),
+    (Halfspaces(FACES, np.arange(1.0, 9.0)), lambda x: np.arange(1.0, 9.0) - FACES @ x),
+    (Simplex(), lambda x: np.concatenate([x, [x.sum() - 1.0, 1.0 - x.sum()]])),
+]
+
+
+def named(domain):
+    return type(domain).__name__ if isinstance(domain, Reals) else ""
+
+
+@pytest.fixture
+def U(rng):
+    return rng.standard_normal((50, D))
+
+
+def columns(domain, U):
+    """U with as many columns as the chart of the domain has coordinates."""
+    return U[:, :-1] if isinstance(domain, Simplex) else U
+
+
+def rows_inside(domain, rng):
+    """Rows inside, shape (50, D): images of normal rows, or the first of many wide draws."""
+    if domain.has_chart:
+        return domain.from_reals(columns(domain, rng.standard_normal((50, D))))
+    wide = 2.0 * rng.standard_normal((20000, D))
+    return wide[domain.contains(wide)][:50]
+
+
+def along(domain, j):
+    """The direction in which coordinate j moves while the others are fixed."""
+    e = np.eye(D)
+    return e[j] - e[-1] if isinstance(domain, Simplex) else e[j]
+
+
+def jacobian(function, U, step=1e-5):
+    """∂function_i/∂u_j of each row by central differences, shape (n, i, j)."""
+    steps = step * np.eye(U.shape[1])
+    return np.stack([(function(U + e) - function(U - e)) / (2 * step) for e in steps], axis=-1)
+
+
+# ---- bijections ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("domain", CHARTED, ids=named)
+def test_bijection_round_trip(domain, U):
+    U = columns(domain, U)
+    X = domain.from_reals(U)
+    assert X.shape == (50, D)
+    assert domain.contains(X).all()
+    np.testing.assert_allclose(domain.to_reals(X), U, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("domain", CHARTED, ids=named)
+def test_log_volume_is_that_of_the_bijection(domain, U):
+    """The simplex is measured by its first d − 1 parts."""
+    U = columns(domain, U)
+    J = jacobian(domain.from_reals, U)[:, : U.shape[1]]
+    np.testing.assert_allclose(domain.log_volume(U), np.linalg.slogdet(J)[1], atol=1e-7)
+
+
+@pytest.mark.parametrize("domain", CHARTED, ids=named)
+def test_chart_volume_and_pull_back(domain, U, rng):
+    """The chart's score is the gradient of its log-density, for the law log p(x) = −½‖x − 1‖²."""
+    U = columns(domain, U)
+    m = U.shape[1]
+    chart = Chart.from_moments(domain, moments(U @ rng.standard_normal((m, m))))
+
+    def log_density(T):
+        return (-0.5 * ((chart.to_domain(T) - 1.0) ** 2).sum(axis=1) + chart.log_volume(T))[:, None]
+
+    score = chart.pull_back(0.5 * U, 1.0 - chart.to_domain(0.5 * U))
+    np.testing.assert_allclose(score, jacobian(log_density, 0.5 * U)[:, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_chart_whitens(rng):
+    X = rng.standard_normal((1000, 3)) @ rng.standard_normal((3, 3)) * [1e-6, 1.0, 1e6] + 3.0
+    m = moments(X)
+    chart = Chart.from_moments(Reals(), m)
+    np.testing.assert_allclose(chart.factor @ chart.factor.T, m.covariance, rtol=1e-9)
+
+
+def test_uniform_law_on_the_disc_is_gaussian_in_its_chart(U):
+    U = U[:, :2]
+    log_normal = -(U**2).sum(axis=1) - np.log(np.pi)  # N(0, I/2)
+    np.testing.assert_allclose(log_normal, Ball(3.0).log_volume(U) - np.log(9.0 * np.pi), rtol=1e-12)
+
+
+def test_pull_back_on_the_ball_next_to_its_centre_and_far_out():
+    """With s = 0 in three dimensions it is (κ − 2) u, and κ(t) = −½ + t/12 − t³/720 + t⁵/30240 − … with t = ρ²."""
+    radius = np.array([0.0, 1e-9, 1e-4, 0.0316, 0.0317, 0.3])
+    U = radius[:, None] * [[0.6, 0.0, 0.8]]
+    t = radius[:, None] ** 2
+    kappa = -0.5 + t / 12.0 - t**3 / 720.0 + t**5 / 30240.0
+    np.testing.assert_allclose(Ball().pull_back(U, np.zeros_like(U)), (kappa - 2.0) * U, rtol=1e-11)
+    far = np.array([[50.0, 0.0, 0.0]])
+    np.testing.assert_allclose(Ball().pull_back(far, np.zeros_like(far)), -(2.0 + 1.0 / 2500.0) * far)
+
+
+@pytest.mark.parametrize("domain", CHARTLESS, ids=named)
+def test_no_chart(domain, U):
+    assert not domain.has_chart
+    calls = [
+        lambda: domain.to_reals(U),
+        lambda: domain.from_reals(U),
+        lambda: domain.log_volume(U),
+        lambda: domain.pull_back(U, U),
+    ]
+    for call in calls:
+        with pytest.raises(NotImplementedError, match="no smooth image"):
+            call()
+
+
+# ---- distances -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=named)
+def test_coordinate_distance_is_where_a_row_leaves(domain, rng):
+    X = rows_inside(domain, rng)
+    distance, slope = domain.coordinate_distance(X)
+    for j in range(D - isinstance(domain, Simplex)):
+        reach, away = np.minimum(distance[:, j, None], 1e3), along(domain, j)
+        for sign in (-1.0, 1.0):
+            assert domain.contains(X + sign * 0.999 * reach * away).all()
+        ended = np.isfinite(distance[:, j])
+        beyond = X - 1.001 * reach * slope[:, j, None] * away
+        assert not domain.contains(beyond[ended]).any()
+        np.testing.assert_array_equal(slope[~ended, j], 0.0)
+
+
+@pytest.mark.parametrize("domain", BOUNDED, ids=named)
+def test_slope_of_the_coordinate_distance(domain, rng):
+    X, step = rows_inside(domain, rng), 1e-7
+    distance, slope = domain.coordinate_distance(X)
+    for j in range(D - isinstance(domain, Simplex)):
+        ahead, behind = (domain.coordinate_distance(X + s * along(domain, j))[0][:, j] for s in (step, -step))
+        ended = np.isfinite(distance[:, j])
+        difference = (ahead[ended] - behind[ended]) / (2 * step)
+        np.testing.assert_allclose(difference, slope[ended, j], atol=1e-6)
+
+
+def test_ties_have_no_slope():
+    middle = {Box(): 0.5, Ball(): 0.0, Intervals([(0.0, 1.0)]): 0.5, Halfspaces([[1.0], [-1.0]], [1.0, 0.0]): 0.5}
+    for domain, x in middle.items():
+        np.testing.assert_array_equal(domain.coordinate_distance(np.array([[x]]))[1], 0.0)
+    np.testing.assert_array_equal(Simplex().coordinate_distance(np.full((1, 3), 1 / 3))[1], 0.0)
+
+
+def test_the_last_part_has_no_coordinate(rng):
+    distance, slope = Simplex().coordinate_distance(rows_inside(Simplex(), rng))
+    np.testing.assert_array_equal(distance[:, -1], 0.0)
+    np.testing.assert_array_equal(slope[:, -1], 0.0)
+
+
+@pytest.mark.parametrize("domain", BOUNDED, ids=named)
+def test_boundary_distance_leads_to_the_nearest_boundary_point(domain, rng):
+    X = rows_inside(domain, rng)
+    distance, gradient = domain.boundary_distance(X)
+    assert np.isfinite(distance).all()
+    np.testing.assert_allclose(np.linalg.norm(gradient, axis=1), 1.0)
+    step = distance[:, None] * gradient
+    assert not domain.contains(X - 1.001 * step).any()
+    np.testing.assert_allclose(domain.project(X - 1.001 * step), X - step, atol=1e-9)
+    for direction in rng.standard_normal((200, D)):
+        direction -= isinstance(domain, Simplex) * direction.mean()
+        assert domain.contains(X + 0.999 * distance[:, None] * direction / np.linalg.norm(direction)).all()
+
+
+@pytest.mark.parametrize("domain", BOUNDED, ids=named)
+def test_gradient_of_the_boundary_distance(domain, rng):
+    X = rows_inside(domain, rng)
+    gradient = domain.boundary_distance(X)[1]
+    difference = jacobian(lambda X: domain.boundary_distance(X)[0][:, None], X, 1e-7)[:, 0]
+    if isinstance(domain, Simplex):
+        difference -= difference.mean(axis=1, keepdims=True)  # its part within Σ x = 1
+    np.testing.assert_allclose(gradient, difference, atol=1e-5)
+
+
+def test_reals_have_no_boundary(U):
+    for distance, gradient in (Reals().boundary_distance(U), Reals().coordinate_distance(U)):
+        assert (distance == np.inf).all()
+        assert not gradient.any()
+    assert not Reals().bounded
+
+
+def test_open_boxes_have_no_boundary(U):
+    distance, gradient = Box(-np.inf, np.inf).boundary_distance(U)
+    assert (distance == np.inf).all()
+    assert not gradient.any()
+
+
+# ---- projections -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=named)
+def test_project_keeps_rows_inside_and_repeats_itself(domain, rng):
+    X = rows_inside(domain, rng)
+    np.testing.assert_allclose(domain.project(X), X, atol=1e-14)
+    once = domain.project(5.0 * rng.standard_normal((50, D)))
+    np.testing.assert_allclose(domain.project(once), once, atol=1e-12)
+
+
+@pytest.mark.parametrize(("domain", "slack"), CONVEX, ids=named)
+def test_project_is_the_solution_of_the_programme(domain, slack, rng):
+    for x in 3.0 * rng.standard_normal((8, D)):
+        found = minimize(
+            lambda y, x=x: ((y - x) ** 2).sum(),
+            domain.project(np.full((1, D), 0.1))[0],
+            jac=lambda y, x=x: 2.0 * (y - x),
+            constraints={"type": "ineq", "fun": slack},
+            method="SLSQP",
+            options={"ftol": 1e-14, "maxiter": 500},
+        )
+        np.testing.assert_allclose(domain.project(x[None])[0], found.x, atol=1e-6)
+
+
+@pytest.mark.parametrize("domain", [d for d in CHARTLESS if isinstance(d, Intervals)], ids=named)
+def test_project_on_intervals_tries_every_interval(domain, rng):
+    X = 2.0 * rng.standard_normal((50, D))
+    shared = np.ndim(domain.intervals[0][0]) == 0
+    for j, own in enumerate([domain.intervals] * D if shared else domain.intervals):
+        candidates = np.array([np.clip(X[:, j], *pair) for pair in own])
+        nearest = np.abs(candidates - X[:, j]).min(axis=0)
+        projected = domain.project(X)[:, j]
+        np.testing.assert_allclose(np.abs(projected - X[:, j]), nearest, rtol=1e-14)
+        assert ((candidates == projected).any(axis=0)).all()
+
+
+def test_project_onto_far_and_tiny_polytopes():
+    """A corner 10⁻⁶ wide seen from 10⁶ away, and the other way round."""
+    cube = Halfspaces(np.vstack([np.eye(3), -np.eye(3)]), np.full(6, 1e-6))
+    np.testing.assert_allclose(cube.project(np.array([[1e6, 0.0, -1e6]])), [[1e-6, 0.0, -1e-6]], atol=1e-9)
+    np.testing.assert_allclose(cube.project(np.array([[3e-6, 0.0, 0.0]])), [[1e-6, 0.0, 0.0]], rtol=1e-9, atol=1e-20)
+
+
+# ---- membership, units, checks ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("domain", BOUNDED, ids=named)
+def test_first_outside(domain, rng):
+    X = rows_inside(domain, rng)
+    assert domain.first_outside(X) is None
+    distance, gradient = domain.boundary_distance(X)
+    X[[7, 9]] -= 1.1 * distance[[7, 9], None] * gradient[[7, 9]]
+    assert domain.first_outside(X) == 7
+
+
+def test_compositions_may_be_rounded():
+    X = np.array([[0.3333333, 0.3333333, 0.3333333], [0.333, 0.333, 0.333], [0.0, 0.5, 0.5]])
+    assert Simplex().contains(X).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=named)
+def test_rescaled_is_the_domain_in_other_units(domain, rng):
+    X, scale = rows_inside(domain, rng), np.array([0.1, 1.0, 3.0, 20.0])
+    if isinstance(domain, Ball | Simplex):
+        with pytest.raises(NotImplementedError, match="units"):
+            domain.rescaled(scale)
+        scale = np.full(D, 2.5 if isinstance(domain, Ball) else 1.0)
+    rescaled = domain.rescaled(scale)
+    assert rescaled.contains(X / scale).all()
+    distance, slope = domain.coordinate_distance(X)
+    in_other_units, same_slope = rescaled.coordinate_distance(X / scale)
+    np.testing.assert_allclose(in_other_units, distance / scale, rtol=1e-9)
+    np.testing.assert_array_equal(same_slope, slope)
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=named)
+def test_sound_domains_pass_their_check_and_survive_cloning(domain):
+    clone(domain).check(D)
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        (Box(1.0, 1.0), "Box needs lower < upper"),
+        (Box([0.0, 1.0], 2.0), r"lower has shape \(2,\).*4 columns"),
+        (Box(0.0, np.nan), "upper=nan is not finite"),
+        (Intervals([(1.0, 0.0)]), "column 0.*lower < upper"),
+        (Intervals([(0.0, 2.0), (1.0, 3.0)]), "column 0.*overlap"),
+        (Intervals([[(0.0, 1.0)]]), "intervals of 1 columns.*all 4"),
+        (Intervals([]), "give a list"),
+        (Intervals([0.0, 1.0]), "give a list"),
+        (Ball(-1.0), "radius=-1.0.*positive"),
+        (Ball(1.0, centre=[0.0, 1.0]), r"centre has shape \(2,\)"),
+        (Ball(1.0, centre=np.inf), "centre=inf is not finite"),
+        (Halfspaces(np.eye(3), np.ones(3)), r"A has shape \(3, 3\).*4 columns"),
+        (Halfspaces(np.eye(4), np.ones(3)), r"b \(3,\)"),
+        (Halfspaces(np.zeros((1, 4)), [1.0]), "no row of A zero"),
+        (Halfspaces([[1.0, 0.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]], [0.0, 0.0]), "no interior"),
+        (Halfspaces([[1.0, 0.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]], [0.0, -1.0]), "no interior"),
+    ],
+    ids=named,
+)
+def test_check_names_what_is_wrong(domain, message):
+    with pytest.raises(ValueError, match=message):
+        domain.check(D)
+
+
+def test_a_composition_has_two_parts():
+    with pytest.raises(ValueError, match="two parts or more"):
+        Simplex().check(1)

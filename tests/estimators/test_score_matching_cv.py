@@ -1,0 +1,221 @@
+"""Penalties chosen along a path, and sparse interactions through the door."""
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
+from skscore.domains import Box, Halfspaces, MinPower, Orthant, Power, Simplex
+from skscore.models import PairwiseInteraction, TruncatedGaussian
+
+P = 8
+PRECISION = np.eye(P) + 0.4 * (np.eye(P, k=1) + np.eye(P, k=-1))
+
+
+def chain(rng, n):
+    """Rows of a Gaussian whose graph is a chain."""
+    return rng.multivariate_normal(np.arange(P), np.linalg.inv(PRECISION), n)
+
+
+def edges(K):
+    return {(i, j) for i, j in np.argwhere(np.triu(K, 1))}
+
+
+CHAIN = {(i, i + 1) for i in range(P - 1)}
+
+
+@pytest.mark.parametrize("selection", ["cv", "ebic", "smic"])
+def test_every_selection_finds_the_chain(rng, selection):
+    fitted = ScoreMatchingDensityCV(selection=selection, refit=selection == "ebic", random_state=0).fit(chain(rng, 600))
+    assert edges(fitted.interaction_) >= CHAIN
+    if selection == "ebic":
+        assert len(edges(fitted.interaction_)) <= len(CHAIN) + 3
+    best = np.argmax(fitted.cv_results_["mean_test_score"])
+    assert fitted.alpha_ == fitted.alphas_[best] == fitted.cv_results_["param_alpha"][best]
+    assert len(fitted.path_) == len(fitted.alphas_)
+    np.testing.assert_array_equal(fitted.path_[best] != 0.0, fitted.interaction_ != 0.0)
+
+
+def test_a_refitted_graph_is_the_maximum_likelihood_one_where_it_is_full(rng):
+    X = chain(rng, 200)
+    fitted = ScoreMatchingDensityCV(alphas=[1e-6], selection="ebic", refit=True).fit(X)
+    np.testing.assert_allclose(fitted.precision_, np.linalg.inv(np.cov(X.T, ddof=0)), rtol=1e-6, atol=1e-8)
+
+
+def test_one_standard_error_is_sparser(rng):
+    X = chain(rng, 150)
+    counts = [
+        np.count_nonzero(ScoreMatchingDensityCV(rule=rule).fit(X).interaction_)
+        for rule in ("best", "one_standard_error")
+    ]
+    assert counts[1] <= counts[0]
+
+
+def test_a_chosen_penalty_gives_the_plain_fit(rng):
+    X = chain(rng, 100)
+    chosen = ScoreMatchingDensityCV(n_alphas=10, random_state=0).fit(X)
+    plain = ScoreMatchingDensity("pairwise", alpha=chosen.alpha_, l1_ratio=1.0, random_state=0).fit(X)
+    np.testing.assert_allclose(chosen.interaction_, plain.interaction_, rtol=1e-8, atol=1e-9)
+    assert chosen.score(X) == pytest.approx(plain.score(X), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("model", ["gaussian", "polynomial"])
+def test_ridges_of_other_models_are_chosen(rng, model):
+    X = rng.standard_normal((400, 2))
+    fitted = ScoreMatchingDensityCV(model, alphas=[10.0, 1e-3, 1.0], l1_ratio=0.0, cv=3).fit(X)
+    np.testing.assert_array_equal(fitted.alphas_, [10.0, 1.0, 1e-3])
+    assert fitted.alpha_ == fitted.alphas_[np.argmax(fitted.cv_results_["mean_test_score"])]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_splits_of_scikit_learn_are_fitted_and_judged(rng, weighted):
+    X = chain(rng, 400)
+    weight = rng.integers(0, 3, 400) if weighted else None
+    splits = list(KFold(3).split(X))
+    fitted = ScoreMatchingDensityCV(alphas=[0.9, 0.1, 0.03, 1e-4], cv=splits).fit(X, sample_weight=weight)
+    w = np.ones(400) if weight is None else weight
+    for k, (train, test) in enumerate(splits):
+        plain = ScoreMatchingDensity("pairwise", alpha=0.1, l1_ratio=1.0).fit(X[train], sample_weight=w[train])
+        expected = np.average(plain.hyvarinen_score(X[test]), weights=w[test])
+        assert fitted.cv_results_[f"split{k}_test_score"][1] == pytest.approx(-expected, rel=1e-8)
+
+
+def test_weights_are_repetition_and_chunks_a_whole(rng):
+    X, weight = chain(rng, 60), rng.integers(0, 3, 60)
+    fits = [
+        ScoreMatchingDensityCV(n_alphas=8).fit(X, sample_weight=weight),
+        ScoreMatchingDensityCV(n_alphas=8).fit(np.repeat(X, weight, axis=0)),
+    ]
+    assert fits[0].alpha_ == pytest.approx(fits[1].alpha_, rel=1e-9)
+    np.testing.assert_allclose(fits[0].interaction_, fits[1].interaction_, rtol=1e-6, atol=1e-8)
+    sparse = ScoreMatchingDensity("pairwise", alpha=0.05, l1_ratio=1.0)
+    whole, chunked = clone(sparse).fit(X), clone(sparse).partial_fit(X[:30]).partial_fit(X[30:])
+    np.testing.assert_allclose(chunked.interaction_, whole.interaction_, rtol=1e-7, atol=1e-9)
+
+
+def test_more_columns_than_rows(rng):
+    """Below the threshold there is no minimum, and the message says from which penalty on there is one."""
+    X = rng.standard_normal((20, 30))
+    with pytest.raises(ValueError, match="unbounded"):
+        ScoreMatchingDensity("pairwise", alpha=1e-3, l1_ratio=1.0).fit(X)
+    model = PairwiseInteraction(diagonal_multiplier="auto")
+    fitted = ScoreMatchingDensityCV(model, selection="ebic").fit(X)
+    assert np.isfinite(fitted.interaction_).all()
+
+
+# ---- truncated and positive tables ---------------------------------------------------------------
+
+
+def test_a_truncated_gaussian_is_found_where_a_gaussian_is_wrong(rng):
+    X = rng.multivariate_normal(np.zeros(3), np.linalg.inv(PRECISION[:3, :3]), 60_000)
+    X = X[(X > 0).all(axis=1)]
+    truncated = ScoreMatchingDensity(TruncatedGaussian(weight=MinPower(1, 1)), random_state=0).fit(X)
+    np.testing.assert_allclose(truncated.precision_, PRECISION[:3, :3], atol=0.2)
+    wrong = ScoreMatchingDensity().fit(X)
+    assert np.abs(wrong.precision_ - PRECISION[:3, :3]).max() > 1.0
+    assert truncated.score(X) > wrong.score(X) + 0.2
+    assert (truncated.sample(500) > 0).all()
+    assert truncated.score_samples(-X[:2]).tolist() == [-np.inf, -np.inf]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        TruncatedGaussian(),
+        TruncatedGaussian(domain=Box(0.0, [30.0, np.inf, 40.0])),
+        PairwiseInteraction(0.5, 0.5, domain=Orthant()),
+        PairwiseInteraction(0.5, 0.0, domain=Orthant(), weight="tanh"),
+        PairwiseInteraction(0.0, 0.0, domain=Orthant()),
+        PairwiseInteraction(1.0, 1.0, centered=True),
+    ],
+    ids=repr,
+)
+def test_the_hyvarinen_score_averages_to_the_objective(rng, model):
+    X = rng.gamma(3.0, 1.0, (400, 3))
+    fitted = ScoreMatchingDensity(model, random_state=0).fit(X)
+    assert fitted.hyvarinen_score(X).mean() == pytest.approx(fitted.objective_, rel=1e-8)
+    scaled = clone(fitted).set_params(criterion="hyvarinen").fit(X)
+    assert np.isfinite(scaled.score(X))
+
+
+def test_a_grid_over_powers(rng):
+    X = rng.gamma(3.0, 1.0, (200, 2))
+    search = GridSearchCV(
+        ScoreMatchingDensity(PairwiseInteraction(domain=Orthant()), criterion="hyvarinen", random_state=0),
+        {"model__a": [0.5, 1.0], "alpha": [0.01, 0.1]},
+        cv=2,
+    ).fit(X)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_in_a_pipeline(rng):
+    X = chain(rng, 80)
+    fitted = make_pipeline(StandardScaler(), ScoreMatchingDensityCV(n_alphas=5)).fit(X)
+    assert np.isfinite(fitted.score(X))
+
+
+# ---- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (ScoreMatchingDensity("gaussian", l1_ratio=0.5), "PairwiseInteraction"),
+        (ScoreMatchingDensity("polynomial", symmetric="and"), "PairwiseInteraction"),
+        (ScoreMatchingDensity("pairwise", symmetric=False), "symmetric"),
+        (ScoreMatchingDensityCV(alphas=[]), "alphas"),
+        (ScoreMatchingDensityCV(alphas=[-1.0]), "alphas"),
+        (ScoreMatchingDensityCV(l1_ratio=0.0, selection="ebic"), "l1_ratio"),
+        (ScoreMatchingDensityCV("gaussian", l1_ratio=0.0, selection="smic"), "smic"),
+        (ScoreMatchingDensityCV(PairwiseInteraction(a=-1.0)), "'a' parameter"),
+        (ScoreMatchingDensity(TruncatedGaussian()), "outside"),
+        (ScoreMatchingDensity(PairwiseInteraction(a=0.5)), "whole"),
+        (ScoreMatchingDensity(TruncatedGaussian(domain=Box(2.0, 1.0))), "lower < upper"),
+    ],
+    ids=repr,
+)
+def test_bad_parameters_are_named(rng, estimator, message):
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(chain(rng, 40) - 3.0)
+
+
+def test_weights_without_bound_are_refused_where_the_domain_has_none(rng):
+    with pytest.raises(ValueError, match="Capped"):
+        ScoreMatchingDensity(PairwiseInteraction(weight=Power(2.0))).fit(rng.standard_normal((30, 2)))
+
+
+def test_domains_without_coordinates_have_scores_only(rng):
+    X = rng.random((100, 2)) * 0.4 + 0.1
+    triangle = Halfspaces([[1.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], [1.0, 0.0, 0.0])
+    fitted = ScoreMatchingDensity(TruncatedGaussian(domain=triangle), alpha=0.01).fit(X)
+    assert np.isfinite(fitted.grad_log_density(X)).all()
+    with pytest.raises(ValueError, match="no smooth coordinates"):
+        fitted.score_samples(X)
+
+
+def test_the_edge_of_the_path_warns(rng):
+    with pytest.warns(ConvergenceWarning, match="the least of those tried"):
+        ScoreMatchingDensityCV(alphas=[1.0, 0.5]).fit(chain(rng, 300))
+
+
+def test_a_composition_fits(rng):
+    X = rng.dirichlet([2.0, 3.0, 4.0], 300)
+    fitted = ScoreMatchingDensity(PairwiseInteraction(0, 0, domain=Simplex()), random_state=0).fit(X)
+    assert np.isfinite(fitted.grad_log_density(X)).all()
+
+
+def test_the_table_of_genscore_through_the_door(reference):
+    """Unpenalised truncated Gaussian, minimum weights."""
+    cases = json.loads((reference / "genscore_tgauss_rplus_p5_n200.json").read_text())
+    X = np.loadtxt(reference / "data" / "tgauss_rplus_p5_n200.csv", delimiter=",", skiprows=1)
+    case = cases["min_pow_1_1_profiled"]["fit_symmetric"]["path"][2]
+    fitted = ScoreMatchingDensity(TruncatedGaussian(weight=MinPower(1, 1)), alpha=case["lambda1"], l1_ratio=1.0).fit(X)
+    np.testing.assert_allclose(fitted.interaction_.ravel(), np.ravel(case["K"]), rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(fitted.linear_, case["eta"], rtol=1e-8)
