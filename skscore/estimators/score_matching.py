@@ -318,7 +318,8 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
         """Find θ and name it; leave the estimator without a law where the objective has no minimum."""
         try:
             theta = family.solve(statistics, objective, self._settled.alpha)
-        except UnboundedObjectiveError:
+        except UnboundedObjectiveError as error:
+            self._threshold = error.threshold
             return
         value = family.objective_value(theta, statistics, objective)
         self._name(**family.attributes(theta), objective=value, alpha=self._settled.alpha)
@@ -337,7 +338,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
             f"The score-matching objective of model={self.model!r} is unbounded below with alpha={self.alpha}: "
             f"{table.n:g} rows do not determine it (constant columns: {constant}; collinear columns or fewer rows than "
             "parameters have the same effect). Set alpha > 0, drop such columns or choose a smaller model."
-        )
+        ) + (f" Its l1 part has a minimum from {self._threshold:.4g} on." if self._threshold else "")
 
     # ---- the normaliser --------------------------------------------------------------------------
 

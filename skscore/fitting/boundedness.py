@@ -124,5 +124,6 @@ def raise_if_unbounded(problem, lam, theta):
         raise UnboundedObjectiveError(
             f"the score-matching objective is unbounded below at penalty {lam:.4g}: it has a minimum only from "
             f"{'' if exact else 'more than '}{threshold:.4g} on. Raise the penalty, or add a ridge or a diagonal "
-            "multiplier above 1."
+            "multiplier above 1.",
+            threshold,
         )

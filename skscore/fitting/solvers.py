@@ -23,7 +23,14 @@ RANK_TOLERANCE = 1e-12  # relative to a unit diagonal, about 1e4 rounding errors
 
 
 class UnboundedObjectiveError(LinAlgError):
-    """The objective has no minimum: Γ + αR is singular and g has a component in its null space."""
+    """The objective has no minimum: Γ + αR is singular and g has a component in its null space.
+
+    Where it is known, ``threshold`` is the l1 penalty from which on there is one.
+    """
+
+    def __init__(self, message, threshold=None):
+        super().__init__(message)
+        self.threshold = threshold
 
 
 def _minimum_norm(A, b):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 from scipy.special import logsumexp
 
 from ..fitting.statistics import row_blocks
@@ -22,6 +22,7 @@ from ..fitting.statistics import row_blocks
 __all__ = ["Draws", "log_likelihoods", "proposal"]
 
 N_DRAWS = 1 << 13
+WIDTHS = np.array([1.0, 0.25])
 BLOCK_BYTES = 1 << 24
 
 
@@ -46,16 +47,28 @@ def proposal(centres, weight, laws):
     -------
     Draws
     """
-    rng, d = np.random.default_rng(0), centres.shape[1]
+    rng, d, n_near = np.random.default_rng(0), centres.shape[1], N_DRAWS // 2
     share = weight / weight.sum()
-    width = len(centres) ** (-1.0 / (d + 4.0))  # Scott (1992), for rows of unit variance
-    near = centres[rng.choice(len(centres), N_DRAWS // 2, p=share)] + width * rng.standard_normal((N_DRAWS // 2, d))
-    far = [law.rvs(N_DRAWS // (2 * len(laws)), random_state=rng).reshape(-1, d) for law in laws]
+    widths = WIDTHS * _spread(centres) * len(centres) ** (-1.0 / (d + 4.0))  # Scott (1992), and less
+    width = rng.choice(widths, (n_near, 1))
+    near = centres[rng.choice(len(centres), n_near, p=share)] + width * rng.standard_normal((n_near, d))
+    far = [law.rvs(n_near // len(laws), random_state=rng).reshape(-1, d) for law in laws]
     position = np.concatenate([near, *far])
     of_laws = logsumexp([law.logpdf(position) for law in laws], axis=0) - np.log(len(laws))
-    squares = cdist(position, centres, "sqeuclidean") / width**2
-    of_rows = logsumexp(-0.5 * squares, axis=1, b=share) - d * np.log(width) - 0.5 * d * np.log(2.0 * np.pi)
+    squares = cdist(position, centres, "sqeuclidean")
+    of_rows = logsumexp([_kernel_density(squares, share, width, d) for width in widths], axis=0) - np.log(len(widths))
     return Draws(position, np.logaddexp(of_rows, of_laws) - np.log(2.0))
+
+
+def _spread(centres):
+    """Standard deviation along a direction of the bulk of the rows, from the median of their distances."""
+    median = np.median(pdist(centres)) if len(centres) > 1 else 0.0
+    return median / np.sqrt(2.0 * centres.shape[1]) if median > 0.0 else 1.0
+
+
+def _kernel_density(squares, share, width, d):
+    """Logarithm of a kernel density estimate, from squared distances (n, m) to its centres."""
+    return logsumexp(-0.5 * squares / width**2, axis=1, b=share) - d * np.log(width) - 0.5 * d * np.log(2.0 * np.pi)
 
 
 class _LogMeanExp:

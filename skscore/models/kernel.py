@@ -156,7 +156,7 @@ class Kernel(Model):
             raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
         site = KernelSite(self, sample)
         bandwidth = _bandwidth(self, site)
-        alphas = ALPHAS if isinstance(alpha, str) else np.array([float(alpha)])
+        alphas = ALPHAS * site.unit(objective) if isinstance(alpha, str) else np.array([float(alpha)])
         scales = BASE_SCALES if self.base_scale == "cv" and isinstance(self.base, str) else [self._fixed_scale]
         is_settled = len(alphas) == len(scales) == 1 and bandwidth is not None
         if is_settled or len(site.rows) < 2:

@@ -83,11 +83,12 @@ def settle_mixture(model, sample, objective, alpha, criterion):
 
 
 def _stacked(tables):
-    """Tables of the components under each other, with a column that counts them."""
-    if tables[0] is None:
+    """Tables of the components under each other, with a column that counts them; None where none had a choice."""
+    chosen = [(c, table) for c, table in enumerate(tables) if table is not None]
+    if not chosen:
         return None
-    component = np.repeat(np.arange(len(tables)), [len(table["param_alpha"]) for table in tables])
-    columns = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    component = np.concatenate([np.full(len(table["param_alpha"]), c) for c, table in chosen])
+    columns = {name: np.concatenate([table[name] for _, table in chosen]) for name in chosen[0][1]}
     return {"component": component, **columns}
 
 

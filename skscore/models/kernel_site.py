@@ -10,6 +10,7 @@ from scipy import stats
 from ..fitting.student import StudentT
 from .affine import AffineMap, MappedBase
 from .base import GaussianBase, resolve_base
+from .forms import Denoising
 from .fourier import FourierFamily, frequencies
 from .held_out import Draws, proposal
 from .kernel_family import KernelFamily
@@ -106,9 +107,16 @@ class KernelSite:
         centres, counts = thinned(self.rows, self.counts, MOST_CENTRES)
         if self.model.whiten:
             return proposal(centres, counts, laws)
-        to_rows = self.standard.inverse
-        draws = proposal(self.standard(self.coordinates.inverse(centres)), counts, laws)
-        return Draws(self.coordinates(to_rows(draws.position)), draws.log_density + self.standard.log_volume)
+        centres = self.standard(self.coordinates.inverse(centres))
+        draws = proposal(centres, counts, laws)
+        position = self.coordinates(self.standard.inverse(draws.position))
+        return Draws(position, draws.log_density + self.standard.log_volume)
+
+    def unit(self, objective):
+        """What a ridge is measured in: the inverse square of the median bandwidth, in the units of the objective."""
+        in_units_of_X = isinstance(objective, Denoising) and self.model.whiten
+        scale = np.exp(np.log(self.sample.moments.scale).mean()) if in_units_of_X else 1.0
+        return (self.median * scale) ** -2.0
 
     def _law(self, shape):
         if self.model.base == "student":

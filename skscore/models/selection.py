@@ -18,6 +18,7 @@ from .held_out import log_likelihoods
 __all__ = ["FoldJudge", "LeaveOneOutJudge", "Trial", "explore", "tabulate"]
 
 SMALLEST_ESS = 0.02  # of importance draws, below which their log Z is not to be trusted
+TIE = 1e-9  # relative, or in nats: below it scores are equal
 STEP = np.sqrt(2.0)
 BLOCK_BYTES = 1 << 22
 
@@ -33,8 +34,10 @@ class Trial(NamedTuple):
 
     @property
     def place(self):
-        """Of the best score, among scales and ridges."""
-        return np.unravel_index(np.argmax(self.scores), self.scores.shape)
+        """Of the best score, among scales and ridges: of equal ones that with the greatest ridge and least scale."""
+        best = self.scores >= self.scores.max() - TIE * max(1.0, abs(self.scores.max()))
+        ridge = np.flatnonzero(best.any(axis=0))[-1]
+        return int(np.argmax(best[:, ridge])), int(ridge)
 
     @property
     def score(self):

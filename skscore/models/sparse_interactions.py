@@ -15,6 +15,7 @@ import numpy as np
 
 from ..fitting import interactions
 from ..fitting.interaction_problem import InteractionProblem
+from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.unpenalised import solve_unpenalised
 from ..formulas.quadratic import QuadraticForm
 
@@ -79,11 +80,22 @@ def sparse_path(family, form, alphas):
     SparseFit
     """
     own, fit, before = family.interactions_form(form), None, None
+    _refuse_constant_columns(own)
     for alpha in alphas:
         lam, problem = alpha * family.l1_ratio, _problem(family, own, alpha)
         fit = interactions.solve(problem, lam, fit, before) if lam > 0.0 else solve_unpenalised(problem)
         before = lam if family.l1_ratio == 1.0 else None  # the strong rule is for one quadratic
         yield _unpacked(family, form, fit)
+
+
+def _refuse_constant_columns(own):
+    """Where a parameter has no curvature its objective falls without end."""
+    curvature = np.diagonal(own.Gamma, axis1=-2, axis2=-1).reshape(-1, own.g.shape[-1])
+    still = np.flatnonzero(curvature.min(axis=0) <= np.finfo(float).tiny)
+    if still.size:
+        raise UnboundedObjectiveError(
+            f"the score-matching objective is unbounded below: columns {still.tolist()} do not vary. Drop them."
+        )
 
 
 def _unpacked(family, form, fit):

@@ -1,0 +1,66 @@
+"""Kernel densities as they come, on tables that are no easy ones."""
+
+import numpy as np
+import pytest
+
+from skscore import ScoreMatchingDensity
+from skscore.models import Kernel
+
+MODELS = {
+    "default": Kernel(),
+    "raw units": Kernel(30, whiten=False),
+    "slopes": Kernel(8, basis="nystrom"),
+    "mixture": Kernel(30, n_components=2),
+}
+
+
+def density(name):
+    return ScoreMatchingDensity(MODELS[name], random_state=0)
+
+
+@pytest.fixture
+def X(rng):
+    return rng.gamma(3.0, 1.0, (80, 2))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("offset", "scale"), [(1e8, 1.0), (0.0, 1e-8), (0.0, 1e8)])
+def test_offsets_and_units_change_the_volume_alone(X, name, offset, scale):
+    plain, moved = density(name).fit(X), density(name).fit(scale * X + offset)
+    change = moved.score(scale * X + offset) - plain.score(X)
+    assert change == pytest.approx(-2.0 * np.log(scale), abs=0.05)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", MODELS)
+def test_one_far_row_does_not_make_spikes_of_the_others(X, rng, name):
+    """Rows of the same law, not seen before, keep a log-density that a spike at each training row would deny."""
+    T = rng.gamma(3.0, 1.0, (500, 2))
+    with_far_row = density(name).fit(np.vstack([X, [[1e5, 1e5]]]))
+    assert np.median(with_far_row.score_samples(T)) > np.median(density(name).fit(X).score_samples(T)) - 8.0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", MODELS)
+def test_constant_and_equal_columns_fit(X, name):
+    table = np.column_stack([X, np.ones(80), X[:, 0]])
+    fitted = density(name).fit(table)
+    assert np.isfinite(fitted.score_samples(table)).all()
+    assert np.isfinite(fitted.sample(10)).all()
+
+
+def test_a_long_table_of_a_smooth_law_is_nearly_exact(rng):
+    """20,000 rows of a banana: the least ridge on the grid is not below what rounding leaves of Γ."""
+    X = rng.standard_normal((20_000, 2))
+    X[:, 0] += 0.5 * X[:, 1] ** 2
+    T = rng.standard_normal((5000, 2))
+    T[:, 0] += 0.5 * T[:, 1] ** 2
+    truth = -0.5 * T[:, 1] ** 2 - 0.5 * (T[:, 0] - 0.5 * T[:, 1] ** 2) ** 2 - np.log(2 * np.pi)
+    assert truth.mean() - density("default").fit(X).score(T) < 0.01
+
+
+def test_ties_go_to_the_greater_ridge(rng):
+    """Rows that no kernel reaches say nothing of the ridge: the base measure is left."""
+    X = rng.standard_normal((4, 6))
+    fitted = ScoreMatchingDensity(Kernel(bandwidth=1e-3, base_scale=1.0), random_state=0).fit(X)
+    assert fitted.alpha_ == fitted.cv_results_["param_alpha"].max()
