@@ -91,7 +91,7 @@ def unboundedness_threshold(problem):
 def _threshold_along(problem, theta):
     """A lower bound on λ₀: that of the projection of θ on the null space."""
     p, m = problem.g.shape
-    if problem.n >= m or (problem.symmetric and (len(problem.Gamma) > 1 or m > p)):
+    if problem.Gamma is None or problem.n >= m or (problem.symmetric and (not problem.shared or m > p)):
         return 0.0  # enough rows for regular blocks, or no projection
     kernels = [_split(block)[1] for block in problem.Gamma]
     kernels = kernels if len(kernels) == p else kernels * p
@@ -118,7 +118,7 @@ def raise_if_unbounded(problem, lam, theta):
         With λ₀ in its message, or with a lower bound where the linear programme would be too large.
     """
     n_parameters = problem.numbering().max() + 1 if problem.symmetric else problem.g.shape[1]
-    exact = n_parameters <= MOST_PARAMETERS
+    exact = problem.Gamma is not None and n_parameters <= MOST_PARAMETERS
     threshold = unboundedness_threshold(problem) if exact else _threshold_along(problem, theta)
     if lam < threshold * (1.0 - 1e-6):  # the programme is solved to some seven digits
         raise UnboundedObjectiveError(

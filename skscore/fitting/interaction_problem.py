@@ -46,6 +46,7 @@ from functools import cached_property
 import numpy as np
 
 from .._kernels import coordinate_descent
+from .row_form import RowForm
 
 __all__ = ["InteractionProblem", "Interactions"]
 
@@ -88,9 +89,9 @@ class InteractionProblem:
 
     Parameters
     ----------
-    form : QuadraticForm
+    form : QuadraticForm or RowForm
         ``Gamma`` of shape (p, m, m), or (m, m) where all columns share it; ``g`` of shape (p, m), whose row j belongs
-        to column j. m = p, or p + 1 where the last entry of each column is η_j.
+        to column j. m = p, or p + 1 where the last entry of each column is η_j. Or the rows behind the blocks.
     ridge : float, default=0.0
         Adds (ridge/2)‖K‖² (Frobenius) to the objective; η has none.
     symmetric : bool, default=True
@@ -114,20 +115,36 @@ class InteractionProblem:
         p, m = form.g.shape
         self.n, self.symmetric = form.n, symmetric
         self.g = np.ascontiguousarray(form.g, dtype=float)
-        Gamma = np.asarray(form.Gamma, dtype=float).reshape(-1, m, m)
-        self.Gamma = np.ascontiguousarray(Gamma + ridge * np.diag(1.0 * (np.arange(m) < p)) if ridge > 0.0 else Gamma)
         self.weights = 1.0 * (~np.eye(p, m, dtype=bool) & (np.arange(m) < p)) if weights is None else weights
+        ridges = ridge * (np.arange(m) < p)
+        self._blocks = (_Rows if isinstance(form, RowForm) else _Blocks)(form, ridges)
+
+    @property
+    def shared(self):
+        """Whether all columns have one block."""
+        return self._blocks.shared
+
+    @property
+    def Gamma(self):
+        """Blocks as they lie in memory, shape (p, m, m) or (1, m, m); None where only their rows are held."""
+        return self._blocks.Gamma
 
     @cached_property
     def curvature(self):
         """Diagonals of the blocks, shape (p, m)."""
-        return np.broadcast_to(np.diagonal(self.Gamma, axis1=1, axis2=2), self.g.shape)
+        return self._blocks.diagonal(self.g.shape)
 
     def gradient(self, theta):
         """Gθ − g, shape (p, m)."""
-        out = np.empty_like(self.g)
-        coordinate_descent.products(self.Gamma, theta, out)
-        return out - self.g
+        return self._blocks.product(theta) - self.g
+
+    def block(self, j, kept=slice(None)):
+        """G_j restricted to the entries `kept`."""
+        return self._blocks.block(j, kept)
+
+    def gather(self, first, rows, place, out):
+        """Write the block of each column j, restricted to ``rows[first[j]:first[j + 1]]``, into `out` at place[j]."""
+        self._blocks.gather(first, rows, place, out)
 
     def paired(self, slopes):
         """Mean of the slopes over both entries of each pair where K is symmetric; shape (p, m)."""
@@ -156,3 +173,51 @@ class InteractionProblem:
         numbers = np.full((p, m), -1)
         numbers[support] = np.unique(entries[support], return_inverse=True)[1]
         return numbers
+
+
+class _Blocks:
+    """G_j in full."""
+
+    def __init__(self, form, ridges):
+        m = len(ridges)
+        Gamma = np.asarray(form.Gamma, dtype=float).reshape(-1, m, m)
+        self.Gamma = np.ascontiguousarray(Gamma + np.diag(ridges) if ridges.any() else Gamma)
+        self.shared = len(self.Gamma) == 1
+
+    def diagonal(self, shape):
+        return np.broadcast_to(np.diagonal(self.Gamma, axis1=1, axis2=2), shape)
+
+    def product(self, theta):
+        out = np.empty_like(theta)
+        coordinate_descent.products(self.Gamma, theta, out)
+        return out
+
+    def block(self, j, kept):
+        block = self.Gamma[0 if self.shared else j]
+        return block[kept][:, kept]
+
+    def gather(self, first, rows, place, out):
+        coordinate_descent.gather(self.Gamma, first, rows, place, out)
+
+
+class _Rows:
+    """G_j by the rows behind it: products of all columns at once, blocks on demand."""
+
+    shared, Gamma = False, None
+
+    def __init__(self, form, ridges):
+        self.form, self.ridges = form, ridges
+
+    def diagonal(self, shape):
+        return self.form.diagonal + self.ridges
+
+    def product(self, theta):
+        return self.form.product(theta) + self.ridges * theta
+
+    def block(self, j, kept):
+        return self.form.block(j, kept) + np.diag(self.ridges[kept])
+
+    def gather(self, first, rows, place, out):
+        for j, start in enumerate(place):
+            kept = rows[first[j] : first[j + 1]]
+            out[start : start + len(kept) ** 2] = self.block(j, kept).ravel()

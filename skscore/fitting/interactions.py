@@ -42,18 +42,19 @@ class _WorkingSet:
         sizes = mask.sum(axis=1)
         numbers = sizes**2
         self.problem = problem
-        if numbers.sum() > min(p * m * m // 4, MOST_GATHERED):  # then the blocks are as quick where they lie
+        in_place = problem.Gamma is not None and numbers.sum() > min(p * m * m // 4, MOST_GATHERED)
+        if in_place:  # the blocks are as quick where they lie
             mask, sizes, numbers = np.ones_like(mask), np.full(p, m), np.full(p, m * m)
             self.blocks = problem.Gamma.ravel()
-            self.block = np.arange(p) * (m * m if len(problem.Gamma) > 1 else 0)
+            self.block = np.arange(p) * (0 if problem.shared else m * m)
         else:
             self.blocks, self.block = np.empty(numbers.sum()), np.cumsum(numbers) - numbers
         self.mask = mask
         self.columns, self.rows = np.nonzero(mask)
         self.first = np.concatenate([[0], np.cumsum(sizes)])
         self.mirror = self._mirror()
-        if self.blocks.base is None:
-            coordinate_descent.gather(problem.Gamma, self.first, self.rows, self.block, self.blocks)
+        if not in_place:
+            problem.gather(self.first, self.rows, self.block, self.blocks)
 
     def _mirror(self):
         place = np.arange(len(self.rows))

@@ -35,8 +35,7 @@ def _dense(problem, numbers):
     H, b = np.zeros((size, size)), np.zeros(size)
     for j, number in enumerate(numbers):
         kept = number >= 0
-        block = problem.Gamma[min(j, len(problem.Gamma) - 1)]
-        H[np.ix_(number[kept], number[kept])] += block[np.ix_(kept, kept)]
+        H[np.ix_(number[kept], number[kept])] += problem.block(j, kept)
         b[number[kept]] += problem.g[j, kept]
     return _spread(numbers, solve_ridge(QuadraticForm(H, b, 0.0, problem.n)))
 
@@ -45,8 +44,7 @@ def _by_columns(problem, numbers):
     """Solve for each column by itself."""
     theta = np.zeros_like(problem.g)
     for j, kept in enumerate(numbers >= 0):
-        block = problem.Gamma[min(j, len(problem.Gamma) - 1)][np.ix_(kept, kept)]
-        theta[j, kept] = solve_ridge(QuadraticForm(block, problem.g[j, kept], 0.0, problem.n))
+        theta[j, kept] = solve_ridge(QuadraticForm(problem.block(j, kept), problem.g[j, kept], 0.0, problem.n))
     return theta
 
 
@@ -108,10 +106,9 @@ def solve_unpenalised(problem, support=None):
     """
     p, m = problem.g.shape
     numbers = problem.numbering(support)
-    shared = len(problem.Gamma) == 1
     if not problem.symmetric:
         theta = _by_columns(problem, numbers)
-    elif shared and m == p and (numbers >= 0).all() and _is_regular(problem.Gamma[0]):
+    elif problem.shared and m == p and (numbers >= 0).all() and _is_regular(problem.Gamma[0]):
         theta = solve_lyapunov(problem.Gamma[0], problem.g)
     else:
         theta = (_dense if numbers.max() < MOST_DENSE else _iterative)(problem, numbers)

@@ -6,14 +6,30 @@ The columns of K share one block, the covariance S of the rows (their second mom
 
 the D-trace loss of Zhang & Zou (2014), with minimiser :math:`(S + \alpha I)^{-1}` under a ridge. Moments of the rows
 are all it needs.
+
+An l1 penalty can leave K without a density: the objective is defined for every symmetric K. What then serves is the
+definite matrix that is nearest to K in the Frobenius norm,
+
+.. math:: K_+ = \sum_k \max(\lambda_k, \epsilon\lambda_{\max})\,v_kv_k^\top, \qquad \epsilon = 10^{-4},
+
+with :math:`\lambda_k, v_k` the eigenpairs of K (Higham, 1988, theorem 2.1). Its zeros are not those of K.
+
+References
+----------
+Higham, N. J. (1988). Computing a nearest symmetric positive semidefinite matrix. Linear Algebra and its Applications,
+103, 103-118.
+Zhang, T., & Zou, H. (2014). Sparse precision matrix estimation via lasso penalized D-trace loss. Biometrika, 101(1),
+103-120.
 """
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import eigh, eigvalsh
+from sklearn.exceptions import ConvergenceWarning
 
 from ..fitting.solvers import RANK_TOLERANCE, UnboundedObjectiveError
 from .forms import Implicit
@@ -21,7 +37,9 @@ from .gaussian import Gaussian
 from .interaction_form import moment_form
 from .pairwise_family import PairwiseFamily
 
-__all__ = ["GaussianInteractions"]
+__all__ = ["GaussianInteractions", "nearest_definite"]
+
+LEAST_EIGENVALUE = 1e-4  # of a projected K, relative to its largest
 
 
 class _Affine(NamedTuple):
@@ -47,13 +65,34 @@ class GaussianInteractions(PairwiseFamily):
 
     def solve(self, statistics, objective, alpha):
         """θ with K = (S + αI)⁻¹, S with its multiplier, where K is symmetric and the penalty a ridge."""
+        form = self.blocks(statistics, objective)
         is_ridge = self.l1_ratio == 0.0 and self.symmetric is True and self.graph is None
         if not isinstance(objective, Implicit) or not is_ridge:
-            return super().solve(statistics, objective, alpha)
-        form = self.blocks(statistics, objective)
-        K = _inverse(self.interactions_form(form).Gamma + alpha * np.eye(self.p))
+            return self._as_density(super().solve(statistics, objective, alpha), form)
+        return self._with_interactions(_inverse(self.interactions_form(form).Gamma + alpha * np.eye(self.p)), form)
+
+    def _with_interactions(self, K, form):
+        """θ of K and the best η."""
+        if form.g.ndim == 1:
+            return self.with_linear_part(form, K[self.pairs])
         theta = np.empty(self.n_parameters)
         theta[self.position] = self.with_linear_part(form, K)
+        return theta
+
+    def _as_density(self, theta, form):
+        """θ, where its K is not definite with a warning, or projected."""
+        K, _ = self.unpack(theta)
+        smallest = eigvalsh(K, subset_by_index=[0, 0])[0]
+        if smallest > 0.0:
+            return theta
+        if self.projection == "nearest":
+            return self._with_interactions(nearest_definite(K), form)
+        warnings.warn(
+            f"the interactions are no precision matrix: their smallest eigenvalue is {smallest:.3g}. The graph stands, "
+            'but there is no density. Raise alpha, add a ridge (l1_ratio < 1), or set projection="nearest".',
+            ConvergenceWarning,
+            stacklevel=6,
+        )
         return theta
 
     def _affine(self, theta):
@@ -77,3 +116,19 @@ def _inverse(S):
     if values[0] <= RANK_TOLERANCE * len(S):
         raise UnboundedObjectiveError("the covariance of the rows is singular")
     return (V / values) @ V.T * np.outer(scale, scale)
+
+
+def nearest_definite(K):
+    """Nearest matrix, in the Frobenius norm, whose eigenvalues are at least 1e-4 of the largest of K.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.gaussian_interactions import nearest_definite
+    >>> nearest_definite(np.array([[1.0, 3.0], [3.0, 1.0]])).round(3)  # eigenvalues 4 and -2
+    array([[2., 2.],
+           [2., 2.]])
+    """
+    values, V = eigh(K)
+    nearest = (V * np.maximum(values, LEAST_EIGENVALUE * values[-1])) @ V.T
+    return 0.5 * (nearest + nearest.T)

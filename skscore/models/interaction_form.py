@@ -22,10 +22,13 @@ Yu, S., Drton, M., & Shojaie, A. (2019). Generalized score matching for non-nega
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import singledispatch
 from typing import NamedTuple
 
 import numpy as np
 
+from ..fitting.row_form import RowForm
 from ..fitting.statistics import row_blocks
 from ..formulas.quadratic import QuadraticForm
 
@@ -38,6 +41,7 @@ __all__ = [
     "powers",
     "profile",
     "profiled",
+    "row_form",
 ]
 
 BLOCK_BYTES = 1 << 22  # rows enough that adding a block of products to Γ costs little beside forming it
@@ -129,6 +133,19 @@ def _add_linear(g, A, B, a, h, h_slope):
     g[:, -1] -= (h * B.curvature + h_slope * B.slope).sum(axis=0)
 
 
+def row_form(X, weight, a, b, h, h_slope, *, centered=False, centre=0.0) -> RowForm:
+    """The form of `interaction_form`, whose blocks are held by their rows: O(np + p²) memory."""
+    share = (np.ones(len(X)) if weight is None else weight)[:, None]
+    n = float(share.sum())
+    A = powers(X, a, centre)
+    B = A if a == b else powers(X, b)
+    g, root = np.zeros((X.shape[1], X.shape[1] + 1)), np.sqrt(share / n * h)
+    _add_linear(g, A, B, a or 1.0, share / n * h, share / n * h_slope)
+    if centered:
+        return RowForm(A.value, root * A.slope, None, g[:, :-1], 0.0, n)
+    return RowForm(A.value, root * A.slope, root * B.slope, g, 0.0, n)
+
+
 def moment_form(moments, *, centered=False, centre=0.0) -> QuadraticForm:
     """The form for a = b = 1 and h = 1, of which all columns share one block, from moments of the rows.
 
@@ -153,6 +170,7 @@ def moment_form(moments, *, centered=False, centre=0.0) -> QuadraticForm:
     return QuadraticForm(Gamma[:m, :m], np.eye(p, m), 0.0, moments.n)
 
 
+@singledispatch
 def profiled(form, q) -> QuadraticForm:
     """The form in the first `q` parameters, at the best of the others.
 
@@ -187,6 +205,12 @@ def profiled(form, q) -> QuadraticForm:
     )
 
 
+@profiled.register
+def _(form: RowForm, q):
+    return form.profiled()
+
+
+@singledispatch
 def profile(form, kept):
     """The best of the other parameters where the first are `kept` (..., q), shape (..., m − q)."""
     q = kept.shape[-1]
@@ -194,10 +218,16 @@ def profile(form, kept):
     return _times(np.linalg.inv(form.Gamma[..., q:, q:]), pull)
 
 
+@profile.register
+def _(form: RowForm, kept):
+    return form.profile(kept)
+
+
 def _times(matrices, vectors):
     return (matrices @ vectors[..., None])[..., 0]
 
 
+@singledispatch
 def multiplied(form, multiplier) -> QuadraticForm:
     """The form with the diagonals of Γ times a multiplier ≥ 1: a ridge in the units of each parameter.
 
@@ -207,6 +237,11 @@ def multiplied(form, multiplier) -> QuadraticForm:
     Gamma = form.Gamma.copy()
     np.einsum("...ii->...i", Gamma)[...] *= multiplier  # einsum returns a view of the diagonals
     return QuadraticForm(Gamma, form.g, form.c, form.n)
+
+
+@multiplied.register
+def _(form: RowForm, multiplier):
+    return replace(form, multiplier=multiplier)
 
 
 def default_multiplier(n, p):

@@ -64,6 +64,10 @@ class PairwiseInteraction(Model):
         Multiplies the diagonals of the quadratic form, after the linear part has been minimised over: a ridge in the
         units of each pair, without which fewer rows than columns leave the objective unbounded. "auto" is the value
         that the theory of the l1 penalty asks for, between 1 and 2.
+    projection : "nearest" or None, default=None
+        What to do where a = b = 1 on R^d and a sparse penalty leaves K without positive definiteness, so that there is
+        no density: None keeps K and warns. "nearest" takes the nearest matrix in the Frobenius norm, in the units of X,
+        whose eigenvalues are at least 1e-4 of the largest; it has no zeros, so read the graph off a fit without it.
 
     Examples
     --------
@@ -86,15 +90,19 @@ class PairwiseInteraction(Model):
         "domain": [Reals],
         "weight": [StrOptions(set(WEIGHTS)), Weight, None],
         "diagonal_multiplier": [Interval(Real, 1.0, None, closed="left"), StrOptions({"auto"})],
+        "projection": [StrOptions({"nearest"}), None],
     }
 
-    def __init__(self, a=1.0, b=1.0, centered=False, domain=REALS, weight=None, diagonal_multiplier=1.0):
+    def __init__(
+        self, a=1.0, b=1.0, centered=False, domain=REALS, weight=None, diagonal_multiplier=1.0, projection=None
+    ):
         self.a = a
         self.b = b
         self.centered = centered
         self.domain = domain
         self.weight = weight
         self.diagonal_multiplier = diagonal_multiplier
+        self.projection = projection
 
     def family(self, moments):
         """Family bound to a table with these moments."""
@@ -143,6 +151,7 @@ class TruncatedGaussian(PairwiseInteraction):
     """
 
     a = b = 1.0
+    projection = None
     _parameter_constraints = {
         name: PairwiseInteraction._parameter_constraints[name]
         for name in ("domain", "weight", "centered", "diagonal_multiplier")

@@ -16,17 +16,20 @@ from copy import copy
 
 import numpy as np
 
-from ..domains import Capped, Identity
+from ..domains import Box, Capped, Identity
 from ..domains.weights import resolve
 from ..formulas import objectives
 from ..formulas.quadratic import QuadraticForm
+from ..samplers.gibbs import BoxedGaussian, draw_boxed_gaussian
 from .family import Family
 from .forms import Implicit
-from .interaction_form import default_multiplier, interaction_form, multiplied, powers, profile, profiled
+from .interaction_form import default_multiplier, interaction_form, multiplied, powers, profile, profiled, row_form
 from .recession import infinite_mass_reason
 from .sparse_interactions import fit_on_graph, penalised_value, sparse_path
 
 __all__ = ["PairwiseFamily"]
+
+MOST_BLOCK_BYTES = 1 << 30  # of the blocks of a form, beyond which the rows are kept in their place
 
 
 class PairwiseFamily(Family):
@@ -52,7 +55,7 @@ class PairwiseFamily(Family):
 
     def __init__(self, model, moments):
         self.a, self.b, self.centered, self.domain = model.a, model.b, model.centered, model.domain
-        self.diagonal_multiplier = model.diagonal_multiplier
+        self.diagonal_multiplier, self.projection = model.diagonal_multiplier, model.projection
         self.p = p = len(moments.mean)
         self.centre = self._centre(moments)
         self.weight = self._weight(model, moments)
@@ -157,7 +160,8 @@ class PairwiseFamily(Family):
         if not isinstance(objective, Implicit):
             return super().assemble(X, Y, weight, objective)
         h, h_slope = self.weights(X)
-        return interaction_form(X, weight, self.a, self.b, h, h_slope, centered=self.centered, centre=self.centre)
+        assembled = interaction_form if 8 * self.p * self.position.shape[1] ** 2 <= MOST_BLOCK_BYTES else row_form
+        return assembled(X, weight, self.a, self.b, h, h_slope, centered=self.centered, centre=self.centre)
 
     def form(self, statistics, objective):
         """Form in θ, gathered from the blocks."""
@@ -314,6 +318,17 @@ class PairwiseFamily(Family):
         """Why the density has no finite mass, or None where nothing speaks against it."""
         K, _ = self.unpack(theta)
         return infinite_mass_reason(K, self.linear(theta), self.a, self.b, self.domain)
+
+    def sample(self, theta, n_samples, rng):
+        """Draws of truncated Gaussians on a box, coordinate by coordinate, shape (n_samples, p); else None."""
+        K, eta = self.unpack(theta)
+        if not (self.a == self.b == 1.0 and isinstance(self.domain, Box) and (np.diag(K) > 0.0).all()):
+            return None
+        lower, upper = (np.broadcast_to(end, self.p).astype(float) for end in (self.domain.lower, self.domain.upper))
+        law = BoxedGaussian(K, eta, lower - self.centre, upper - self.centre)
+        start = self.domain.project(self.centre[None])[0] - self.centre
+        Y = draw_boxed_gaussian(law, start, n_samples, rng)
+        return np.clip(Y + self.centre, np.nextafter(lower, np.inf), np.nextafter(upper, -np.inf))
 
     def attributes(self, theta):
         """Fitted attributes; precision and location where a = b = 1."""

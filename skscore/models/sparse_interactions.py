@@ -40,9 +40,7 @@ def _problem(family, own, alpha):
     count = np.where(i == j, 1.0, 2.0)
     Gamma = own.Gamma + np.diag(ridge * count)
     weights = (count * _pair_weights(family)[i, j])[None]
-    return InteractionProblem(
-        QuadraticForm(Gamma[None], own.g[None], own.c, own.n), symmetric=False, weights=weights
-    )
+    return InteractionProblem(QuadraticForm(Gamma[None], own.g[None], own.c, own.n), symmetric=False, weights=weights)
 
 
 def _pair_weights(family):
@@ -80,21 +78,22 @@ def sparse_path(family, form, alphas):
     SparseFit
     """
     own, fit, before = family.interactions_form(form), None, None
-    _refuse_constant_columns(own)
     for alpha in alphas:
         lam, problem = alpha * family.l1_ratio, _problem(family, own, alpha)
+        if lam > 0.0:
+            _refuse_flat_diagonals(problem)
         fit = interactions.solve(problem, lam, fit, before) if lam > 0.0 else solve_unpenalised(problem)
         before = lam if family.l1_ratio == 1.0 else None  # the strong rule is for one quadratic
         yield _unpacked(family, form, fit)
 
 
-def _refuse_constant_columns(own):
-    """Where a parameter has no curvature its objective falls without end."""
-    curvature = np.diagonal(own.Gamma, axis1=-2, axis2=-1).reshape(-1, own.g.shape[-1])
-    still = np.flatnonzero(curvature.min(axis=0) <= np.finfo(float).tiny)
-    if still.size:
+def _refuse_flat_diagonals(problem):
+    """Where an unpenalised parameter has no curvature its objective falls without end."""
+    flat = np.flatnonzero(((problem.curvature <= np.finfo(float).tiny) & (problem.weights == 0.0)).any(axis=0))
+    if flat.size:
         raise UnboundedObjectiveError(
-            f"the score-matching objective is unbounded below: columns {still.tolist()} do not vary. Drop them."
+            f"the score-matching objective is unbounded below: parameters {flat.tolist()} of the columns are not "
+            "determined, as where a column does not vary. Drop it, or add a ridge (l1_ratio < 1)."
         )
 
 

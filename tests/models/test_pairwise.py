@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skscore.domains import (
     MCP,
@@ -28,6 +29,7 @@ from skscore.formulas.quadratic import QuadraticForm
 from skscore.models.composition import directional_form
 from skscore.models.family import Sample
 from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
+from skscore.models.gaussian_interactions import nearest_definite
 from skscore.models.interaction_form import (
     default_multiplier,
     interaction_form,
@@ -413,3 +415,74 @@ def test_blocks_of_the_form_are_definite_and_symmetric(rng):
     assert isinstance(form, QuadraticForm)
     np.testing.assert_array_equal(form.Gamma, form.Gamma.mT)
     assert np.linalg.eigvalsh(form.Gamma).min() > 0.0
+
+
+# ---- draws ---------------------------------------------------------------------------------------
+
+EXACT = {"gaussian", "gaussian centred", "truncated gaussian", "truncated gaussian centred", "box"}
+
+
+@every_model
+def test_draws_are_exact_for_gaussians_and_those_truncated_to_boxes(fitted, request, rng):
+    family, _, _, theta = fitted
+    draws = family.sample(theta, 4000, rng)
+    name = request.node.callspec.params["fitted"]
+    assert (draws is not None) == (name in EXACT)
+    if draws is not None:
+        assert family.domain.contains(draws).all()
+        assert_stein_identity(family, theta, draws)
+
+
+def assert_stein_identity(family, theta, draws):
+    """E[h_j s_j + h_j'] = 0 for an h that is zero on the boundary: the capped distance, or 1."""
+    h, h_slope = family.weights(draws) if family.weight is not None else (np.ones_like(draws), np.zeros_like(draws))
+    stein = h * family.grad_log_density(theta, draws) + h_slope
+    np.testing.assert_array_less(np.abs(stein.mean(axis=0)), 4.0 * stein.std(axis=0) / np.sqrt(len(draws)))
+
+
+def test_draws_far_from_zero_stay_inside(rng):
+    X = 1e8 + np.abs(rng.standard_normal((2000, 3)))
+    family = bound(TruncatedGaussian(Box(1e8, np.inf)), X)
+    draws = family.sample(family.solve(gathered(family, X), Implicit(), 0.0), 2000, rng)
+    assert family.domain.contains(draws).all()
+    np.testing.assert_allclose(draws.mean(axis=0) - 1e8, X.mean(axis=0) - 1e8, atol=0.1)
+
+
+# ---- definiteness --------------------------------------------------------------------------------
+
+
+def indefinite(projection=None, symmetric="and"):
+    """A Gaussian family with K estimated column by column, and rows so few that it is not definite at α = 0.2."""
+    X = np.random.default_rng(0).standard_normal((15, 10)) + 3.0
+    family = bound(PairwiseInteraction(projection=projection), X).penalised(1.0, symmetric)
+    return family, gathered(family, X)
+
+
+def test_interactions_without_a_density_are_told_or_projected():
+    family, statistics = indefinite()
+    with pytest.warns(ConvergenceWarning, match="smallest eigenvalue is -"):
+        K, _ = family.unpack(family.solve(statistics, Implicit(), 0.2))
+    family, _ = indefinite("nearest")
+    theta = family.solve(statistics, Implicit(), 0.2)
+    np.testing.assert_allclose(family.unpack(theta)[0], nearest_definite(K), rtol=1e-12)
+    np.testing.assert_allclose(family.attributes(theta)["location"], statistics.moments.mean, rtol=1e-9)
+    assert family.infinite_mass(theta) is None
+
+
+def test_definite_interactions_are_left_alone():
+    family, statistics = indefinite("nearest")
+    plain, _ = indefinite()
+    thetas = [each.solve(statistics, Implicit(), 2.0) for each in (family, plain)]
+    np.testing.assert_array_equal(*thetas)
+
+
+def test_nearest_definite_matrix_is_nearest(rng):
+    K = rng.standard_normal((6, 6))
+    K = K + K.T
+    nearest = nearest_definite(K)
+    floor = 1e-4 * np.linalg.eigvalsh(K)[-1]
+    assert np.linalg.eigvalsh(nearest)[0] == pytest.approx(floor, rel=1e-8)
+    for _ in range(50):  # the projection on a convex set makes an obtuse angle with every other point of it
+        root = rng.standard_normal((6, 6))
+        other = floor * np.eye(6) + root @ root.T
+        assert np.sum((K - nearest) * (other - nearest)) <= 1e-9
