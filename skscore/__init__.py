@@ -8,6 +8,7 @@ sampler and as an anomaly score.
 from .estimators.bijective_transformer import BijectiveTransformer
 from .estimators.conditional import ConditionalScoreDensity
 from .estimators.denoising import DenoisingScoreEstimator
+from .estimators.ica import ScoreMatchingICA
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.score_matching_cv import ScoreMatchingDensityCV
 from .estimators.transformed import TransformedDensity
@@ -20,6 +21,7 @@ __all__ = [
     "DenoisingScoreEstimator",
     "ScoreMatchingDensity",
     "ScoreMatchingDensityCV",
+    "ScoreMatchingICA",
     "TransformedDensity",
     "__version__",
 ]

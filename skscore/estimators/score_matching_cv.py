@@ -53,8 +53,20 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         γ of the extended criterion: how dear an edge is where there are many columns.
     refit : bool, default=True
         Judge each graph of ``selection="ebic"`` by its unpenalised fit, and return that of the chosen one.
-    inference, objective, noise_level, criterion, sampler, random_state, verbose
-        As in :class:`ScoreMatchingDensity`.
+    inference : bool, default=False
+        Find standard errors; they take no account of the choice of the penalty.
+    objective : {"implicit", "explicit", "sliced", "denoising"}, default="implicit"
+        As in :class:`ScoreMatchingDensity`, as are the parameters below.
+    noise_level : float, default=0.1
+        σ of ``objective="denoising"``.
+    criterion : {"log_likelihood", "hyvarinen"}, default="log_likelihood"
+        What ``score`` returns.
+    sampler : {"hmc", "mala"}, default="hmc"
+        Markov chains of ``sample``.
+    random_state : int, RandomState instance or None, default=None
+        Seeds ``sample`` and the normaliser.
+    verbose : int, default=0
+        1 prints a line for each fit.
 
     Attributes
     ----------
@@ -65,8 +77,8 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         Interaction matrices along the path, or θ for other models.
     cv_results_ : dict of ndarrays
         Penalty, criterion (``mean_test_score``, larger is better) and edges along the path.
-    interaction_, linear_, ... :
-        As in :class:`ScoreMatchingDensity`.
+    interaction_, linear_ : ndarrays
+        K and η, and the other attributes of :class:`ScoreMatchingDensity`.
 
     References
     ----------

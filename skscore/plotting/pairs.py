@@ -1,8 +1,7 @@
-r"""Pictures of a density: its value on a grid of two columns, its score field, and what each noise level adds to it.
+"""A density and its score field on a grid of two columns.
 
-The displays follow scikit-learn's pattern: ``from_estimator`` evaluates once and keeps the numbers, ``plot`` draws them
-and may be called again with other options. Of a table with more than two columns the first two displays show a pair and
-hold the others at their medians: a slice of the density, not a marginal.
+Of a table with more than two columns a display shows a pair and holds the others at their medians: a slice of the
+density, not a marginal.
 """
 
 from __future__ import annotations
@@ -11,26 +10,11 @@ import narwhals as nw
 import numpy as np
 from sklearn.utils import check_array
 
-from .formulas.schedules import geometric_ladder
+from .canvas import column_names, new_axes
 
-__all__ = ["DensityDisplay", "NoiseLevelDisplay", "ScoreFieldDisplay"]
+__all__ = ["DensityDisplay", "ScoreFieldDisplay"]
 
 MOST_ROWS_SHOWN = 1000
-
-
-def _pyplot():
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("skscore.plotting needs matplotlib: pip install 'skscore[plot]'.") from error
-    return plt
-
-
-def _names(estimator, X):
-    """Column names of a frame, of the fitted estimator, or x0, x1, ..."""
-    named = getattr(X, "columns", getattr(estimator, "feature_names_in_", None))
-    width = np.shape(X)[1]
-    return [str(name) for name in named] if named is not None else [f"x{j}" for j in range(width)]
 
 
 def _pair(features, names):
@@ -76,14 +60,14 @@ class _PairDisplay:
     @classmethod
     def _prepare(cls, estimator, X, features, grid_resolution, eps):
         rows = check_array(X, dtype=np.float64)
-        names = _names(estimator, X)
+        names = column_names(estimator, X)
         pair = _pair(features, names)
         axes, points = _grid(rows, list(pair), grid_resolution, eps)
         shown = rows[:: max(1, len(rows) // MOST_ROWS_SHOWN), list(pair)]
         return axes, _like(X, points), [names[k] for k in pair], shown, len(names) - 2
 
     def _new_axes(self, ax, xlabel, ylabel):
-        ax = _pyplot().subplots()[1] if ax is None else ax
+        ax = new_axes() if ax is None else ax
         ax.set_xlabel(self.names[0] if xlabel is None else xlabel)
         ax.set_ylabel(self.names[1] if ylabel is None else ylabel)
         if self.held:
@@ -272,7 +256,7 @@ class ScoreFieldDisplay(_PairDisplay):
         if not hasattr(estimator, "grad_log_density"):
             raise ValueError(f"estimator={estimator!r} has no grad_log_density: give a density of skscore.")
         axes, points, names, rows, held = cls._prepare(estimator, X, features, grid_resolution, eps)
-        all_names = _names(estimator, X)
+        all_names = column_names(estimator, X)
         pair = [all_names.index(name) for name in names]
         score = np.asarray(estimator.grad_log_density(points))[:, pair].reshape(grid_resolution, grid_resolution, 2)
         return cls(axes, score, names, rows, held).plot(ax=ax, **plot_options)
@@ -307,92 +291,4 @@ class ScoreFieldDisplay(_PairDisplay):
         options = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "pivot": "mid", "cmap": "viridis"} | kwargs
         colour = () if "color" in options else (np.log10(length[..., 0] + np.finfo(float).tiny),)
         self.quiver_ = ax.quiver(*self.axes, arrows[..., 0], arrows[..., 1], *colour, **options)
-        return self
-
-
-class NoiseLevelDisplay:
-    """What a noise-conditional score knows beyond a Gaussian, noise level by noise level.
-
-    The height is the gain over the reference Gaussian of a :class:`~skscore.DenoisingScoreEstimator` in nats per unit
-    of log σ, so the area is the gain of the lower bound that ``criterion="elbo"`` gives.
-
-    Parameters
-    ----------
-    levels : ndarray of shape (L,)
-        Noise levels σ, decreasing, in units of the standardised columns.
-    gain : ndarray of shape (L,)
-        Nats per unit of log σ.
-
-    Attributes
-    ----------
-    area : float
-        Gain of the bound over the reference Gaussian, in nats per row.
-    ax_, figure_ : matplotlib Axes and Figure
-        Where the last ``plot`` went.
-    line_ : matplotlib Line2D
-        The last line drawn.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from skscore import DenoisingScoreEstimator
-    >>> from skscore.plotting import NoiseLevelDisplay
-    >>> X = load_iris().data
-    >>> density = DenoisingScoreEstimator("gaussian", dequantize=False).fit(X)
-    >>> display = NoiseLevelDisplay.from_estimator(density, X)
-    >>> print(f"{display.area:.0f} nats above independent columns")
-    2 nats above independent columns
-    """
-
-    def __init__(self, levels, gain):
-        self.levels, self.gain = levels, gain
-        self.area = float(np.trapezoid(gain[::-1], np.log(levels[::-1])))
-
-    @classmethod
-    def from_estimator(cls, estimator, X, *, n_levels=49, ax=None, **plot_options):
-        """Evaluate the denoising errors of ``estimator`` on X and plot them.
-
-        Parameters
-        ----------
-        estimator : DenoisingScoreEstimator
-            Fitted at more than one noise level.
-        X : array-like of shape (n_samples, n_features)
-            Rows, best held out.
-        n_levels : int, default=49
-            Levels at which errors are evaluated.
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
-        **plot_options : dict
-            Passed to ``plot``.
-
-        Returns
-        -------
-        NoiseLevelDisplay
-        """
-        fitted = getattr(estimator, "noise_levels_", ())
-        if len(fitted) < 2:
-            raise ValueError(f"estimator={estimator!r} has {len(fitted)} noise levels: fit one with several.")
-        levels = geometric_ladder(fitted[-1], fitted[0], n_levels)
-        return cls(levels, estimator._denoising_gain(X, levels)).plot(ax=ax, **plot_options)
-
-    def plot(self, ax=None, **kwargs):
-        """Draw the gain over log σ.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
-        **kwargs : dict
-            Passed to ``ax.plot``.
-
-        Returns
-        -------
-        NoiseLevelDisplay
-        """
-        ax = _pyplot().subplots()[1] if ax is None else ax
-        options = {"label": f"{self.area:.2f} nats above the Gaussian"} | kwargs
-        (self.line_,) = ax.semilogx(self.levels, self.gain, **options)
-        ax.fill_between(self.levels, self.gain, color=self.line_.get_color(), alpha=0.15)
-        ax.set(xlabel="noise level σ", ylabel="gain, nats per unit of log σ")
-        self.ax_, self.figure_ = ax, ax.figure
         return self

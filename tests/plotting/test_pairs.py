@@ -1,33 +1,16 @@
-"""Displays: the numbers on the grid are the estimator's, the labels the table's, and errors name the remedy."""
+"""Displays of two columns: the numbers on the grid are the estimator's, the labels the table's, errors named."""
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_wine
+from matplotlib import pyplot as plt
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import PowerTransformer
 
-from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, TransformedDensity
-
-matplotlib = pytest.importorskip("matplotlib")
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-
-from skscore.models import Gaussian  # noqa: E402
-from skscore.plotting import DensityDisplay, NoiseLevelDisplay, ScoreFieldDisplay  # noqa: E402
+from skscore import ScoreMatchingDensity, TransformedDensity
+from skscore.plotting import DensityDisplay, ScoreFieldDisplay
 
 DISPLAYS = [DensityDisplay, ScoreFieldDisplay]
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def wine():
-    return load_wine(as_frame=True).data
 
 
 @pytest.mark.parametrize("estimator", [ScoreMatchingDensity(), KernelDensity(), GaussianMixture(random_state=0)])
@@ -125,32 +108,3 @@ def test_a_score_field_beyond_the_support_keeps_its_arrows(wine):
     assert 0 < outside < 81
     assert np.isnan(display.score[..., 0]).sum() == outside
     assert np.sum(display.quiver_.Umask) == outside  # the others are drawn
-
-
-@pytest.fixture
-def noisy_gaussian(wine):
-    """Gaussian at every noise level, over a reference of independent columns."""
-    return DenoisingScoreEstimator("gaussian", dequantize=False, tail=None, sigma_min=1e-3).fit(wine)
-
-
-def test_the_area_under_the_gains_is_what_correlations_are_worth(wine, noisy_gaussian):
-    display = NoiseLevelDisplay.from_estimator(noisy_gaussian, wine)
-    assert display.line_.get_xydata().tolist() == np.column_stack([display.levels, display.gain]).tolist()
-    correlated, independent = (ScoreMatchingDensity(Gaussian(kind)).fit(wine).score(wine) for kind in ("full", "diag"))
-    draws = 2 * len(wine)  # of the bound, which has fewest
-    assert display.area == pytest.approx(correlated - independent, abs=4 * wine.shape[1] / np.sqrt(draws))
-    bound = noisy_gaussian.set_params(criterion="elbo").score(wine)
-    assert display.area == pytest.approx(bound - independent, abs=4 * wine.shape[1] / np.sqrt(draws))
-
-
-def test_gains_are_drawn_again_elsewhere(wine, noisy_gaussian):
-    display = NoiseLevelDisplay.from_estimator(noisy_gaussian, wine, n_levels=5)
-    _, ax = plt.subplots()
-    assert display.plot(ax=ax, label="here").ax_ is ax
-    assert display.line_.get_label() == "here"
-
-
-@pytest.mark.parametrize("density", [KernelDensity(), DenoisingScoreEstimator("gaussian", noise_levels=[0.5])])
-def test_gains_need_several_noise_levels(wine, density):
-    with pytest.raises(ValueError, match="fit one with several"):
-        NoiseLevelDisplay.from_estimator(density.fit(wine), wine)

@@ -1,0 +1,117 @@
+"""Interactions along a path of penalties: edges come in one by one as the penalty falls."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .canvas import new_axes
+from .graph import SIGN_COLOURS, feature_names_of
+
+__all__ = ["PathDisplay"]
+
+
+class PathDisplay:
+    """Entries of an interaction matrix along penalties, with the chosen one marked.
+
+    Parameters
+    ----------
+    alphas : array-like of shape (L,)
+        Penalties α.
+    path : array-like of shape (L, p, p)
+        Interaction matrix K at each of them.
+    alpha : float
+        The chosen penalty, one of ``alphas``.
+    feature_names : sequence of str, optional
+        Column names; x0, x1, ... by default.
+
+    Attributes
+    ----------
+    pairs : ndarray of shape (n_pairs, 2)
+        Columns whose interaction is not zero somewhere along the path.
+    entries : ndarray of shape (L, n_pairs)
+        Their K_ij.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where the last ``plot`` went.
+    lines_ : list of matplotlib Line2D
+        A line for each pair, labelled by its names.
+    chosen_ : matplotlib Line2D
+        The line at the chosen penalty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore import ScoreMatchingDensityCV
+    >>> from skscore.plotting import PathDisplay
+    >>> X = np.random.default_rng(0).standard_normal((400, 5))
+    >>> X[:, 1] += 0.8 * X[:, 0]
+    >>> display = PathDisplay.from_estimator(ScoreMatchingDensityCV(selection="ebic", refit=True).fit(X))
+    >>> display.entries.shape
+    (30, 10)
+    """
+
+    def __init__(self, alphas, path, alpha, feature_names=None):
+        path = np.asarray(path, dtype=np.float64)
+        self.alphas, self.alpha = np.asarray(alphas, dtype=np.float64), float(alpha)
+        self.names = feature_names_of(None, feature_names, path.shape[-1])
+        self.pairs = np.argwhere(np.triu((path != 0.0).any(axis=0), 1))
+        self.entries = path[:, self.pairs[:, 0], self.pairs[:, 1]]
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, feature_names=None, **plot_options):
+        """Take the path of a fitted estimator and plot it.
+
+        Parameters
+        ----------
+        estimator : ScoreMatchingDensityCV
+            Fitted, with a model of interactions.
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        feature_names : sequence of str, optional
+            Column names; those of the table by default.
+        **plot_options : dict
+            Passed to ``plot``.
+
+        Returns
+        -------
+        PathDisplay
+
+        Raises
+        ------
+        ValueError
+            Where the estimator has no path of interactions.
+        """
+        if not hasattr(estimator, "path_") or not hasattr(estimator, "interaction_"):
+            raise ValueError(
+                f"estimator={estimator!r} has no path of interactions: fit a ScoreMatchingDensityCV with a model of "
+                "interactions."
+            )
+        names = feature_names_of(estimator, feature_names, estimator.n_features_in_)
+        return cls(estimator.alphas_, estimator.path_, estimator.alpha_, names).plot(ax=ax, **plot_options)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw K_ij over α: chosen edges in the colour of the sign of the partial correlation, others in grey.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            Passed to ``ax.plot`` for the entries.
+
+        Returns
+        -------
+        PathDisplay
+        """
+        ax = new_axes() if ax is None else ax
+        ax.set_xscale("log")
+        at_choice = self.entries[np.argmin(np.abs(self.alphas - self.alpha))]
+        self.lines_ = []
+        for k in np.argsort(at_choice != 0.0, kind="stable"):  # chosen edges over the others
+            colour = SIGN_COLOURS.get(int(-np.sign(at_choice[k])), "0.8")
+            label = " – ".join(self.names[j] for j in self.pairs[k])
+            options = {"color": colour, "linewidth": 1.0, "label": label} | kwargs
+            self.lines_ += ax.plot(self.alphas, self.entries[:, k], **options)
+        self.chosen_ = ax.axvline(self.alpha, color="0.3", linestyle="--", linewidth=1.0)
+        ax.set(xlabel="penalty α", ylabel=r"interaction $K_{ij}$")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,163 @@
+"""Independent components at scikit-learn's door: what is recovered, in which units, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import linear_sum_assignment
+from sklearn.decomposition import FastICA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skscore.estimators.ica import ScoreMatchingICA
+from skscore.models.ica import logcosh
+from skscore.samplers import HMC, Target, run_chains
+
+N = 10_000
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(
+    [ScoreMatchingICA(n_init=1), ScoreMatchingICA(3, source="quartic"), ScoreMatchingICA(whiten=False)]
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def laplace(rng):
+    return rng.laplace(size=(N, 8))
+
+
+def super_gaussian(rng):
+    sparse = rng.laplace(size=(N, 2)) * (rng.uniform(size=(N, 2)) < [0.3, 0.6])
+    return np.hstack([rng.laplace(size=(N, 2)), rng.standard_t(5, (N, 2)), rng.logistic(size=(N, 2)), sparse])
+
+
+def uniform(rng):
+    return rng.uniform(-1.0, 1.0, (N, 8))
+
+
+def amari(components, mixing):
+    """Distance of Amari, Cichocki & Yang (1996) from a scaled permutation, in [0, 1]."""
+    P, d = np.abs(components @ mixing), len(mixing)
+    rows, columns = P / P.max(axis=1, keepdims=True), P / P.max(axis=0)
+    return (rows.sum() + columns.sum() - 2 * d) / (2 * d * (d - 1))
+
+
+@pytest.mark.parametrize(("law", "source"), [(laplace, "logcosh"), (super_gaussian, "logcosh"), (uniform, "quartic")])
+def test_sources_are_unmixed_as_well_as_by_fast_ica(law, source):
+    own, fast = [], []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        mixing = rng.standard_normal((8, 8))
+        X = law(rng) @ mixing.T
+        own.append(amari(ScoreMatchingICA(source=source, random_state=seed).fit(X).components_, mixing))
+        fast.append(amari(FastICA(whiten="unit-variance", random_state=seed).fit(X).components_, mixing))
+    assert np.median(own) <= 1.1 * np.median(fast)
+    assert np.max(own) < 0.02
+
+
+def test_filters_of_an_overcomplete_energy_are_recovered():
+    """Rows drawn from log p = Σ log sech(w_kᵀx)/2, twice as many filters as columns."""
+    rng = np.random.default_rng(1)
+    W = rng.standard_normal((8, 4))
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    energy = Target(lambda X: -0.5 * np.log(np.cosh(X @ W.T)).sum(axis=1), lambda X: 0.5 * logcosh(X @ W.T)[0] @ W)
+    start = 3.0 * rng.standard_normal((2000, 4))
+    chains = run_chains(HMC(0.5, n_leapfrog=8), energy, start, n_warmup=100, n_draws=10, thin=10, rng=rng)
+    ica = ScoreMatchingICA(8, n_init=4, random_state=0).fit(chains.draws.reshape(-1, 4))
+    found = ica.components_ / np.linalg.norm(ica.components_, axis=1, keepdims=True)
+    cosine = np.abs(W @ found.T)
+    assert np.mean(cosine[linear_sum_assignment(-cosine)] > 0.95) >= 0.9
+
+
+def test_a_spiky_source_does_not_take_the_components_of_others(rng):
+    sources = rng.laplace(size=(2000, 3)) * (rng.uniform(size=(2000, 3)) < [0.03, 0.3, 1.0])
+    found = ScoreMatchingICA(random_state=0).fit_transform(sources @ rng.standard_normal((3, 3)))
+    assert np.all(np.abs(np.corrcoef(found.T, sources.T)[:3, 3:]).max(axis=0) > 0.99)
+
+
+@pytest.fixture
+def X(rng):
+    return rng.laplace(size=(1000, 3)) @ rng.standard_normal((3, 3)) + [0.0, 5.0, -2.0]
+
+
+def test_sources_have_unit_variance_and_lead_back(X):
+    ica = ScoreMatchingICA(random_state=0)
+    S = ica.fit_transform(X)
+    assert_allclose(S.mean(axis=0), 0.0, atol=1e-12)
+    assert_allclose(S.var(axis=0), 1.0, rtol=1e-10)
+    assert_allclose(ica.inverse_transform(S), X, rtol=1e-10, atol=1e-10)
+    assert_allclose(ica.components_ @ ica.mixing_, np.eye(3), atol=1e-10)
+    assert np.all(np.diff(ica.scales_) <= 0.0)
+
+
+@pytest.mark.parametrize("m", [2, 3, 5])
+def test_units_and_origin_do_not_matter(X, m):
+    """The energy is the same; components that share a source may change places."""
+    ica, found = ScoreMatchingICA(m, random_state=0, tol=1e-8), []
+    for scale, origin in [(1.0, 0.0), (np.array([1e-3, 1.0, 1e4]), 1e3)]:
+        S = ica.fit_transform(X * scale + origin)
+        found.append(np.append(np.log(np.cosh(S)) @ ica.scales_, ica.objective_))
+    assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-4)
+
+
+def test_fewer_components_than_columns_are_those_of_the_leading_directions(X):
+    wide = np.hstack([X, X @ [[1.0], [1.0], [1.0]]])  # of rank 3
+    full = ScoreMatchingICA(random_state=0).fit(wide)
+    assert full.components_.shape == (3, 4)
+    assert_allclose(full.inverse_transform(full.transform(wide)), wide, atol=1e-8)
+    few = ScoreMatchingICA(2, random_state=0)
+    residual = wide - few.inverse_transform(S := few.fit_transform(wide))
+    assert_allclose(few.components_ @ few.mixing_, np.eye(2), atol=1e-10)
+    assert_allclose(residual.T @ S, 0.0, atol=1e-6)
+
+
+def test_rows_taken_as_white_have_unit_components(X):
+    ica = ScoreMatchingICA(5, whiten=False, random_state=0, n_init=2).fit(X)
+    assert_allclose((ica.components_**2).sum(axis=1), 1.0, rtol=1e-12)
+    assert_allclose(ica.mean_, X.mean(axis=0), rtol=1e-12)
+    assert_allclose(ica.inverse_transform(ica.transform(X)), X, atol=1e-8)
+
+
+def test_a_seed_repeats_and_more_starts_are_no_worse(X):
+    first, again = (ScoreMatchingICA(6, n_init=2, random_state=3).fit(X) for _ in range(2))
+    more = ScoreMatchingICA(6, n_init=5, random_state=3).fit(X)
+    assert_array_equal(first.components_, again.components_)
+    assert more.objective_ <= first.objective_
+
+
+def test_a_function_is_a_source(X):
+    named, own = (ScoreMatchingICA(source=source, random_state=0).fit(X) for source in ("logcosh", logcosh))
+    assert_array_equal(named.components_, own.components_)
+
+
+def test_names(X):
+    ica = ScoreMatchingICA(2, random_state=0).fit(pd.DataFrame(X, columns=["a", "b", "c"]))
+    assert list(ica.get_feature_names_out()) == ["scorematchingica0", "scorematchingica1"]
+    assert list(ica.feature_names_in_) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"n_components": 0}, {"source": "cauchy"}, {"n_init": 0}, {"max_iter": 0}, {"tol": -1.0}, {"whiten": "pca"}],
+)
+def test_parameters_are_checked(X, parameters):
+    with pytest.raises(InvalidParameterError, match=next(iter(parameters))):
+        ScoreMatchingICA(**parameters).fit(X)
+
+
+def test_rows_that_do_not_vary_are_refused():
+    with pytest.raises(ValueError, match="same row throughout: give rows"):
+        ScoreMatchingICA().fit(np.ones((5, 2)))
+
+
+def test_sources_of_another_width_are_refused(X):
+    with pytest.raises(ValueError, match="X has 2 columns, but there are 3 components"):
+        ScoreMatchingICA(random_state=0).fit(X).inverse_transform(X[:, :2])
+
+
+def test_too_few_iterations_are_said(X):
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 iterations: increase max_iter"):
+        ScoreMatchingICA(max_iter=1, random_state=0).fit(X)
