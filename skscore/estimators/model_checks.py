@@ -9,9 +9,22 @@ import numpy as np
 from ..domains import Reals
 from ..domains.elementary_weights import Weight
 from ..models.base import GaussianBase
+from ..models.catalog import MODELS, resolve_model
 from ..models.kernel import Kernel
 
-__all__ = ["check_model"]
+__all__ = ["MODEL_NAMES", "check_model", "model_object"]
+
+NEURAL = "neural_energy"
+MODEL_NAMES = {*MODELS, NEURAL}
+
+
+def model_object(model):
+    """Model for its name, or itself; torch is loaded for the neural one alone."""
+    if isinstance(model, str) and model == NEURAL:
+        from ..neural.energy import NeuralEnergy
+
+        return NeuralEnergy()
+    return resolve_model(model)
 
 
 def check_model(model, n_features, alpha):

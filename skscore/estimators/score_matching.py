@@ -30,13 +30,13 @@ from .._compat import (
 from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import Statistics, moments
 from ..formulas import objectives
-from ..models.catalog import MODELS, OBJECTIVES, resolve_model, resolve_objective
+from ..models.catalog import OBJECTIVES, resolve_objective
 from ..models.family import Model, Sample, Settled
 from ..models.law import SAMPLERS, Law
 from .covariance_surface import CovarianceSurface
 from .density import DensityEstimator, rows_of_weight, seed_of
 from .inference import Inference
-from .model_checks import check_model
+from .model_checks import MODEL_NAMES, check_model, model_object
 
 __all__ = ["ScoreMatchingDensity"]
 
@@ -47,8 +47,9 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
     Parameters
     ----------
     model : str or model object, default="gaussian"
-        A name of the catalogue ("gaussian", "kernel", "pairwise", "polynomial", "truncated_gaussian") or an object of
-        :mod:`skscore.models`, whose parameters are reached as ``model__...`` in a grid.
+        A name ("gaussian", "kernel", "pairwise", "polynomial", "truncated_gaussian", or "neural_energy", which needs
+        torch) or an object of :mod:`skscore.models` or :class:`skscore.neural.energy.NeuralEnergy`, whose parameters
+        are reached as ``model__...`` in a grid.
     objective : {"implicit", "explicit", "sliced", "denoising"}, default="implicit"
         Hyvärinen's objective; the distance to known scores, given as ``y`` of shape (n_samples, n_features); its form
         along random directions; or at rows with Gaussian noise added, in which case the fitted density is that of the
@@ -119,7 +120,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
     """
 
     _parameter_constraints = {
-        "model": [StrOptions(set(MODELS)), Model],
+        "model": [StrOptions(MODEL_NAMES), Model],
         "objective": [StrOptions(set(OBJECTIVES))],
         "alpha": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto", "cv"})],
         "l1_ratio": [Interval(Real, 0.0, 1.0, closed="both")],
@@ -215,7 +216,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
         return getattr(self, "_law", None) is not None
 
     def _fit_rows(self, X, y, sample_weight, first):
-        model, objective = resolve_model(self.model), resolve_objective(self.objective, self.noise_level)
+        model, objective = model_object(self.model), resolve_objective(self.objective, self.noise_level)
         validate_parameters(model)
         X = self._validated(X, reset=first, dtype="numeric", ensure_min_samples=2 if first else 1)
         check_model(model, X.shape[1], self.alpha)

@@ -42,8 +42,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         As in :class:`ScoreMatchingDensity`.
     selection : {"cv", "ebic", "smic"}, default="cv"
         By the objective of rows held out, without penalty; by the extended Bayesian information criterion (Foygel &
-        Drton, 2010), for graphs of standardised columns, as it weighs edges against an objective that has units; by
-        the score matching information criterion (Matsuda, Uehara & Hyvärinen, 2021), which has none.
+        Drton, 2010), for graphs; by the score matching information criterion (Matsuda, Uehara & Hyvärinen, 2021).
     cv : int, splitter or iterable of splits, default=5
         A number of folds, in which equal rows are in one fold and the order of rows does not matter; or splits of
         scikit-learn.
@@ -53,6 +52,10 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         γ of the extended criterion: how dear an edge is where there are many columns.
     refit : bool, default=True
         Judge each graph of ``selection="ebic"`` by its unpenalised fit, and return that of the chosen one.
+    calibrate : bool, default=True
+        Let an edge of ``selection="ebic"`` cost λ times as much, with λ = E[ψ²]/Γ the gain by chance of a pair that is
+        not there, in units of that of a log-likelihood. False is the criterion of the literature, which depends on the
+        units of X.
     inference : bool, default=False
         Find standard errors; they take no account of the choice of the penalty.
     objective : {"implicit", "explicit", "sliced", "denoising"}, default="implicit"
@@ -108,6 +111,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         "rule": [StrOptions({"best", "one_standard_error"})],
         "gamma": [Interval(Real, 0.0, 1.0, closed="both")],
         "refit": ["boolean"],
+        "calibrate": ["boolean"],
         "symmetric": [StrOptions({"and", "or"}), Options(bool, {True})],
     }
 
@@ -126,6 +130,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         rule="best",
         gamma=0.5,
         refit=True,
+        calibrate=True,
         inference=False,
         objective="implicit",
         noise_level=0.1,
@@ -144,6 +149,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         self.rule = rule
         self.gamma = gamma
         self.refit = refit
+        self.calibrate = calibrate
         self.inference = inference
         self.objective = objective
         self.noise_level = noise_level
@@ -182,8 +188,8 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
             )
         table = moments(np.hstack([sample.X, sample.Y]), sample.weight) if sample.Y is not None else sample.moments
         statistics = Statistics(table, family.assemble(*sample[:3], objective))
-        alphas = self._penalties(family, statistics, objective)
-        path = penalty_path(family, statistics, objective, alphas)
+        path = penalty_path(family, statistics, objective, self._penalties(family, statistics, objective))
+        alphas = path.alphas
         place, results = self._judge(family, sample, statistics, objective, path)
         warn_at_the_edge(place, alphas, is_whole=isinstance(self.alphas, str) and self.l1_ratio > 0.0)
         if path.edges is not None:
@@ -222,7 +228,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
             splits = {f"split{k}_test_score": -value for k, value in enumerate(values)}
             return place, {**table, "mean_test_score": -mean, "std_error_test_score": error, **splits}
         if self.selection == "ebic":
-            values = by_ebic(family, statistics, objective, path, self.gamma, self.refit)
+            values = by_ebic(family, sample, statistics, objective, path, self.gamma, self.refit, self.calibrate)
         else:
             values = by_smic(family, sample, statistics, objective, path)
         return int(np.argmin(values)), {**table, "mean_test_score": -values}

@@ -64,10 +64,8 @@ class RowForm:
         """Form of the rows of both."""
         n = self.n + other.n
         a, b = self.n / n, other.n / n
-        U, L = (
-            None if mine is None else np.concatenate([np.sqrt(a) * mine, np.sqrt(b) * theirs])
-            for mine, theirs in ((self.U, other.U), (self.L, other.L))
-        )
+        U = np.concatenate([np.sqrt(a) * self.U, np.sqrt(b) * other.U])
+        L = None if self.L is None else np.concatenate([np.sqrt(a) * self.L, np.sqrt(b) * other.L])
         return RowForm(np.concatenate([self.A, other.A]), U, L, a * self.g + b * other.g, a * self.c + b * other.c, n)
 
     @property

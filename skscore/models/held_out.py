@@ -21,7 +21,7 @@ from ..fitting.statistics import row_blocks
 
 __all__ = ["Draws", "log_likelihoods", "proposal"]
 
-N_DRAWS = 1 << 13
+N_DRAWS = 1 << 14
 WIDTHS = np.array([1.0, 0.25])
 BLOCK_BYTES = 1 << 24
 

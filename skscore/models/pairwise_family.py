@@ -117,7 +117,8 @@ class PairwiseFamily(Family):
         """1/a and 1/b, 1 for a logarithm."""
         return 1.0 / (self.a or 1.0), 1.0 / (self.b or 1.0)
 
-    def _powers(self, X):
+    def powers_of(self, X):
+        """Powers of x^a, from their centre, and of x^b."""
         A = powers(X, self.a, self.centre)
         return A, A if self.a == self.b else powers(X, self.b, float(self.b > 0.0))
 
@@ -127,13 +128,13 @@ class PairwiseFamily(Family):
 
     def statistics(self, X):
         """Products of pairs, then powers: shape (n, m)."""
-        (A, B), (i, j), (per_a, per_b) = self._powers(X), self.pairs, self._scales()
+        (A, B), (i, j), (per_a, per_b) = self.powers_of(X), self.pairs, self._scales()
         shares = per_a * np.where(i == j, 0.5, 1.0)
         return self._with_linear(-shares * A.value[:, i] * A.value[:, j], per_b * B.value)
 
     def jacobian(self, X):
         """Derivatives of the statistics, shape (n, m, p)."""
-        (A, B), (i, j) = self._powers(X), self.pairs
+        (A, B), (i, j) = self.powers_of(X), self.pairs
         D, columns, entries = np.zeros((len(X), self.n_parameters, self.p)), np.arange(self.p), np.arange(len(i))
         D[:, entries, i] = -A.slope[:, i] * A.value[:, j]
         D[:, entries, j] = -A.slope[:, j] * A.value[:, i]
@@ -147,7 +148,7 @@ class PairwiseFamily(Family):
 
     def curvature(self, X, V):
         """Their second derivatives along V, shape (n, m)."""
-        (A, B), (i, j), a = self._powers(X), self.pairs, self.a or 1.0
+        (A, B), (i, j), a = self.powers_of(X), self.pairs, self.a or 1.0
         along, bend = V * A.slope, V**2 * A.curvature
         bent = bend[:, i] * A.value[:, j] + np.where(i == j, 0.0, bend[:, j] * A.value[:, i])
         mixed = a * np.where(i == j, 1.0, 2.0) * along[:, i] * along[:, j]
@@ -277,18 +278,18 @@ class PairwiseFamily(Family):
     def log_density(self, theta, X):
         """log p of each row up to a constant, shape (n,); −inf outside the domain."""
         value, inside = np.full(len(X), -np.inf), self.domain.contains(X)
-        (K, eta), (A, B), (per_a, per_b) = self.unpack(theta), self._powers(X[inside]), self._scales()
+        (K, eta), (A, B), (per_a, per_b) = self.unpack(theta), self.powers_of(X[inside]), self._scales()
         value[inside] = -0.5 * per_a * ((A.value @ K) * A.value).sum(axis=1) + per_b * (B.value @ eta)
         return value
 
     def grad_log_density(self, theta, X):
         """Score s of each row, shape (n, p)."""
-        (K, eta), (A, B) = self.unpack(theta), self._powers(X)
+        (K, eta), (A, B) = self.unpack(theta), self.powers_of(X)
         return eta * B.slope - A.slope * (A.value @ K)
 
     def slopes(self, theta, X):
         """∂_j s_j of each row, shape (n, p)."""
-        (K, eta), (A, B) = self.unpack(theta), self._powers(X)
+        (K, eta), (A, B) = self.unpack(theta), self.powers_of(X)
         return eta * B.curvature - A.curvature * (A.value @ K) - (self.a or 1.0) * np.diag(K) * A.slope**2
 
     def divergence(self, theta, X):
@@ -297,7 +298,7 @@ class PairwiseFamily(Family):
 
     def log_density_curvature(self, theta, X, V):
         """vᵀ∇s v of each row, shape (n,)."""
-        (K, eta), (A, B) = self.unpack(theta), self._powers(X)
+        (K, eta), (A, B) = self.unpack(theta), self.powers_of(X)
         along = V * A.slope
         bend = V**2 * (eta * B.curvature - A.curvature * (A.value @ K))
         return bend.sum(axis=1) - (self.a or 1.0) * ((along @ K) * along).sum(axis=1)

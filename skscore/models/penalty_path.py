@@ -12,7 +12,7 @@ from ..fitting.criteria import ebic, smic
 from ..fitting.inference import Gradients
 from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import Statistics, moments, row_blocks
-from .sparse_interactions import greatest_alpha, sparse_path, unpenalised_on
+from .sparse_interactions import fit_on_graph, greatest_alpha, sparse_path
 
 __all__ = [
     "PenaltyPath",
@@ -28,6 +28,7 @@ __all__ = [
 LEAST_ALPHA = 1e-3  # of an automatic grid, relative to the greatest
 RIDGES = np.logspace(2.0, -6.0, 25)
 BLOCK_BYTES = 1 << 22
+EDGES_FOR_EACH_COLUMN = 10  # at most, of graphs that are refitted: denser ones are far from any that is chosen
 
 
 class PenaltyPath(NamedTuple):
@@ -52,11 +53,17 @@ def automatic_alphas(family, statistics, objective, n_alphas):
 
 
 def penalty_path(family, statistics, objective, alphas) -> PenaltyPath:
-    """Estimates at each of descending α."""
+    """Estimates at each of descending α, as long as the objective has a minimum."""
     if getattr(family, "l1_ratio", 0.0) == 0.0:
         return PenaltyPath(alphas, [family.solve(statistics, objective, alpha) for alpha in alphas], None)
-    fits = list(sparse_path(family, family.blocks(statistics, objective), alphas))
-    return PenaltyPath(alphas, [fit.theta for fit in fits], [fit.edges for fit in fits])
+    fits = []
+    try:
+        for fit in sparse_path(family, family.blocks(statistics, objective), alphas):
+            fits.append(fit)
+    except UnboundedObjectiveError:  # from here on, as penalties only fall
+        if not fits:
+            raise
+    return PenaltyPath(np.asarray(alphas)[: len(fits)], [fit.theta for fit in fits], [fit.edges for fit in fits])
 
 
 # ---- what criteria say, smaller is better --------------------------------------------------------
@@ -86,32 +93,67 @@ def _judged(family, pairs, objective, alphas):
     values = []
     for fitted, held_out in pairs:
         path = penalty_path(family, fitted, objective, alphas)
-        values.append([family.objective_value(theta, held_out, objective) for theta in path.thetas])
+        judged = [family.objective_value(theta, held_out, objective) for theta in path.thetas]
+        values.append(judged + [np.inf] * (len(alphas) - len(judged)))
     mean = np.average(values, axis=0, weights=[held_out.moments.n for _, held_out in pairs])
-    return mean, np.std(values, axis=0, ddof=min(1, len(values) - 1)) / np.sqrt(len(values)), np.array(values)
+    with np.errstate(invalid="ignore"):  # of infinite values
+        error = np.nan_to_num(np.std(values, axis=0, ddof=min(1, len(values) - 1))) / np.sqrt(len(values))
+    return mean, error, np.array(values)
 
 
 def _joined(sample):
     return sample.X if sample.Y is None else np.hstack([sample.X, sample.Y])
 
 
-def by_ebic(family, statistics, objective, path, gamma, refit):
-    """Extended Bayesian information criterion of each estimate, of its graph alone where `refit`."""
+def by_ebic(family, sample, statistics, objective, path, gamma, refit, calibrate):
+    """Extended Bayesian information criterion of each estimate, of its graph alone where `refit`.
+
+    With `calibrate`, an edge costs what it gains by chance: twice the gain of n J by a pair that is not there is λχ²₁
+    with λ = E[ψ²]/Γ, where it would be χ²₁ for a log-likelihood.
+    """
     form, n = family.blocks(statistics, objective), statistics.moments.n
-    if refit:
-        values = [_value_of_graph(family, form, edges) for edges in path.edges]
-    else:
-        values = [
-            family.penalised_value(form, theta, alpha) for alpha, theta in zip(path.alphas, path.thetas, strict=True)
-        ]
-    return ebic(np.array(values), path.n_edges, n, family.p, gamma)
+    values, thetas = [], []
+    for alpha, theta, edges in zip(*path, strict=True):
+        fit = _refitted(family, form, edges) if refit else None
+        thetas.append(theta if fit is None else fit.theta)
+        value = family.penalised_value(form, theta, alpha)
+        if refit:
+            value = np.inf if fit is None else family.without_multiplier().penalised_value(form, fit.theta, 0.0)
+        values.append(value)
+    gain = np.array([_gain_by_chance(family, form, sample, theta) for theta in thetas]) if calibrate else 1.0
+    return 2.0 * n * np.array(values) + gain * ebic(0.0, path.n_edges, n, family.p, gamma)
 
 
-def _value_of_graph(family, form, edges):
+def _refitted(family, form, edges):
+    """The fit of a graph without penalty; None for a dense one, or where it has no minimum."""
+    if edges.sum() > 2 * EDGES_FOR_EACH_COLUMN * family.p or edges.sum(axis=0).max() >= form.n - 2:
+        return None
     try:
-        return unpenalised_on(family, form, edges).value
+        return fit_on_graph(family, form, edges)
     except UnboundedObjectiveError:
-        return np.inf
+        return None
+
+
+def _gain_by_chance(family, form, sample, theta):
+    """Mean over pairs of E[ψ²]/Γ, with the linear part minimised over."""
+    X, _, weight, _ = sample
+    weight = np.ones(len(X)) if weight is None else weight
+    h, h_slope = family.weights(X)
+    A, _ = family.powers_of(X)
+    V, u = A.value, h * A.slope**2
+    F = h * family.grad_log_density(theta, X) * A.slope + h * A.curvature + h_slope * A.slope
+
+    def mean(P, Q):
+        return (weight[:, None] * P).T @ Q / weight.sum()
+
+    M = np.zeros((family.p, family.p)) if family.centered else mean(u, V) / mean(u, np.ones((len(X), 1)))
+    own = mean(F**2, V**2) - 2.0 * M * mean(F**2, V) + M**2 * mean(F**2, np.ones((len(X), 1)))
+    FV = F * V
+    cross = mean(FV, FV) - M.T * mean(F, FV) - M * mean(FV, F) + M * M.T * mean(F, F)
+    Gamma = family.without_multiplier().interactions_form(form).Gamma
+    curvature = np.broadcast_to(np.diagonal(Gamma, axis1=-2, axis2=-1), (family.p, family.p))
+    pairs = np.triu_indices(family.p, 1)
+    return float(np.mean(((own + own.T + 2.0 * cross) / (curvature + curvature.T))[pairs]))
 
 
 def gradients(family, theta, X, Y, weight, objective) -> Gradients:

@@ -150,9 +150,9 @@ def test_folds_judge_as_refits_do(rng):
 
 def test_a_refitted_graph_is_judged_without_penalty(rng):
     X = rows(rng)
-    family, statistics, _ = bound(PairwiseInteraction(diagonal_multiplier=1.5), X)
+    family, statistics, sample = bound(PairwiseInteraction(diagonal_multiplier=1.5), X)
     path = penalty_path(family, statistics, Implicit(), [0.3, 0.1])
-    values = by_ebic(family, statistics, Implicit(), path, 0.5, refit=True)
+    values = by_ebic(family, sample, statistics, Implicit(), path, 0.5, refit=True, calibrate=False)
     for edges, value in zip(path.edges, values, strict=True):
         theta = family.on_graph(edges).solve(statistics, Implicit(), 0.0)
         K, _ = family.unpack(theta)
@@ -161,9 +161,7 @@ def test_a_refitted_graph_is_judged_without_penalty(rng):
         assert value == pytest.approx(ebic(J, edges.sum() // 2, 60, 5, 0.5), rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    "model", [*MODELS.values(), PairwiseInteraction(0, 0, domain=Simplex())], ids=repr
-)
+@pytest.mark.parametrize("model", [*MODELS.values(), PairwiseInteraction(0, 0, domain=Simplex())], ids=repr)
 def test_gradients_of_rows_average_to_the_gradient_of_the_form(rng, model):
     X = rng.dirichlet([2.0, 3.0, 4.0], 50) if "Simplex" in repr(model) else rows(rng, p=3)
     family, statistics, sample = bound(model, X, 0.0)
@@ -212,3 +210,21 @@ def test_ridges_are_a_path_too(rng):
         assert (np.diff(alphas) < 0).all()
         mean, _, _ = by_folds(family, deal(sample, group_rows(X), 4, 60), Implicit(), alphas)
         assert np.isfinite(mean).all()
+
+
+@pytest.mark.parametrize("model", [PairwiseInteraction(), PairwiseInteraction(centered=True)], ids=repr)
+def test_an_edge_gains_by_chance_what_independent_columns_say(rng, model):
+    """Of N(0, I) a pair has ψ = 2x_i x_j and Γ = 2: λ = 2, in any units."""
+    X = rng.standard_normal((20_000, 4))
+    for scale in (1.0, 1e-3):
+        family, statistics, sample = bound(model, scale * X)
+        path = penalty_path(family, statistics, Implicit(), [1e9])
+        options = {"gamma": 0.5, "refit": True}
+        edges = [np.ones((4, 4), dtype=bool) & ~np.eye(4, dtype=bool)]
+        path = path._replace(edges=edges)
+        plain, calibrated = (
+            by_ebic(family, sample, statistics, Implicit(), path, calibrate=c, **options)[0] for c in (False, True)
+        )
+        theta = family.on_graph(edges[0]).solve(statistics, Implicit(), 0.0)
+        n_J = 2.0 * 20_000 * family.objective_value(theta, statistics, Implicit())
+        assert (calibrated - n_J) / (plain - n_J) == pytest.approx(2.0 / scale**2, rel=0.05)

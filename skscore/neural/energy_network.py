@@ -1,0 +1,190 @@
+r"""A scalar network as an energy, with the two derivatives that score matching asks for.
+
+.. math:: E(y) = f(y) + \tfrac\kappa2\|y\|^2, \qquad \kappa = \log(1 + e^c) > 0 .
+
+f is a network that grows at most linearly in y, as a perceptron does whose activations do: the square outgrows it, so
+exp(−E) has a finite integral whatever the weights. At first f = 0 and κ = 1: the standard normal law.
+
+The perceptron :math:`h_l = a(z_l),\ z_l = W_l h_{l-1} + b_l,\ f = w^\top h_L` has its derivatives by hand. With
+:math:`g_l = \partial f/\partial h_l` from one backward pass and :math:`\dot z_l = \partial z_l/\partial y\,v` from one
+forward pass along v,
+
+.. math:: \nabla f = W_1^\top(a'(z_1) \odot g_1), \qquad
+          v^\top\nabla^2 f\,v = \sum_l g_l^\top\bigl(a''(z_l) \odot \dot z_l^2\bigr),
+
+so the exact Laplacian costs d forward passes through the hidden layers, and no graph of second derivatives. A network
+of the user's is differentiated forward over reverse by torch.func.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.func import grad, jvp, vmap
+
+__all__ = ["ACTIVATIONS", "Energy", "Perceptron", "UserNetwork"]
+
+
+def _gelu(z):
+    Phi = 0.5 * (1.0 + torch.erf(z / math.sqrt(2.0)))
+    phi = torch.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+    return z * Phi, Phi + z * phi, phi * (2.0 - z * z)
+
+
+def _silu(z):
+    p = torch.sigmoid(z)
+    value, slope = z * p, p * (1.0 - p)
+    return value, p + z * slope, slope * (2.0 + z - 2.0 * value)
+
+
+def _softplus(z):
+    p = torch.sigmoid(z)
+    return nn.functional.softplus(z), p, p * (1.0 - p)
+
+
+def _tanh(z):
+    t = torch.tanh(z)
+    slope = 1.0 - t * t
+    return t, slope, -2.0 * t * slope
+
+
+ACTIVATIONS = {"gelu": _gelu, "silu": _silu, "softplus": _softplus, "tanh": _tanh}  # a, a′ and a″
+
+
+class Perceptron(nn.Module):
+    """Fully connected network from rows to one value each, zero at first.
+
+    Parameters
+    ----------
+    n_features : int
+    hidden_layer_sizes : tuple of int
+    activation : {"gelu", "silu", "softplus", "tanh"}
+    """
+
+    def __init__(self, n_features, hidden_layer_sizes=(128, 128), activation="silu"):
+        super().__init__()
+        widths = [n_features, *hidden_layer_sizes]
+        with torch.device("meta"):  # memory and values come with `initialise`
+            self.layers = nn.ModuleList(nn.Linear(a, b, dtype=torch.float32) for a, b in pairwise(widths))
+            self.out = nn.Linear(widths[-1], 1, bias=False, dtype=torch.float32)  # the normaliser owns the constant
+        self.activation = ACTIVATIONS[activation]
+
+    def initialise(self, generator):
+        """Weights of variance 1 / fan-in, a zero head."""
+        self.to_empty(device=generator.device)
+        with torch.no_grad():
+            for layer in self.layers:
+                layer.weight.normal_(0.0, layer.in_features**-0.5, generator=generator)
+                layer.bias.uniform_(-1.0, 1.0, generator=generator)
+            self.out.weight.zero_()
+        return self
+
+    def _activations(self, y):
+        """Last hidden units, and the slopes a′(z_l) and bends a″(z_l) of all layers."""
+        slopes, bends = [], []
+        h = y
+        for layer in self.layers:
+            h, slope, bend = self.activation(layer(h))
+            slopes.append(slope)
+            bends.append(bend)
+        return h, slopes, bends
+
+    def _backward(self, slopes):
+        """∇f, and ∂f/∂h_l of all layers."""
+        g, gradients = self.out.weight.expand(len(slopes[0]), -1), []
+        for layer, slope in zip(reversed(self.layers), reversed(slopes), strict=True):
+            gradients.append(g)
+            g = (slope * g) @ layer.weight
+        return g, gradients[::-1]
+
+    def forward(self, y):
+        """f of rows y (n, d), shape (n,)."""
+        h = y
+        for layer in self.layers:
+            h = self.activation(layer(h))[0]
+        return self.out(h)[:, 0]
+
+    def gradient(self, y):
+        """∇f of rows y, shape (n, d)."""
+        return self._backward(self._activations(y)[1])[0]
+
+    def derivatives(self, y, directions):
+        """∇f (n, d) and Σ_k v_kᵀ∇²f v_k (n,) along directions (K, 1, d), or of each row's own (K, n, d)."""
+        _, slopes, bends = self._activations(y)
+        gradient, gradients = self._backward(slopes)
+        curvature, dh = 0.0, directions
+        for layer, slope, bend, g in zip(self.layers, slopes, bends, gradients, strict=True):
+            dz = dh @ layer.weight.T
+            curvature = curvature + (g * bend * dz.square().sum(dim=0)).sum(dim=1)
+            dh = slope * dz if layer is not self.layers[-1] else None
+        return gradient, curvature
+
+
+class UserNetwork(nn.Module):
+    """A network of the user's, times a gain that is zero at first.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Maps rows (n, d) to (n,) or (n, 1), each row by itself.
+    """
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+        self.gain = nn.Parameter(torch.zeros((), dtype=torch.float32))
+
+    def forward(self, y):
+        """f of rows y (n, d), shape (n,)."""
+        return self.gain * self.network(y).reshape(len(y))
+
+    def _slope(self, y):
+        return grad(lambda rows: self(rows).sum())(y)
+
+    def gradient(self, y):
+        """∇f of rows y, shape (n, d)."""
+        return self._slope(y)
+
+    def derivatives(self, y, directions):
+        """∇f (n, d) and Σ_k v_kᵀ∇²f v_k (n,) along directions (K, 1, d), or of each row's own (K, n, d)."""
+
+        def bent(v):
+            return (jvp(self._slope, (y,), (v,))[1] * v).sum(dim=1)
+
+        return self._slope(y), vmap(bent)(directions.expand(-1, *y.shape)).sum(dim=0)
+
+
+class Energy(nn.Module):
+    """E(y) = f(y) + κ‖y‖²/2.
+
+    Parameters
+    ----------
+    network : Perceptron or UserNetwork
+        f.
+    """
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+        self.c = nn.Parameter(torch.tensor(math.log(math.e - 1.0), dtype=torch.float32))  # κ = 1
+
+    @property
+    def kappa(self):
+        """κ."""
+        return nn.functional.softplus(self.c)
+
+    def forward(self, y):
+        """E of rows y (n, d), shape (n,)."""
+        return self.network(y) + 0.5 * self.kappa * y.square().sum(dim=1)
+
+    def gradient(self, y):
+        """∇E of rows y, shape (n, d)."""
+        return self.network.gradient(y) + self.kappa * y
+
+    def derivatives(self, y, directions):
+        """∇E (n, d) and Σ_k v_kᵀ∇²E v_k (n,) along directions (K, 1, d), or of each row's own (K, n, d)."""
+        gradient, curvature = self.network.derivatives(y, directions)
+        return gradient + self.kappa * y, curvature + self.kappa * directions.square().sum(dim=(0, 2))

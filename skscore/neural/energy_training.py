@@ -1,0 +1,288 @@
+r"""Training of an energy by score matching, watched by rows that it does not see.
+
+With :math:`s = -\nabla E` and whitened rows y, one batch costs
+
+===========  ===================================================================================
+implicit     :math:`\tfrac12\|s\|^2 - \Delta E`, the Laplacian exact
+sliced       :math:`\tfrac12\|s\|^2 - \frac1K\sum_k v_k^\top\nabla^2E\,v_k`, fresh Rademacher :math:`v_k` for each row
+explicit     :math:`\tfrac12\|s - t\|^2`, t the known scores
+denoising    :math:`\tfrac12\|s(y + \sigma zA) - t\|^2`, with :math:`t = -zA^{-\top}/\sigma` and A the whitening
+===========  ===================================================================================
+
+Rows held out judge running averages of the weights, at draws fixed once. The learning rate stays constant until the
+judgement stalls; then the best state is taken up again and annealed to rate zero. The first judgement is that of the
+weights begun with, at first the Gaussian of the rows, so that the result is never worse than those.
+
+References
+----------
+Hyvärinen, A. (2005). Estimation of non-normalized statistical models by score matching. JMLR 6, 695-709.
+Song, Y., Garg, S., Shi, J., & Ermon, S. (2019). Sliced score matching. UAI, eq. 8.
+Vincent, P. (2011). A connection between score matching and denoising autoencoders. Neural Computation 23, eq. 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..formulas import objectives
+from .devices import threads_for
+
+__all__ = ["Curvature", "Match", "Noisy", "Recipe", "Rows", "Training"]
+
+
+class Rows(NamedTuple):
+    """Rows y (n, d), their known scores (n, d) or None, and their weights (n,) of mean one or None."""
+
+    y: torch.Tensor
+    known: torch.Tensor | None
+    weight: torch.Tensor | None
+
+    def __getitem__(self, index):
+        """Rows of an index array."""
+        return Rows(*(None if part is None else part[index] for part in self))
+
+
+# ---- what a batch costs: `draw` its random numbers, then `values` of its rows --------------------
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The implicit objective, exact, or sliced along `n_projections` random directions for each row."""
+
+    n_projections: int | None = None
+
+    def draw(self, y, generator):
+        """Directions with Σ vvᵀ = I on average: the axes, or signs over √K."""
+        d = y.shape[1]
+        if self.n_projections is None:
+            return torch.eye(d, dtype=y.dtype, device=y.device)[:, None]
+        shape = self.n_projections, *y.shape
+        coins = torch.randint(0, 2, shape, generator=generator, device=y.device, dtype=y.dtype)
+        return (2.0 * coins - 1.0) * self.n_projections**-0.5
+
+    def values(self, energy, rows, directions):
+        """Objective of each row, shape (n,)."""
+        gradient, curvature = energy.derivatives(rows.y, directions)
+        return objectives.implicit(-gradient, -curvature)
+
+
+@dataclass(frozen=True)
+class Match:
+    """The explicit objective: the distance to known scores."""
+
+    def draw(self, y, generator):
+        """Draw nothing."""
+
+    def values(self, energy, rows, nothing):
+        """Objective of each row, shape (n,)."""
+        return objectives.explicit(-energy.gradient(rows.y), rows.known)
+
+
+@dataclass(frozen=True, eq=False)
+class Noisy:
+    """The denoising objective at noise N(0, σ²I) in the units of X.
+
+    Parameters
+    ----------
+    sigma : float
+    matrix : ndarray of shape (d, d)
+        A of the whitening y = xA + b.
+    """
+
+    sigma: float
+    matrix: np.ndarray
+
+    def draw(self, y, generator):
+        """Standard normal z, in the units of X."""
+        return torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+
+    def values(self, energy, rows, z):
+        """Objective of each row, shape (n,)."""
+        A, inverse = (torch.as_tensor(M, dtype=z.dtype, device=z.device) for M in (self.matrix, self._inverse))
+        return objectives.explicit(-energy.gradient(rows.y + self.sigma * z @ A), -(z @ inverse.T) / self.sigma)
+
+    @property
+    def _inverse(self):
+        return np.linalg.inv(self.matrix)
+
+
+# ---- the training --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an energy is trained.
+
+    Parameters
+    ----------
+    learning_rate, weight_decay : float
+        Of AdamW.
+    ridge : float
+        α: α/2 times the squared weights is added to the objective.
+    batch_size : int
+    max_iter : int
+        Steps, at most.
+    n_iter_no_change : int
+        Least number of steps without improvement before annealing; a quarter of those done if that is more.
+    check_every : int
+        Steps between two judgements.
+    averaging : float
+        Decay of the averaged weights.
+    clip : float
+        Largest norm of the gradient.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    ridge: float = 0.0
+    batch_size: int = 256
+    max_iter: int = 4000
+    n_iter_no_change: int = 300
+    check_every: int = 20
+    averaging: float = 0.999
+    clip: float = 10.0
+
+
+class Best(NamedTuple):
+    """The best judgement so far, its step, and the weights judged."""
+
+    value: float
+    step: int
+    weights: list
+
+
+@dataclass
+class Training:
+    """A training in progress: ``run`` takes it to its end.
+
+    Parameters
+    ----------
+    energy : Energy
+    loss : Curvature, Match or Noisy
+        What is minimised.
+    judge : Curvature, Match or Noisy
+        What the rows held out are judged by.
+    rows, held_out : Rows
+        Without rows held out, all steps are made.
+    recipe : Recipe
+    generator : torch.Generator
+    watch : callable, optional
+        Called with (step, training loss, judgement) after each judgement.
+    """
+
+    energy: torch.nn.Module
+    loss: Curvature | Match | Noisy
+    judge: Curvature | Match | Noisy
+    rows: Rows
+    held_out: Rows
+    recipe: Recipe
+    generator: torch.Generator
+    watch: Callable = lambda step, loss, judgement: None
+    step: int = 0
+    annealing: tuple | None = None  # first and last step
+    train_curve: list = field(default_factory=list)
+    validation_curve: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.parameters = list(self.energy.parameters())
+        self.average = [p.detach().clone() for p in self.parameters]
+        rate, decay = self.recipe.learning_rate, self.recipe.weight_decay
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=rate, weight_decay=decay, betas=(0.9, 0.99), fused=True)
+        self.order = torch.empty(0, dtype=torch.int64, device=self.rows.y.device)
+        self.has_judge = len(self.held_out.y) > 0
+        self.drawn = self.judge.draw(self.held_out.y, self.generator)
+        start = self._judgement() if self.has_judge else np.inf
+        self.best = Best(start, 0, [p.clone() for p in self.average])
+        if not self.has_judge:
+            self.annealing = (self.recipe.max_iter * 3 // 4, self.recipe.max_iter)
+
+    def run(self):
+        """Train to the end, and leave the best weights in the energy."""
+        with threads_for(self.recipe.batch_size * sum(p.numel() for p in self.parameters)):
+            while self.step < self._last_step:
+                self._advance()
+        self._load(self.best.weights if self.has_judge else self.average)
+        return self
+
+    @property
+    def _last_step(self):
+        return self.recipe.max_iter if self.annealing is None else self.annealing[1]
+
+    def _advance(self):
+        """Steps up to the next judgement."""
+        steps = min(self.recipe.check_every, self._last_step - self.step)
+        self.train_curve.append(float(sum(self._step() for _ in range(steps))) / steps)
+        if self.has_judge:
+            self._look()
+        self.watch(self.step, self.train_curve[-1], self.validation_curve[-1] if self.has_judge else np.nan)
+
+    def _next_batch(self):
+        """Every row once, in random order, before any comes again."""
+        n, device = len(self.rows.y), self.rows.y.device
+        while len(self.order) < min(n, self.recipe.batch_size):
+            self.order = torch.cat([self.order, torch.randperm(n, generator=self.generator, device=device)])
+        index, self.order = self.order.tensor_split([min(n, self.recipe.batch_size)])
+        return self.rows[index]
+
+    def _step(self):
+        rows = self._next_batch()
+        loss = _mean(self.loss.values(self.energy, rows, self.loss.draw(rows.y, self.generator)), rows.weight)
+        ridge = self.recipe.ridge
+        penalty = 0.5 * ridge * sum(p.square().sum() for p in self.parameters) if ridge else 0.0
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss + penalty).backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
+        self.step += 1
+        self.optimizer.param_groups[0]["lr"] = self._rate()
+        self.optimizer.step()
+        decay = min(self.recipe.averaging, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1.0 - decay)
+        return loss.detach()
+
+    def _rate(self):
+        """Learning rate: warm-up, plateau, linear to zero."""
+        rate = self.recipe.learning_rate * min(1.0, self.step / 100)
+        if self.annealing is None:
+            return rate
+        first, last = self.annealing
+        return rate * min(1.0, (last - self.step + 1) / (last - first))
+
+    # ---- judgement -------------------------------------------------------------------------------
+
+    def _look(self):
+        """Judge the averaged weights, keep them if they are the best, and anneal if they stall."""
+        value = self._judgement()
+        self.validation_curve.append(value)
+        if value < self.best.value:
+            self.best = Best(value, self.step, [p.clone() for p in self.average])
+        waited, left = self.step - self.best.step, self.recipe.max_iter - self.step
+        patience = max(self.recipe.n_iter_no_change, self.step // 4)
+        if self.annealing is None and (waited >= patience or left <= self.recipe.max_iter // 4):
+            self._anneal()
+
+    def _anneal(self):
+        self.average = [p.clone() for p in self.best.weights]
+        self._load(self.average)
+        length = max(5 * self.recipe.check_every, self.best.step // 4)
+        self.annealing = (self.step, min(self.recipe.max_iter, self.step + length))
+
+    @torch.no_grad()
+    def _judgement(self):
+        current = [p.detach().clone() for p in self.parameters]
+        self._load(self.average)
+        value = _mean(self.judge.values(self.energy, self.held_out, self.drawn), self.held_out.weight)
+        self._load(current)
+        return float(value)
+
+    @torch.no_grad()
+    def _load(self, values):
+        torch._foreach_copy_(self.parameters, values)
+
+
+def _mean(values, weight):
+    return values.mean() if weight is None else (weight * values).sum() / weight.sum()

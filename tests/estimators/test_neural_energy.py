@@ -1,0 +1,161 @@
+"""A neural energy as a model of ScoreMatchingDensity: laws recovered, the public contract, and rows that come later."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skscore import ScoreMatchingDensity
+from skscore.datasets import Banana
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+
+from skscore.neural.energy import NeuralEnergy  # noqa: E402
+
+MEAN, MIX = np.array([3.0, -1.0]), np.array([[2.0, 0.0], [1.0, 0.5]])
+OBJECTIVES = ["implicit", "sliced", "explicit", "denoising"]
+TINY = {"hidden_layer_sizes": (8,), "max_iter": 40, "device": "cpu"}
+
+
+class Cosines(torch.nn.Module):
+    """A network of somebody's own."""
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.layer, self.out = torch.nn.Linear(n_features, 32), torch.nn.Linear(32, 1)
+
+    def forward(self, y):
+        return self.out(self.layer(y).cos())
+
+
+class TwoColumns(torch.nn.Module):
+    """A network with one output too many."""
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.layer = torch.nn.Linear(n_features, 2)
+
+    def forward(self, y):
+        return self.layer(y)
+
+
+def model(**parameters):
+    return NeuralEnergy(
+        **{"hidden_layer_sizes": (32, 32), "max_iter": 600, "learning_rate": 3e-3, "device": "cpu", **parameters}
+    )
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return Banana().sample(600, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def fitted(rows):
+    return ScoreMatchingDensity(model(), random_state=0).fit(rows)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_gaussian_law_is_recovered(objective):
+    """Its score, to a few per cent; the denoised one is that of the noisy rows."""
+    sigma = 0.5
+    X = np.random.default_rng(0).standard_normal((1500, 2)) @ MIX.T + MEAN
+    covariance = MIX @ MIX.T + (sigma**2 * np.eye(2) if objective == "denoising" else 0.0)
+    precision = np.linalg.inv(covariance)
+    density = ScoreMatchingDensity(model(), objective=objective, noise_level=sigma)
+    density.fit(X, (MEAN - X) @ np.linalg.inv(MIX @ MIX.T))
+    truth = (MEAN - X) @ precision
+    error = np.square(density.grad_log_density(X) - truth).sum() / np.square(truth).sum()
+    assert error < (0.01 if objective == "explicit" else 0.05)
+    expected = multivariate_normal(MEAN, covariance).logpdf(X).mean()
+    assert density.score(X) == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_objective_beats_the_gaussian_on_a_banana(objective, rows):
+    law, X_test = Banana(), Banana().sample(1000, random_state=1)
+    density = ScoreMatchingDensity(model(), objective=objective, noise_level=0.2)
+    density.fit(rows, law.grad_log_density(rows))
+    assert density.score(X_test) > ScoreMatchingDensity().fit(rows).score(X_test) + 0.3
+
+
+def test_scores_and_curvatures_are_derivatives_of_the_log_density(fitted, rows):
+    X, V, h = rows[:20], np.array([0.3, -0.7]), 1e-4
+    forward, here, back = (fitted.score_samples(X + t * V) for t in (h, 0.0, -h))
+    np.testing.assert_allclose(fitted.grad_log_density(X) @ V, (forward - back) / (2 * h), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(fitted.curvature(X, V), (forward - 2 * here + back) / h**2, rtol=1e-3, atol=1e-3)
+    axes = sum(fitted.curvature(X, axis) for axis in np.eye(2))
+    square = 0.5 * np.square(fitted.grad_log_density(X)).sum(axis=1)
+    np.testing.assert_allclose(fitted.hyvarinen_score(X), square + axes, rtol=1e-10)
+
+
+def test_the_density_integrates_to_one_and_its_draws_are_its_own(fitted, rows):
+    side = [np.linspace(column.min() - 6.0, column.max() + 6.0, 601) for column in rows.T]
+    grid = np.stack(np.meshgrid(*side), axis=-1).reshape(-1, 2)
+    p = np.exp(fitted.score_samples(grid)) * np.prod([s[1] - s[0] for s in side])
+    assert p.sum() == pytest.approx(1.0, abs=1e-3)
+    draws = fitted.sample(4000, random_state=0)
+    error = draws.std(axis=0) / np.sqrt(4000 / 4)  # chains are correlated a little
+    assert (np.abs(draws.mean(axis=0) - p @ grid) < 4.0 * error).all()
+
+
+def test_an_affine_change_of_units_changes_nothing_but_the_volume(rows):
+    A, b = np.diag([1e-3, 50.0]), np.array([7.0, -2.0])
+    one, other = (ScoreMatchingDensity(model(max_iter=40)).fit(X) for X in (rows, rows @ A + b))
+    moved = other.score_samples(rows @ A + b) + np.linalg.slogdet(A)[1]
+    np.testing.assert_allclose(moved, one.score_samples(rows), atol=0.02)  # the training is in single precision
+
+
+def test_pickle_keeps_every_value_and_holds_no_torch_object(fitted, rows):
+    blob = pickle.dumps(fitted)
+    assert b"torch.nn" not in blob
+    assert b"torch._utils" not in blob
+    np.testing.assert_array_equal(pickle.loads(blob).score_samples(rows), fitted.score_samples(rows))
+    assert all(isinstance(array, np.ndarray) for array in fitted.weights_.values())
+
+
+def test_a_fit_repeats_itself_and_partial_fit_goes_on(rows):
+    density = ScoreMatchingDensity(model(max_iter=200))
+    first, again = (clone(density).fit(rows) for _ in range(2))
+    for name, array in first.weights_.items():
+        np.testing.assert_array_equal(again.weights_[name], array)
+    again.partial_fit(rows)
+    assert again.n_iter_ > first.n_iter_
+    assert again.objective_ <= first.objective_
+    np.testing.assert_array_equal(again.validation_curve_[: first.validation_curve_.size], first.validation_curve_)
+
+
+def test_a_network_of_the_user(rows):
+    density = ScoreMatchingDensity(model(network=Cosines), random_state=0).fit(rows)
+    assert density.score(rows) > ScoreMatchingDensity().fit(rows).score(rows) + 0.2
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(density)).score_samples(rows), density.score_samples(rows))
+    with pytest.raises(ValueError, match="to shape"):
+        ScoreMatchingDensity(model(network=TwoColumns)).fit(rows)
+
+
+def test_verbose_reports_the_training(rows, capsys):
+    ScoreMatchingDensity(model(max_iter=40, verbose=2)).fit(rows)
+    assert capsys.readouterr().out.count("[NeuralEnergy] step") == 2
+
+
+def test_no_rows_held_out(rows):
+    density = ScoreMatchingDensity(model(max_iter=40, validation_fraction=0.0)).fit(rows)
+    assert density.n_iter_ == 40
+    assert density.validation_curve_.size == 0
+
+
+@pytest.mark.gpu
+def test_an_energy_of_a_gpu_scores_on_the_cpu(rows):
+    density = ScoreMatchingDensity(model(device="auto", max_iter=10)).fit(rows)
+    copy = pickle.loads(pickle.dumps(density))
+    np.testing.assert_allclose(copy.score_samples(rows), density.score_samples(rows), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([ScoreMatchingDensity(NeuralEnergy(**TINY))])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
