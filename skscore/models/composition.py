@@ -27,6 +27,12 @@ class CompositionFamily(PairwiseFamily):
         """v_j in rows; the last is 0, as is its weight."""
         return np.eye(self.p) - np.eye(self.p)[-1]
 
+    def pair_weights(self):
+        """The last part takes part in every direction: its pairs weigh d − 1 times (Yu, Drton & Shojaie, 2022)."""
+        weights = super().pair_weights()
+        weights[-1] = weights[:, -1] = self.p - 1.0
+        return weights
+
     def assemble(self, X, Y, weight, objective):
         """Form in θ of the implicit objective."""
         return directional_form(self, X, weight, self.directions)
