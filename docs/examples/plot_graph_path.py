@@ -33,7 +33,7 @@ X /= X.std(axis=0)
 # Rows held out choose for prediction: small interactions too many cost little there. The one-standard-error rule takes
 # the sparsest graph that they cannot tell from the best. The score matching information criterion is Akaike's
 # analogue, and as generous. The extended Bayesian criterion refits each graph without the penalty and makes every edge
-# pay; it compares edges with an objective that has units, so the columns are scaled to unit variance.
+# pay what a pair that is not there would gain by chance.
 
 choices = {
     "held-out rows": {"selection": "cv"},
