@@ -59,8 +59,8 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
         entries of the precision matrix, its linear term free; for kernels: the RKHS norm). "cv" is chosen by rows held
         out, for a kernel model; "auto" is that for a kernel model, and 0 for others.
     l1_ratio : float, default=0.0
-        Share of the penalty, for a model of pairwise interactions, that is Σ |K_ij| over pairs i ≠ j, each counted
-        twice, in place of half the squares: it makes K sparse, a graph.
+        Share of the penalty, for a model of pairwise interactions, that is Σ ``|K_ij|`` over pairs i ≠ j, each
+        counted twice, in place of half the squares: it makes K sparse, a graph.
     symmetric : {True, "and", "or"}, default=True
         Estimate a symmetric K; or every column of K by itself, where a pair is an edge if both its entries are not
         zero, or one is, and K is their mean.

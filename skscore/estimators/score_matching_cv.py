@@ -37,7 +37,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     n_alphas : int, default=30
         Length of an automatic path with an l1 part.
     l1_ratio : float, default=1.0
-        Share of the penalty that is Σ |K_ij| over pairs, for models of interactions; 0 for other models.
+        Share of the penalty that is Σ ``|K_ij|`` over pairs, for models of interactions; 0 for other models.
     symmetric : {True, "and", "or"}, default=True
         As in :class:`ScoreMatchingDensity`.
     selection : {"cv", "ebic", "smic"}, default="cv"
