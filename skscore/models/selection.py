@@ -19,23 +19,26 @@ __all__ = ["FoldJudge", "LeaveOneOutJudge", "Trial", "explore", "tabulate"]
 
 SMALLEST_ESS = 0.02  # of importance draws, below which their log Z is not to be trusted
 TIE = 1e-9  # relative, or in nats: below it scores are equal
+ROUNDING = 32 * np.finfo(np.float64).eps  # of a sum θᵀT, per unit of ‖θ‖, where ‖T‖ is at most one
 STEP = np.sqrt(2.0)
 BLOCK_BYTES = 1 << 22
 
 
 class Trial(NamedTuple):
-    """Scores (s, L) of all scales and ridges at one bandwidth, larger is better, and the ESS behind each."""
+    """Scores (s, L) of all scales and ridges at one bandwidth, larger is better; the ESS and the noise of each."""
 
     bandwidth: Any
     scales: np.ndarray
     alphas: np.ndarray
     scores: np.ndarray
     ess: np.ndarray
+    noise: Any = 0.0
 
     @property
     def place(self):
         """Of the best score, among scales and ridges: of equal ones that with the greatest ridge and least scale."""
-        best = self.scores >= self.scores.max() - TIE * max(1.0, abs(self.scores.max()))
+        bar = (self.scores - self.noise).max()
+        best = self.scores + self.noise >= bar - TIE * max(1.0, abs(bar))
         ridge = np.flatnonzero(best.any(axis=0))[-1]
         return int(np.argmax(best[:, ridge])), int(ridge)
 
@@ -81,7 +84,8 @@ class FoldJudge:
         scores, ess = self._objectives(forms, thetas) if self.draws is None else self._likelihoods(families, thetas)
         share = [form.n for form in forms[0]]
         scores, ess = np.average(scores, axis=1, weights=share), ess.min(axis=1)
-        return Trial(bandwidth, self.scales, self.alphas, np.where(ess < SMALLEST_ESS, -np.inf, scores), ess)
+        noise = ROUNDING * np.linalg.norm(thetas, axis=-1).max(axis=1)
+        return Trial(bandwidth, self.scales, self.alphas, np.where(ess < SMALLEST_ESS, -np.inf, scores), ess, noise)
 
     def _paths(self, forms):
         """θ of the other folds for each fold and ridge, shape (k, L, r)."""
