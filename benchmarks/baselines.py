@@ -7,7 +7,7 @@ Rows come standardised. A method maps training rows and a seed to a :class:`Fitt
 - GaussianMixture: 1 to 20 full components and the ridge of their covariances by 5-fold log-likelihood.
 - NSF (Durkan et al., 2019) and MAF (Papamakarios et al., 2017) of zuko: Adam, early stopping on a tenth of the rows,
   the weights of the best epoch.
-- DenoisingScoreEstimator: as it comes.
+- DenoisingScoreEstimator: as it comes; with parzen=None, the flow and its tail without windows over the rows.
 """
 
 from __future__ import annotations
@@ -146,10 +146,10 @@ def normalizing_flow(kind, train, seed, **training):
     return Fitted(score_samples, sample, seconds, {"best_epoch": epoch})
 
 
-def denoising(train, seed):
-    """Fit the DenoisingScoreEstimator with its defaults."""
-    fit, seconds = timed(lambda: skscore.DenoisingScoreEstimator(random_state=seed).fit(train))
-    return Fitted(fit.score_samples, fit.sample, seconds, {})
+def denoising(train, seed, **parameters):
+    """Fit the DenoisingScoreEstimator with its defaults, but for `parameters`."""
+    fit, seconds = timed(lambda: skscore.DenoisingScoreEstimator(random_state=seed, **parameters).fit(train))
+    return Fitted(fit.score_samples, fit.sample, seconds, {"parzen_weight": fit.parzen_weight_})
 
 
 METHODS = {
@@ -159,6 +159,7 @@ METHODS = {
     "MAF": partial(normalizing_flow, "MAF"),
     "NSF": partial(normalizing_flow, "NSF"),
     "DenoisingScoreEstimator": denoising,
+    "DenoisingScoreEstimator, parzen=None": partial(denoising, parzen=None),
 }
 
 
@@ -166,6 +167,4 @@ def absence(method):
     """Return why a method cannot run here, or None."""
     if method in FLOWS and not all(map(importlib.util.find_spec, ("torch", "zuko"))):
         return "it needs torch and zuko (pip install torch; pip install --no-deps zuko)"
-    if method == "DenoisingScoreEstimator" and not hasattr(skscore, method):
-        return "this skscore has no DenoisingScoreEstimator"
     return None

@@ -75,6 +75,10 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
     tail : {"auto"} or None, default="auto"
         Mix in a Student density of small weight, both chosen on validation rows, so that a single far row cannot cost
         hundreds of nats. ``grad_log_density`` then costs as much as ``score_samples``.
+    parzen : {"auto"} or None, default="auto"
+        Mix a kernel density estimate of many widths into the density of networks, as far as validation rows ask for
+        it: rows that nearly repeat others are beyond any smooth model. The estimator then keeps the rows, and some
+        draws lie close to one of them; None forbids it. ``parzen_weight_`` says how many.
     parametrization : {"score", "energy"}, default="score"
         The network is the score, or minus the gradient of an energy: free of curl, several times slower.
     network : callable or None, default=None
@@ -151,6 +155,10 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         Gaussian.
     tail_weight_, tail_df_ : float
         Weight ε and degrees of freedom ν of the Student tail.
+    parzen_weight_ : float
+        Weight of the kernel density estimate; 0 where there is none.
+    parzen_widths_ : dict
+        Share of each of its widths, in units of `sigma_min`.
     noise_levels_ : ndarray of shape (n_levels,)
         Ladder of the training, decreasing; its two ends where levels are continuous.
     inside_mass_ : float
@@ -192,6 +200,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         "dequantize": [StrOptions({"auto"}), "boolean"],
         "bounds": [tuple, list, None],
         "tail": [StrOptions({"auto"}), None],
+        "parzen": [StrOptions({"auto"}), None],
         "parametrization": [StrOptions({"score", "energy"})],
         "network": [callable, None],
         "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
@@ -235,6 +244,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         dequantize="auto",
         bounds=None,
         tail="auto",
+        parzen="auto",
         parametrization="score",
         network=None,
         hidden_layer_sizes="auto",

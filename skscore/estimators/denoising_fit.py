@@ -28,7 +28,7 @@ __all__ = ["Fitted", "Rows", "coordinates", "fit_closed_form", "fit_network", "n
 CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model where no ladder was asked for
 SMALL_TABLE, SMALL_TABLE_FOLDS = 500, 10
 MOST_JUDGES = 20_000  # held-out rows, at most
-TAIL_ROWS, REPORT_ROWS = 1000, 256
+JUDGED_ROWS, REPORT_ROWS = 1000, 256
 FEW_COLUMNS, N_WAVES = 3, 2  # tables so narrow that sines and cosines of their columns help
 NARROW_TABLE_FOLDS = 3  # of which three narrow networks cost less than a wide one, and are better
 NOT_OF_A_TRAINING = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
@@ -81,8 +81,11 @@ class Fitted:
             "best_iter_": self.best_iter,
             "likelihood_report_": self.report,
         }
-        tail = getattr(self.law, "tail", None)
-        names |= {"tail_weight_": 0.0 if tail is None else tail.weight, "tail_df_": np.inf if tail is None else tail.df}
+        tail, windows = getattr(self.law, "tail", None), getattr(self.law, "windows", None)
+        names |= {"tail_weight_": 0.0 if tail is None else tail.weight}
+        names |= {"tail_df_": np.inf if tail is None else tail.part.df}
+        names |= {"parzen_weight_": 0.0 if windows is None else windows.weight}
+        names |= {"parzen_widths_": {} if windows is None else windows.part.weights_by_width()}
         return names
 
 
@@ -148,7 +151,7 @@ def fit_closed_form(p, rows, seed, former=None):
         law = Law(ladder.families[0], ladder.thetas[0], statistics.table, seed, repr(p.model))
         return Fitted(LevelLaw(ladder, sigma_min, law), ladder, levels, "cpu", statistics, alpha=alpha)
     law = FlowLaw(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
-    law, report = _settled(p, law, rows.Z, None, "cpu")
+    law, report = _settled(p, law, rows, None, "cpu")
     return Fitted(law, ladder, levels, "cpu", statistics, report, alpha=alpha)
 
 
@@ -173,7 +176,7 @@ def fit_network(p, rows, seed, watch, former=None):
     source, report = trained.denoiser, None
     law = _law(p, source, rows, seed)
     if sigma_min < sigma_max:
-        law, report = _settled(p, law, rows.Z, folds, device)
+        law, report = _settled(p, law, rows, folds, device)
     if p.refit:
         source = job.refitted(trained)
         law = replace(law, source=source)
@@ -279,25 +282,28 @@ def _one_level_density(p, source, sigma, rows, seed):
 # ---- what validation rows settle -----------------------------------------------------------------
 
 
-def _settled(p, law, Z, folds, device):
-    """The law with its number of steps and its tail, and the report on them.
+def _settled(p, law, rows, folds, device):
+    """The law with its number of steps, its tail and its windows, and the report on them.
 
     Rows of a fold are judged by the networks that did not see them. Closed-form models have so few parameters that the
-    training rows serve.
+    training rows serve; what has no place in their family is not mixed in.
     """
-    parts = [(law, _evenly(Z, TAIL_ROWS))]
-    if folds is not None and len(folds[0]):
-        most = -(-TAIL_ROWS // len(folds))
+    judges = [(law, _evenly(len(rows.Z), JUDGED_ROWS))]
+    held_out = folds is not None and len(folds[0]) > 0
+    if held_out:
+        most = -(-JUDGED_ROWS // len(folds))
         unseeing = [replace(law, source=law.source.part(k)) for k in range(len(folds))]
-        parts = [(part, _evenly(Z[fold], most)) for part, fold in zip(unseeing, folds, strict=True)]
-    rows = np.concatenate([part for _, part in parts])
-    law, report = law.with_steps(_evenly(rows, REPORT_ROWS), device)
-    if p.tail is None:
+        judges = [(part, fold[_evenly(len(fold), most)]) for part, fold in zip(unseeing, folds, strict=True)]
+    own = np.concatenate([places for _, places in judges])
+    law, report = law.with_steps(rows.Z[own[_evenly(len(own), REPORT_ROWS)]], device)
+    windows = p.parzen is not None and held_out
+    if p.tail is None and not windows:
         return law, report
-    log_p = np.concatenate([replace(m, n_steps=law.n_steps).flow_log_density(part, device) for m, part in parts])
-    return law.with_tail(rows, log_p), report
+    log_p = np.concatenate([replace(m, n_steps=law.n_steps).flow_log_density(rows.Z[at], device) for m, at in judges])
+    law = law if p.tail is None else law.with_tail(rows.Z[own], log_p)
+    return law.with_windows(log_p, own, rows.Z, rows.weight) if windows else law, report
 
 
-def _evenly(Z, most):
-    """At most `most` rows of Z, evenly spaced."""
-    return Z[np.linspace(0, len(Z) - 1, min(len(Z), most)).astype(int)]
+def _evenly(n, most):
+    """Places of at most `most` of n rows, evenly spaced."""
+    return np.linspace(0, n - 1, min(n, most)).astype(int)

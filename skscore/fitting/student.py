@@ -1,29 +1,18 @@
 r"""A defensive tail: the fitted density mixed with a Student t that is wide enough for every row.
 
-A few rows far from everything ruin a mean log-likelihood, and no network is trained where no row lies. The mixture
+A few rows far from everything ruin a mean log-likelihood, and no network is trained where no row lies. In the mixture
 
 .. math::
 
    p(x) = (1 - \varepsilon)\, p_{\mathrm{flow}}(x) + \varepsilon\, t_\nu(x; 0, \operatorname{diag}\lambda),\qquad
    t_\nu(x) \propto \Bigl(1 + \tfrac{q}{\nu}\Bigr)^{-(\nu + d)/2},\quad q = \sum_j x_j^2/\lambda_j,
 
-is a proper density, never below :math:`(1-\varepsilon)\,p_{\mathrm{flow}}`, with an exact gradient and sampler: the
-defensive mixture of Hesterberg (1995). With the responsibility
-:math:`r(x) = \varepsilon\, t_\nu(x)/p(x)` of the tail,
-
-.. math::
-
-   \nabla\log p = (1-r)\,s + r\,s_t,\qquad
-   \nabla^2\log p = (1-r)\,H + r\,H_t + r(1-r)\,(s - s_t)(s - s_t)^\top .
-
-The scale matrix is :math:`\lambda` itself, not the :math:`\lambda(\nu-2)/\nu` that would give the t the variance
+the scale matrix is :math:`\lambda` itself, not the :math:`\lambda(\nu-2)/\nu` that would give the t the variance
 :math:`\lambda`: the tail has to cover what lies outside the ellipsoid of the data, and matching the variance would pull
 it in the more the heavier it is.
 
 References
 ----------
-Hesterberg, T. (1995). Weighted average importance sampling and defensive mixture distributions. Technometrics, 37(2),
-185-194.
 Lange, K. L., Little, R. J. A., & Taylor, J. M. G. (1989). Robust statistical modeling using the t distribution. Journal
 of the American Statistical Association, 84(408), 881-896.
 """
@@ -34,14 +23,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import expit, gammaln, logit
+from scipy.special import gammaln
 
-__all__ = ["DefensiveTail", "StudentT", "choose_tail"]
+from .defensive import EVIDENCE, DefensiveMixture
+
+__all__ = ["StudentT", "choose_tail"]
 
 DEGREES_OF_FREEDOM = (2.5, 3.0, 5.0, 10.0, 30.0)
 PREMIUM = 1e-3  # nats per row, at most, for a tail that no validation row asked for
 LARGEST_WEIGHT = 0.5  # beyond which the Student would be the density, and the flow its correction
-EVIDENCE = 1.92  # nats in all: half the 95 % quantile of χ²₁, below which a likelihood ratio may be chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +74,6 @@ class StudentT:
         """Score −c x/λ, shape (n, d)."""
         return -self._pull(X)[:, None] * X / self.variance
 
-    def divergence(self, X):
-        """Laplacian of the log-density, shape (n,)."""
-        along = (self.score(X) ** 2).sum(axis=1)
-        return -self._pull(X) * (1 / self.variance).sum() + 2 / (self.df + len(self.variance)) * along
-
     def curvature(self, X, V):
         """Second derivative vᵀ ∇² log t v along `V` of shape (d,) or (n, d), shape (n,)."""
         along = (self.score(X) * V).sum(axis=1) ** 2
@@ -101,95 +86,11 @@ class StudentT:
         return z / np.sqrt(rng.chisquare(self.df, size=(n, 1)) / self.df)
 
 
-def _blend(r, flow, tail):
-    """(1 − r) flow + r tail, and the tail alone where r is 1: there the flow may be nan or infinite."""
-    alone = r == 1.0
-    return (1.0 - r) * np.where(alone, 0.0, flow) + r * tail
-
-
-@dataclass(frozen=True, eq=False)
-class DefensiveTail:
-    """The mixture (1 − ε) p_flow + ε t_ν, from what is known of p_flow at the rows.
-
-    Parameters
-    ----------
-    weight : float
-        ε, in (0, 1).
-    df : float
-        ν.
-    variance : ndarray of shape (d,)
-        λ, in the coordinates of the rows.
-
-    Examples
-    --------
-    A flow that gives -497 nats to a row that it never saw:
-
-    >>> import numpy as np
-    >>> from skscore.fitting.student import DefensiveTail
-    >>> tail = DefensiveTail(weight=0.003, df=2.5, variance=np.ones(2))
-    >>> tail.log_density(np.array([-1.84, -497.0]), np.array([[0.0, 0.0], [20.0, 24.0]])).round(2)
-    array([ -1.84, -21.08])
-    """
-
-    weight: float
-    df: float
-    variance: np.ndarray
-
-    @property
-    def student(self):
-        """The Student t of the mixture."""
-        return StudentT(self.df, self.variance)
-
-    def log_density(self, log_p, X):
-        """Log-density of the mixture, shape (n,).
-
-        Parameters
-        ----------
-        log_p : ndarray of shape (n,)
-            Log-density of the flow.
-        X : ndarray of shape (n, d)
-            The rows.
-        """
-        return np.logaddexp(np.log1p(-self.weight) + log_p, np.log(self.weight) + self.student.log_density(X))
-
-    def responsibility(self, log_p, X):
-        """Probability r that a row came from the tail, shape (n,); parameters as in `log_density`."""
-        return expit(logit(self.weight) + self.student.log_density(X) - log_p)
-
-    def score(self, log_p, score, X):
-        """Score of the mixture, shape (n, d), from the `score` of the flow."""
-        return _blend(self.responsibility(log_p, X)[:, None], score, self.student.score(X))
-
-    def divergence(self, log_p, score, divergence, X):
-        """Laplacian of the log-density of the mixture, shape (n,), from `score` and `divergence` of the flow."""
-        r, t = self.responsibility(log_p, X), self.student
-        between = _blend(r[:, None], score, t.score(X)) - t.score(X)  # (1 − r)(s − s_t)
-        return _blend(r, divergence, t.divergence(X)) + _over(r, (between**2).sum(axis=1))
-
-    def curvature(self, log_p, score, curvature, X, V):
-        """vᵀ ∇² log p v of the mixture, shape (n,), from `score` and `curvature` of the flow along `V`."""
-        r, t = self.responsibility(log_p, X), self.student
-        between = _blend(r[:, None], score, t.score(X)) - t.score(X)
-        return _blend(r, curvature, t.curvature(X, V)) + _over(r, (between * V).sum(axis=1) ** 2)
-
-    def mix_samples(self, X, rng):
-        """Draws of the mixture, shape (n, d): each row of `X`, drawn from the flow, gives way with probability ε."""
-        responsible = rng.random(len(X)) < self.weight
-        mixed = X.copy()
-        mixed[responsible] = self.student.sample(responsible.sum(), rng)
-        return mixed
-
-
-def _over(r, square):
-    """r/(1 − r) times the square of a difference that holds the factor 1 − r; 0 where r is 1."""
-    return r * square / np.where(r == 1.0, 1.0, 1.0 - r)
-
-
-def _best_weight(log_p, X, df, variance, smallest):
+def _best_weight(log_p, X, student, smallest):
     """ε of largest likelihood: the root of mean r(ε) = ε, which is unique because the likelihood is concave."""
 
     def excess(weight):
-        return DefensiveTail(weight, df, variance).responsibility(log_p, X).mean() - weight
+        return DefensiveMixture(weight, student).responsibility(log_p, X).mean() - weight
 
     if excess(smallest) <= 0.0:
         return smallest
@@ -221,7 +122,8 @@ def choose_tail(log_p, X, variance):
 
     Returns
     -------
-    DefensiveTail
+    DefensiveMixture
+        With a `StudentT`.
 
     References
     ----------
@@ -248,7 +150,8 @@ def choose_tail(log_p, X, variance):
     def likelihood(tail):
         return tail.log_density(log_p, X).sum()
 
-    best = [DefensiveTail(_best_weight(log_p, X, df, variance, smallest), df, variance) for df in DEGREES_OF_FREEDOM]
+    students = [StudentT(df, variance) for df in DEGREES_OF_FREEDOM]
+    best = [DefensiveMixture(_best_weight(log_p, X, student, smallest), student) for student in students]
     enough = max(map(likelihood, best)) - EVIDENCE
-    floor = DefensiveTail(smallest, DEGREES_OF_FREEDOM[0], variance)
+    floor = DefensiveMixture(smallest, students[0])
     return next(tail for tail in (floor, *best) if likelihood(tail) >= enough)

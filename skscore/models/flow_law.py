@@ -1,4 +1,4 @@
-"""A noise-conditional score as a density: its log-density along the flow, its tail, its draws.
+"""A noise-conditional score as a density: its log-density along the flow, what is mixed into it, its draws.
 
 Rows are in the coordinates of the score, in which noise is isotropic and the reference Gaussian is N(0, diag λ).
 """
@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..fitting.student import DefensiveTail, choose_tail
+from ..fitting.defensive import DefensiveMixture
+from ..fitting.parzen import choose_windows
+from ..fitting.student import choose_tail
 from ..formulas.schedules import geometric_ladder
 from ..likelihood import LikelihoodReport, adaptive_steps, antithetic_noise, elbo, flow_log_density
 from ..samplers import AnnealedLangevin, Flow, PredictorCorrector, ReverseSDE, descend
@@ -31,7 +33,7 @@ BOUND_LEVELS, BOUND_ROWS = 33, 4096
 
 @dataclass(frozen=True, eq=False)
 class FlowLaw:
-    """The law p_σmin of a noise-conditional score, mixed with a defensive tail.
+    """The law p_σmin of a noise-conditional score, mixed with a Student tail and with windows over the rows.
 
     Parameters
     ----------
@@ -43,7 +45,10 @@ class FlowLaw:
         Steps of the flow behind a log-density.
     seed : int
         Of the draws behind `elbo`.
-    tail : DefensiveTail or None
+    tail : DefensiveMixture or None
+        Of the flow and a Student.
+    windows : DefensiveMixture or None
+        Of that and a kernel density estimate.
     """
 
     source: Any
@@ -51,7 +56,13 @@ class FlowLaw:
     sigma_max: float
     n_steps: int
     seed: int = 0
-    tail: DefensiveTail | None = None
+    tail: DefensiveMixture | None = None
+    windows: DefensiveMixture | None = None
+
+    @property
+    def mixtures(self):
+        """What is mixed into the flow, one after the other."""
+        return [mixture for mixture in (self.tail, self.windows) if mixture is not None]
 
     def levels(self, n_levels):
         """Geometric ladder from the largest noise level down to the smallest."""
@@ -66,19 +77,31 @@ class FlowLaw:
         return replace(self, n_steps=report.n_steps), report
 
     def with_tail(self, Z, log_p) -> FlowLaw:
-        """The law with the tail that rows Z ask for; `log_p` (n,) are their log-densities without one."""
+        """The law with the tail that rows Z ask for; `log_p` (n,) are their log-densities along the flow."""
         return replace(self, tail=choose_tail(log_p, Z, self.source.variance))
+
+    def with_windows(self, log_p, own, Z, weight) -> FlowLaw:
+        """The law with the windows over rows Z that those at the places `own` ask for.
+
+        `log_p` are their log-densities along the flow, by scores that have not seen them.
+        """
+        return replace(self, windows=choose_windows(self._mixed(log_p, Z[own]), own, Z, weight, self.sigma_min))
 
     # ---- the density -----------------------------------------------------------------------------
 
     def flow_log_density(self, Z, device):
-        """Log-density without the tail, shape (n,)."""
+        """Log-density of the flow alone, shape (n,)."""
         return flow_log_density(Z, self.source.field(device), self.levels(self.n_steps + 1))[0]
+
+    def _mixed(self, log_p, Z):
+        """Log-density of the whole mixture from that of the flow."""
+        for mixture in self.mixtures:
+            log_p = mixture.log_density(log_p, Z)
+        return log_p
 
     def log_density(self, Z, device):
         """Log-density of each row, shape (n,)."""
-        log_p = self.flow_log_density(Z, device)
-        return log_p if self.tail is None else self.tail.log_density(log_p, Z)
+        return self._mixed(self.flow_log_density(Z, device), Z)
 
     def elbo(self, Z, device):
         """Lower bound of the log-density, in the mean over rows, shape (n,)."""
@@ -88,32 +111,38 @@ class FlowLaw:
             rows = Z[k : k + BOUND_ROWS]
             noise = antithetic_noise(len(levels), 1, rows.shape, np.random.default_rng([self.seed, k]))
             bound[k : k + BOUND_ROWS] = elbo(rows, field, levels, noise)
-        return bound if self.tail is None else self.tail.log_density(bound, Z)
+        return self._mixed(bound, Z)
 
     def score(self, Z, device):
         """Score of each row, shape (n, d)."""
         score = self.source.field(device).score(Z, self.sigma_min)
-        return score if self.tail is None else self.tail.score(self.flow_log_density(Z, device), score, Z)
+        log_p = self.flow_log_density(Z, device) if self.mixtures else None
+        for mixture in self.mixtures:
+            score, log_p = mixture.score(log_p, score, Z), mixture.log_density(log_p, Z)
+        return score
 
     def curvature(self, Z, V, device):
         """vᵀ ∇² log p v of each row along directions V (d,) or (n, d), shape (n,)."""
-        field = self.source.field(device)
-        curvature = field.curvature(Z, self.sigma_min, V)
-        if self.tail is None:
+        curvature = self.source.field(device).curvature(Z, self.sigma_min, V)
+        if not self.mixtures:
             return curvature
-        score = field.score(Z, self.sigma_min)
-        return self.tail.curvature(self.flow_log_density(Z, device), score, curvature, Z, V)
+        score, log_p = self.source.field(device).score(Z, self.sigma_min), self.flow_log_density(Z, device)
+        return self._mixed_curvature(log_p, score, curvature, Z, V)
+
+    def _mixed_curvature(self, log_p, score, curvature, Z, V):
+        for mixture in self.mixtures:
+            curvature = mixture.curvature(log_p, score, curvature, Z, V)
+            score, log_p = mixture.score(log_p, score, Z), mixture.log_density(log_p, Z)
+        return curvature
 
     def score_and_trace(self, Z, directions, device):
         """Score (n, d), and Σ_k v_kᵀ ∇² log p v_k over directions (K, d), shape (n,)."""
         field = self.source.field(device)
         score, trace = field.score(Z, self.sigma_min), field.traces(Z, self.sigma_min, directions)
-        if self.tail is None:
+        if not self.mixtures:
             return score, trace
-        log_p = self.flow_log_density(Z, device)
-        flat = np.zeros(len(Z))
-        of_tail = sum(self.tail.curvature(log_p, score, flat, Z, v) for v in directions)
-        return self.tail.score(log_p, score, Z), of_tail + (1.0 - self.tail.responsibility(log_p, Z)) * trace
+        log_p, share = self.flow_log_density(Z, device), trace / len(directions)
+        return self.score(Z, device), sum(self._mixed_curvature(log_p, score, share, Z, v) for v in directions)
 
     # ---- draws -----------------------------------------------------------------------------------
 
@@ -121,4 +150,6 @@ class FlowLaw:
         """Draws (n_samples, d) by the sampler of this name, at `n_levels` or its own number of levels."""
         make, own = SAMPLERS[sampler]
         draws = descend(make(self.levels(n_levels or own)), self.source.field(device), n_samples, rng)
-        return draws if self.tail is None else self.tail.mix_samples(draws, rng)
+        for mixture in self.mixtures:
+            draws = mixture.mix_samples(draws, rng)
+        return draws

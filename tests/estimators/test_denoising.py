@@ -89,6 +89,7 @@ def test_a_trained_network_finds_the_score_of_a_gaussian(parametrization, weight
         noise_levels=[0.5],
         max_iter=300,
         tail=None,
+        parzen=None,
     ).fit(X)
     mean, covariance = gaussian_of(X, 0.5)
     expected = -np.linalg.solve(covariance, (X - mean).T).T
@@ -103,7 +104,11 @@ def test_a_trained_network_finds_the_score_of_a_gaussian(parametrization, weight
 def test_a_network_that_learns_nothing_is_the_shrunk_gaussian_at_any_step_count(n_likelihood_steps, preconditioning):
     X = gaussian_rows()
     fitted = density(
-        learning_rate=1e-30, tail=None, n_likelihood_steps=n_likelihood_steps, preconditioning=preconditioning
+        learning_rate=1e-30,
+        tail=None,
+        parzen=None,
+        n_likelihood_steps=n_likelihood_steps,
+        preconditioning=preconditioning,
     ).fit(X)
     basis = fitted.table_.basis
     covariance = basis.inverse.T @ np.diag(basis.variance + 0.01**2) @ basis.inverse
@@ -116,8 +121,8 @@ def test_a_network_that_learns_nothing_is_the_shrunk_gaussian_at_any_step_count(
 @pytest.mark.parametrize("learning_rate", [1e3, 1e30])
 def test_a_training_that_explodes_leaves_the_gaussian(learning_rate):
     X = gaussian_rows()
-    fitted = density(learning_rate=learning_rate, tail=None).fit(X)
-    still = density(learning_rate=1e-30, tail=None).fit(X)
+    fitted = density(learning_rate=learning_rate, tail=None, parzen=None).fit(X)
+    still = density(learning_rate=1e-30, tail=None, parzen=None).fit(X)
     assert fitted.best_iter_ == 0
     assert_allclose(fitted.grad_log_density(X), still.grad_log_density(X), atol=1e-6)
     assert_allclose(fitted.score_samples(X), still.score_samples(X), atol=1e-6)
@@ -135,7 +140,7 @@ def test_score_and_energy_agree():
 @needs_torch
 def test_an_energy_has_no_curl():
     X = two_moons()[:20]
-    fitted = density(parametrization="energy", sigma_min=0.2, tail=None, max_iter=200).fit(two_moons())
+    fitted = density(parametrization="energy", sigma_min=0.2, tail=None, parzen=None, max_iter=200).fit(two_moons())
     h = 1e-2
     J = np.stack([fitted.grad_log_density(X + h * e) - fitted.grad_log_density(X - h * e) for e in np.eye(2)], axis=2)
     assert_allclose(J[:, 0, 1], J[:, 1, 0], atol=2e-3 * np.abs(J).max())
@@ -257,6 +262,44 @@ def test_streams_of_draws(route):
     assert not np.array_equal(first, second)
     assert_array_equal(density(**route).fit(X).sample(3), first)
     assert_array_equal(fitted.sample(3, random_state=7), fitted.sample(3, random_state=7))
+
+
+# ---- rows that nearly repeat others --------------------------------------------------------------
+
+
+def repeated_rows(n=300):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 3))
+    return rng.permutation(np.concatenate([X, X[: n // 2] + 0.02 * rng.standard_normal((n // 2, 3))]))
+
+
+@needs_torch
+def test_windows_take_the_rows_that_nearly_repeat_others():
+    X = repeated_rows()
+    train, test = X[:400], X[400:]
+    smooth, stacked = (density(parzen=parzen).fit(train) for parzen in (None, "auto"))
+    assert smooth.parzen_weight_ == 0.0
+    assert smooth.parzen_widths_ == {}
+    assert 0.4 < stacked.parzen_weight_ < 0.8  # half of the rows have a partner
+    assert sum(stacked.parzen_widths_.values()) == pytest.approx(1.0)
+    assert stacked.score(test) > smooth.score(test) + 1.0
+    draws = stacked.sample(500, random_state=0)
+    near = np.linalg.norm(draws[:, None] - train, axis=2).min(axis=1) < 0.1
+    assert abs(near.mean() - stacked.parzen_weight_) < 0.15
+
+
+@needs_torch
+def test_the_gradient_is_that_of_the_log_density_with_windows():
+    fitted = density(sigma_min=0.1, n_likelihood_steps=128, activation="tanh").fit(repeated_rows())
+    x, h = repeated_rows()[:6] + 0.03, 1e-4
+    assert fitted.parzen_weight_ > 0.1
+    differences = [(fitted.score_samples(x + e) - fitted.score_samples(x - e)) / (2 * h) for e in h * np.eye(3)]
+    score = fitted.grad_log_density(x)
+    assert_allclose(score, np.stack(differences, axis=1), atol=0.05 * np.abs(score).max())
+
+
+def test_a_closed_form_keeps_no_rows():
+    assert density(model="gaussian").fit(repeated_rows()).parzen_weight_ == 0.0
 
 
 # ---- a row's value is its own --------------------------------------------------------------------

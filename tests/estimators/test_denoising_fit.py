@@ -312,7 +312,7 @@ def launch(folder, parameters, name):
 
 
 def test_a_killed_training_is_resumed_bit_for_bit(tmp_path):
-    steps = {"max_iter": 2000, "learning_rate": 1e-3, "tail": None, "dropout": 0.1}
+    steps = {"max_iter": 2000, "learning_rate": 1e-3, "tail": None, "parzen": None, "dropout": 0.1}
     file = tmp_path / "training"
     saved = {**steps, "checkpoint": str(file), "checkpoint_every": 50}
     process = launch(tmp_path, saved, "killed")

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skscore.fitting.student import DefensiveTail
+from skscore.fitting.defensive import DefensiveMixture
+from skscore.fitting.parzen import ParzenWindows
+from skscore.fitting.student import StudentT
 from skscore.metrics import energy_distance
 from skscore.models.flow_law import SAMPLERS, FlowLaw
 
@@ -63,18 +65,36 @@ def test_the_bound_lies_below_in_the_mean(law, rows):
     assert_allclose(law.elbo(rows, "cpu"), bound)
 
 
-def test_a_tail_mixes_densities_scores_and_curvatures(law, rows):
-    mixed = replace(law, tail=DefensiveTail(0.2, 3.0, law.source.variance))
+@pytest.fixture
+def mixed(law, rows):
+    """With a tail and windows over 200 rows, of which the latter are mixed in last."""
+    d = rows.shape[1]
+    windows = ParzenWindows(rows[:200], np.full(200, 1 / 200), 0.8, np.array([0.7, 0.3]))
+    tail = DefensiveMixture(0.2, StudentT(3.0, law.source.variance * np.ones(d)))
+    return replace(law, tail=tail, windows=DefensiveMixture(0.3, windows))
+
+
+def test_what_is_mixed_in_adds_to_densities_scores_and_curvatures(law, mixed, rows):
     few = np.vstack([rows[:5], 4 * rows[5:8]])
-    flow, student = law.log_density(few, "cpu"), mixed.tail.student.log_density(few)
-    assert_allclose(mixed.log_density(few, "cpu"), np.log(0.8 * np.exp(flow) + 0.2 * np.exp(student)), rtol=1e-10)
-    share = (0.2 * np.exp(student - mixed.log_density(few, "cpu")))[:, None]
-    expected = (1 - share) * law.score(few, "cpu") + share * mixed.tail.student.score(few)
+    parts = [0.7 * 0.8, 0.7 * 0.2, 0.3] * np.exp(
+        np.column_stack([law.log_density(few, "cpu"), *(m.part.log_density(few) for m in mixed.mixtures)])
+    )
+    assert_allclose(np.exp(mixed.log_density(few, "cpu")), parts.sum(axis=1), rtol=1e-10)
+    scores = np.stack([law.score(few, "cpu"), *(m.part.score(few) for m in mixed.mixtures)])
+    expected = np.einsum("nk,knd->nd", parts / parts.sum(axis=1, keepdims=True), scores)
     assert_allclose(mixed.score(few, "cpu"), expected, rtol=1e-8, atol=1e-10)
     axes = np.diag(np.linspace(0.5, 1.5, few.shape[1]))
     score, trace = mixed.score_and_trace(few, axes, "cpu")
     assert_allclose(score, expected, rtol=1e-8, atol=1e-10)
     assert_allclose(trace, sum(mixed.curvature(few, np.broadcast_to(v, few.shape), "cpu") for v in axes), rtol=1e-6)
+
+
+def test_windows_are_judged_on_top_of_the_tail(law, mixed, rows):
+    tailed, own = replace(mixed, windows=None), np.arange(0, len(rows), 2)
+    Z = np.repeat(rows, 2, axis=0)[: len(rows)]
+    chosen = tailed.with_windows(law.flow_log_density(Z[own], "cpu"), own, Z, None)
+    assert chosen.tail is tailed.tail
+    assert chosen.log_density(Z, "cpu").mean() > tailed.log_density(Z, "cpu").mean() + 1.0
 
 
 def test_the_report_and_its_steps(law, rows):
@@ -94,8 +114,8 @@ def test_every_sampler_draws_the_law(law, mixture, sampler):
     assert energy_distance(draws, a) < energy_distance(a, b) + 0.02
 
 
-def test_draws_of_a_tail(law):
-    mixed = replace(law, tail=DefensiveTail(0.5, 2.5, law.source.variance))
+def test_draws_of_what_is_mixed_in(law, mixed):
     draws = mixed.sample(2000, "flow", 20, np.random.default_rng(0), "cpu")
-    reach = np.abs(law.sample(2000, "flow", 20, np.random.default_rng(0), "cpu")).max()
-    assert (np.abs(draws) > reach).any(axis=1).mean() > 0.01
+    own = law.sample(2000, "flow", 20, np.random.default_rng(0), "cpu")
+    assert abs((draws == own).all(axis=1).mean() - 0.7 * 0.8) < 0.05
+    assert (np.abs(draws) > np.abs(own).max()).any(axis=1).mean() > 0.003
