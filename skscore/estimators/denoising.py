@@ -25,6 +25,7 @@ from .._compat import (
     validate_parameters,
 )
 from ..fitting.eigenbasis import Eigenbasis
+from ..fitting.parzen import NARROWEST
 from ..fitting.statistics import moments
 from ..formulas.schedules import WEIGHTINGS
 from ..models.catalog import MODELS, resolve_model
@@ -38,6 +39,7 @@ from .table import read_table
 __all__ = ["DenoisingScoreEstimator"]
 
 DOUBTFUL_DIFFERENCE = 0.05  # nats
+DOUBTFUL_REPETITION = 0.1  # of the density in the narrowest windows
 SPREAD_SEED = 0  # where in its cell an atom falls is the same in every fit
 
 
@@ -362,6 +364,15 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
             warnings.warn(
                 f"log-densities are doubtful: halving the {report.n_steps} steps of the flow changes a row by "
                 f"{report.halving_difference:.2g} nats in the mean. Raise n_likelihood_steps or sigma_min.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        repeated = self.parzen_weight_ * self.parzen_widths_.get(NARROWEST, 0.0)
+        if repeated > DOUBTFUL_REPETITION:
+            warnings.warn(
+                f"{repeated:.0%} of the density lies in windows of width {NARROWEST} over the rows, the least "
+                "there is: rows repeat others all but exactly, and log-densities depend on that width. Drop repetitions, or "
+                "set parzen=None.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
