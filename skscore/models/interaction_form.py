@@ -234,6 +234,8 @@ def multiplied(form, multiplier) -> QuadraticForm:
     It bounds the objective from below where the rows are fewer than the columns (Yu, Drton & Shojaie, 2019). Applied
     to a profiled form it does not depend on where the origin lies.
     """
+    if multiplier == 1.0:
+        return form
     Gamma = form.Gamma.copy()
     np.einsum("...ii->...i", Gamma)[...] *= multiplier  # einsum returns a view of the diagonals
     return QuadraticForm(Gamma, form.g, form.c, form.n)
