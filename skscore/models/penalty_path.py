@@ -14,7 +14,6 @@ from ..fitting.inference import Gradients
 from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import Statistics, moments, row_blocks
 from .chance import GainByChance
-from .family import Family
 from .sparse_interactions import SparseObjective
 
 __all__ = [
@@ -39,7 +38,7 @@ EDGES_FOR_EACH_COLUMN = 10  # at most, of graphs that are refitted: denser ones 
 class Target:
     """What a path is fitted to: the objective of some rows, in a family."""
 
-    family: Family
+    family: Any
     statistics: Statistics
     objective: Any
 
