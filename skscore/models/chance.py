@@ -12,14 +12,20 @@ of λ over pairs is that of a form in f, whose matrices depend on the rows alone
 .. math:: \sum_{i \ne j} w_{ij}E[\psi_{ij}^2] = 2E\Bigl[\sum_i f_i^2q_i + \sum_{ij} w_{ij}
           f_i(v_i - m_{ji})\,f_j(v_j - m_{ij})\Bigr], \qquad q_i = \sum_j w_{ij}(v_j - m_{ij})^2,
 
-so that each θ costs four products of its rows with a matrix, and no square of rows.
+so that each θ costs four products of its rows with a matrix. A form in θ, which has no f and v, takes the gradients of
+the rows one by one.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["GainByChance"]
+from ..fitting.statistics import row_blocks
+from .interaction_form import profiled
+
+__all__ = ["GainByChance", "gain_by_rows"]
+
+BLOCK_BYTES = 1 << 22
 
 
 class GainByChance:
@@ -52,3 +58,30 @@ class GainByChance:
         G = F * A.value
         own, cross = F**2 * self.Q, G * (G @ self.W - 2.0 * F @ self.WM.T) + F * (F @ self.WMM)
         return float(self.share @ (own + cross).sum(axis=1)) / (0.5 * p * (p - 1))
+
+
+def gain_by_rows(family, sample, objective, form, theta):
+    """Mean of λ over pairs, by the gradient of each row.
+
+    Parameters
+    ----------
+    family : PairwiseFamily
+    sample : Sample
+    objective : Implicit, Explicit, Sliced or Denoising
+    form : QuadraticForm
+        In θ.
+    theta : ndarray of shape (m,)
+
+    Returns
+    -------
+    float
+    """
+    (X, Y, weight, _), q, m = sample, family.n_interactions, family.n_parameters
+    share = np.full(len(X), 1.0 / len(X)) if weight is None else weight / weight.sum()
+    at_best = np.hstack([np.eye(q), -np.linalg.solve(form.Gamma[q:, q:], form.Gamma[q:, :q]).T])
+    square = np.zeros(q)
+    for rows in row_blocks(len(X), 8 * X.shape[1] * m, BLOCK_BYTES):
+        psi = family.row_gradients(theta, X[rows], None if Y is None else Y[rows], objective)
+        square += share[rows] @ (psi @ at_best.T) ** 2
+    pairs = family.pairs[0] != family.pairs[1]
+    return float(np.mean(square[pairs] / np.diag(profiled(form, q).Gamma)[pairs]))

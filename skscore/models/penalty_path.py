@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from operator import add
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from ..fitting.criteria import ebic, smic
 from ..fitting.inference import Gradients
 from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import Statistics, moments, row_blocks
-from .chance import GainByChance
+from .chance import GainByChance, gain_by_rows
 from .sparse_interactions import SparseObjective
 
 __all__ = [
@@ -139,7 +139,7 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
     """
     sparse, n = target.sparse, target.statistics.moments.n
     plain = sparse.without_multiplier
-    gain = GainByChance(target.family, sample, plain.problem(0.0).curvature) if calibrate else lambda theta: 1.0
+    gain = _gain(target, sample, plain) if calibrate else lambda theta: 1.0
     prices = ebic(0.0, path.n_edges, n, target.family.p, gamma)
     thetas = [_refitted(target, edges) for edges in path.edges] if refit else path.thetas
     values = np.full(len(thetas), np.inf)
@@ -148,6 +148,13 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
             J = plain.value(theta, 0.0) if refit else sparse.value(theta, path.alphas[k])
             values[k] = 2.0 * n * J + gain(theta) * prices[k]
     return values, thetas
+
+
+def _gain(target, sample, plain):
+    """What an edge gains by chance, as a function of θ."""
+    if plain.form.g.ndim == 1:
+        return partial(gain_by_rows, target.family, sample, target.objective, plain.form)
+    return GainByChance(target.family, sample, plain.problem(0.0).curvature)
 
 
 def _refitted(target, edges):

@@ -14,6 +14,7 @@ from skscore.fitting.statistics import Statistics, moments
 from skscore.fitting.unpenalised import solve_unpenalised
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models import Gaussian, PairwiseInteraction, Polynomial, TruncatedGaussian
+from skscore.models.chance import GainByChance, gain_by_rows
 from skscore.models.family import Sample
 from skscore.models.folds import deal, group_rows
 from skscore.models.forms import Implicit
@@ -228,3 +229,18 @@ def test_an_edge_gains_by_chance_what_independent_columns_say(rng, model):
         theta = target.family.on_graph(edges[0]).solve(target.statistics, Implicit(), 0.0)
         n_J = 2.0 * 20_000 * target.value(theta)
         assert (calibrated - n_J) / (plain - n_J) == pytest.approx(2.0 / scale**2, rel=0.05)
+
+
+@pytest.mark.parametrize("model", [*MODELS.values(), TruncatedGaussian(centered=True)], ids=repr)
+def test_an_edge_gains_what_the_gradients_of_rows_say(rng, model):
+    target, sample = bound(model, rows(rng, p=4))
+    family, theta = target.family, rng.standard_normal(target.family.n_parameters)
+    gain = GainByChance(family, sample, target.sparse.problem(0.0).curvature)(theta)
+    form = family.form(target.statistics, Implicit())
+    assert gain_by_rows(family, sample, Implicit(), form, theta) == pytest.approx(gain, rel=1e-9)
+
+
+def test_a_composition_has_a_criterion_too(rng):
+    target, sample = bound(PairwiseInteraction(0, 0, domain=Simplex()), rng.dirichlet([2.0, 3.0, 4.0, 3.0], 200))
+    values, _ = by_ebic(target, sample, penalty_path(target, automatic_alphas(target, 5)), 0.5, True, True)
+    assert np.isfinite(values).all()
