@@ -30,8 +30,7 @@ from skscore.fitting.statistics import moments
 from skscore.models import PairwiseInteraction, TruncatedGaussian
 from skscore.models.family import Sample
 from skscore.models.forms import Implicit
-from skscore.models.penalty_path import penalty_path
-from skscore.models.sparse_interactions import greatest_alpha
+from skscore.models.penalty_path import Target, penalty_path
 
 FRACTIONS = np.geomspace(1.0, 0.05, 20)
 CRITERIA = {
@@ -133,15 +132,15 @@ def entered(matrices):
 
 def largest_penalty(density):
     """Return the least penalty without an edge."""
-    return greatest_alpha(density.family_, density.family_.blocks(density.statistics_, Implicit()))
+    return Target(density.family_, density.statistics_, Implicit()).sparse.greatest_alpha()
 
 
 def own_path(model, X):
     """Return interactions at each penalty."""
     density = ScoreMatchingDensity(model, alpha=1.0, l1_ratio=1.0).fit(X)
-    family, statistics = density.family_, density.statistics_
-    alphas = FRACTIONS * largest_penalty(density)
-    return [family.unpack(theta)[0] for theta in penalty_path(family, statistics, Implicit(), alphas).thetas]
+    target = Target(density.family_, density.statistics_, Implicit())
+    path = penalty_path(target, FRACTIONS * largest_penalty(density))
+    return [target.family.path_entry(theta) for theta in path.thetas]
 
 
 def lasso_path(X):

@@ -59,6 +59,18 @@ def gather(Gamma, first, rows, block, blocks):
 
 
 @njit(cache=True, nogil=True)
+def gathered_products(first, block, blocks, theta, out):
+    """Write the product of each block with its column of θ into `out`, both flat; zeros cost nothing."""
+    out[:] = 0.0
+    for j in range(first.shape[0] - 1):
+        begin, end = first[j], first[j + 1]
+        for e in range(begin, end):
+            if theta[e] != 0.0:
+                start = block[j] + (e - begin) * (end - begin)
+                _move(out[begin:end], blocks[start : start + end - begin], theta[e])
+
+
+@njit(cache=True, nogil=True)
 def _shrunk(value, threshold):
     """Soft thresholding S(value, threshold)."""
     if value > threshold:

@@ -26,5 +26,5 @@ def warn_at_the_edge(place, alphas, is_whole):
     warnings.warn(
         f"the chosen alpha {alphas[place]:.3g} is the {end} of those tried; give {remedy} ones in alphas.",
         ConvergenceWarning,
-        stacklevel=6,
+        stacklevel=8,
     )

@@ -224,9 +224,10 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
         weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y)
         table = moments(X if Y is None else np.hstack([X, Y]), weight)
         own = table.leading(X.shape[1])
+        sample = Sample(X, Y, weight, own)
         self._check_same_statistics(model, objective, first)
         if first:
-            self._settled = self._settle(model, Sample(X, Y, weight, own), objective)
+            self._settled = self._settle(model, sample, objective)
         family = self._settled.family if first else self.family_.rebound(own)
         self._check_support(X, family.domain)
         self._check_inference(family, first)
@@ -237,7 +238,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
             family, statistics, reference = self._merged(family, statistics, reference)
         self._forget_solution()
         self.family_, self.statistics_, self._reference = family, statistics, reference
-        self._solve(family, statistics, objective)
+        self._solve(sample if first else None, objective)
         if self.inference and self._law is not None:
             self._infer(X, Y, weight, objective)
         return self
@@ -315,13 +316,18 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
         vars(self).update(results)
         self._named |= set(results)
 
-    def _solve(self, family, statistics, objective):
+    def _estimate(self, sample, objective):
+        """θ by the statistics of all rows seen; `sample` has the rows where they are the first."""
+        return self.family_.solve(self.statistics_, objective, self._settled.alpha)
+
+    def _solve(self, sample, objective):
         """Find θ and name it; leave the estimator without a law where the objective has no minimum."""
         try:
-            theta = family.solve(statistics, objective, self._settled.alpha)
+            theta = self._estimate(sample, objective)
         except UnboundedObjectiveError as error:
             self._threshold = error.threshold
             return
+        family, statistics = self.family_, self.statistics_
         value = family.objective_value(theta, statistics, objective)
         self._name(**family.attributes(theta), objective=value, alpha=self._settled.alpha)
         if self._settled.results is not None:

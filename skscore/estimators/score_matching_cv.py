@@ -10,11 +10,10 @@ from sklearn.model_selection import check_cv
 
 from .._compat import HasMethods, Interval, Options, StrOptions, n_rows
 from ..fitting.criteria import one_standard_error
-from ..fitting.statistics import Statistics, moments
 from ..models.catalog import MODELS
 from ..models.family import Model, Settled
 from ..models.folds import deal, group_rows, taken
-from ..models.penalty_path import automatic_alphas, by_ebic, by_folds, by_smic, by_splits, penalty_path
+from ..models.penalty_path import Target, automatic_alphas, by_ebic, by_folds, by_smic, by_splits, penalty_path
 from .path_warnings import warn_at_the_edge
 from .score_matching import ScoreMatchingDensity
 
@@ -186,23 +185,29 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
                 f'selection="smic" needs the gradient of each row, which model={self.model!r} does not form. Choose '
                 'selection="cv", or model="pairwise", which is Gaussian by default.'
             )
-        table = moments(np.hstack([sample.X, sample.Y]), sample.weight) if sample.Y is not None else sample.moments
-        statistics = Statistics(table, family.assemble(*sample[:3], objective))
-        path = penalty_path(family, statistics, objective, self._penalties(family, statistics, objective))
-        alphas = path.alphas
-        place, results = self._judge(family, sample, statistics, objective, path)
-        warn_at_the_edge(place, alphas, is_whole=isinstance(self.alphas, str) and self.l1_ratio > 0.0)
+        return Settled(family, 0.0)
+
+    def _estimate(self, sample, objective):
+        """θ at the penalty that the first rows choose, from its path."""
+        if sample is None:
+            return super()._estimate(sample, objective)
+        target = Target(self.family_, self.statistics_, objective)
+        path = penalty_path(target, self._penalties(target))
+        place, results, thetas = self._judge(target, sample, path)
+        warn_at_the_edge(place, path.alphas, is_whole=isinstance(self.alphas, str) and self.l1_ratio > 0.0)
         if path.edges is not None:
             results["n_edges"] = path.n_edges
-        self.alphas_ = alphas
-        self.path_ = [family.attributes(theta).get("interaction", theta) for theta in path.thetas]
+        self.alphas_, self.path_ = path.alphas, [target.family.path_entry(theta) for theta in path.thetas]
         if self.selection == "ebic" and self.refit:
-            family = family.on_graph(path.edges[place])
-        return Settled(family, float(alphas[place]), results)
+            self.family_ = target.family.on_graph(path.edges[place])
+        self._settled = Settled(self.family_, float(path.alphas[place]), results)
+        if thetas[place] is None:  # no graph of the path could be refitted
+            return super()._estimate(sample, objective)
+        return self.family_.as_density(thetas[place], self.statistics_, objective)
 
-    def _penalties(self, family, statistics, objective):
+    def _penalties(self, target):
         if isinstance(self.alphas, str):
-            return automatic_alphas(family, statistics, objective, self.n_alphas)
+            return automatic_alphas(target, self.n_alphas)
         alphas = np.sort(np.asarray(self.alphas, dtype=np.float64).ravel())[::-1]
         if not len(alphas) or not np.isfinite(alphas).all() or alphas[-1] < 0.0:
             raise ValueError(f"alphas={self.alphas!r}: give numbers of at least 0, at least one.")
@@ -219,16 +224,16 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         ]
         return by_splits(family, splits, objective, alphas)
 
-    def _judge(self, family, sample, statistics, objective, path):
-        """Place of the chosen penalty, and the table of what was tried."""
+    def _judge(self, target, sample, path):
+        """Place of the chosen penalty, the table of what was tried, and the estimates that were judged."""
         table = {"param_alpha": path.alphas}
         if self.selection == "cv":
-            mean, error, values = self._held_out(family, sample, objective, path.alphas)
+            mean, error, values = self._held_out(target.family, sample, target.objective, path.alphas)
             place = one_standard_error(mean, error) if self.rule == "one_standard_error" else int(np.argmin(mean))
             splits = {f"split{k}_test_score": -value for k, value in enumerate(values)}
-            return place, {**table, "mean_test_score": -mean, "std_error_test_score": error, **splits}
+            return place, {**table, "mean_test_score": -mean, "std_error_test_score": error, **splits}, path.thetas
         if self.selection == "ebic":
-            values = by_ebic(family, sample, statistics, objective, path, self.gamma, self.refit, self.calibrate)
+            values, thetas = by_ebic(target, sample, path, self.gamma, self.refit, self.calibrate)
         else:
-            values = by_smic(family, sample, statistics, objective, path)
-        return int(np.argmin(values)), {**table, "mean_test_score": -values}
+            values, thetas = by_smic(target, sample, path), path.thetas
+        return int(np.argmin(values)), {**table, "mean_test_score": -values}, thetas

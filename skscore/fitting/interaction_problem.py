@@ -159,9 +159,12 @@ class InteractionProblem:
         r = -self.paired(gradient)
         inside = np.clip(r, -bound, bound)
         on_support = np.where(theta != 0.0, r - bound * np.sign(theta), r - inside)
-        penalty = np.sum(bound * np.abs(theta))
-        value = 0.5 * np.sum(theta * (gradient - self.g)) + penalty
-        return Interactions(theta, float(value), float(penalty - np.sum(inside * theta)), float(abs(on_support).max()))
+        gap = float(np.sum(bound * np.abs(theta) - inside * theta))
+        return Interactions(theta, self.value(theta, gradient, lam), gap, float(abs(on_support).max()))
+
+    def value(self, theta, gradient, lam):
+        """P(θ) at θ, of which the gradient is known."""
+        return float(np.sum(0.5 * theta * (gradient - self.g) + lam * self.weights * np.abs(theta)))
 
     def numbering(self, support=None):
         """Number of the parameter that each entry of θ is, one for a pair, shape (p, m); −1 outside `support`."""

@@ -4,8 +4,9 @@ A working set is solved by descent in gathered blocks, small enough for the cach
 that the sequential strong rule cannot exclude, those with
 :math:`|r_{ij}| > (2\lambda - \lambda_{\text{before}})w_{ij}`, enter it; after a first rough descent only those that are
 not zero stay. Whatever was excluded in error violates the optimality conditions, is found there, and added
-(Tibshirani et al., 2012). Descent ends when both the residual and the duality gap of
-:mod:`~skscore.fitting.interaction_problem` are at rounding.
+(Tibshirani et al., 2012). Where some sweeps do not suffice, conjugate gradients minimise over the values that have the
+signs found so far, a quadratic, on which descent alone is slow where columns are collinear. Descent ends when both the
+residual and the duality gap of :mod:`~skscore.fitting.interaction_problem` are at rounding.
 
 References
 ----------
@@ -18,6 +19,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.exceptions import ConvergenceWarning
 
 from .._kernels import coordinate_descent
@@ -28,8 +30,9 @@ __all__ = ["lambda_max", "path", "solve"]
 
 RESIDUAL = 1e-11  # at which descent ends, relative to the largest entry of g
 GAP = 1e-11  # relative to Σ|gθ|, which is no less than twice the quadratic part at the minimum
-ROUGH = 1e-3  # of λ: residual up to which a working set is first solved, to find out which entries matter
+ROUGH = 1e-2  # of λ: residual up to which a working set is first solved, to find out which entries matter
 SWEEPS_BEFORE_ASKING, MOST_SWEEPS = 100, 100_000  # whether a minimum exists is asked after each of the first
+SWEEPS_AT_A_TIME, MOST_STEPS = 8, 30  # of coordinate descent, and of conjugate gradients in turn
 SMALLEST_PART = 1e-3  # of the residual that a single step may remove when descent ends: less is rounding
 MOST_GATHERED = 1 << 24  # numbers in the gathered blocks of a working set, 128 MB
 
@@ -53,6 +56,7 @@ class _WorkingSet:
         self.columns, self.rows = np.nonzero(mask)
         self.first = np.concatenate([[0], np.cumsum(sizes)])
         self.mirror = self._mirror()
+        self.g, self.curvature, self.penalty = (part[mask] for part in (problem.g, problem.curvature, problem.weights))
         if not in_place:
             problem.gather(self.first, self.rows, self.block, self.blocks)
 
@@ -68,25 +72,69 @@ class _WorkingSet:
 
     def descend(self, theta, gradient, lam, tolerance, most_sweeps):
         """θ after descent over the set from `theta`, of which the gradient is known, and the sweeps it took."""
-        problem, mask = self.problem, self.mask
-        values = theta[mask]
-        sweeps = coordinate_descent.descend(
-            not problem.symmetric,
-            self.first,
-            self.columns,
-            self.mirror,
-            self.block,
-            self.blocks,
-            problem.curvature[mask],
-            lam * problem.weights[mask],
-            values,
-            gradient[mask],
-            tolerance,
-            most_sweeps,
-        )
+        values, slopes, penalty = theta[self.mask], gradient[self.mask], lam * self.penalty
+        sweeps = swept = 0
+        while True:
+            swept = coordinate_descent.descend(
+                not self.problem.symmetric,
+                self.first,
+                self.columns,
+                self.mirror,
+                self.block,
+                self.blocks,
+                self.curvature,
+                penalty,
+                values,
+                slopes,
+                tolerance,
+                SWEEPS_AT_A_TIME,
+            )
+            sweeps += swept
+            if swept < SWEEPS_AT_A_TIME or sweeps >= most_sweeps:
+                break
+            values, slopes = self._on_signs(values, slopes, penalty, tolerance)
         theta = theta.copy()
-        theta[mask] = values
+        theta[self.mask] = values
         return theta, sweeps
+
+    def _on_signs(self, values, slopes, penalty, tolerance):
+        """Values and slopes at the minimum over the same signs, by conjugate gradients, where it is lower.
+
+        Entries that would change their sign are zero there.
+        """
+        signs = np.sign(values)
+        free = (signs != 0.0) | (penalty == 0.0)
+
+        def paired(entries):
+            return np.where(free, 0.5 * (entries + entries[self.mirror]), 0.0)
+
+        def times(matvec):
+            return LinearOperator((len(values), len(values)), matvec=matvec)
+
+        diagonal = np.where(free, paired(self.curvature), 1.0)
+        inner, _ = cg(
+            times(lambda v: paired(self._product(v))),
+            paired(self.g) - penalty * signs,
+            x0=values,
+            rtol=0.0,
+            atol=tolerance,
+            maxiter=MOST_STEPS,
+            M=times(lambda v: v / diagonal),
+        )
+        inner[(penalty > 0.0) & (inner * signs <= 0.0)] = 0.0
+        inner_slopes = self._product(inner) - self.g
+        rounding = 1e-14 * np.abs(self.g * values).sum()
+        if self._value(inner, inner_slopes, penalty) > self._value(values, slopes, penalty) + rounding:
+            return values, slopes
+        return inner, inner_slopes
+
+    def _product(self, values):
+        out = np.empty(len(values))
+        coordinate_descent.gathered_products(self.first, self.block, self.blocks, values, out)
+        return out
+
+    def _value(self, values, slopes, penalty):
+        return np.sum(0.5 * values * (slopes - self.g) + penalty * np.abs(values))
 
 
 def _on_free_entries(problem):
@@ -170,9 +218,10 @@ def _converge(problem, lam, theta, gradient, mask):
     finest = RESIDUAL * np.abs(problem.g).max()
     tolerance, used, part = max(ROUGH * lam, finest), 0, 0.3
     while True:
-        theta, sweeps = _WorkingSet(problem, mask).descend(theta, gradient, lam, part * tolerance, SWEEPS_BEFORE_ASKING)
+        working = _WorkingSet(problem, mask)
+        theta, sweeps = working.descend(theta, gradient, lam, part * tolerance, SWEEPS_BEFORE_ASKING)
         gradient, used = problem.gradient(theta), used + sweeps
-        if sweeps == SWEEPS_BEFORE_ASKING:
+        if sweeps >= SWEEPS_BEFORE_ASKING:
             raise_if_unbounded(problem, lam, theta)
         violators = np.abs(problem.paired(gradient)) > lam * problem.weights + tolerance
         found = (violators & ~mask).any()

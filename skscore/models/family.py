@@ -146,6 +146,14 @@ class Family:
         """θ that minimises the objective plus a ridge of strength `alpha`."""
         return solve_ridge(self.form(statistics, objective), alpha)
 
+    def as_density(self, theta, statistics, objective):
+        """θ as `solve` returns it, from an estimate along a path of penalties."""
+        return theta
+
+    def path_entry(self, theta):
+        """What the path of estimates shows of θ."""
+        return theta
+
     def objective_value(self, theta, statistics, objective):
         """Objective at θ, without penalty."""
         return float(self.form(statistics, objective).value(theta))

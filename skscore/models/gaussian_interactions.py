@@ -68,7 +68,7 @@ class GaussianInteractions(PairwiseFamily):
         form = self.blocks(statistics, objective)
         is_ridge = self.l1_ratio == 0.0 and self.symmetric is True and self.graph is None
         if not isinstance(objective, Implicit) or not is_ridge:
-            return self._as_density(super().solve(statistics, objective, alpha), form)
+            return self.as_density(super().solve(statistics, objective, alpha), statistics, objective)
         return self._with_interactions(_inverse(self.interactions_form(form).Gamma + alpha * np.eye(self.p)), form)
 
     def _with_interactions(self, K, form):
@@ -79,19 +79,19 @@ class GaussianInteractions(PairwiseFamily):
         theta[self.position] = self.with_linear_part(form, K)
         return theta
 
-    def _as_density(self, theta, form):
+    def as_density(self, theta, statistics, objective):
         """θ, where its K is not definite with a warning, or projected."""
         K, _ = self.unpack(theta)
         smallest = eigvalsh(K, subset_by_index=[0, 0])[0]
         if smallest > 0.0:
             return theta
         if self.projection == "nearest":
-            return self._with_interactions(nearest_definite(K), form)
+            return self._with_interactions(nearest_definite(K), self.blocks(statistics, objective))
         warnings.warn(
             f"the interactions are no precision matrix: their smallest eigenvalue is {smallest:.3g}. The graph stands, "
             'but there is no density. Raise alpha, add a ridge (l1_ratio < 1), or set projection="nearest".',
             ConvergenceWarning,
-            stacklevel=6,
+            stacklevel=8,
         )
         return theta
 

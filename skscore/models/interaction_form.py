@@ -197,8 +197,9 @@ def profiled(form, q) -> QuadraticForm:
     cross, g_rest = form.Gamma[..., :q, q:], form.g[..., q:]
     pull = np.linalg.solve(form.Gamma[..., q:, q:], cross.mT)
     best = _times(np.linalg.inv(form.Gamma[..., q:, q:]), g_rest)
+    explained = cross @ pull
     return QuadraticForm(
-        form.Gamma[..., :q, :q] - cross @ pull,
+        np.subtract(form.Gamma[..., :q, :q], explained, out=explained),  # p³ numbers, held once
         form.g[..., :q] - _times(cross, best),
         form.c - 0.5 * float(np.sum(g_rest * best)),
         form.n,
@@ -234,6 +235,8 @@ def multiplied(form, multiplier) -> QuadraticForm:
     It bounds the objective from below where the rows are fewer than the columns (Yu, Drton & Shojaie, 2019). Applied
     to a profiled form it does not depend on where the origin lies.
     """
+    if multiplier == 1.0:
+        return form
     Gamma = form.Gamma.copy()
     np.einsum("...ii->...i", Gamma)[...] *= multiplier  # einsum returns a view of the diagonals
     return QuadraticForm(Gamma, form.g, form.c, form.n)

@@ -25,7 +25,7 @@ from .family import Family
 from .forms import Implicit
 from .interaction_form import default_multiplier, interaction_form, multiplied, powers, profile, profiled, row_form
 from .recession import infinite_mass_reason
-from .sparse_interactions import fit_on_graph, penalised_value, sparse_path
+from .sparse_interactions import SparseObjective
 
 __all__ = ["PairwiseFamily"]
 
@@ -198,8 +198,12 @@ class PairwiseFamily(Family):
 
     def fit_interactions(self, statistics, objective, alpha):
         """The SparseFit of the penalty, or of none."""
-        form = self.blocks(statistics, objective)
-        return next(sparse_path(self, form, [alpha])) if self.graph is None else fit_on_graph(self, form, self.graph)
+        sparse = SparseObjective(self, self.blocks(statistics, objective))
+        return next(sparse.path([alpha])) if self.graph is None else sparse.on_graph(self.graph)
+
+    def path_entry(self, theta):
+        """K."""
+        return self.unpack(theta)[0]
 
     def penalised(self, l1_ratio, symmetric):
         """The family under a penalty that is in part Σ|K_ij|, or with columns of K estimated each by itself."""
@@ -218,10 +222,6 @@ class PairwiseFamily(Family):
         other = copy(self)
         other.diagonal_multiplier = 1.0
         return other
-
-    def penalised_value(self, form, theta, alpha):
-        """What is minimised at θ: the objective with its multiplier and penalty."""
-        return penalised_value(self, form, theta, alpha)
 
     def row_gradients(self, theta, X, Y, objective):
         """ψ = Γθ − g of each row's own form, shape (n, m)."""

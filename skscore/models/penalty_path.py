@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from dataclasses import dataclass
+from functools import cached_property, partial, reduce
 from operator import add
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,10 +13,12 @@ from ..fitting.criteria import ebic, smic
 from ..fitting.inference import Gradients
 from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import Statistics, moments, row_blocks
-from .sparse_interactions import fit_on_graph, greatest_alpha, sparse_path
+from .chance import GainByChance, gain_by_rows
+from .sparse_interactions import SparseObjective
 
 __all__ = [
     "PenaltyPath",
+    "Target",
     "automatic_alphas",
     "by_ebic",
     "by_folds",
@@ -31,6 +34,29 @@ BLOCK_BYTES = 1 << 22
 EDGES_FOR_EACH_COLUMN = 10  # at most, of graphs that are refitted: denser ones are far from any that is chosen
 
 
+@dataclass(frozen=True)
+class Target:
+    """What a path is fitted to: the objective of some rows, in a family."""
+
+    family: Any
+    statistics: Statistics
+    objective: Any
+
+    @property
+    def is_sparse(self):
+        """Whether a part of the penalty is Σ|K_ij|."""
+        return getattr(self.family, "l1_ratio", 0.0) > 0.0
+
+    @cached_property
+    def sparse(self) -> SparseObjective:
+        """The objective of the interactions, for a penalty that is sparse."""
+        return SparseObjective(self.family, self.family.blocks(self.statistics, self.objective))
+
+    def value(self, theta):
+        """Objective at θ, without penalty."""
+        return self.family.objective_value(theta, self.statistics, self.objective)
+
+
 class PenaltyPath(NamedTuple):
     """θ at each α, from the strongest penalty to the weakest; edges of each, (p, p), where the penalty is sparse."""
 
@@ -44,21 +70,21 @@ class PenaltyPath(NamedTuple):
         return np.array([int(edges.sum()) // 2 for edges in self.edges])
 
 
-def automatic_alphas(family, statistics, objective, n_alphas):
+def automatic_alphas(target, n_alphas):
     """A descending grid: from the least penalty without an edge where it is sparse, else of ridges."""
-    if getattr(family, "l1_ratio", 0.0) == 0.0:
+    if not target.is_sparse:
         return RIDGES
-    greatest = greatest_alpha(family, family.blocks(statistics, objective))
-    return greatest * np.logspace(0.0, np.log10(LEAST_ALPHA), n_alphas)
+    return target.sparse.greatest_alpha() * np.logspace(0.0, np.log10(LEAST_ALPHA), n_alphas)
 
 
-def penalty_path(family, statistics, objective, alphas) -> PenaltyPath:
+def penalty_path(target, alphas) -> PenaltyPath:
     """Estimates at each of descending α, as long as the objective has a minimum."""
-    if getattr(family, "l1_ratio", 0.0) == 0.0:
+    if not target.is_sparse:
+        family, statistics, objective = target.family, target.statistics, target.objective
         return PenaltyPath(alphas, [family.solve(statistics, objective, alpha) for alpha in alphas], None)
     fits = []
     try:
-        for fit in sparse_path(family, family.blocks(statistics, objective), alphas):
+        for fit in target.sparse.path(alphas):
             fits.append(fit)
     except UnboundedObjectiveError:  # from here on, as penalties only fall
         if not fits:
@@ -92,8 +118,8 @@ def _statistics(family, sample, objective):
 def _judged(family, pairs, objective, alphas):
     values = []
     for fitted, held_out in pairs:
-        path = penalty_path(family, fitted, objective, alphas)
-        judged = [family.objective_value(theta, held_out, objective) for theta in path.thetas]
+        path, judge = penalty_path(Target(family, fitted, objective), alphas), Target(family, held_out, objective)
+        judged = [judge.value(theta) for theta in path.thetas]
         values.append(judged + [np.inf] * (len(alphas) - len(judged)))
     mean = np.average(values, axis=0, weights=[held_out.moments.n for _, held_out in pairs])
     with np.errstate(invalid="ignore"):  # of infinite values
@@ -105,55 +131,40 @@ def _joined(sample):
     return sample.X if sample.Y is None else np.hstack([sample.X, sample.Y])
 
 
-def by_ebic(family, sample, statistics, objective, path, gamma, refit, calibrate):
-    """Extended Bayesian information criterion of each estimate, of its graph alone where `refit`.
+def by_ebic(target, sample, path, gamma, refit, calibrate):
+    """Extended Bayesian information criterion along a path, and the θ it judges.
 
-    With `calibrate`, an edge costs what it gains by chance: twice the gain of n J by a pair that is not there is λχ²₁
-    with λ = E[ψ²]/Γ, where it would be χ²₁ for a log-likelihood.
+    These are the estimates or, where `refit`, the fits of their graphs without penalty: None for a dense graph, or one
+    without a minimum, which has an infinite criterion. With `calibrate` an edge costs what it gains by chance.
     """
-    form, n = family.blocks(statistics, objective), statistics.moments.n
-    values, thetas = [], []
-    for alpha, theta, edges in zip(*path, strict=True):
-        fit = _refitted(family, form, edges) if refit else None
-        thetas.append(theta if fit is None else fit.theta)
-        value = family.penalised_value(form, theta, alpha)
-        if refit:
-            value = np.inf if fit is None else family.without_multiplier().penalised_value(form, fit.theta, 0.0)
-        values.append(value)
-    gain = np.array([_gain_by_chance(family, form, sample, theta) for theta in thetas]) if calibrate else 1.0
-    return 2.0 * n * np.array(values) + gain * ebic(0.0, path.n_edges, n, family.p, gamma)
+    sparse, n = target.sparse, target.statistics.moments.n
+    plain = sparse.without_multiplier
+    gain = _gain(target, sample, plain) if calibrate else lambda theta: 1.0
+    prices = ebic(0.0, path.n_edges, n, target.family.p, gamma)
+    thetas = [_refitted(target, edges) for edges in path.edges] if refit else path.thetas
+    values = np.full(len(thetas), np.inf)
+    for k, theta in enumerate(thetas):
+        if theta is not None:
+            J = plain.value(theta, 0.0) if refit else sparse.value(theta, path.alphas[k])
+            values[k] = 2.0 * n * J + gain(theta) * prices[k]
+    return values, thetas
 
 
-def _refitted(family, form, edges):
-    """The fit of a graph without penalty; None for a dense one, or where it has no minimum."""
-    if edges.sum() > 2 * EDGES_FOR_EACH_COLUMN * family.p or edges.sum(axis=0).max() >= form.n - 2:
+def _gain(target, sample, plain):
+    """What an edge gains by chance, as a function of θ."""
+    if plain.form.g.ndim == 1:
+        return partial(gain_by_rows, target.family, sample, target.objective, plain.form)
+    return GainByChance(target.family, sample, plain.problem(0.0).curvature)
+
+
+def _refitted(target, edges):
+    p, n = target.family.p, target.statistics.moments.n
+    if edges.sum() > 2 * EDGES_FOR_EACH_COLUMN * p or edges.sum(axis=0).max() >= n - 2:
         return None
     try:
-        return fit_on_graph(family, form, edges)
+        return target.sparse.on_graph(edges).theta
     except UnboundedObjectiveError:
         return None
-
-
-def _gain_by_chance(family, form, sample, theta):
-    """Mean over pairs of E[ψ²]/Γ, with the linear part minimised over."""
-    X, _, weight, _ = sample
-    weight = np.ones(len(X)) if weight is None else weight
-    h, h_slope = family.weights(X)
-    A, _ = family.powers_of(X)
-    V, u = A.value, h * A.slope**2
-    F = h * family.grad_log_density(theta, X) * A.slope + h * A.curvature + h_slope * A.slope
-
-    def mean(P, Q):
-        return (weight[:, None] * P).T @ Q / weight.sum()
-
-    M = np.zeros((family.p, family.p)) if family.centered else mean(u, V) / mean(u, np.ones((len(X), 1)))
-    own = mean(F**2, V**2) - 2.0 * M * mean(F**2, V) + M**2 * mean(F**2, np.ones((len(X), 1)))
-    FV = F * V
-    cross = mean(FV, FV) - M.T * mean(F, FV) - M * mean(FV, F) + M * M.T * mean(F, F)
-    Gamma = family.without_multiplier().interactions_form(form).Gamma
-    curvature = np.broadcast_to(np.diagonal(Gamma, axis1=-2, axis2=-1), (family.p, family.p))
-    pairs = np.triu_indices(family.p, 1)
-    return float(np.mean(((own + own.T + 2.0 * cross) / (curvature + curvature.T))[pairs]))
 
 
 def gradients(family, theta, X, Y, weight, objective) -> Gradients:
@@ -167,13 +178,14 @@ def gradients(family, theta, X, Y, weight, objective) -> Gradients:
     return reduce(add, parts)
 
 
-def by_smic(family, sample, statistics, objective, path):
+def by_smic(target, sample, path):
     """Score matching information criterion of each estimate, over its own free parameters."""
+    family, statistics, objective = target.family, target.statistics, target.objective
     form, n = family.form(statistics, objective), statistics.moments.n
     values = []
     for theta in path.thetas:
         meat = gradients(family, theta, *sample[:3], objective).second / n
         free = np.flatnonzero(theta != 0.0)
         kept = np.ix_(free, free)
-        values.append(smic(family.objective_value(theta, statistics, objective), form.Gamma[kept], meat[kept], n))
+        values.append(smic(target.value(theta), form.Gamma[kept], meat[kept], n))
     return np.array(values)

@@ -9,6 +9,7 @@ counts twice.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.unpenalised import solve_unpenalised
 from ..formulas.quadratic import QuadraticForm
 
-__all__ = ["SparseFit", "fit_on_graph", "greatest_alpha", "penalised_value", "sparse_path", "unpenalised_on"]
+__all__ = ["SparseFit", "SparseObjective"]
 
 
 class SparseFit(NamedTuple):
@@ -31,60 +32,98 @@ class SparseFit(NamedTuple):
     gap: float
 
 
-def _problem(family, own, alpha):
-    """The problem at ridge α(1 − ρ), but for the l1 penalty."""
-    ridge = alpha * (1.0 - family.l1_ratio)
-    if own.g.ndim == 2:
-        return InteractionProblem(own, ridge=ridge, symmetric=family.symmetric is True, weights=_pair_weights(family))
-    i, j = family.pairs
-    count = np.where(i == j, 1.0, 2.0)
-    Gamma = own.Gamma + np.diag(ridge * count)
-    weights = (count * _pair_weights(family)[i, j])[None]
-    return InteractionProblem(QuadraticForm(Gamma[None], own.g[None], own.c, own.n), symmetric=False, weights=weights)
-
-
-def _pair_weights(family):
-    """Of |K_ij| in the penalty, shape (p, p)."""
-    return family.pair_weights() * ~np.eye(family.p, dtype=bool)
-
-
-def greatest_alpha(family, form):
-    """Smallest α at which no pair is an edge, for ρ > 0."""
-    own = family.interactions_form(form)
-    if family.l1_ratio == 1.0:
-        return interactions.lambda_max(_problem(family, own, 0.0))
-    low, alpha = 0.0, interactions.lambda_max(_problem(family, own, 0.0)) / family.l1_ratio
-    for _ in range(100):  # the ridge grows with α, and lowers the penalty that is needed
-        low, alpha = alpha, interactions.lambda_max(_problem(family, own, alpha)) / family.l1_ratio
-        if abs(alpha - low) <= 1e-12 * alpha:
-            break
-    return alpha
-
-
-def sparse_path(family, form, alphas):
-    """Yield the fits at each α, each from the one before.
+class SparseObjective:
+    """J of a form at its best η, which is formed once for all penalties.
 
     Parameters
     ----------
     family : PairwiseFamily
         With its ``l1_ratio`` and ``symmetric``.
-    form : QuadraticForm
+    form : QuadraticForm or RowForm
         In blocks or in θ.
-    alphas : iterable of float
-        Best in descending order.
-
-    Yields
-    ------
-    SparseFit
     """
-    own, fit, before = family.interactions_form(form), None, None
-    for alpha in alphas:
-        lam, problem = alpha * family.l1_ratio, _problem(family, own, alpha)
-        if lam > 0.0:
-            _refuse_flat_diagonals(problem)
-        fit = interactions.solve(problem, lam, fit, before) if lam > 0.0 else solve_unpenalised(problem)
-        before = lam if family.l1_ratio == 1.0 else None  # the strong rule is for one quadratic
-        yield _unpacked(family, form, fit)
+
+    def __init__(self, family, form):
+        self.family, self.form = family, form
+        self.own = family.interactions_form(form)
+
+    @cached_property
+    def without_multiplier(self):
+        """The same with the diagonal multiplier 1."""
+        if self.family.diagonal_multiplier == 1.0:
+            return self
+        return SparseObjective(self.family.without_multiplier(), self.form)
+
+    def problem(self, alpha):
+        """The problem at the ridge α(1 − ρ), but for the l1 penalty."""
+        ridge = alpha * (1.0 - self.family.l1_ratio)
+        return self._with_ridge(ridge) if ridge > 0.0 else self._without_ridge
+
+    @cached_property
+    def _without_ridge(self):
+        return self._with_ridge(0.0)
+
+    def _with_ridge(self, ridge):
+        own, weights, symmetric = self.own, _pair_weights(self.family), self.family.symmetric is True
+        if own.g.ndim == 2:
+            return InteractionProblem(own, ridge=ridge, symmetric=symmetric, weights=weights)
+        i, j = self.family.pairs
+        count = np.where(i == j, 1.0, 2.0)
+        Gamma = own.Gamma + np.diag(ridge * count)
+        form = QuadraticForm(Gamma[None], own.g[None], own.c, own.n)
+        return InteractionProblem(form, symmetric=False, weights=(count * weights[i, j])[None])
+
+    def value(self, theta, alpha):
+        """Objective with its multiplier and penalty at θ: what is minimised."""
+        columns = self.family.unpack(theta)[0] if self.own.g.ndim == 2 else theta[None, : self.family.n_interactions]
+        problem = self.problem(alpha)
+        return problem.value(columns, problem.gradient(columns), alpha * self.family.l1_ratio) + self.own.c
+
+    def greatest_alpha(self):
+        """Smallest α at which no pair is an edge, for ρ > 0."""
+        rho = self.family.l1_ratio
+        low, alpha = 0.0, interactions.lambda_max(self.problem(0.0)) / rho
+        for _ in range(100 if rho < 1.0 else 0):  # the ridge grows with α, and lowers the penalty that is needed
+            low, alpha = alpha, interactions.lambda_max(self.problem(alpha)) / rho
+            if abs(alpha - low) <= 1e-12 * alpha:
+                break
+        return alpha
+
+    def path(self, alphas):
+        """Yield the `SparseFit` of each α, best in descending order, each from the one before."""
+        fit, before, rho = None, None, self.family.l1_ratio
+        for alpha in alphas:
+            lam, problem = alpha * rho, self.problem(alpha)
+            if lam > 0.0:
+                _refuse_flat_diagonals(problem)
+            fit = interactions.solve(problem, lam, fit, before) if lam > 0.0 else solve_unpenalised(problem)
+            before = lam if rho == 1.0 else None  # the strong rule is for one quadratic
+            yield self._unpacked(fit)
+
+    def on_graph(self, edges):
+        """The `SparseFit` of least objective on a graph, without multiplier or penalty."""
+        plain, support = self.without_multiplier, edges | np.eye(self.family.p, dtype=bool)
+        support = support if plain.own.g.ndim == 2 else support[self.family.pairs][None]
+        return plain._unpacked(solve_unpenalised(plain.problem(0.0), support))
+
+    def _unpacked(self, fit):
+        family, form = self.family, self.form
+        if form.g.ndim == 1:
+            theta = family.with_linear_part(form, fit.theta[0])
+            K, _ = family.unpack(theta)
+            return SparseFit(theta, K, _off_diagonal(K != 0.0), fit.gap)
+        K = fit.K
+        present = _off_diagonal(K != 0.0)
+        edges = present & present.T if family.symmetric == "and" else present | present.T
+        symmetric = np.where(edges | np.eye(family.p, dtype=bool), 0.5 * (K + K.T), 0.0)
+        theta = np.empty(family.n_parameters)
+        theta[family.position] = family.with_linear_part(form, symmetric)
+        return SparseFit(theta, K, edges, fit.gap)
+
+
+def _pair_weights(family):
+    """Of |K_ij| in the penalty, shape (p, p)."""
+    return family.pair_weights() * ~np.eye(family.p, dtype=bool)
 
 
 def _refuse_flat_diagonals(problem):
@@ -97,41 +136,5 @@ def _refuse_flat_diagonals(problem):
         )
 
 
-def _unpacked(family, form, fit):
-    if form.g.ndim == 1:
-        theta = family.with_linear_part(form, fit.theta[0])
-        K, _ = family.unpack(theta)
-        return SparseFit(theta, K, _off_diagonal(K != 0.0), fit.gap)
-    K = fit.K
-    present = _off_diagonal(K != 0.0)
-    edges = present & present.T if family.symmetric == "and" else present | present.T
-    symmetric = np.where(edges | np.eye(family.p, dtype=bool), 0.5 * (K + K.T), 0.0)
-    theta = np.empty(family.n_parameters)
-    theta[family.position] = family.with_linear_part(form, symmetric)
-    return SparseFit(theta, K, edges, fit.gap)
-
-
 def _off_diagonal(mask):
     return mask & ~np.eye(len(mask), dtype=bool)
-
-
-def penalised_value(family, form, theta, alpha):
-    """Objective with its multiplier and penalty at θ: what is minimised."""
-    own, (K, _) = family.interactions_form(form), family.unpack(theta)
-    interactions_ = theta[: family.n_interactions] if own.g.ndim == 1 else K
-    l1, square = np.sum(_pair_weights(family) * np.abs(K)), np.sum(K**2)
-    return float(own.value(interactions_)) + alpha * (family.l1_ratio * l1 + 0.5 * (1.0 - family.l1_ratio) * square)
-
-
-def unpenalised_on(family, form, edges):
-    """The `Interactions` of least objective on a graph, without multiplier or penalty."""
-    plain = family.without_multiplier()
-    own = plain.interactions_form(form)
-    support = edges | np.eye(family.p, dtype=bool)
-    support = support if own.g.ndim == 2 else support[family.pairs][None]
-    return solve_unpenalised(_problem(plain.penalised(1.0, family.symmetric), own, 0.0), support)
-
-
-def fit_on_graph(family, form, edges):
-    """The SparseFit of least objective on a graph."""
-    return _unpacked(family.without_multiplier(), form, unpenalised_on(family, form, edges))

@@ -30,6 +30,14 @@ def test_gathered_blocks_are_submatrices(rng, k):
     coordinate_descent.gather(Gamma, np.concatenate([[0], np.cumsum(sizes)]), np.nonzero(mask)[1], block, out)
     expected = [Gamma[min(j, k - 1)][np.ix_(kept, kept)].ravel() for j, kept in enumerate(mask)]
     np.testing.assert_array_equal(out, np.concatenate(expected))
+    theta, product = rng.standard_normal(mask.sum()) * rng.integers(0, 2, mask.sum()), np.empty(mask.sum())
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    coordinate_descent.gathered_products(first, block, out, theta, product)
+    parts = [
+        part.reshape(k, k) @ theta[a : a + k]
+        for part, a, k in zip(np.split(out, block[1:]), first[:-1], sizes, strict=True)
+    ]
+    np.testing.assert_allclose(product, np.concatenate(parts), rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("apart", [False, True])

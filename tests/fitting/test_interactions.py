@@ -274,3 +274,17 @@ def test_unpenalised_without_a_minimum(rng, symmetric):
     S = np.cov(rng.standard_normal((4, 6)).T)
     with pytest.raises(UnboundedObjectiveError):
         solve_unpenalised(InteractionProblem(QuadraticForm(S, np.eye(6), 0.0, 4), symmetric=symmetric))
+
+
+def test_collinear_columns_solve_the_equations_of_their_signs(rng):
+    """Moments about a distant origin, on which descent alone is slow."""
+    X = 20.0 + rng.standard_normal((400, 8))
+    S = X.T @ X / 400
+    problem = InteractionProblem(QuadraticForm(S, np.eye(8), 0.0, 400), symmetric=False)
+    lam = 0.2 * lambda_max(problem)
+    theta = solve(problem, lam).theta
+    for j, column in enumerate(theta):
+        kept = np.flatnonzero(column)
+        pull = np.eye(8)[j] - lam * problem.weights[j] * np.sign(column)
+        np.testing.assert_allclose(np.linalg.solve(S[np.ix_(kept, kept)], pull[kept]), column[kept], rtol=1e-6)
+    assert 8 < np.count_nonzero(theta)

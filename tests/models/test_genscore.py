@@ -25,7 +25,7 @@ from skscore.models.family import Sample
 from skscore.models.forms import Implicit
 from skscore.models.interaction_form import default_multiplier, interaction_form, profile, profiled
 from skscore.models.penalty_path import gradients
-from skscore.models.sparse_interactions import greatest_alpha
+from skscore.models.sparse_interactions import SparseObjective
 
 SETTINGS = {"gaussian": (1.0, 1.0), "exp": (0.5, 0.5), "log_log": (0.0, 0.0), "log_log_sum0": (0.0, 0.0)}
 WEIGHTS = {
@@ -176,7 +176,7 @@ def test_paths_through_the_estimator(reference, table):
             model, fits = model_of(case, table), case[kind]
             density = ScoreMatchingDensity(model, alpha=1.0, l1_ratio=1.0, symmetric=HOW[kind]).fit(X)
             form = density.family_.blocks(density.statistics_, Implicit())
-            largest = greatest_alpha(density.family_, form) + LIFT * (DOMAINS[table].bounded)
+            largest = SparseObjective(density.family_, form).greatest_alpha() + LIFT * (DOMAINS[table].bounded)
             same(largest, fits["lambda_max"], (name, kind))
             for one in [*fits["path"], *filter(None, [fits.get("unregularised")])]:
                 compare_at_the_door(model, X, HOW[kind], one, (name, kind, one["lambda1"]))

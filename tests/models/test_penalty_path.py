@@ -14,11 +14,12 @@ from skscore.fitting.statistics import Statistics, moments
 from skscore.fitting.unpenalised import solve_unpenalised
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models import Gaussian, PairwiseInteraction, Polynomial, TruncatedGaussian
+from skscore.models.chance import GainByChance, gain_by_rows
 from skscore.models.family import Sample
 from skscore.models.folds import deal, group_rows
 from skscore.models.forms import Implicit
 from skscore.models.interaction_form import default_multiplier, moment_form, profile, profiled
-from skscore.models.penalty_path import automatic_alphas, by_ebic, by_folds, by_smic, gradients, penalty_path
+from skscore.models.penalty_path import Target, automatic_alphas, by_ebic, by_folds, by_smic, gradients, penalty_path
 
 
 def rows(rng, n=60, p=5):
@@ -26,10 +27,11 @@ def rows(rng, n=60, p=5):
 
 
 def bound(model, X, l1_ratio=1.0, symmetric=True):
-    """Family, statistics and sample of a model on these rows."""
+    """Target of a path, and sample, of a model on these rows."""
     sample = Sample(X, None, None, moments(X))
     family = model.settle(sample, Implicit(), 0.0, "log_likelihood").family.penalised(l1_ratio, symmetric)
-    return family, Statistics(sample.moments, family.assemble(X, None, None, Implicit())), sample
+    statistics = Statistics(sample.moments, family.assemble(X, None, None, Implicit()))
+    return Target(family, statistics, Implicit()), sample
 
 
 # ---- genscore ------------------------------------------------------------------------------------
@@ -95,43 +97,43 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.6])
 def test_a_path_begins_without_edges_and_each_fit_is_optimal(rng, name, l1_ratio):
-    family, statistics, _ = bound(MODELS[name], rows(rng), l1_ratio)
-    alphas = automatic_alphas(family, statistics, Implicit(), 6)
-    path = penalty_path(family, statistics, Implicit(), alphas)
+    target, _ = bound(MODELS[name], rows(rng), l1_ratio)
+    alphas = automatic_alphas(target, 6)
+    path = penalty_path(target, alphas)
     assert path.n_edges[0] == 0
     assert path.n_edges[-1] > 3
-    form = family.blocks(statistics, Implicit())
-    assert penalty_path(family, statistics, Implicit(), [0.999 * alphas[0]]).n_edges[0] > 0
+    assert penalty_path(target, [0.999 * alphas[0]]).n_edges[0] > 0
     for alpha, theta in zip(alphas, path.thetas, strict=True):
-        value = family.penalised_value(form, theta, alpha)
+        value = target.sparse.value(theta, alpha)
         for _ in range(20):
             other = theta + 1e-3 * rng.standard_normal(len(theta)) * np.abs(theta).max()
-            assert family.penalised_value(form, other, alpha) > value
+            assert target.sparse.value(other, alpha) > value
 
 
 @pytest.mark.parametrize("symmetric", [True, "and", "or"])
 def test_warm_starts_change_nothing(rng, symmetric):
-    family, statistics, _ = bound(PairwiseInteraction(), rows(rng), 1.0, symmetric)
-    alphas = automatic_alphas(family, statistics, Implicit(), 5)
-    warm = penalty_path(family, statistics, Implicit(), alphas)
+    target, _ = bound(PairwiseInteraction(), rows(rng), 1.0, symmetric)
+    alphas = automatic_alphas(target, 5)
+    warm = penalty_path(target, alphas)
     for alpha, theta, edges in zip(*warm, strict=True):
-        np.testing.assert_allclose(family.solve(statistics, Implicit(), alpha), theta, rtol=1e-8, atol=1e-9)
+        cold = target.family.solve(target.statistics, Implicit(), alpha)
+        np.testing.assert_allclose(cold, theta, rtol=1e-8, atol=1e-9)
         np.testing.assert_array_equal(edges, edges.T)
 
 
 def test_and_has_no_more_edges_than_or(rng):
     counts = []
     for symmetric in ("and", "or"):
-        family, statistics, _ = bound(PairwiseInteraction(), rows(rng), 1.0, symmetric)
-        counts.append(penalty_path(family, statistics, Implicit(), [0.2, 0.1, 0.05]).n_edges)
+        target, _ = bound(PairwiseInteraction(), rows(rng), 1.0, symmetric)
+        counts.append(penalty_path(target, [0.2, 0.1, 0.05]).n_edges)
     assert (counts[0] <= counts[1]).all()
 
 
 def test_the_simplex_has_a_path(rng):
     X = rng.dirichlet([2.0, 3.0, 4.0, 3.0], 200)
-    family, statistics, _ = bound(PairwiseInteraction(0, 0, domain=Simplex()), X)
-    alphas = automatic_alphas(family, statistics, Implicit(), 5)
-    path = penalty_path(family, statistics, Implicit(), alphas)
+    target, _ = bound(PairwiseInteraction(0, 0, domain=Simplex()), X)
+    alphas = automatic_alphas(target, 5)
+    path = penalty_path(target, alphas)
     assert path.n_edges[0] == 0 < path.n_edges[-1]
 
 
@@ -140,9 +142,9 @@ def test_the_simplex_has_a_path(rng):
 
 def test_folds_judge_as_refits_do(rng):
     X = rows(rng)
-    family, _, sample = bound(PairwiseInteraction(), X)
+    target, sample = bound(PairwiseInteraction(), X)
     alphas = np.array([0.3, 0.03])
-    mean, error, values = by_folds(family, deal(sample, group_rows(X), 3, 60), Implicit(), alphas)
+    mean, error, values = by_folds(target.family, deal(sample, group_rows(X), 3, 60), Implicit(), alphas)
     assert values.shape == (3, 2)
     np.testing.assert_allclose(mean, values.mean(axis=0))  # 60 rows in 3 folds
     np.testing.assert_allclose(error, values.std(axis=0, ddof=1) / np.sqrt(3))
@@ -150,34 +152,35 @@ def test_folds_judge_as_refits_do(rng):
 
 def test_a_refitted_graph_is_judged_without_penalty(rng):
     X = rows(rng)
-    family, statistics, sample = bound(PairwiseInteraction(diagonal_multiplier=1.5), X)
-    path = penalty_path(family, statistics, Implicit(), [0.3, 0.1])
-    values = by_ebic(family, sample, statistics, Implicit(), path, 0.5, refit=True, calibrate=False)
-    for edges, value in zip(path.edges, values, strict=True):
-        theta = family.on_graph(edges).solve(statistics, Implicit(), 0.0)
-        K, _ = family.unpack(theta)
+    target, sample = bound(PairwiseInteraction(diagonal_multiplier=1.5), X)
+    path = penalty_path(target, [0.3, 0.1])
+    values, thetas = by_ebic(target, sample, path, 0.5, refit=True, calibrate=False)
+    for edges, value, judged in zip(path.edges, values, thetas, strict=True):
+        theta = target.family.on_graph(edges).solve(target.statistics, Implicit(), 0.0)
+        np.testing.assert_array_equal(judged, theta)
+        K, _ = target.family.unpack(theta)
         assert not K[~edges & ~np.eye(5, dtype=bool)].any()
-        J = family.objective_value(theta, statistics, Implicit())
+        J = target.value(theta)
         assert value == pytest.approx(ebic(J, edges.sum() // 2, 60, 5, 0.5), rel=1e-9)
 
 
 @pytest.mark.parametrize("model", [*MODELS.values(), PairwiseInteraction(0, 0, domain=Simplex())], ids=repr)
 def test_gradients_of_rows_average_to_the_gradient_of_the_form(rng, model):
     X = rng.dirichlet([2.0, 3.0, 4.0], 50) if "Simplex" in repr(model) else rows(rng, p=3)
-    family, statistics, sample = bound(model, X, 0.0)
-    theta = rng.standard_normal(family.n_parameters)
-    sums = gradients(family, theta, *sample[:3], Implicit())
-    expected = family.form(statistics, Implicit()).gradient(theta)
+    target, sample = bound(model, X, 0.0)
+    theta = rng.standard_normal(target.family.n_parameters)
+    sums = gradients(target.family, theta, *sample[:3], Implicit())
+    expected = target.family.form(target.statistics, Implicit()).gradient(theta)
     np.testing.assert_allclose(sums.first / len(X), expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
 
 
 def test_the_information_criterion_counts_parameters_where_the_model_is_right(rng):
     """tr(I Γ⁻¹) is Σψᵀ Γ⁻¹ψ / n; for N(0, 1) with a free precision it is E[(x² − 1)²]/E[x²] = 2."""
     X = rng.standard_normal((20_000, 1))
-    family, statistics, sample = bound(PairwiseInteraction(centered=True), X, 0.0)
-    path = penalty_path(family, statistics, Implicit(), [0.0])
-    value = by_smic(family, sample, statistics, Implicit(), path)[0]
-    objective = family.objective_value(path.thetas[0], statistics, Implicit())
+    target, sample = bound(PairwiseInteraction(centered=True), X, 0.0)
+    path = penalty_path(target, [0.0])
+    value = by_smic(target, sample, path)[0]
+    objective = target.value(path.thetas[0])
     assert value - 20_000 * objective == pytest.approx(2.0, abs=0.2)
     assert smic(1.0, np.eye(2), np.diag([1.0, 3.0]), 10.0) == pytest.approx(14.0)
 
@@ -205,10 +208,10 @@ def test_gradients_merge_and_their_covariance_is_that_of_the_mean(rng):
 def test_ridges_are_a_path_too(rng):
     X = rows(rng, p=2)
     for model in (Gaussian(), Polynomial(2, base=None)):
-        family, statistics, sample = bound(model, X, 0.0)
-        alphas = automatic_alphas(family, statistics, Implicit(), 5)
+        target, sample = bound(model, X, 0.0)
+        alphas = automatic_alphas(target, 5)
         assert (np.diff(alphas) < 0).all()
-        mean, _, _ = by_folds(family, deal(sample, group_rows(X), 4, 60), Implicit(), alphas)
+        mean, _, _ = by_folds(target.family, deal(sample, group_rows(X), 4, 60), Implicit(), alphas)
         assert np.isfinite(mean).all()
 
 
@@ -217,14 +220,27 @@ def test_an_edge_gains_by_chance_what_independent_columns_say(rng, model):
     """Of N(0, I) a pair has ψ = 2x_i x_j and Γ = 2: λ = 2, in any units."""
     X = rng.standard_normal((20_000, 4))
     for scale in (1.0, 1e-3):
-        family, statistics, sample = bound(model, scale * X)
-        path = penalty_path(family, statistics, Implicit(), [1e9])
+        target, sample = bound(model, scale * X)
+        path = penalty_path(target, [1e9])
         options = {"gamma": 0.5, "refit": True}
         edges = [np.ones((4, 4), dtype=bool) & ~np.eye(4, dtype=bool)]
         path = path._replace(edges=edges)
-        plain, calibrated = (
-            by_ebic(family, sample, statistics, Implicit(), path, calibrate=c, **options)[0] for c in (False, True)
-        )
-        theta = family.on_graph(edges[0]).solve(statistics, Implicit(), 0.0)
-        n_J = 2.0 * 20_000 * family.objective_value(theta, statistics, Implicit())
+        plain, calibrated = (by_ebic(target, sample, path, calibrate=c, **options)[0][0] for c in (False, True))
+        theta = target.family.on_graph(edges[0]).solve(target.statistics, Implicit(), 0.0)
+        n_J = 2.0 * 20_000 * target.value(theta)
         assert (calibrated - n_J) / (plain - n_J) == pytest.approx(2.0 / scale**2, rel=0.05)
+
+
+@pytest.mark.parametrize("model", [*MODELS.values(), TruncatedGaussian(centered=True)], ids=repr)
+def test_an_edge_gains_what_the_gradients_of_rows_say(rng, model):
+    target, sample = bound(model, rows(rng, p=4))
+    family, theta = target.family, rng.standard_normal(target.family.n_parameters)
+    gain = GainByChance(family, sample, target.sparse.problem(0.0).curvature)(theta)
+    form = family.form(target.statistics, Implicit())
+    assert gain_by_rows(family, sample, Implicit(), form, theta) == pytest.approx(gain, rel=1e-9)
+
+
+def test_a_composition_has_a_criterion_too(rng):
+    target, sample = bound(PairwiseInteraction(0, 0, domain=Simplex()), rng.dirichlet([2.0, 3.0, 4.0, 3.0], 200))
+    values, _ = by_ebic(target, sample, penalty_path(target, automatic_alphas(target, 5)), 0.5, True, True)
+    assert np.isfinite(values).all()
