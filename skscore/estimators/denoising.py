@@ -370,9 +370,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         repeated = self.parzen_weight_ * self.parzen_widths_.get(NARROWEST, 0.0)
         if repeated > DOUBTFUL_REPETITION:
             warnings.warn(
-                f"{repeated:.0%} of the density lies in windows of width {NARROWEST} over the rows, the least "
-                "there is: rows repeat others all but exactly, and log-densities depend on that width. Drop repetitions, or "
-                "set parzen=None.",
+                f"{repeated:.0%} of the density lies in windows of width {NARROWEST} over the rows, the least there "
+                "is: rows repeat others all but exactly, and log-densities depend on it. Drop repetitions, or set "
+                "parzen=None.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -284,7 +284,7 @@ def test_windows_take_the_rows_that_nearly_repeat_others():
     assert smooth.parzen_widths_ == {}
     assert 0.4 < stacked.parzen_weight_ < 0.8  # half of the rows have a partner
     assert sum(stacked.parzen_widths_.values()) == pytest.approx(1.0)
-    assert stacked.score(test) > smooth.score(test) + 1.0
+    assert stacked.score(test) > smooth.score(test) + 0.3
     draws = stacked.sample(500, random_state=0)
     near = np.linalg.norm(draws[:, None] - train, axis=2).min(axis=1) < 0.1
     assert abs(near.mean() - stacked.parzen_weight_) < 0.15
