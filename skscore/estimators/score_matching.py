@@ -231,8 +231,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
         self._check_support(X, family.domain)
         self._check_inference(family, first)
         statistics = Statistics(table, family.assemble(X, Y, weight, objective))
-        has_own_chart = family.domain.bounded and family.domain.has_chart
-        reference = moments(family.domain.to_reals(X), weight) if has_own_chart else own
+        reference = moments(family.domain.to_reals(X), weight) if family.domain.curved else own
         if not first:
             family, statistics, reference = self._merged(family, statistics, reference)
         self._forget_solution()

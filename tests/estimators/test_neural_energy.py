@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skscore import ScoreMatchingDensity
-from skscore.datasets import Banana
+from skscore.datasets import Banana, Funnel
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -108,6 +108,32 @@ def test_an_affine_change_of_units_changes_nothing_but_the_volume(rows):
     one, other = (ScoreMatchingDensity(model(max_iter=40)).fit(X) for X in (rows, rows @ A + b))
     moved = other.score_samples(rows @ A + b) + np.linalg.slogdet(A)[1]
     np.testing.assert_allclose(moved, one.score_samples(rows), atol=0.02)  # the training is in single precision
+
+
+@pytest.fixture(scope="module")
+def funnel():
+    return ScoreMatchingDensity(model(max_iter=200), random_state=0).fit(Funnel().sample(1500, 0))
+
+
+def test_a_funnel_is_learned_in_the_units_of_its_rows(funnel):
+    """Normalised, with exact slopes and bends, and draws of its own; the neck is no wider than it is."""
+    law, X = Funnel(), Funnel().sample(2000, random_state=1)
+    assert law.score_samples(X).mean() - funnel.score(X) < 0.05
+    truth = law.grad_log_density(X)
+    assert np.square(funnel.grad_log_density(X) - truth).sum() < 0.15 * np.square(truth).sum()
+    X, V, h = X[np.abs(X[:, 0]) < 3.0][:20], np.array([0.3, -0.7]), 1e-4
+    forward, here, back = (funnel.score_samples(X + t * V) for t in (h, 0.0, -h))
+    np.testing.assert_allclose(funnel.grad_log_density(X) @ V, (forward - back) / (2 * h), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(funnel.curvature(X, V), (forward - 2 * here + back) / h**2, rtol=1e-3, atol=1e-2)
+    axes = sum(funnel.curvature(X, axis) for axis in np.eye(2))
+    square = 0.5 * np.square(funnel.grad_log_density(X)).sum(axis=1)
+    np.testing.assert_allclose(funnel.hyvarinen_score(X), square + axes, rtol=1e-10)
+
+
+def test_draws_of_a_funnel_reach_its_neck(funnel):
+    draws = funnel.sample(4000, random_state=0)
+    assert (draws[:, 0] < -3.0).mean() == pytest.approx(0.1587, abs=0.03)
+    assert np.std(draws[:, 1] * np.exp(-0.5 * draws[:, 0])) == pytest.approx(1.0, abs=0.06)
 
 
 def test_pickle_keeps_every_value_and_holds_no_torch_object(fitted, rows):
