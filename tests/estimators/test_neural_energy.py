@@ -14,7 +14,7 @@ from skscore.datasets import Banana, Funnel
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-from skscore.neural.energy import NeuralEnergy  # noqa: E402
+from skscore.neural import NeuralEnergy  # noqa: E402
 
 MEAN, MIX = np.array([3.0, -1.0]), np.array([[2.0, 0.0], [1.0, 0.5]])
 OBJECTIVES = ["implicit", "sliced", "explicit", "denoising"]
@@ -153,6 +153,28 @@ def test_a_fit_repeats_itself_and_partial_fit_goes_on(rows):
     assert again.n_iter_ > first.n_iter_
     assert again.objective_ <= first.objective_
     np.testing.assert_array_equal(again.validation_curve_[: first.validation_curve_.size], first.validation_curve_)
+
+
+def test_the_seed_of_the_estimator_is_that_of_a_network_without_one(rows):
+    one, same, other = (
+        ScoreMatchingDensity(model(random_state=None, max_iter=20, validation_fraction=0.0), random_state=seed).fit(
+            rows
+        )
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one.score_samples(rows), same.score_samples(rows))
+    assert not np.array_equal(one.score_samples(rows), other.score_samples(rows))
+    assert one.model.random_state is None
+
+
+@pytest.mark.parametrize(("d", "name"), [(2, "implicit"), (9, "sliced")])
+def test_auto_is_the_cheaper_objective(d, name, rng):
+    X = rng.standard_normal((100, d)) ** 3
+    auto, named = (
+        ScoreMatchingDensity(NeuralEnergy(**TINY), objective=objective).fit(X) for objective in ("auto", name)
+    )
+    np.testing.assert_array_equal(auto.grad_log_density(X), named.grad_log_density(X))
+    np.testing.assert_array_equal(auto.train_curve_, named.train_curve_)
 
 
 def test_a_network_of_the_user(rows):
