@@ -36,6 +36,11 @@ class Reals(BaseEstimator):
     bounded = False
     has_chart = True
 
+    @property
+    def curved(self):
+        """Whether the chart differs from the identity."""
+        return self.bounded and self.has_chart
+
     def check(self, d):
         """Raise a ValueError where the parameters do not describe a domain of rows with d columns."""
 

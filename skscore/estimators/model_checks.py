@@ -5,14 +5,16 @@ from __future__ import annotations
 from functools import singledispatch
 
 import numpy as np
+from sklearn.base import clone
 
 from ..domains import Reals
 from ..domains.elementary_weights import Weight
 from ..models.base import GaussianBase
 from ..models.catalog import MODELS, resolve_model
 from ..models.kernel import Kernel
+from .density import seed_of
 
-__all__ = ["MODEL_NAMES", "check_model", "model_object"]
+__all__ = ["MODEL_NAMES", "check_model", "model_object", "seeded"]
 
 NEURAL = "neural_energy"
 MODEL_NAMES = {*MODELS, NEURAL}
@@ -21,10 +23,17 @@ MODEL_NAMES = {*MODELS, NEURAL}
 def model_object(model):
     """Model for its name, or itself; torch is loaded for the neural one alone."""
     if isinstance(model, str) and model == NEURAL:
-        from ..neural.energy import NeuralEnergy
+        from ..neural import NeuralEnergy
 
         return NeuralEnergy()
     return resolve_model(model)
+
+
+def seeded(model, random_state):
+    """The model with the estimator's seed, where it draws numbers and has no seed of its own."""
+    if model.get_params(deep=False).get("random_state", 0) is not None:
+        return model
+    return clone(model).set_params(random_state=seed_of(random_state))
 
 
 def check_model(model, n_features, alpha):

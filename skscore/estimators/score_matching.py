@@ -36,7 +36,7 @@ from ..models.law import SAMPLERS, Law
 from .covariance_surface import CovarianceSurface
 from .density import DensityEstimator, rows_of_weight, seed_of
 from .inference import Inference
-from .model_checks import MODEL_NAMES, check_model, model_object
+from .model_checks import MODEL_NAMES, check_model, model_object, seeded
 
 __all__ = ["ScoreMatchingDensity"]
 
@@ -48,12 +48,12 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
     ----------
     model : str or model object, default="gaussian"
         A name ("gaussian", "kernel", "pairwise", "polynomial", "truncated_gaussian", or "neural_energy", which needs
-        torch) or an object of :mod:`skscore.models` or :class:`skscore.neural.energy.NeuralEnergy`, whose parameters
+        torch) or an object of :mod:`skscore.models` or :class:`skscore.neural.NeuralEnergy`, whose parameters
         are reached as ``model__...`` in a grid.
-    objective : {"implicit", "explicit", "sliced", "denoising"}, default="implicit"
+    objective : {"implicit", "explicit", "sliced", "denoising", "auto"}, default="implicit"
         Hyvärinen's objective; the distance to known scores, given as ``y`` of shape (n_samples, n_features); its form
         along random directions; or at rows with Gaussian noise added, in which case the fitted density is that of the
-        noisy rows.
+        noisy rows. "auto" is "implicit", and "sliced" for a neural energy of more than eight columns.
     alpha : float, "auto" or "cv", default="auto"
         Ridge: α/2 times the squared natural parameters is added to the mean objective (for a Gaussian: the squared
         entries of the precision matrix, its linear term free; for kernels: the RKHS norm). "cv" is chosen by rows held
@@ -74,7 +74,8 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
     sampler : {"hmc", "mala"}, default="hmc"
         Markov chains of ``sample`` where the model has no exact sampler.
     random_state : int, RandomState instance or None, default=None
-        Seeds the stream of ``sample`` and the normaliser. With None the normaliser is still deterministic.
+        Seeds the stream of ``sample``, the normaliser, and a neural energy without a seed of its own. With None the
+        normaliser is still deterministic.
     verbose : int, default=0
         1 prints a line for each fit.
 
@@ -121,7 +122,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
 
     _parameter_constraints = {
         "model": [StrOptions(MODEL_NAMES), Model],
-        "objective": [StrOptions(set(OBJECTIVES))],
+        "objective": [StrOptions({*OBJECTIVES, "auto"})],
         "alpha": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto", "cv"})],
         "l1_ratio": [Interval(Real, 0.0, 1.0, closed="both")],
         "symmetric": [StrOptions({"and", "or"}), Options(bool, {True})],
@@ -216,9 +217,10 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
         return getattr(self, "_law", None) is not None
 
     def _fit_rows(self, X, y, sample_weight, first):
-        model, objective = model_object(self.model), resolve_objective(self.objective, self.noise_level)
+        model = model_object(self.model)
         validate_parameters(model)
         X = self._validated(X, reset=first, dtype="numeric", ensure_min_samples=2 if first else 1)
+        objective = resolve_objective(self.objective, self.noise_level, model, X.shape[1])
         check_model(model, X.shape[1], self.alpha)
         Y = self._check_known_scores(X, y)
         weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y)
@@ -232,8 +234,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
         self._check_support(X, family.domain)
         self._check_inference(family, first)
         statistics = Statistics(table, family.assemble(X, Y, weight, objective))
-        has_own_chart = family.domain.bounded and family.domain.has_chart
-        reference = moments(family.domain.to_reals(X), weight) if has_own_chart else own
+        reference = moments(family.domain.to_reals(X), weight) if family.domain.curved else own
         if not first:
             family, statistics, reference = self._merged(family, statistics, reference)
         self._forget_solution()
@@ -245,7 +246,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
 
     def _settle(self, model, sample, objective):
         """Family and ridge by the first rows."""
-        family, alpha, results = model.settle(sample, objective, self.alpha, self.criterion)
+        family, alpha, results = seeded(model, self.random_state).settle(sample, objective, self.alpha, self.criterion)
         return Settled(family.penalised(self.l1_ratio, self.symmetric), alpha, results)
 
     def _merged(self, family, statistics, reference):

@@ -57,7 +57,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         units of X.
     inference : bool, default=False
         Find standard errors; they take no account of the choice of the penalty.
-    objective : {"implicit", "explicit", "sliced", "denoising"}, default="implicit"
+    objective : {"implicit", "explicit", "sliced", "denoising", "auto"}, default="implicit"
         As in :class:`ScoreMatchingDensity`, as are the parameters below.
     noise_level : float, default=0.1
         σ of ``objective="denoising"``.

@@ -25,6 +25,7 @@ def resolve_model(model):
     return MODELS[model]() if isinstance(model, str) else model
 
 
-def resolve_objective(name, noise_level):
-    """Objective object for its name; `noise_level` is σ of the denoising objective, in the units of X."""
+def resolve_objective(name, noise_level, model, d):
+    """Objective object for its name; `noise_level` is σ of the denoising objective, "auto" the model's cheapest."""
+    name = model.cheapest_objective(d) if name == "auto" else name
     return Denoising(sigma=noise_level) if name == "denoising" else OBJECTIVES[name]()

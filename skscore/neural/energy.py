@@ -2,10 +2,9 @@ r"""Neural energies: :math:`p(x) \propto \exp(-E(y))`, E a network, y the rows w
 
 Score matching needs no normaliser, so that E may be any smooth function (Hyvärinen, 2005). The objective is measured in
 the coordinates :math:`y = (x - o)A + b` in which the first rows have the covariance I: a change of units changes
-nothing. The normaliser is found afterwards, by ``models.law.Law``.
-
-A fit is a training, not a solve; what ``ScoreMatchingDensity`` keeps of its rows is the trained energy itself, as
-arrays. More rows, by ``partial_fit``, train it further.
+nothing. Where columns set the scale of others, and rows held out agree, y is that of ``models.scaled_coordinates``: the
+objective weighs a row by the square of its slope, and a few rows in a narrow neck would outweigh all others. The
+normaliser is found afterwards, by ``models.law.Law``.
 
 References
 ----------
@@ -16,29 +15,25 @@ estimation. UAI.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import singledispatch
 from numbers import Integral, Real
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
 from .._compat import Interval, StrOptions
-from ..fitting.statistics import row_blocks
 from ..models.affine import AffineMap
-from ..models.family import Family, Model, Settled
-from ..models.forms import Denoising, Explicit, Implicit, Sliced
-from .devices import resolve_device, threads_for
+from ..models.family import Model, Settled
+from ..models.forms import Implicit, Sliced
+from ..models.scale_regression import scaled_coordinates
+from .devices import resolve_device
+from .energy_family import EnergyFamily
 from .energy_network import ACTIVATIONS, Energy, Perceptron, UserNetwork
-from .energy_training import Curvature, Match, Noisy, Recipe, Rows, Training
+from .energy_training import Recipe
+from .scaled_energy import ScaledEnergyFamily
 
 __all__ = ["NeuralEnergy"]
 
-LOADED: WeakKeyDictionary = WeakKeyDictionary()  # modules at work, as long as the arrays they were made of live
-JUDGING_DIRECTIONS = 8  # directions for each row held out, where the Laplacian is not exact
-BLOCK_BYTES = 1 << 22
+EXACT_UP_TO = 8  # columns; to there both take the same time within its spread: benchmarks/bench_energies.py
 
 
 class NeuralEnergy(Model):
@@ -71,16 +66,18 @@ class NeuralEnergy(Model):
         "cpu", "cuda", "cuda:1" or "mps" for the training; "auto" takes an accelerator where there is one. Densities
         are evaluated on the CPU in double precision.
     random_state : int or None, default=0
-        Of first weights, batches and draws. None trains differently each time.
+        Of first weights, batches and draws. None takes that of the estimator, and trains differently each time where
+        that is None too.
     verbose : int, default=0
         1 prints ten lines of each training, 2 one for every 20 steps.
 
     Notes
     -----
     Fitted by ``objective="implicit"`` with the exact Laplacian, at a cost that grows with the number of columns;
-    "sliced" with ``n_projections`` directions in place of all; "explicit", to known scores; "denoising", at one
-    ``noise_level``. The estimator then has ``weights_``, ``train_curve_``, ``validation_curve_`` and ``n_iter_``;
-    ``objective_`` is the best judgement of the rows held out, in whitened coordinates.
+    "sliced" with ``n_projections`` directions in place of all; "auto", the cheaper of the two; "explicit", to known
+    scores; "denoising", at one ``noise_level``. The estimator then has ``weights_``, ``train_curve_``,
+    ``validation_curve_`` and ``n_iter_``; ``objective_`` is the best judgement of the rows held out, in the
+    coordinates of the training. The Gaussian of the rows stays where nothing better was learned.
 
     The slope of :math:`\log p` says nothing of the weights of modes that no row connects: see
     :doc:`/user_guide/energies`.
@@ -90,7 +87,7 @@ class NeuralEnergy(Model):
     >>> import numpy as np
     >>> from skscore import ScoreMatchingDensity
     >>> from skscore.datasets import Banana
-    >>> from skscore.neural.energy import NeuralEnergy
+    >>> from skscore.neural import NeuralEnergy
     >>> law, rng = Banana(), np.random.default_rng(0)
     >>> X, X_test = law.sample(500, rng), law.sample(1000, rng)
     >>> energy = ScoreMatchingDensity(NeuralEnergy((32, 32), max_iter=400)).fit(X)
@@ -146,10 +143,25 @@ class NeuralEnergy(Model):
         self.random_state = random_state
         self.verbose = verbose
 
+    def cheapest_objective(self, d):
+        """Name of the objective that reaches a given accuracy soonest at d columns."""
+        return "implicit" if d <= EXACT_UP_TO else "sliced"
+
     def settle(self, sample, objective, alpha, criterion):
-        """Family in the whitened coordinates of the first rows; α = 0 for "auto"."""
+        """Family in the whitened or scaled coordinates of the first rows; α = 0 for "auto"."""
         alpha = 0.0 if alpha == "auto" else float(alpha)
-        return Settled(EnergyFamily(self._frozen(), AffineMap.whitening(sample.moments), alpha), alpha)
+        model = self._frozen()
+        if isinstance(objective, Implicit | Sliced):
+            scaled = scaled_coordinates(sample.X, sample.weight, *model.split(len(sample.X)))
+            if scaled is not None:
+                return Settled(ScaledEnergyFamily(model, scaled, alpha), alpha)
+        return Settled(EnergyFamily(model, AffineMap.whitening(sample.moments), alpha), alpha)
+
+    def split(self, n):
+        """Indices of the rows to train on, and of those that judge, of n rows."""
+        order = np.random.default_rng(self.random_state).permutation(n)
+        held_out, rest = np.split(order, [min(n - 1, round(self.validation_fraction * n))])
+        return rest, held_out
 
     def _frozen(self):
         """Copy of the model as it is now, its seed and device found."""
@@ -188,211 +200,3 @@ class NeuralEnergy(Model):
         if found not in [(2,), (2, 1)]:
             raise ValueError(f"network={self.network!r} maps 2 rows of {d} columns to shape {found}: it needs (2,).")
         return network
-
-
-@dataclass(frozen=True, eq=False)
-class EnergyState:
-    """A trained energy: what is kept of the rows, and θ of its family.
-
-    Parameters
-    ----------
-    family : EnergyFamily
-        Goes on with the training.
-    weights : dict of ndarray
-        Weights of the network, by name.
-    value : float
-        Objective of the rows held out, of the last steps where there are none.
-    train_curve, validation_curve : tuples of float
-        Objective at each judgement.
-    n_iter : int
-        Steps taken.
-    """
-
-    family: Any
-    weights: dict
-    value: float = 0.0
-    train_curve: tuple = ()
-    validation_curve: tuple = ()
-    n_iter: int = 0
-
-    def __add__(self, further: FurtherRows) -> EnergyState:
-        """Train the energy further on more rows."""
-        trained = self.family.trained(*further, start=self.weights)
-        curves = {
-            name: getattr(self, name) + getattr(trained, name) for name in ("train_curve", "validation_curve", "n_iter")
-        }
-        return replace(trained, **curves)
-
-
-class FurtherRows(NamedTuple):
-    """What a training needs that goes on from an earlier one."""
-
-    X: np.ndarray
-    Y: np.ndarray | None
-    weight: np.ndarray | None
-    objective: Any
-
-
-class EnergyFamily(Family):
-    """Energies of one architecture in whitened coordinates; θ is an EnergyState.
-
-    Parameters
-    ----------
-    model : NeuralEnergy
-    whiten : AffineMap
-    alpha : float
-        Ridge on the weights.
-    """
-
-    has_row_gradients = False
-
-    def __init__(self, model, whiten, alpha):
-        self.model, self.whiten, self.alpha = model, whiten, alpha
-
-    # ---- from rows to θ --------------------------------------------------------------------------
-
-    def rebound(self, moments):
-        """The family of further rows: it keeps its coordinates, and its rows wait for the weights to begin with."""
-        return FurtherFamily(self.model, self.whiten, self.alpha)
-
-    def assemble(self, X, Y, weight, objective):
-        """Train on the rows: an EnergyState."""
-        return self.trained(X, Y, weight, objective)
-
-    @torch.inference_mode(False)
-    @torch.enable_grad()
-    def trained(self, X, Y, weight, objective, start=None):
-        """Train on rows of X, from the weights `start`, or from N(0, I)."""
-        model, device = self.model, self.model.device
-        energy = self._energy(start).to(device)
-        generator = torch.Generator(device).manual_seed(model.random_state + 1)
-        parts = self._split(X, Y, weight)
-        loss, judge = (matching(objective, self, k) for k in (model.n_projections, JUDGING_DIRECTIONS))
-        watch = Printer(model.max_iter, model.verbose)
-        run = Training(energy, loss, judge, *parts, model.recipe(self.alpha), generator, watch).run()
-        value = run.best.value if run.has_judge else run.train_curve[-1]
-        weights = {name: tensor.cpu().numpy().copy() for name, tensor in energy.state_dict().items()}
-        return EnergyState(self, weights, float(value), tuple(run.train_curve), tuple(run.validation_curve), run.step)
-
-    def _energy(self, weights):
-        energy = self.model.build(len(self.whiten.shift))
-        if weights is not None:
-            energy.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
-        return energy
-
-    def _split(self, X, Y, weight):
-        """Rows to train on and rows held out, on the device."""
-        n = len(X)
-        n_held_out = min(n - 1, round(self.model.validation_fraction * n))
-        order = np.random.default_rng(self.model.random_state).permutation(n)
-        known = None if Y is None else Y @ self.whiten.inverse.matrix.T
-        table = (self.whiten(X), known, None if weight is None else weight / weight.mean())
-
-        def part(index):
-            arrays = (None if a is None else np.asarray(a[index], dtype=np.float32) for a in table)
-            return Rows(*(None if a is None else torch.tensor(a, device=self.model.device) for a in arrays))
-
-        return part(order[n_held_out:]), part(order[:n_held_out])
-
-    def solve(self, statistics, objective, alpha):
-        """The trained energy."""
-        return statistics.form
-
-    def objective_value(self, theta, statistics, objective):
-        """Objective of the rows held out, in whitened coordinates."""
-        return theta.value
-
-    def attributes(self, theta):
-        """Weights by name, and the curves of the training."""
-        return {
-            "weights": theta.weights,
-            "train_curve": np.array(theta.train_curve),
-            "validation_curve": np.array(theta.validation_curve),
-            "n_iter": theta.n_iter,
-        }
-
-    # ---- the density at θ ------------------------------------------------------------------------
-
-    def _loaded(self, theta):
-        if theta not in LOADED:
-            LOADED[theta] = self._energy(theta.weights).double().requires_grad_(False)
-        return LOADED[theta]
-
-    @torch.inference_mode(False)
-    @torch.no_grad()
-    def _rows(self, evaluate, X, *further):
-        """`evaluate(y, ...)` over blocks of rows, as one array."""
-        arrays = [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float64)) for a in (self.whiten(X), *further)]
-        width = sum(map(int, self.model.hidden_layer_sizes)) * (1 + X.shape[1] * bool(further))
-        blocks = list(row_blocks(len(X), 8 * width, BLOCK_BYTES))
-        with threads_for(max(width, 1) * BLOCK_BYTES // 8):
-            return np.concatenate([evaluate(*(a[rows] for a in arrays)).numpy() for rows in blocks])
-
-    def log_density(self, theta, X):
-        """−E of each row, shape (n,)."""
-        return -self._rows(self._loaded(theta), X)
-
-    def grad_log_density(self, theta, X):
-        """∇ log p of each row, shape (n, d)."""
-        return -self._rows(self._loaded(theta).gradient, X) @ self.whiten.matrix.T
-
-    def divergence(self, theta, X):
-        """Δ log p of each row, shape (n,), exact."""
-        return self.traced_curvature(theta, X, np.eye(X.shape[1]))
-
-    def traced_curvature(self, theta, X, A):
-        """Σ_j aⱼᵀ∇² log p(x) aⱼ over the rows aⱼ of A, shape (n,)."""
-        V = torch.from_numpy(A @ self.whiten.matrix)[:, None]
-        return -self._rows(lambda y, _: self._loaded(theta).derivatives(y, V)[1], X, X)
-
-    def log_density_curvature(self, theta, X, V):
-        """vᵀ∇² log p(x) v of each row, shape (n,)."""
-        V = np.broadcast_to(V, X.shape) @ self.whiten.matrix
-        return -self._rows(lambda y, v: self._loaded(theta).derivatives(y, v[None])[1], X, V)
-
-
-class FurtherFamily(EnergyFamily):
-    """The family of an energy already trained: its rows wait until they are added to those of the first training."""
-
-    def assemble(self, X, Y, weight, objective):
-        """Keep the rows, until they are added."""
-        return FurtherRows(X, Y, weight, objective)
-
-
-@singledispatch
-def matching(objective, family, n_projections):
-    """What a batch of `family` costs under an objective."""
-    raise TypeError(f"{objective!r} is no objective of an energy")
-
-
-@matching.register
-def _(objective: Implicit, family, n_projections):
-    return Curvature()
-
-
-@matching.register
-def _(objective: Sliced, family, n_projections):
-    return Curvature(n_projections)
-
-
-@matching.register
-def _(objective: Explicit, family, n_projections):
-    return Match()
-
-
-@matching.register
-def _(objective: Denoising, family, n_projections):
-    return Noisy(objective.sigma, family.whiten.matrix)
-
-
-@dataclass(frozen=True)
-class Printer:
-    """Prints of a training: nothing, ten lines, or one for each judgement."""
-
-    max_iter: int
-    verbose: int
-
-    def __call__(self, step, loss, judgement):
-        every = 1 if self.verbose > 1 else max(20, self.max_iter // 10)
-        if self.verbose and step % every == 0:
-            print(f"[NeuralEnergy] step {step}: objective {loss:.5g}, of rows held out {judgement:.5g}")

@@ -11,10 +11,12 @@ denoising    :math:`\tfrac12\|s(y + \sigma zA) - t\|^2`, with :math:`t = -zA^{-\
 
 Rows held out judge running averages of the weights, at draws fixed once. The learning rate stays constant until the
 judgement stalls; then the best state is taken up again and annealed to rate zero. The first judgement is that of the
-weights begun with, at first the Gaussian of the rows, so that the result is never worse than those.
+weights begun with, at first the Gaussian of the rows. They are kept unless the best gains two standard errors on them:
+the objective is heavy-tailed, and one row held out can reward anything (the rule of Breiman et al., 1984, doubled).
 
 References
 ----------
+Breiman, L., Friedman, J., Olshen, R., & Stone, C. (1984). Classification and Regression Trees, section 3.4.3.
 Hyvärinen, A. (2005). Estimation of non-normalized statistical models by score matching. JMLR 6, 695-709.
 Song, Y., Garg, S., Shi, J., & Ermon, S. (2019). Sliced score matching. UAI, eq. 8.
 Vincent, P. (2011). A connection between score matching and denoising autoencoders. Neural Computation 23, eq. 9.
@@ -92,19 +94,24 @@ class Noisy:
     sigma : float
     matrix : ndarray of shape (d, d)
         A of the whitening y = xA + b.
+    n_draws : int
+        Draws of noise for each row.
     """
 
     sigma: float
     matrix: np.ndarray
+    n_draws: int = 1
 
     def draw(self, y, generator):
-        """Standard normal z, in the units of X."""
-        return torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+        """Standard normal z, in the units of X, shape (n_draws, n, d)."""
+        return torch.randn((self.n_draws, *y.shape), generator=generator, device=y.device, dtype=y.dtype)
 
     def values(self, energy, rows, z):
         """Objective of each row, shape (n,)."""
         A, inverse = (torch.as_tensor(M, dtype=z.dtype, device=z.device) for M in (self.matrix, self._inverse))
-        return objectives.explicit(-energy.gradient(rows.y + self.sigma * z @ A), -(z @ inverse.T) / self.sigma)
+        noisy, known = rows.y + self.sigma * z @ A, -(z @ inverse.T) / self.sigma
+        score = -energy.gradient(noisy.flatten(0, 1))
+        return objectives.explicit(score, known.flatten(0, 1)).view(self.n_draws, -1).mean(dim=0)
 
     @property
     def _inverse(self):
@@ -196,8 +203,9 @@ class Training:
         self.order = torch.empty(0, dtype=torch.int64, device=self.rows.y.device)
         self.has_judge = len(self.held_out.y) > 0
         self.drawn = self.judge.draw(self.held_out.y, self.generator)
-        start = self._judgement() if self.has_judge else np.inf
-        self.best = Best(start, 0, [p.clone() for p in self.average])
+        self.begun = self._judged(self.average) if self.has_judge else None  # of each row
+        start = np.inf if self.begun is None else float(_mean(self.begun, self.held_out.weight))
+        self.start = self.best = Best(start, 0, [p.clone() for p in self.average])
         if not self.has_judge:
             self.annealing = (self.recipe.max_iter * 3 // 4, self.recipe.max_iter)
 
@@ -206,6 +214,8 @@ class Training:
         with threads_for(self.recipe.batch_size * sum(p.numel() for p in self.parameters)):
             while self.step < self._last_step:
                 self._advance()
+        if self.has_judge and not self._surpasses_the_start():
+            self.best = self.start
         self._load(self.best.weights if self.has_judge else self.average)
         return self
 
@@ -271,13 +281,24 @@ class Training:
         length = max(5 * self.recipe.check_every, self.best.step // 4)
         self.annealing = (self.step, min(self.recipe.max_iter, self.step + length))
 
-    @torch.no_grad()
     def _judgement(self):
+        return float(_mean(self._judged(self.average), self.held_out.weight))
+
+    def _surpasses_the_start(self):
+        """Whether the best weights gain two standard errors on those begun with."""
+        gain, weight = self.begun - self._judged(self.best.weights), self.held_out.weight
+        mean = _mean(gain, weight)
+        share = torch.full_like(gain, 1.0 / len(gain)) if weight is None else weight / weight.sum()
+        return bool(mean > 2.0 * (share * (gain - mean)).square().sum().sqrt())
+
+    @torch.no_grad()
+    def _judged(self, weights):
+        """Objective of each row held out at these weights, shape (n,)."""
         current = [p.detach().clone() for p in self.parameters]
-        self._load(self.average)
-        value = _mean(self.judge.values(self.energy, self.held_out, self.drawn), self.held_out.weight)
+        self._load(weights)
+        values = self.judge.values(self.energy, self.held_out, self.drawn)
         self._load(current)
-        return float(value)
+        return values
 
     @torch.no_grad()
     def _load(self, values):

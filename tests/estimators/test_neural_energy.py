@@ -9,12 +9,12 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skscore import ScoreMatchingDensity
-from skscore.datasets import Banana
+from skscore.datasets import Banana, Funnel
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-from skscore.neural.energy import NeuralEnergy  # noqa: E402
+from skscore.neural import NeuralEnergy  # noqa: E402
 
 MEAN, MIX = np.array([3.0, -1.0]), np.array([[2.0, 0.0], [1.0, 0.5]])
 OBJECTIVES = ["implicit", "sliced", "explicit", "denoising"]
@@ -110,6 +110,32 @@ def test_an_affine_change_of_units_changes_nothing_but_the_volume(rows):
     np.testing.assert_allclose(moved, one.score_samples(rows), atol=0.02)  # the training is in single precision
 
 
+@pytest.fixture(scope="module")
+def funnel():
+    return ScoreMatchingDensity(model(max_iter=200), random_state=0).fit(Funnel().sample(1500, 0))
+
+
+def test_a_funnel_is_learned_in_the_units_of_its_rows(funnel):
+    """Normalised, with exact slopes and bends, and draws of its own; the neck is no wider than it is."""
+    law, X = Funnel(), Funnel().sample(2000, random_state=1)
+    assert law.score_samples(X).mean() - funnel.score(X) < 0.05
+    truth = law.grad_log_density(X)
+    assert np.square(funnel.grad_log_density(X) - truth).sum() < 0.15 * np.square(truth).sum()
+    X, V, h = X[np.abs(X[:, 0]) < 3.0][:20], np.array([0.3, -0.7]), 1e-4
+    forward, here, back = (funnel.score_samples(X + t * V) for t in (h, 0.0, -h))
+    np.testing.assert_allclose(funnel.grad_log_density(X) @ V, (forward - back) / (2 * h), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(funnel.curvature(X, V), (forward - 2 * here + back) / h**2, rtol=1e-3, atol=1e-2)
+    axes = sum(funnel.curvature(X, axis) for axis in np.eye(2))
+    square = 0.5 * np.square(funnel.grad_log_density(X)).sum(axis=1)
+    np.testing.assert_allclose(funnel.hyvarinen_score(X), square + axes, rtol=1e-10)
+
+
+def test_draws_of_a_funnel_reach_its_neck(funnel):
+    draws = funnel.sample(4000, random_state=0)
+    assert (draws[:, 0] < -3.0).mean() == pytest.approx(0.1587, abs=0.03)
+    assert np.std(draws[:, 1] * np.exp(-0.5 * draws[:, 0])) == pytest.approx(1.0, abs=0.06)
+
+
 def test_pickle_keeps_every_value_and_holds_no_torch_object(fitted, rows):
     blob = pickle.dumps(fitted)
     assert b"torch.nn" not in blob
@@ -127,6 +153,28 @@ def test_a_fit_repeats_itself_and_partial_fit_goes_on(rows):
     assert again.n_iter_ > first.n_iter_
     assert again.objective_ <= first.objective_
     np.testing.assert_array_equal(again.validation_curve_[: first.validation_curve_.size], first.validation_curve_)
+
+
+def test_the_seed_of_the_estimator_is_that_of_a_network_without_one(rows):
+    one, same, other = (
+        ScoreMatchingDensity(model(random_state=None, max_iter=20, validation_fraction=0.0), random_state=seed).fit(
+            rows
+        )
+        for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one.score_samples(rows), same.score_samples(rows))
+    assert not np.array_equal(one.score_samples(rows), other.score_samples(rows))
+    assert one.model.random_state is None
+
+
+@pytest.mark.parametrize(("d", "name"), [(2, "implicit"), (9, "sliced")])
+def test_auto_is_the_cheaper_objective(d, name, rng):
+    X = rng.standard_normal((100, d)) ** 3
+    auto, named = (
+        ScoreMatchingDensity(NeuralEnergy(**TINY), objective=objective).fit(X) for objective in ("auto", name)
+    )
+    np.testing.assert_array_equal(auto.grad_log_density(X), named.grad_log_density(X))
+    np.testing.assert_array_equal(auto.train_curve_, named.train_curve_)
 
 
 def test_a_network_of_the_user(rows):

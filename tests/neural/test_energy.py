@@ -204,6 +204,15 @@ def test_the_result_is_never_worse_than_the_gaussian(rng):
     torch.testing.assert_close(energy(torch.ones(1, 2)), torch.ones(1))
 
 
+def test_a_gain_within_the_noise_of_the_judgement_leaves_the_gaussian(rng):
+    """What chance offers on few rows of N(0, I) held out is refused; rows of another law are learned."""
+    energy, run = trained(rng.standard_normal((300, 2)), n_held_out=30)
+    assert min(run.validation_curve) < run.best.value
+    torch.testing.assert_close(energy(torch.ones(1, 2)), torch.ones(1))
+    _, run = trained(rng.standard_normal((300, 2)) * [0.5, 2.0])
+    assert run.best.value < run.start.value
+
+
 def test_the_best_weights_are_what_remains(rng):
     X = rng.standard_normal((300, 2)) * [0.5, 2.0]
     _, run = trained(X)

@@ -1,0 +1,250 @@
+r"""From rows to a trained energy, and from the energy to densities: the family behind ``NeuralEnergy``.
+
+A fit is a training, not a solve; what ``ScoreMatchingDensity`` keeps of its rows is the trained energy itself, as
+arrays. More rows, by ``partial_fit``, train it further.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import singledispatch
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from ..fitting.statistics import row_blocks
+from ..models.family import Family
+from ..models.forms import Denoising, Explicit, Implicit, Sliced
+from .devices import threads_for
+from .energy_training import Curvature, Match, Noisy, Rows, Training
+
+__all__ = ["EnergyFamily", "EnergyState", "FurtherRows"]
+
+LOADED: WeakKeyDictionary = WeakKeyDictionary()  # modules at work, as long as the arrays they were made of live
+JUDGING_DRAWS = 8  # directions, or draws of noise, for each row held out
+BLOCK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyState:
+    """A trained energy: what is kept of the rows, and θ of its family.
+
+    Parameters
+    ----------
+    family : EnergyFamily
+        Goes on with the training.
+    weights : dict of ndarray
+        Weights of the network, by name.
+    value : float
+        Objective of the rows held out, of the last steps where there are none.
+    train_curve, validation_curve : tuples of float
+        Objective at each judgement.
+    n_iter : int
+        Steps taken.
+    """
+
+    family: Any
+    weights: dict
+    value: float = 0.0
+    train_curve: tuple = ()
+    validation_curve: tuple = ()
+    n_iter: int = 0
+
+    def __add__(self, further: FurtherRows) -> EnergyState:
+        """Train the energy further on more rows."""
+        trained = self.family.trained(*further, start=self.weights)
+        curves = {
+            name: getattr(self, name) + getattr(trained, name) for name in ("train_curve", "validation_curve", "n_iter")
+        }
+        return replace(trained, **curves)
+
+
+class FurtherRows(NamedTuple):
+    """What a training needs that goes on from an earlier one."""
+
+    X: np.ndarray
+    Y: np.ndarray | None
+    weight: np.ndarray | None
+    objective: Any
+
+
+class EnergyFamily(Family):
+    """Energies of one architecture in whitened coordinates; θ is an EnergyState.
+
+    Parameters
+    ----------
+    model : NeuralEnergy
+    whiten : AffineMap
+    alpha : float
+        Ridge on the weights.
+    """
+
+    has_row_gradients = False
+    begun = False
+
+    def __init__(self, model, whiten, alpha):
+        self.model, self.whiten, self.alpha = model, whiten, alpha
+
+    # ---- from rows to θ --------------------------------------------------------------------------
+
+    def rebound(self, moments):
+        """The family of further rows: it keeps its coordinates, and its rows wait for the weights to begin with."""
+        further = copy(self)
+        further.begun = True
+        return further
+
+    def assemble(self, X, Y, weight, objective):
+        """Train on the rows: an EnergyState; or keep further rows, until they are added to one."""
+        return FurtherRows(X, Y, weight, objective) if self.begun else self.trained(X, Y, weight, objective)
+
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def trained(self, X, Y, weight, objective, start=None):
+        """Train on rows of X, from the weights `start`, or from N(0, I)."""
+        model, device = self.model, self.model.device
+        energy = self._energy(start).to(device)
+        generator = torch.Generator(device).manual_seed(model.random_state + 1)
+        parts = self._split(X, Y, weight)
+        loss, judge = (
+            matching(objective, self, model.n_projections),
+            matching(objective, self, JUDGING_DRAWS, JUDGING_DRAWS),
+        )
+        watch = Printer(model.max_iter, model.verbose)
+        run = Training(energy, loss, judge, *parts, model.recipe(self.alpha), generator, watch).run()
+        value = run.best.value if run.has_judge else run.train_curve[-1]
+        weights = {name: tensor.cpu().numpy().copy() for name, tensor in energy.state_dict().items()}
+        return EnergyState(self, weights, float(value), tuple(run.train_curve), tuple(run.validation_curve), run.step)
+
+    def _energy(self, weights):
+        energy = self.model.build(len(self.whiten.shift))
+        if weights is not None:
+            energy.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+        return energy
+
+    def _split(self, X, Y, weight):
+        """Rows to train on and rows held out, on the device."""
+        known = None if Y is None else Y @ self.whiten.inverse.matrix.T
+        table = (self.coordinates(X), known, None if weight is None else weight / weight.mean())
+
+        def part(index):
+            arrays = (None if a is None else np.asarray(a[index], dtype=np.float32) for a in table)
+            return Rows(*(None if a is None else torch.tensor(a, device=self.model.device) for a in arrays))
+
+        return tuple(part(index) for index in self.model.split(len(X)))
+
+    def solve(self, statistics, objective, alpha):
+        """The trained energy."""
+        return statistics.form
+
+    def objective_value(self, theta, statistics, objective):
+        """Objective of the rows held out, in whitened coordinates."""
+        return theta.value
+
+    def attributes(self, theta):
+        """Weights by name, and the curves of the training."""
+        return {
+            "weights": theta.weights,
+            "train_curve": np.array(theta.train_curve),
+            "validation_curve": np.array(theta.validation_curve),
+            "n_iter": theta.n_iter,
+        }
+
+    # ---- the density at θ ------------------------------------------------------------------------
+
+    def _loaded(self, theta):
+        if theta not in LOADED:
+            LOADED[theta] = self._energy(theta.weights).double().requires_grad_(False)
+        return LOADED[theta]
+
+    def coordinates(self, X):
+        """Rows y that the network sees, shape (n, d)."""
+        return self.whiten(X)
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def in_blocks(self, evaluate, X, V=None):
+        """`evaluate(X)` or `evaluate(X, V)` over blocks of rows, as one array."""
+        width = sum(map(int, self.model.hidden_layer_sizes)) * (1 + X.shape[1] * (V is not None))
+        blocks = row_blocks(len(X), 8 * width, BLOCK_BYTES)
+        with threads_for(max(width, 1) * BLOCK_BYTES // 8):
+            return np.concatenate([evaluate(*(a[rows] for a in (X, V) if a is not None)) for rows in blocks])
+
+    def energy(self, theta, y):
+        """E of coordinates y, shape (n,)."""
+        return self._loaded(theta)(torch.from_numpy(y)).numpy()
+
+    def gradient(self, theta, y):
+        """∇E of coordinates y, shape (n, d)."""
+        return self._loaded(theta).gradient(torch.from_numpy(y)).numpy()
+
+    def derivatives(self, theta, y, V):
+        """∇E (n, d), and Σ_k v_kᵀ∇²E v_k (n,) along directions V, of shape (K, 1, d) or (K, n, d)."""
+        return (part.numpy() for part in self._loaded(theta).derivatives(torch.from_numpy(y), torch.from_numpy(V)))
+
+    def log_density(self, theta, X):
+        """−E of each row, shape (n,)."""
+        return self.in_blocks(lambda x: -self.energy(theta, self.coordinates(x)), X)
+
+    def grad_log_density(self, theta, X):
+        """∇ log p of each row, shape (n, d)."""
+        return self.in_blocks(lambda x: -self.gradient(theta, self.coordinates(x)) @ self.whiten.matrix.T, X)
+
+    def divergence(self, theta, X):
+        """Δ log p of each row, shape (n,), exact."""
+        return self.traced_curvature(theta, X, np.eye(X.shape[1]))
+
+    def traced_curvature(self, theta, X, A):
+        """Σ_j aⱼᵀ∇² log p(x) aⱼ over the rows aⱼ of A, shape (n,)."""
+        V = np.broadcast_to(A, (len(X), *A.shape))
+        return self.in_blocks(lambda x, v: self.curvature(theta, x, v.swapaxes(0, 1)), X, V)
+
+    def log_density_curvature(self, theta, X, V):
+        """vᵀ∇² log p(x) v of each row, shape (n,)."""
+        V = np.broadcast_to(V, X.shape)
+        return self.in_blocks(lambda x, v: self.curvature(theta, x, v[None]), X, V)
+
+    def curvature(self, theta, X, V):
+        """Σ_k v_kᵀ∇² log p(x) v_k of each row, shape (n,), along directions V of shape (K, n, d)."""
+        return -tuple(self.derivatives(theta, self.coordinates(X), V @ self.whiten.matrix))[1]
+
+
+@singledispatch
+def matching(objective, family, n_projections, n_draws=1):
+    """What a batch of `family` costs under an objective."""
+    raise TypeError(f"{objective!r} is no objective of an energy")
+
+
+@matching.register
+def _(objective: Implicit, family, n_projections, n_draws=1):
+    return Curvature()
+
+
+@matching.register
+def _(objective: Sliced, family, n_projections, n_draws=1):
+    return Curvature(n_projections)
+
+
+@matching.register
+def _(objective: Explicit, family, n_projections, n_draws=1):
+    return Match()
+
+
+@matching.register
+def _(objective: Denoising, family, n_projections, n_draws=1):
+    return Noisy(objective.sigma, family.whiten.matrix, n_draws)
+
+
+@dataclass(frozen=True)
+class Printer:
+    """Prints of a training: nothing, ten lines, or one for each judgement."""
+
+    max_iter: int
+    verbose: int
+
+    def __call__(self, step, loss, judgement):
+        every = 1 if self.verbose > 1 else max(20, self.max_iter // 10)
+        if self.verbose and step % every == 0:
+            print(f"[NeuralEnergy] step {step}: objective {loss:.5g}, of rows held out {judgement:.5g}")
