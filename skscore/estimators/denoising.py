@@ -161,6 +161,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         Weight of the kernel density estimate; 0 where there is none.
     parzen_widths_ : dict
         Share of each of its widths, in units of `sigma_min`.
+    score_level_ : float
+        Noise level from which ``grad_log_density`` reads the score of a network: that of least Hyvärinen score on
+        validation rows. Closed-form models are read at `sigma_min`.
     noise_levels_ : ndarray of shape (n_levels,)
         Ladder of the training, decreasing; its two ends where levels are continuous.
     inside_mass_ : float

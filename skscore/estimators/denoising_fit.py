@@ -86,6 +86,7 @@ class Fitted:
         names |= {"tail_df_": np.inf if tail is None else tail.part.df}
         names |= {"parzen_weight_": 0.0 if windows is None else windows.weight}
         names |= {"parzen_widths_": {} if windows is None else windows.part.weights_by_width()}
+        names |= {"score_level_": getattr(self.law, "score_level", None) or self.levels[-1]}
         return names
 
 
@@ -283,10 +284,10 @@ def _one_level_density(p, source, sigma, rows, seed):
 
 
 def _settled(p, law, rows, folds, device):
-    """The law with its number of steps, its tail and its windows, and the report on them.
+    """The law with its number of steps, its tail, its windows and the level of its score, and the report on them.
 
     Rows of a fold are judged by the networks that did not see them. Closed-form models have so few parameters that the
-    training rows serve; what has no place in their family is not mixed in.
+    training rows serve; their score errs at no level, and what has no place in their family is not mixed in.
     """
     judges = [(law, _evenly(len(rows.Z), JUDGED_ROWS))]
     held_out = folds is not None and len(folds[0]) > 0
@@ -294,6 +295,7 @@ def _settled(p, law, rows, folds, device):
         most = -(-JUDGED_ROWS // len(folds))
         unseeing = [replace(law, source=law.source.part(k)) for k in range(len(folds))]
         judges = [(part, fold[_evenly(len(fold), most)]) for part, fold in zip(unseeing, folds, strict=True)]
+        law = law.with_score_level([(part.source.field(device), rows.Z[places]) for part, places in judges])
     own = np.concatenate([places for _, places in judges])
     law, report = law.with_steps(rows.Z[own[_evenly(len(own), REPORT_ROWS)]], device)
     windows = p.parzen is not None and held_out

@@ -31,7 +31,7 @@ class NoiseLawDensity(DensityEstimator):
             Rows, in the units of the training data.
         sigma : float, optional
             Noise level, in the units of ``sigma_min``, of the noisy law whose score is wanted; None for the fitted
-            density.
+            density, whose score a network knows best at ``score_level_``.
 
         Returns
         -------

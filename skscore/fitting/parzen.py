@@ -36,6 +36,7 @@ MOST_CENTRES = 100_000
 LARGEST_WEIGHT = 0.99  # of the windows
 LARGEST_EXPONENT = 700.0  # that a double can raise e to
 CONFIDENCE = 0.95  # that what the windows gain is no chance
+WORTH = 0.02  # nats per row, without which a rougher score is not worth it
 MOST_ROUNDS, STALLED = 2000, 1e-7  # of EM, and the gain in nats per row at which it ends
 
 
@@ -123,7 +124,8 @@ def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST):
     """Windows over the rows Z, and their weight, that rows held out ask for.
 
     The weights of p_0 and of every width maximise the likelihood of the rows held out, each seen by the windows of all
-    other rows, by expectation and maximisation. They have to gain what chance alone would seldom give as many weights.
+    other rows, by expectation and maximisation. They have to gain 0.02 nat per
+    row, and what chance alone would seldom give as many weights.
 
     Parameters
     ----------
@@ -167,7 +169,7 @@ def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST):
     windows = ParzenWindows(centres, share / share.sum(), WIDEST, np.full(n_widths, 1.0 / n_widths))
     judged = np.column_stack([log_p, windows.log_densities(np.ascontiguousarray(Z[own]), np.searchsorted(kept, own))])
     weights, gain = _stacked(judged)
-    if gain * len(own) < 0.5 * chi2.ppf(CONFIDENCE, n_widths):
+    if gain < max(WORTH, 0.5 * chi2.ppf(CONFIDENCE, n_widths) / len(own)):
         return None
     total = min(weights[1:].sum(), LARGEST_WEIGHT)
     return DefensiveMixture(float(total), replace(windows, weights=weights[1:] / weights[1:].sum()))

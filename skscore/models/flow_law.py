@@ -17,6 +17,7 @@ from ..fitting.student import choose_tail
 from ..formulas.schedules import geometric_ladder
 from ..likelihood import LikelihoodReport, adaptive_steps, antithetic_noise, elbo, flow_log_density
 from ..samplers import AnnealedLangevin, Flow, PredictorCorrector, ReverseSDE, descend
+from .score_level import choose_score_level, score_levels
 
 __all__ = ["SAMPLERS", "FlowLaw"]
 
@@ -49,6 +50,8 @@ class FlowLaw:
         Of the flow and a Student.
     windows : DefensiveMixture or None
         Of that and a kernel density estimate.
+    score_level : float or None
+        Noise level from which the score is read; None is the smallest.
     """
 
     source: Any
@@ -58,11 +61,16 @@ class FlowLaw:
     seed: int = 0
     tail: DefensiveMixture | None = None
     windows: DefensiveMixture | None = None
+    score_level: float | None = None
 
     @property
     def mixtures(self):
         """What is mixed into the flow, one after the other."""
         return [mixture for mixture in (self.tail, self.windows) if mixture is not None]
+
+    @property
+    def _level(self):
+        return self.sigma_min if self.score_level is None else self.score_level
 
     def levels(self, n_levels):
         """Geometric ladder from the largest noise level down to the smallest."""
@@ -86,6 +94,10 @@ class FlowLaw:
         `log_p` are their log-densities along the flow, by scores that have not seen them.
         """
         return replace(self, windows=choose_windows(self._mixed(log_p, Z[own]), own, Z, weight, self.sigma_min))
+
+    def with_score_level(self, judges) -> FlowLaw:
+        """The law with its score read from the level that serves the `judges` best, as in `choose_score_level`."""
+        return replace(self, score_level=choose_score_level(judges, score_levels(self.sigma_min, self.sigma_max)))
 
     # ---- the density -----------------------------------------------------------------------------
 
@@ -115,7 +127,7 @@ class FlowLaw:
 
     def score(self, Z, device):
         """Score of each row, shape (n, d)."""
-        score = self.source.field(device).score(Z, self.sigma_min)
+        score = self.source.field(device).score(Z, self._level)
         log_p = self.flow_log_density(Z, device) if self.mixtures else None
         for mixture in self.mixtures:
             score, log_p = mixture.score(log_p, score, Z), mixture.log_density(log_p, Z)
@@ -123,10 +135,10 @@ class FlowLaw:
 
     def curvature(self, Z, V, device):
         """vᵀ ∇² log p v of each row along directions V (d,) or (n, d), shape (n,)."""
-        curvature = self.source.field(device).curvature(Z, self.sigma_min, V)
+        curvature = self.source.field(device).curvature(Z, self._level, V)
         if not self.mixtures:
             return curvature
-        score, log_p = self.source.field(device).score(Z, self.sigma_min), self.flow_log_density(Z, device)
+        score, log_p = self.source.field(device).score(Z, self._level), self.flow_log_density(Z, device)
         return self._mixed_curvature(log_p, score, curvature, Z, V)
 
     def _mixed_curvature(self, log_p, score, curvature, Z, V):
@@ -138,7 +150,7 @@ class FlowLaw:
     def score_and_trace(self, Z, directions, device):
         """Score (n, d), and Σ_k v_kᵀ ∇² log p v_k over directions (K, d), shape (n,)."""
         field = self.source.field(device)
-        score, trace = field.score(Z, self.sigma_min), field.traces(Z, self.sigma_min, directions)
+        score, trace = field.score(Z, self._level), field.traces(Z, self._level, directions)
         if not self.mixtures:
             return score, trace
         log_p, share = self.flow_log_density(Z, device), trace / len(directions)
