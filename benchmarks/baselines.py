@@ -44,6 +44,7 @@ class Fitted(NamedTuple):
     sample: Callable  # n, seed -> (n, d)
     fit_seconds: float  # CPU seconds of the fit of the chosen candidate alone
     chosen: dict  # what the search chose
+    score: Callable | None = None  # (n, d) -> (n, d), where the method has one
 
 
 def timed(call):
@@ -149,7 +150,8 @@ def normalizing_flow(kind, train, seed, **training):
 def denoising(train, seed, **parameters):
     """Fit the DenoisingScoreEstimator with its defaults, but for `parameters`."""
     fit, seconds = timed(lambda: skscore.DenoisingScoreEstimator(random_state=seed, **parameters).fit(train))
-    return Fitted(fit.score_samples, fit.sample, seconds, {"parzen_weight": fit.parzen_weight_})
+    chosen = {"parzen_weight": fit.parzen_weight_, "score_level": fit.score_level_}
+    return Fitted(fit.score_samples, fit.sample, seconds, chosen, fit.grad_log_density)
 
 
 METHODS = {

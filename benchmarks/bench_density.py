@@ -5,7 +5,7 @@ are held out, columns are standardised by the training rows, and every method is
 log-likelihood of the held-out rows on that scale, mean ± standard error over the splits, and CPU seconds.
 
 Toys (``--toys NAME ...``, laws of `skscore.datasets`) give 4500 training rows, and 20 000 fresh rows estimate
-KL(p ‖ q) = E_p[log p − log q] by their exact density.
+KL(p ‖ q) = E_p[log p − log q] by their exact density; the first 5000 the error of the score, E‖ŝ − ∇log p‖²/E‖∇log p‖².
 
 ``--samples`` adds three distances of a method's draws: cross-validated AUC of a classifier that tells them from
 training rows (as many of each) and from held-out rows (likewise); sliced Wasserstein-1 and energy distance, to the
@@ -33,6 +33,7 @@ from skscore.datasets import LAWS
 from skscore.metrics import classifier_two_sample_auc, energy_distance
 
 TOYS = ("moons", "banana", "funnel", "four_gaussians", "rings", "spirals", "checkerboard")
+SCORED_ROWS = 5000
 FULL = {"toys": TOYS, "splits": range(5), "methods": tuple(METHODS), "toy_rows": (4_500, 20_000)}
 QUICK = {
     "toys": TOYS[:1],
@@ -51,6 +52,7 @@ class Problem(NamedTuple):
     train: np.ndarray
     test: np.ndarray
     log_density: np.ndarray | None  # of the test rows, where it is known
+    score: np.ndarray | None = None  # of the first of these
 
 
 def read_tables(files):
@@ -75,7 +77,8 @@ def toy_problems(names, seeds, rows):
             train, test = (LAWS[name].sample(n, rng) for n in rows)
             mean, scale = train.mean(axis=0), train.std(axis=0)
             log_density = LAWS[name].score_samples(test) + np.log(scale).sum()
-            yield Problem(name, "toy", seed, (train - mean) / scale, (test - mean) / scale, log_density)
+            score = LAWS[name].grad_log_density(test[:SCORED_ROWS]) * scale
+            yield Problem(name, "toy", seed, (train - mean) / scale, (test - mean) / scale, log_density, score)
 
 
 def two_clusters():
@@ -123,6 +126,9 @@ def measured(problem, method, samples):
     if problem.log_density is not None:
         gap = problem.log_density - log_likelihood
         found |= {"kl": float(gap.mean()), "kl_standard_error": float(gap.std(ddof=1) / np.sqrt(len(gap)))}
+    if problem.score is not None and fitted.score is not None:
+        error = fitted.score(problem.test[: len(problem.score)]) - problem.score
+        found["score_error"] = float((error**2).sum() / (problem.score**2).sum())
     if samples:
         draws, found["sample_cpu_seconds"] = timed(lambda: fitted.sample(len(problem.train), problem.seed))
         found |= distances(draws, problem)
@@ -162,6 +168,7 @@ def print_records(records):
     tables, toys = ([one for one in records if one["kind"] == kind] for kind in ("table", "toy"))
     print_quantity("held-out log-likelihood, nats per row (standardised columns)", "nats", tables)
     print_quantity("KL(p || q), nats", "kl", toys, digits=3)
+    print_quantity("squared error of the score, in units of its mean square", "score_error", toys, digits=3)
     print_quantity("CPU seconds of the fit, without the search", "fit_cpu_seconds", records)
     print_quantity("AUC, draws against training rows", "auc_train", records, digits=3)
     print_quantity("AUC, draws against held-out rows", "auc_test", records, digits=3)
