@@ -15,11 +15,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, StrOptions, fit_context, validate_data
+from .._compat import Interval, StrOptions, check_sample_weight, fit_context, validate_data
 from ..fitting.statistics import moments
 from ..models.affine import AffineMap
 from ..models.ica import SOURCES, best_unmixing, principal_coordinates
-from .density import seed_of
+from .density import rows_of_weight, seed_of
 
 __all__ = ["ScoreMatchingICA"]
 
@@ -114,7 +114,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Find the components.
 
         Parameters
@@ -123,6 +123,8 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             Numeric rows, at least two.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights; a weight of 2 counts as a repeated row.
 
         Returns
         -------
@@ -131,10 +133,11 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises
         ------
         ValueError
-            Where no column varies.
+            Where no column varies, or no row has a weight.
         """
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        table = moments(X)
+        weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X)
+        table = moments(X, weight)
         if table.constant.all():
             raise ValueError("X has the same row throughout: give rows of which at least one column varies.")
         coordinates = self._coordinates(table)
@@ -143,8 +146,9 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         usual = OVERCOMPLETE_STARTS if m > n_directions else STARTS
         n_init = usual if self.n_init == "auto" else self.n_init
         source = SOURCES[self.source] if isinstance(self.source, str) else self.source
+        options = {"n_init": n_init, "max_iter": self.max_iter, "tol": self.tol}
         rng = np.random.default_rng(seed_of(self.random_state))
-        found = best_unmixing(X, coordinates, m, source, n_init=n_init, max_iter=self.max_iter, tol=self.tol, rng=rng)
+        found = best_unmixing(X, coordinates, m, source, rng=rng, weight=weight, **options)
         if not found.converged:
             message = f"No minimum within max_iter={self.max_iter} iterations: increase max_iter or tol."
             warnings.warn(message, ConvergenceWarning, stacklevel=2)

@@ -23,6 +23,7 @@ Hyvärinen, A. (2005). Estimation of non-normalized statistical models by score 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -123,7 +124,7 @@ def principal_coordinates(table, n_directions=None):
     return AffineMap(table.origin, matrix, -table.offset @ matrix)
 
 
-def objective(W, alpha, X, coordinates, source):
+def objective(W, alpha, X, coordinates, source, weight=None):
     """J and its gradient.
 
     Parameters
@@ -136,6 +137,8 @@ def objective(W, alpha, X, coordinates, source):
         From rows of X to the r coordinates that W refers to.
     source : callable
         Maps an array s to g, g′ and g″.
+    weight : ndarray of shape (n,), optional
+        Of the rows in the mean E.
 
     Returns
     -------
@@ -144,20 +147,21 @@ def objective(W, alpha, X, coordinates, source):
     dJ_dalpha : ndarray of shape (m,)
     """
     cosines, norms = W @ W.T, (W * W).sum(axis=1)
+    share = np.broadcast_to(1.0 / len(X), len(X)) if weight is None else weight / weight.sum()
     slope, second, pull = np.zeros(len(W)), np.zeros_like(cosines), np.zeros_like(W)
     for rows in row_blocks(len(X), 8 * sum(W.shape), BLOCK_BYTES):
-        Y = coordinates(X[rows])
+        Y, each = coordinates(X[rows]), share[rows, None]
         g, g1, g2 = source(Y @ W.T)
-        slope += g1.sum(axis=0) / len(X)
-        second += g.T @ g / len(X)
-        pull += (norms * g2 + g1 * (g @ (alpha[:, None] * cosines))).T @ Y / len(X)
+        slope += share[rows] @ g1
+        second += (each * g).T @ g
+        pull += (norms * g2 + g1 * (g @ (alpha[:, None] * cosines))).T @ (each * Y)
     weighted = np.outer(alpha, alpha) * second
     J = (alpha * norms) @ slope + 0.5 * np.sum(weighted * cosines)
     dJ_dW = alpha[:, None] * pull + weighted @ W + (2.0 * alpha * slope)[:, None] * W
     return J, dJ_dW, norms * slope + (second * cosines) @ alpha
 
 
-def best_unmixing(X, coordinates, n_components, source, *, n_init, max_iter, tol, rng):
+def best_unmixing(X, coordinates, n_components, source, *, n_init, max_iter, tol, rng, weight=None):
     """The lowest of the minima that random starts lead to, its components in decreasing order of their scales.
 
     Parameters
@@ -176,6 +180,8 @@ def best_unmixing(X, coordinates, n_components, source, *, n_init, max_iter, tol
     tol : float
         Largest entry of the gradient at which a start has converged.
     rng : Generator
+    weight : ndarray of shape (n,), optional
+        Of the rows.
 
     Returns
     -------
@@ -197,7 +203,8 @@ def best_unmixing(X, coordinates, n_components, source, *, n_init, max_iter, tol
     shape = n_components, coordinates.matrix.shape[1]
     options = {"maxiter": max_iter, "maxfun": 20 * max_iter, "maxcor": MEMORY, "gtol": tol, "ftol": SMALLEST_DECREASE}
     starts = [_random_directions(shape, rng) for _ in range(n_init)]
-    return min((_descended(V, X, coordinates, source, options) for V in starts), key=lambda found: found.objective)
+    measured = partial(objective, X=X, coordinates=coordinates, source=source, weight=weight)
+    return min((_descended(V, measured, options) for V in starts), key=lambda found: found.objective)
 
 
 def _random_directions(shape, rng):
@@ -224,13 +231,13 @@ def _as_unit(V):
     return W, lambda dJ_dW: (dJ_dW - (dJ_dW * W).sum(axis=1, keepdims=True) * W) / norm
 
 
-def _descended(V, X, coordinates, source, options):
+def _descended(V, measured, options):
     (m, r), size = V.shape, V.size
     directions = _as_orthonormal if m <= r else _as_unit
 
     def value_and_gradient(z):
         W, pulled_back = directions(z[:size].reshape(m, r))
-        J, dJ_dW, dJ_dalpha = objective(W, z[size:], X, coordinates, source)
+        J, dJ_dW, dJ_dalpha = measured(W, z[size:])
         return J, np.concatenate([pulled_back(dJ_dW).ravel(), dJ_dalpha])
 
     start = np.concatenate([V.ravel(), np.ones(m)])

@@ -16,6 +16,7 @@ estimation. UAI.
 from __future__ import annotations
 
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 import torch
@@ -68,6 +69,15 @@ class NeuralEnergy(Model):
     random_state : int or None, default=0
         Of first weights, batches and draws. None takes that of the estimator, and trains differently each time where
         that is None too.
+    checkpoint : str or Path, optional
+        A file in which the training is saved every ``checkpoint_every`` steps. A fit with the same rows and parameters,
+        and a seed that is not None, takes it up where it stopped, and ends as if it had never stopped; the file is
+        deleted at the end. Another file that stands there is never touched.
+    checkpoint_every : int, default=500
+        Steps between two saves.
+    callback : callable, optional
+        Called as ``callback(step, objective, judgement)`` every 20 steps, with the mean objective of these steps and
+        that of the rows held out (NaN where there are none). Returning True ends the training there.
     verbose : int, default=0
         1 prints ten lines of each training, 2 one for every 20 steps.
 
@@ -109,6 +119,9 @@ class NeuralEnergy(Model):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "random_state": [Interval(Integral, 0, None, closed="left"), None],
+        "checkpoint": [str, PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
+        "callback": [callable, None],
         "verbose": ["verbose"],
     }
 
@@ -127,6 +140,9 @@ class NeuralEnergy(Model):
         n_iter_no_change=300,
         device="auto",
         random_state=0,
+        checkpoint=None,
+        checkpoint_every=500,
+        callback=None,
         verbose=0,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -141,6 +157,9 @@ class NeuralEnergy(Model):
         self.n_iter_no_change = n_iter_no_change
         self.device = device
         self.random_state = random_state
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+        self.callback = callback
         self.verbose = verbose
 
     def cheapest_objective(self, d):

@@ -6,18 +6,21 @@ arrays. More rows, by ``partial_fit``, train it further.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+import joblib
 import numpy as np
 import torch
 
 from ..fitting.statistics import row_blocks
 from ..models.family import Family
 from ..models.forms import Denoising, Explicit, Implicit, Sliced
+from .checkpoint import Checkpoint
 from .devices import threads_for
 from .energy_training import Curvature, Match, Noisy, Rows, Training
 
@@ -26,6 +29,7 @@ __all__ = ["EnergyFamily", "EnergyState", "FurtherRows"]
 LOADED: WeakKeyDictionary = WeakKeyDictionary()  # modules at work, as long as the arrays they were made of live
 JUDGING_DRAWS = 8  # directions, or draws of noise, for each row held out
 BLOCK_BYTES = 1 << 22
+NOT_OF_A_TRAINING = {"callback", "checkpoint", "checkpoint_every", "verbose"}  # parameters that change no weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +116,9 @@ class EnergyFamily(Family):
             matching(objective, self, model.n_projections),
             matching(objective, self, JUDGING_DRAWS, JUDGING_DRAWS),
         )
-        watch = Printer(model.max_iter, model.verbose)
-        run = Training(energy, loss, judge, *parts, model.recipe(self.alpha), generator, watch).run()
+        watch = Watch(model.max_iter, model.verbose, model.callback)
+        checkpoint = self._checkpoint(X, Y, weight, objective, start)
+        run = Training(energy, loss, judge, *parts, model.recipe(self.alpha), generator, watch, checkpoint).run()
         value = run.best.value if run.has_judge else run.train_curve[-1]
         weights = {name: tensor.cpu().numpy().copy() for name, tensor in energy.state_dict().items()}
         return EnergyState(self, weights, float(value), tuple(run.train_curve), tuple(run.validation_curve), run.step)
@@ -123,6 +128,16 @@ class EnergyFamily(Family):
         if weights is not None:
             energy.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
         return energy
+
+    def _checkpoint(self, X, *others):
+        """Where the training is saved: its fingerprint is of the model and of all else that it depends on."""
+        model = self.model
+        if model.checkpoint is None:
+            return Checkpoint(None)
+        parameters = {k: v for k, v in model.get_params(deep=False).items() if k not in NOT_OF_A_TRAINING}
+        parameters["network"] = getattr(model.network, "__qualname__", repr(model.network))  # an address would change
+        fingerprint = joblib.hash((parameters, self.alpha, self.coordinates(X), *others))
+        return Checkpoint(model.checkpoint, model.checkpoint_every, fingerprint)
 
     def _split(self, X, Y, weight):
         """Rows to train on and rows held out, on the device."""
@@ -238,13 +253,15 @@ def _(objective: Denoising, family, n_projections, n_draws=1):
 
 
 @dataclass(frozen=True)
-class Printer:
-    """Prints of a training: nothing, ten lines, or one for each judgement."""
+class Watch:
+    """Prints nothing of a training, ten lines, or one for each judgement; then asks the user whether to end it."""
 
     max_iter: int
     verbose: int
+    callback: Callable | None
 
     def __call__(self, step, loss, judgement):
         every = 1 if self.verbose > 1 else max(20, self.max_iter // 10)
         if self.verbose and step % every == 0:
             print(f"[NeuralEnergy] step {step}: objective {loss:.5g}, of rows held out {judgement:.5g}")
+        return self.callback is not None and bool(self.callback(step, loss, judgement))

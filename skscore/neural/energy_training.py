@@ -32,9 +32,12 @@ import numpy as np
 import torch
 
 from ..formulas import objectives
+from .checkpoint import Checkpoint
 from .devices import threads_for
 
 __all__ = ["Curvature", "Match", "Noisy", "Recipe", "Rows", "Training"]
+
+PROGRESS = ("step", "annealing", "train_curve", "validation_curve", "order", "average")  # of a training
 
 
 class Rows(NamedTuple):
@@ -179,7 +182,9 @@ class Training:
     recipe : Recipe
     generator : torch.Generator
     watch : callable, optional
-        Called with (step, training loss, judgement) after each judgement.
+        Called with (step, training loss, judgement) after each judgement; ends the training by returning True.
+    checkpoint : Checkpoint, optional
+        Where the training is saved, and taken up from.
     """
 
     energy: torch.nn.Module
@@ -189,7 +194,8 @@ class Training:
     held_out: Rows
     recipe: Recipe
     generator: torch.Generator
-    watch: Callable = lambda step, loss, judgement: None
+    watch: Callable = lambda step, loss, judgement: False
+    checkpoint: Checkpoint = field(default_factory=lambda: Checkpoint(None))
     step: int = 0
     annealing: tuple | None = None  # first and last step
     train_curve: list = field(default_factory=list)
@@ -211,9 +217,11 @@ class Training:
 
     def run(self):
         """Train to the end, and leave the best weights in the energy."""
+        self.checkpoint.resume(self)
         with threads_for(self.recipe.batch_size * sum(p.numel() for p in self.parameters)):
-            while self.step < self._last_step:
-                self._advance()
+            while self.step < self._last_step and not self._advance():
+                self.checkpoint.save(self)
+        self.checkpoint.remove()
         if self.has_judge and not self._surpasses_the_start():
             self.best = self.start
         self._load(self.best.weights if self.has_judge else self.average)
@@ -224,12 +232,12 @@ class Training:
         return self.recipe.max_iter if self.annealing is None else self.annealing[1]
 
     def _advance(self):
-        """Steps up to the next judgement."""
+        """Steps up to the next judgement; whether the watch ends the training there."""
         steps = min(self.recipe.check_every, self._last_step - self.step)
         self.train_curve.append(float(sum(self._step() for _ in range(steps))) / steps)
         if self.has_judge:
             self._look()
-        self.watch(self.step, self.train_curve[-1], self.validation_curve[-1] if self.has_judge else np.nan)
+        return self.watch(self.step, self.train_curve[-1], self.validation_curve[-1] if self.has_judge else np.nan)
 
     def _next_batch(self):
         """Every row once, in random order, before any comes again."""
@@ -303,6 +311,26 @@ class Training:
     @torch.no_grad()
     def _load(self, values):
         torch._foreach_copy_(self.parameters, values)
+
+    # ---- state -----------------------------------------------------------------------------------
+
+    def state(self):
+        """Everything that the rest of the training depends on."""
+        own = {name: getattr(self, name) for name in PROGRESS}
+        modules = {"energy": self.energy.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {**own, **modules, "best": tuple(self.best), "generator": self.generator.get_state()}
+
+    def restore(self, state):
+        """Go back to a state."""
+        for name in PROGRESS:
+            setattr(self, name, state[name])
+        self.energy.load_state_dict(state["energy"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        device = self.rows.y.device
+        self.order, self.average = self.order.to(device), [p.to(device) for p in self.average]
+        value, step, weights = state["best"]
+        self.best = Best(value, step, [p.to(device) for p in weights])
 
 
 def _mean(values, weight):

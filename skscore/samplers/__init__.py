@@ -9,10 +9,12 @@ from .descent import descend, tweedie
 from .flow import Flow
 from .langevin import HMC, MALA, ULA
 from .reverse import PredictorCorrector, ReverseSDE
+from .sgld import SGLD
 
 __all__ = [
     "HMC",
     "MALA",
+    "SGLD",
     "ULA",
     "AnnealedLangevin",
     "Chains",

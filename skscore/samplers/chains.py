@@ -49,7 +49,7 @@ def run_chains(
 
     Parameters
     ----------
-    sampler : ULA, MALA, HMC or any object of their contract
+    sampler : ULA, SGLD, MALA, HMC or any object of their contract
         Its step size is the first guess of the adaptation.
     target : Target
         The law.

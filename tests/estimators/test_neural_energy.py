@@ -190,6 +190,64 @@ def test_verbose_reports_the_training(rows, capsys):
     assert capsys.readouterr().out.count("[NeuralEnergy] step") == 2
 
 
+class Killed(Exception):
+    """Stands for a training that dies."""
+
+
+def dies_at(last):
+    def callback(step, objective, judgement):
+        if step == last:
+            raise Killed
+
+    return callback
+
+
+@pytest.mark.parametrize("validation_fraction", [0.1, 0.0])
+@pytest.mark.parametrize("objective", ["implicit", "sliced"])
+def test_a_killed_training_is_resumed_bit_for_bit(objective, validation_fraction, rows, tmp_path):
+    """Killed on the plateau, and again while it is annealed."""
+    file, seen = tmp_path / "training", []
+    short = {"max_iter": 200, "validation_fraction": validation_fraction}
+    whole = ScoreMatchingDensity(model(**short), objective=objective).fit(rows)
+    for last in (100, 180):
+        dying = model(**short, checkpoint=file, checkpoint_every=40, callback=dies_at(last))
+        with pytest.raises(Killed):
+            ScoreMatchingDensity(dying, objective=objective).fit(rows)
+        assert torch.load(file, weights_only=True)["run"]["step"] == last - 20
+    resuming = model(**short, checkpoint=str(file), callback=lambda step, *values: seen.append(step))
+    resumed = ScoreMatchingDensity(resuming, objective=objective).fit(rows)
+    assert seen == [180, 200]
+    assert not any(tmp_path.iterdir())
+    for name, array in whole.weights_.items():
+        np.testing.assert_array_equal(resumed.weights_[name], array)
+    np.testing.assert_array_equal(resumed.train_curve_, whole.train_curve_)
+    np.testing.assert_array_equal(resumed.validation_curve_, whole.validation_curve_)
+
+
+def test_a_checkpoint_of_another_training_is_refused_and_kept(rows, tmp_path):
+    file = tmp_path / "training"
+    parameters = {**TINY, "checkpoint": file, "checkpoint_every": 1}
+    with pytest.raises(Killed):
+        ScoreMatchingDensity(NeuralEnergy(**parameters, callback=dies_at(40))).fit(rows)
+    content = file.read_bytes()
+    for other, X in [({}, 2.0 * rows + rows**2), ({"learning_rate": 0.1}, rows), ({"network": Cosines}, rows)]:
+        with pytest.raises(ValueError, match="other rows or with other parameters"):
+            ScoreMatchingDensity(NeuralEnergy(**parameters, **other)).fit(X)
+        assert file.read_bytes() == content
+
+
+def test_a_callback_sees_the_curves_and_ends_the_training(rows):
+    seen = []
+
+    def callback(step, objective, judgement):
+        seen.append((objective, judgement))
+        return step == 60
+
+    density = ScoreMatchingDensity(model(callback=callback)).fit(rows)
+    assert density.n_iter_ == 60
+    np.testing.assert_array_equal(np.transpose(seen), [density.train_curve_, density.validation_curve_])
+
+
 def test_no_rows_held_out(rows):
     density = ScoreMatchingDensity(model(max_iter=40, validation_fraction=0.0)).fit(rows)
     assert density.n_iter_ == 40

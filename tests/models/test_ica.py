@@ -64,6 +64,18 @@ def test_blocks_of_rows_add_up(source, rng):
         assert_allclose(value, sum(halves) / 2, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("m", "r"), SHAPES)
+def test_a_weight_is_a_repetition(source, m, r, rng):
+    W, alpha, X, coordinates = problem(m, r, rng)
+    weight = rng.integers(0, 4, len(X)).astype(float)
+    weighted = objective(W, alpha, X, coordinates, source, weight)
+    repeated = objective(W, alpha, np.repeat(X, weight.astype(int), axis=0), coordinates, source)
+    scaled = objective(W, alpha, X, coordinates, source, 17.0 * weight)
+    for value, expected, again in zip(weighted, repeated, scaled, strict=True):
+        assert_allclose(value, expected, rtol=1e-8, atol=1e-12)
+        assert_allclose(again, value, rtol=1e-8, atol=1e-12)
+
+
 def test_memory_does_not_grow_with_the_rows(source, rng):
     def peak(n):
         W, alpha, X, coordinates = problem(5, 3, rng, n)

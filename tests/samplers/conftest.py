@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skscore.samplers import HMC, MALA, ULA, Target
+from skscore.samplers import HMC, MALA, SGLD, ULA, Target
 
 
 class Law(NamedTuple):
@@ -67,7 +67,7 @@ def skew_law(request):
     return request.param
 
 
-@pytest.fixture(params=[ULA(0.02), MALA(1.0), HMC(0.6, n_leapfrog=4)], ids=lambda s: type(s).__name__)
+@pytest.fixture(params=[ULA(0.02), SGLD(0.02), MALA(1.0), HMC(0.6, n_leapfrog=4)], ids=lambda s: type(s).__name__)
 def sampler(request):
     """Every sampler, at a step size that suits every law."""
     return request.param
