@@ -10,22 +10,27 @@ from ..models.penalty_path import gradients
 
 __all__ = ["Inference"]
 
+UNDETERMINED = (
+    "inference=True: the rows do not determine every parameter (constant or collinear columns, or fewer rows than "
+    "parameters), so that there are no standard errors. Drop such columns, set alpha > 0, or set inference=False."
+)
+
 
 class Inference:
     """What an estimator with ``inference=True`` says of its parameters; a part of ScoreMatchingDensity."""
 
     def _infer(self, X, Y, weight, objective):
         """Name standard errors of θ, by one more pass over the rows."""
-        family, theta = self.family_, self._law.theta
-        form = family.form(self.statistics_, objective)
-        ridge = self._settled.alpha * (1.0 - self.l1_ratio)
-        free = family.free_parameters(theta)
-        kept = np.ix_(free, free)
-        B = form.Gamma[kept] + np.diag(ridge * family.ridge_weights()[free])
-        M = gradients(family, theta, X, Y, weight, objective).covariance_of_mean()[kept]
-        covariance = np.zeros_like(form.Gamma)
-        covariance[kept] = sandwich(B, M)
-        A = family.report_matrix()
+        own = self.family_.natural(self._law.theta, self.statistics_, objective)
+        ridge, L, A = self._settled.alpha * (1.0 - self.l1_ratio), own.directions, own.family.report_matrix()
+        B = own.Gamma + ridge * own.family.ridge_matrix()
+        M = gradients(own.family, own.theta, X, Y, weight, objective).covariance_of_mean()
+        try:
+            covariance = L @ sandwich(L.T @ B @ L, L.T @ M @ L) @ L.T
+        except np.linalg.LinAlgError:
+            raise ValueError(UNDETERMINED) from None
+        if not hasattr(self, "theta_"):
+            self._name(theta=own.theta if A is None else A @ own.theta)
         self._name(parameter_covariance=covariance if A is None else A @ covariance @ A.T)
         self._name(standard_errors=np.sqrt(np.diag(self.parameter_covariance_)))
 
@@ -37,8 +42,8 @@ class Inference:
             raise ValueError("inference=True needs all rows at once: call fit, or set inference=False to partial_fit.")
         if not family.has_row_gradients:
             raise ValueError(
-                f"inference=True needs the gradient of each row, which model={self.model!r} does not form. Take "
-                'model="pairwise", which is Gaussian by default, or an ExponentialFamily.'
+                f"inference=True needs the gradient of each row, which model={self.model!r} does not form. Take a "
+                'single model in closed form, such as "gaussian", "pairwise" or "polynomial".'
             )
 
     def edge_tests(self):
@@ -52,9 +57,10 @@ class Inference:
             those of the others take no account of the selection.
         """
         check_is_fitted(self)
-        if not hasattr(self, "standard_errors_") or not hasattr(self, "interaction_"):
-            raise ValueError("edge_tests needs inference=True and a model of pairwise interactions, at fit.")
-        i, j = self.family_.pairs
+        interactions = getattr(self, "interaction_", getattr(self, "precision_", None))
+        if not hasattr(self, "standard_errors_") or interactions is None:
+            raise ValueError("edge_tests needs inference=True and a Gaussian model or one of interactions, at fit.")
+        i, j = np.triu_indices(len(interactions))
         pairs = np.flatnonzero(i != j)
         estimate, error = self.theta_[pairs], self.standard_errors_[pairs]
         tested = error > 0.0

@@ -65,7 +65,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
         Estimate a symmetric K; or every column of K by itself, where a pair is an edge if both its entries are not
         zero, or one is, and K is their mean.
     inference : bool, default=False
-        Find standard errors of the parameters, by one more pass over the rows.
+        Find standard errors of the parameters, by one more pass over the rows, for every model in closed form.
     noise_level : float, default=0.1
         σ of ``objective="denoising"``, in the units of X.
     criterion : {"log_likelihood", "hyvarinen"}, default="log_likelihood"
@@ -91,7 +91,8 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
         What a kernel model tried, where it had to choose: bandwidth, scale of the base, ridge and the score of rows
         held out, in nats unless ``criterion="hyvarinen"``.
     parameter_covariance_, standard_errors_ : ndarrays of shape (m, m) and (m,)
-        Of ``theta_``, with ``inference=True``: the sandwich estimate of :doc:`/user_guide/graphs`.
+        Of ``theta_``, with ``inference=True``: the sandwich estimate of :doc:`/user_guide/graphs`. A Gaussian then has
+        a ``theta_`` too: the upper triangle of ``precision_``, row by row, and the linear part Kμ.
     objective_ : float
         Minimised objective, without penalty.
     log_normalizer_, log_normalizer_stderr_, log_normalizer_ess_ : float
@@ -163,7 +164,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.array_api_support = self._is_gaussian() and self.objective != "explicit"
+        tags.array_api_support = self._is_gaussian() and self.objective != "explicit" and not self.inference
         return tags
 
     # ---- fit -------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import eye_array
 from sklearn.base import BaseEstimator
 
 from ..domains import Reals
@@ -20,7 +21,7 @@ from ..fitting.statistics import row_blocks
 from .base import GaussianBase, resolve_base
 from .forms import Denoising, assemble
 
-__all__ = ["Family", "Model", "Sample", "Settled"]
+__all__ = ["Family", "Model", "Natural", "Sample", "Settled"]
 
 
 class Sample(NamedTuple):
@@ -38,6 +39,18 @@ class Settled(NamedTuple):
     family: Any
     alpha: float
     results: dict | None = None
+
+
+class Natural(NamedTuple):
+    """An estimate as a vector: the family that takes it as one, θ (m,), the Γ (m, m) of its objective, and directions.
+
+    The directions are those in which θ was free, the columns of a sparse matrix (m, k).
+    """
+
+    family: Any
+    theta: Any
+    Gamma: Any
+    directions: Any
 
 
 class Model(BaseEstimator):
@@ -167,13 +180,14 @@ class Family:
         """Whether T has its Jacobian row by row, and not only what sums of rows need."""
         return type(self).jacobian is not Family.jacobian
 
-    def free_parameters(self, theta):
-        """Places of the parameters that were estimated, not set to zero."""
-        return np.arange(self.n_parameters)
+    def natural(self, theta, statistics, objective):
+        """θ as a vector, with what its certainty depends on."""
+        everywhere = eye_array(self.n_parameters, format="csr")
+        return Natural(self, theta, self.form(statistics, objective).Gamma, everywhere)
 
-    def ridge_weights(self):
-        """Weights of the squares of the parameters in a ridge, shape (m,)."""
-        return np.ones(self.n_parameters)
+    def ridge_matrix(self):
+        """R of the ridge ½θᵀRθ, shape (m, m)."""
+        return np.eye(self.n_parameters)
 
     def report_matrix(self):
         """A where the reported parameters are Aθ; None where they are θ."""

@@ -21,16 +21,21 @@ integrated exactly, and what it fits is the law of the noisy rows, x + σz.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import block_diag, csr_array, eye_array
 from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import StrOptions, get_namespace
 from ..fitting.solvers import solve_lyapunov
+from ..fitting.statistics import Statistics
 from ..formulas.quadratic import QuadraticForm
-from .family import Family, Model
-from .forms import Denoising, Explicit
+from .affine_score import AffineScore
+from .family import Family, Model, Natural
+from .forms import Denoising, Explicit, Implicit
+from .pairwise import PairwiseInteraction
 
 __all__ = ["Gaussian"]
 
@@ -72,14 +77,6 @@ class Gaussian(Model):
         return _STRUCTURES[self.covariance_type](self.assume_centered)
 
 
-class _Parameters(NamedTuple):
-    """s(x) = slope − K(x − centre): the slope is zero but where known scores have a mean."""
-
-    centre: Any
-    slope: Any
-    precision: Any
-
-
 class _Problem(NamedTuple):
     """S, C and c of the form, the mean of the rows, the mean of their known scores, and the total weight."""
 
@@ -92,6 +89,9 @@ class _Problem(NamedTuple):
 
 
 class _FullGaussian(Family):
+    """θ is an ``AffineScore``, whose slope is zero but where known scores have a mean."""
+
+    has_row_gradients = True
     array_api_support = True
 
     def __init__(self, assume_centered):
@@ -125,8 +125,8 @@ class _FullGaussian(Family):
         problem = self._problem(statistics, objective)
         if isinstance(objective, Explicit):
             K = self._explicit_precision(problem, alpha)
-            return _Parameters(problem.mean, problem.mean_score, K)
-        return _Parameters(problem.mean, 0.0 * problem.mean, self._precision(_floored(problem.S, problem.mean, alpha)))
+            return AffineScore(problem.mean, problem.mean_score, K)
+        return AffineScore(problem.mean, 0.0 * problem.mean, self._precision(_floored(problem.S, problem.mean, alpha)))
 
     def objective_value(self, theta, statistics, objective):
         problem = self._problem(statistics, objective)
@@ -160,6 +160,26 @@ class _FullGaussian(Family):
     def _explicit_precision(self, problem, alpha):
         return solve_lyapunov(_floored(problem.S, problem.mean, alpha), problem.C)
 
+    # ---- θ as a vector ---------------------------------------------------------------------------
+
+    def natural(self, theta, statistics, objective):
+        """The upper triangle of K and η, of the family of pairwise interactions."""
+        table = statistics.moments.leading(len(theta.centre))
+        family = PairwiseInteraction(centered=self.assume_centered).family(table)
+        if isinstance(objective, Denoising):
+            table = replace(table, covariance=table.covariance + objective.sigma**2 * np.eye(family.p))
+        linear = np.empty(0) if self.assume_centered else theta.slope
+        return Natural(
+            family,
+            np.concatenate([theta.precision[family.pairs], linear]),
+            family.form(Statistics(table), Implicit()).Gamma,
+            block_diag([self._free_precisions(*family.pairs), eye_array(len(linear))], format="csr"),
+        )
+
+    def _free_precisions(self, i, j):
+        """Directions in which the entries (i, j) of the upper triangle of K were free, in columns."""
+        return eye_array(len(i))
+
     # ---- the density at (μ, K) -------------------------------------------------------------------
 
     def log_density(self, theta, X):
@@ -188,22 +208,10 @@ class _FullGaussian(Family):
         return None
 
     def log_normalizer(self, theta):
-        xp, _ = get_namespace(theta.precision)
-        completed = 0.5 * float(xp.sum(theta.slope * (self._location(theta) - theta.centre)))  # ½ slopeᵀ K⁻¹ slope
-        log_det = float(xp.linalg.slogdet(theta.precision)[1])
-        return completed + 0.5 * (theta.centre.shape[0] * float(np.log(2.0 * np.pi)) - log_det)
+        return theta.log_normalizer()
 
     def sample(self, theta, n_samples, rng):
-        xp, _ = get_namespace(theta.precision)
-        noise = rng.standard_normal((n_samples, theta.centre.shape[0]))
-        noise = xp.asarray(noise, dtype=theta.precision.dtype, device=getattr(theta.precision, "device", None))
-        scale = xp.linalg.diagonal(theta.precision) ** -0.5
-        root = xp.linalg.cholesky(theta.precision * (scale[:, None] * scale[None, :]))  # K = D⁻¹ R Rᵀ D⁻¹
-        return self._location(theta) + xp.linalg.solve(root.T, noise.T).T * scale
-
-    def _location(self, theta):
-        xp, _ = get_namespace(theta.precision)
-        return theta.centre + xp.linalg.solve(theta.precision, theta.slope[:, None])[:, 0]
+        return theta.sample(n_samples, rng)
 
     def attributes(self, theta):
         if self.infinite_mass(theta) is not None:  # no mean, no covariance
@@ -214,13 +222,16 @@ class _FullGaussian(Family):
         outer = scale[:, None] * scale[None, :]
         covariance = xp.linalg.inv(theta.precision * outer) * outer
         return {
-            "location": self._location(theta),
+            "location": theta.location(),
             "precision": theta.precision,
             "covariance": 0.5 * (covariance + covariance.T),
         }
 
 
 class _DiagonalGaussian(_FullGaussian):
+    def _free_precisions(self, i, j):
+        return eye_array(len(i), format="csc")[:, np.flatnonzero(i == j)]
+
     def _precision(self, S):
         xp, _ = get_namespace(S)
         return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / xp.linalg.diagonal(S)
@@ -230,6 +241,9 @@ class _DiagonalGaussian(_FullGaussian):
 
 
 class _SphericalGaussian(_DiagonalGaussian):
+    def _free_precisions(self, i, j):
+        return csr_array((i == j)[:, None].astype(float))
+
     def _precision(self, S):
         xp, _ = get_namespace(S)
         variance = xp.mean(xp.linalg.diagonal(S))

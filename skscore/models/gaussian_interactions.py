@@ -25,29 +25,20 @@ Zhang, T., & Zou, H. (2014). Sparse precision matrix estimation via lasso penali
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh, eigvalsh
 from sklearn.exceptions import ConvergenceWarning
 
 from ..fitting.solvers import RANK_TOLERANCE, UnboundedObjectiveError
+from .affine_score import AffineScore
 from .forms import Implicit
-from .gaussian import Gaussian
 from .interaction_form import moment_form
 from .pairwise_family import PairwiseFamily
 
 __all__ = ["GaussianInteractions", "nearest_definite"]
 
 LEAST_EIGENVALUE = 1e-4  # of a projected K, relative to its largest
-
-
-class _Affine(NamedTuple):
-    """s(x) = slope − K(x − centre), as the Gaussian family holds it."""
-
-    centre: np.ndarray
-    slope: np.ndarray
-    precision: np.ndarray
 
 
 class GaussianInteractions(PairwiseFamily):
@@ -97,15 +88,15 @@ class GaussianInteractions(PairwiseFamily):
 
     def _affine(self, theta):
         K, eta = self.unpack(theta)
-        return _Affine(self.centre, eta, K)
+        return AffineScore(self.centre, eta, K)
 
     def log_normalizer(self, theta):
         """log Z of ``log_density``."""
-        return Gaussian().family(None).log_normalizer(self._affine(theta))
+        return self._affine(theta).log_normalizer()
 
     def sample(self, theta, n_samples, rng):
         """Exact draws, shape (n_samples, p)."""
-        return Gaussian().family(None).sample(self._affine(theta), n_samples, rng)
+        return self._affine(theta).sample(n_samples, rng)
 
 
 def _inverse(S):

@@ -233,17 +233,19 @@ class PairwiseFamily(Family):
         psi = np.einsum("nmj,nj->nm", D, h * np.einsum("nmj,m->nj", D, theta) + h_slope)
         return psi + sum(h[:, [j]] * self.curvature(X, v) for j, v in enumerate(directions))
 
-    def free_parameters(self, theta):
-        """All of η, and what an l1 penalty or a graph left of K."""
+    def natural(self, theta, statistics, objective):
+        """θ, free in η and what an l1 penalty or a graph left of K."""
+        own = super().natural(theta, statistics, objective)
         if self.l1_ratio == 0.0 and self.graph is None:
-            return super().free_parameters(theta)
-        return np.flatnonzero((theta != 0.0) | (np.arange(len(theta)) >= self.n_interactions))
+            return own
+        free = np.flatnonzero((theta != 0.0) | (np.arange(len(theta)) >= self.n_interactions))
+        return own._replace(directions=own.directions[:, free])
 
-    def ridge_weights(self):
+    def ridge_matrix(self):
         """1 for the diagonal of K, 2 for a pair, none for η."""
         weights = np.zeros(self.n_parameters)
         weights[: self.n_interactions] = np.where(self.pairs[0] == self.pairs[1], 1.0, 2.0)
-        return weights
+        return np.diag(weights)
 
     def report_matrix(self):
         """η is reported as the model states it, η + Kc."""

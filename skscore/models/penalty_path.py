@@ -180,12 +180,9 @@ def gradients(family, theta, X, Y, weight, objective) -> Gradients:
 
 def by_smic(target, sample, path):
     """Score matching information criterion of each estimate, over its own free parameters."""
-    family, statistics, objective = target.family, target.statistics, target.objective
-    form, n = family.form(statistics, objective), statistics.moments.n
-    values = []
+    n, values = target.statistics.moments.n, []
     for theta in path.thetas:
-        meat = gradients(family, theta, *sample[:3], objective).second / n
-        free = np.flatnonzero(theta != 0.0)
-        kept = np.ix_(free, free)
-        values.append(smic(target.value(theta), form.Gamma[kept], meat[kept], n))
+        own = target.family.natural(theta, target.statistics, target.objective)
+        meat, L = gradients(own.family, own.theta, *sample[:3], target.objective).second / n, own.directions
+        values.append(smic(target.value(theta), L.T @ own.Gamma @ L, L.T @ meat @ L, n))
     return np.array(values)

@@ -101,6 +101,37 @@ class PolynomialFamily(Family):
     def _standardized(self, X):
         return (X - self.centre) / self.scale
 
+    # ---- T and its derivatives, row by row -------------------------------------------------------
+
+    def statistics(self, X):
+        """Monomials of each row but the constant, shape (n, m)."""
+        return self._monomials(X)[:, 1:]
+
+    def jacobian(self, X):
+        """Derivatives of the monomials, shape (n, m, d)."""
+        T = self._monomials(X)
+        return np.stack([T @ D[:, 1:] for D in self._scaled_derivatives], axis=-1)
+
+    def laplacian(self, X):
+        """Sum of their second derivatives, shape (n, m)."""
+        return self._monomials(X) @ sum(D @ D for D in self._scaled_derivatives)[:, 1:]
+
+    def curvature(self, X, V):
+        """Their second derivatives along V, (d,) or (n, d), shape (n, m)."""
+        T, scaled = self._monomials(X), self._scaled_derivatives
+        V = np.broadcast_to(V, X.shape).T[..., None]
+        return sum(
+            v * w * (T @ (D @ E)[:, 1:]) for v, D in zip(V, scaled, strict=True) for w, E in zip(V, scaled, strict=True)
+        )
+
+    def _monomials(self, X):
+        return self.basis.evaluate(np.eye(len(self.basis)), self._standardized(X))
+
+    @property
+    def _scaled_derivatives(self):
+        """∂/∂x_j as matrices on coefficients in u."""
+        return [D / s for D, s in zip(self.basis.derivatives, self.scale, strict=True)]
+
     # ---- from rows to θ --------------------------------------------------------------------------
 
     def assemble(self, X, Y, weight, objective):
@@ -188,6 +219,19 @@ class PolynomialFamily(Family):
         delta[self.basis.index(2 * unit)] = -0.5 * (self.scale / scale) ** 2
         return delta[1:]
 
+    def natural(self, theta, statistics, objective):
+        """The coefficients over a flat base."""
+        return super().natural(theta.flat, statistics, objective)
+
+    def ridge_matrix(self):
+        """BᵀB, as the ridge is one of coefficients in x."""
+        B = self.change_of_origin
+        return B.T @ B
+
+    def report_matrix(self):
+        """B; the base measure, which the reported coefficients leave out, counts as known."""
+        return self.change_of_origin
+
     @property
     def change_of_origin(self):
         """B, from coefficients in u to coefficients in x, both without the constant."""
@@ -203,7 +247,7 @@ class PolynomialFamily(Family):
 
     def grad_log_density(self, theta, X):
         c = self._coefficients(theta)
-        slopes = np.stack([D @ c / s for D, s in zip(self.basis.derivatives, self.scale, strict=True)])
+        slopes = np.stack([D @ c for D in self._scaled_derivatives])
         return self.basis.evaluate(slopes, self._standardized(X))
 
     def divergence(self, theta, X):
@@ -211,7 +255,7 @@ class PolynomialFamily(Family):
         return self.basis.evaluate(c, self._standardized(X))[:, 0]
 
     def log_density_curvature(self, theta, X, V):
-        c, scaled = self._coefficients(theta), [D / s for D, s in zip(self.basis.derivatives, self.scale, strict=True)]
+        c, scaled = self._coefficients(theta), self._scaled_derivatives
         if V.ndim == 1:
             along = sum(v * D for v, D in zip(V, scaled, strict=True))
             return self.basis.evaluate((along @ (along @ c))[None], self._standardized(X))[:, 0]

@@ -3,10 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
 from skscore.domains import MinPower
-from skscore.models import Kernel, PairwiseInteraction, TruncatedGaussian
+from skscore.models import (
+    ExponentialFamily,
+    Gaussian,
+    GaussianBase,
+    Kernel,
+    PairwiseInteraction,
+    Polynomial,
+    TruncatedGaussian,
+)
 
 MEAN = np.array([1.0, 0.0, -1.0])
 PRECISION = np.eye(3) + 0.3 * (np.eye(3, k=1) + np.eye(3, k=-1))
@@ -93,9 +102,103 @@ def test_kernels_have_errors_too(rng):
 
 def test_what_has_no_errors_says_so(rng):
     X = gaussian_rows(rng, 60)
-    with pytest.raises(ValueError, match="pairwise"):
-        density("gaussian").fit(X)
+    with pytest.raises(ValueError, match="single model"):
+        density(Kernel(5, n_components=2, bandwidth=1.0, base_scale=1.0)).fit(X)
     with pytest.raises(ValueError, match="all rows at once"):
         density().fit(X).partial_fit(X)
     with pytest.raises(ValueError, match="inference=True"):
         ScoreMatchingDensity("pairwise").fit(X).edge_tests()
+
+
+# ---- Gaussian densities and polynomials ----------------------------------------------------------
+
+
+def normal_errors(K, n):
+    """Asymptotic standard errors √((K_ii K_jj + K_ij²)/n) of a precision matrix."""
+    return np.sqrt((np.outer(np.diag(K), np.diag(K)) + K**2) / n)
+
+
+@pytest.mark.parametrize("objective", ["implicit", "explicit", "sliced", "denoising"])
+@pytest.mark.parametrize("centered", [False, True])
+def test_a_gaussian_has_the_errors_of_the_pairwise_model_that_it_is(rng, objective, centered):
+    X, weight = gaussian_rows(rng, 80), rng.uniform(size=80)
+    Y = rng.standard_normal((80, 3)) - X if objective == "explicit" else None
+    own, pairwise = (
+        density(model, objective=objective, alpha=0.1).fit(X, Y, sample_weight=weight)
+        for model in (Gaussian(assume_centered=centered), PairwiseInteraction(centered=centered))
+    )
+    np.testing.assert_allclose(own.theta_, pairwise.theta_, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(own.parameter_covariance_, pairwise.parameter_covariance_, rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(own.edge_tests()["p_value"], pairwise.edge_tests()["p_value"], rtol=1e-6)
+
+
+def test_intervals_of_a_gaussian_cover_its_precision_and_linear_part(rng):
+    """200 tables of 5 parameters: coverage of 95 % intervals within 3 standard errors of its own."""
+    K, mean = np.array([[1.0, 0.4], [0.4, 2.0]]), np.array([3.0, -1.0])
+    truth, covered = np.concatenate([K[np.triu_indices(2)], K @ mean]), []
+    for X in rng.multivariate_normal(mean, np.linalg.inv(K), (200, 300)):
+        fitted = density("gaussian").fit(X)
+        covered.append(np.abs(fitted.theta_ - truth) < 1.96 * fitted.standard_errors_)
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.03)
+
+
+def test_errors_of_a_precision_are_the_known_ones(rng):
+    X, n = gaussian_rows(rng, 40_000), 40_000
+    full = density("gaussian").fit(X)
+    np.testing.assert_allclose(full.standard_errors_[:6], normal_errors(PRECISION, n)[np.triu_indices(3)], rtol=0.04)
+    diagonal, spherical = (density(Gaussian(kind)).fit(X) for kind in ("diag", "spherical"))
+    K = np.diag(diagonal.precision_)
+    np.testing.assert_allclose(diagonal.standard_errors_[[0, 3, 5]], K * np.sqrt(2.0 / n), rtol=0.04)
+    assert (diagonal.standard_errors_[[1, 2, 4]] == 0.0).all()
+    k, C = spherical.precision_[0, 0], np.linalg.inv(PRECISION)  # k = 3 / tr S, and var(tr S) = 2 tr C² / n
+    expected = k**2 * np.sqrt(2.0 * np.trace(C @ C) / n) / 3.0
+    np.testing.assert_allclose(spherical.standard_errors_[[0, 3, 5]], expected, rtol=0.04)
+
+
+def quartic(X):
+    """T = (x, x², x³, x⁴) with its derivatives, each of shape (n, 4)."""
+    k = np.arange(1, 5)
+    return X**k, k * X ** (k - 1.0), k * (k - 1.0) * X ** np.maximum(k - 2.0, 0.0)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_a_polynomial_has_the_errors_of_the_formula(rng, alpha):
+    """B⁻¹ Σ w²(ψ − ψ̄)(ψ − ψ̄)ᵀ B⁻¹ in powers of x, by rows; the model works in other coordinates."""
+    X, weight = rng.normal(1.0, 0.5, (60, 1)), rng.integers(1, 4, 60).astype(float)
+    base = GaussianBase(0.0, 1.0)
+    fitted = density(Polynomial(4, base=base), alpha=alpha).fit(X, sample_weight=weight)
+    _, D, bend = quartic(X)
+    share = weight / weight.sum()
+    B = (share[:, None] * D).T @ D + alpha * np.eye(4)
+    psi = D * (D @ fitted.theta_ - X[:, 0])[:, None] + bend
+    np.testing.assert_allclose(share @ psi + alpha * fitted.theta_, 0.0, atol=1e-8)
+    psi -= weight**2 @ psi / (weight @ weight)
+    M = 60 / 59 * (share[:, None] * psi).T @ (share[:, None] * psi)
+    expected = np.linalg.solve(B, np.linalg.solve(B, M).T)
+    np.testing.assert_allclose(fitted.parameter_covariance_, expected, rtol=1e-6)
+    own = ExponentialFamily(
+        lambda X: quartic(X)[0], lambda X: quartic(X)[1][..., None], lambda X: quartic(X)[2], base=base
+    )
+    by_callables = density(own, alpha=alpha).fit(X, sample_weight=weight)
+    np.testing.assert_allclose(by_callables.parameter_covariance_, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("objective", ["explicit", "sliced", "denoising"])
+def test_a_polynomial_of_degree_two_is_a_gaussian(rng, objective):
+    """K_ii = −2θ, K_ij = −θ: their errors are in the same ratio, under every objective."""
+    X = gaussian_rows(rng, 100)
+    Y = rng.standard_normal((100, 3)) - X if objective == "explicit" else None
+    gaussian, polynomial = (
+        density(model, objective=objective).fit(X, Y) for model in ("gaussian", Polynomial(2, base=None))
+    )
+    i, j = np.triu_indices(3)
+    np.testing.assert_allclose(
+        polynomial.standard_errors_[3:] * np.where(i == j, 2.0, 1.0), gaussian.standard_errors_[:6], rtol=1e-6
+    )
+    np.testing.assert_allclose(polynomial.standard_errors_[:3], gaussian.standard_errors_[6:], rtol=1e-6)
+
+
+def test_rows_that_do_not_determine_the_parameters_are_named(rng):
+    X = gaussian_rows(rng, 60)
+    with pytest.raises(ValueError, match="alpha > 0"), pytest.warns(ConvergenceWarning):
+        density("gaussian").fit(np.column_stack([X, X[:, 0]]))

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
 from skscore.domains import Box, Halfspaces, MinPower, Orthant, Power, Simplex
-from skscore.models import PairwiseInteraction, TruncatedGaussian
+from skscore.models import Kernel, PairwiseInteraction, TruncatedGaussian
 
 P = 8
 PRECISION = np.eye(P) + 0.4 * (np.eye(P, k=1) + np.eye(P, k=-1))
@@ -173,7 +173,12 @@ def test_in_a_pipeline(rng):
         (ScoreMatchingDensityCV(alphas=[]), "alphas"),
         (ScoreMatchingDensityCV(alphas=[-1.0]), "alphas"),
         (ScoreMatchingDensityCV(l1_ratio=0.0, selection="ebic"), "l1_ratio"),
-        (ScoreMatchingDensityCV("gaussian", l1_ratio=0.0, selection="smic"), "smic"),
+        (
+            ScoreMatchingDensityCV(
+                Kernel(5, n_components=2, bandwidth=1.0, base_scale=1.0), l1_ratio=0.0, selection="smic"
+            ),
+            "smic",
+        ),
         (ScoreMatchingDensityCV(PairwiseInteraction(a=-1.0)), "'a' parameter"),
         (ScoreMatchingDensity(TruncatedGaussian()), "outside"),
         (ScoreMatchingDensity(PairwiseInteraction(a=0.5)), "whole"),

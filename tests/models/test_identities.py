@@ -16,7 +16,7 @@ from skscore.models import (
     TruncatedGaussian,
 )
 from skscore.models.catalog import MODELS
-from skscore.models.family import Sample
+from skscore.models.family import Family, Sample
 from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
 from skscore.models.kernel_family import KernelFamily
 from skscore.models.monomials import MonomialBasis
@@ -187,6 +187,19 @@ def test_fast_route_is_the_generic_route(model, degree, interaction_degree, obje
         statistics = Statistics(moments(X if Y is None else np.hstack([X, Y])), family.assemble(X, Y, None, objective))
         scores.append(family.grad_log_density(family.solve(statistics, objective, 0.0), X))
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6 * np.abs(scores[1]).max())
+
+
+@pytest.mark.parametrize("objective", [Implicit(), Explicit(), Sliced()], ids=repr)
+def test_moments_of_a_polynomial_are_those_of_its_rows(objective, X, rng):
+    """The fast route from moments is the generic route through T and its derivatives."""
+    family = Polynomial(4, base=None).family(moments(X))
+    Y, weight = rng.standard_normal(X.shape), rng.uniform(size=len(X))
+    fast, generic = family.assemble(X, Y, weight, objective), Family.assemble(family, X, Y, weight, objective)
+    np.testing.assert_allclose(generic.Gamma, fast.Gamma, rtol=1e-9, atol=1e-9 * np.abs(fast.Gamma).max())
+    np.testing.assert_allclose(generic.g, fast.g, rtol=1e-9, atol=1e-9 * np.abs(fast.g).max())
+    theta = rng.standard_normal(family.n_parameters)
+    by_rows = family.row_gradients(theta, X, Y, objective)
+    np.testing.assert_allclose(weight @ by_rows / weight.sum(), fast.gradient(theta), rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=" ".join)

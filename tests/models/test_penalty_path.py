@@ -174,10 +174,11 @@ def test_gradients_of_rows_average_to_the_gradient_of_the_form(rng, model):
     np.testing.assert_allclose(sums.first / len(X), expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
 
 
-def test_the_information_criterion_counts_parameters_where_the_model_is_right(rng):
+@pytest.mark.parametrize("model", [PairwiseInteraction(centered=True), Gaussian(assume_centered=True)])
+def test_the_information_criterion_counts_parameters_where_the_model_is_right(rng, model):
     """tr(I Γ⁻¹) is Σψᵀ Γ⁻¹ψ / n; for N(0, 1) with a free precision it is E[(x² − 1)²]/E[x²] = 2."""
     X = rng.standard_normal((20_000, 1))
-    target, sample = bound(PairwiseInteraction(centered=True), X, 0.0)
+    target, sample = bound(model, X, 0.0)
     path = penalty_path(target, [0.0])
     value = by_smic(target, sample, path)[0]
     objective = target.value(path.thetas[0])
