@@ -74,8 +74,7 @@ class ScoreMatchingDensity(Inference, CovarianceSurface, DensityEstimator):
     sampler : {"hmc", "mala"}, default="hmc"
         Markov chains of ``sample`` where the model has no exact sampler.
     random_state : int, RandomState instance or None, default=None
-        Seeds the stream of ``sample``, the normaliser, and a neural energy without a seed of its own. With None the
-        normaliser is still deterministic.
+        Seeds ``sample``, a neural energy without a seed of its own, and the normaliser, deterministic even with None.
     verbose : int, default=0
         1 prints a line for each fit.
 

@@ -171,12 +171,12 @@ class NeuralEnergy(Model):
         alpha = 0.0 if alpha == "auto" else float(alpha)
         model = self._frozen()
         if isinstance(objective, Implicit | Sliced):
-            scaled = scaled_coordinates(sample.X, sample.weight, *model.split(len(sample.X)))
+            scaled = scaled_coordinates(sample.X, sample.weight, *model.held_out_split(len(sample.X)))
             if scaled is not None:
                 return Settled(ScaledEnergyFamily(model, scaled, alpha), alpha)
         return Settled(EnergyFamily(model, AffineMap.whitening(sample.moments), alpha), alpha)
 
-    def split(self, n):
+    def held_out_split(self, n):
         """Indices of the rows to train on, and of those that judge, of n rows."""
         order = np.random.default_rng(self.random_state).permutation(n)
         held_out, rest = np.split(order, [min(n - 1, round(self.validation_fraction * n))])

@@ -148,7 +148,7 @@ class EnergyFamily(Family):
             arrays = (None if a is None else np.asarray(a[index], dtype=np.float32) for a in table)
             return Rows(*(None if a is None else torch.tensor(a, device=self.model.device) for a in arrays))
 
-        return tuple(part(index) for index in self.model.split(len(X)))
+        return tuple(part(index) for index in self.model.held_out_split(len(X)))
 
     def solve(self, statistics, objective, alpha):
         """The trained energy."""
