@@ -26,9 +26,10 @@ from ..models.affine import AffineMap
 from ..models.family import Model, Settled
 from ..models.forms import Implicit, Sliced
 from ..models.scale_regression import scaled_coordinates
+from .activations import ACTIVATIONS
 from .devices import resolve_device
 from .energy_family import EnergyFamily
-from .energy_network import ACTIVATIONS, Energy, Perceptron, UserNetwork
+from .energy_network import Energy, Perceptron, UserNetwork
 from .energy_training import Recipe
 from .scaled_energy import ScaledEnergyFamily
 

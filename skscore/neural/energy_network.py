@@ -25,33 +25,9 @@ import torch
 from torch import nn
 from torch.func import grad, jvp, vmap
 
-__all__ = ["ACTIVATIONS", "Energy", "Perceptron", "UserNetwork"]
+from .activations import ACTIVATIONS
 
-
-def _gelu(z):
-    Phi = 0.5 * (1.0 + torch.erf(z / math.sqrt(2.0)))
-    phi = torch.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-    return z * Phi, Phi + z * phi, phi * (2.0 - z * z)
-
-
-def _silu(z):
-    p = torch.sigmoid(z)
-    value, slope = z * p, p * (1.0 - p)
-    return value, p + z * slope, slope * (2.0 + z - 2.0 * value)
-
-
-def _softplus(z):
-    p = torch.sigmoid(z)
-    return nn.functional.softplus(z), p, p * (1.0 - p)
-
-
-def _tanh(z):
-    t = torch.tanh(z)
-    slope = 1.0 - t * t
-    return t, slope, -2.0 * t * slope
-
-
-ACTIVATIONS = {"gelu": _gelu, "silu": _silu, "softplus": _softplus, "tanh": _tanh}  # a, a′ and a″
+__all__ = ["Energy", "Perceptron", "UserNetwork"]
 
 
 class Perceptron(nn.Module):

@@ -26,9 +26,11 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-__all__ = ["ACTIVATIONS", "Dropout", "ResidualMLP", "fourier_features", "normalise", "wave_tangents", "waves"]
+from .activations import ACTIVATIONS
 
-ACTIVATIONS = {"gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus, "tanh": nn.Tanh}
+__all__ = ["Dropout", "ResidualMLP", "fourier_features", "normalise", "wave_tangents", "waves"]
+
+FUSED = {"gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus, "tanh": nn.Tanh}  # one pass where autograd follows
 N_FREQUENCIES = 16
 EPS = 1e-5  # of the layer normalisation
 
@@ -88,12 +90,17 @@ class Dropout(nn.Module):
 
     def forward(self, h):
         """Units of h zeroed at random, the others scaled up; h itself outside training."""
+        mask = self.mask(h)
+        return h if mask is None else h * mask
+
+    def mask(self, h):
+        """Factors of the units of h, zero or above one; None outside training."""
         if not self.training or self.threshold == 0:
-            return h
+            return None
         words = torch.empty(-(-h.numel() // 8), dtype=torch.int64, device=h.device)
         drawn = words.random_(-(2**63), None, generator=self.generator).view(torch.uint8)[: h.numel()].view(h.shape)
         kept = drawn.ge_(self.threshold)  # bytes compared in place: a mask of booleans is several times slower
-        return h * kept.to(h.dtype).mul_(256.0 / (256 - self.threshold))
+        return kept.to(h.dtype).mul_(256.0 / (256 - self.threshold))
 
 
 class ResidualMLP(nn.Module):
@@ -125,7 +132,7 @@ class ResidualMLP(nn.Module):
             self.labels = nn.ModuleList(nn.Linear(n_labels, b, bias=False) for b in widths[1:])
             self.out = nn.Linear(widths[-1], n_outputs)
         self.float()  # whatever torch's default is
-        self.activation = ACTIVATIONS[activation]()
+        self.activation, self.derivatives = FUSED[activation](), ACTIVATIONS[activation]
         self.dropout = Dropout(dropout)
 
     def initialise(self, generator):

@@ -8,7 +8,8 @@ import pytest
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-from skscore.neural.energy_network import ACTIVATIONS, Energy, Perceptron, UserNetwork  # noqa: E402
+from skscore.neural.activations import ACTIVATIONS  # noqa: E402
+from skscore.neural.energy_network import Energy, Perceptron, UserNetwork  # noqa: E402
 from skscore.neural.energy_training import Curvature, Match, Noisy, Recipe, Rows, Training  # noqa: E402
 
 WIDTHS = [1, 2, 10, 64]
