@@ -102,7 +102,7 @@ class NoisyField:
     def score(self, X, sigma):
         """∇ log p_σ of rows (n, d)."""
         level = Preconditioning(sigma, self.variance)
-        (F,) = self._blocks(lambda network, c, y: (network(y, c),), sigma, SCORE_ROWS[self._kind], X / level.r)
+        (F,) = self._blocks(lambda network, c: lambda y: (network(y, c),), sigma, SCORE_ROWS[self._kind], X / level.r)
         return level.score(F, X)
 
     def score_and_divergence(self, X, sigma):
@@ -118,7 +118,7 @@ class NoisyField:
         level = Preconditioning(sigma, self.variance)
         V, L = (self._tensor(A) for A in (directions / level.r, directions * level.out / sigma**2))
         rows = max(8, TANGENT_ROWS[self._kind] // len(directions) // 8 * 8)
-        F, traces = self._blocks(lambda network, c, y: field_and_traces(network, y, c, V, L), sigma, rows, X / level.r)
+        F, traces = self._blocks(lambda network, c: field_and_traces(network, c[:1], V, L), sigma, rows, X / level.r)
         return level.score(F, X), traces - (directions**2 / level.r**2).sum(axis=1)
 
     def curvature(self, X, sigma, V):
@@ -127,7 +127,7 @@ class NoisyField:
         V = np.broadcast_to(V, X.shape)
         inputs = X / level.r, V / level.r, V * level.out / sigma**2
         _, bent = self._blocks(
-            lambda network, c, y, v, ell: field_and_curvature(network, y, c, v, ell),
+            lambda network, c: lambda y, v, ell: field_and_curvature(network, y, c, v, ell),
             sigma,
             SCORE_ROWS[self._kind],
             *inputs,
@@ -138,7 +138,7 @@ class NoisyField:
         """Log-density of rows (n, d) up to a constant, for networks that are gradients of a potential, shape (n,)."""
         r = Preconditioning(sigma, self.variance).r
         rows = SCORE_ROWS[self._kind]
-        (potential,) = self._blocks(lambda network, c, y: (network.potential(y, c),), sigma, rows, X / r)
+        (potential,) = self._blocks(lambda network, c: lambda y: (network.potential(y, c),), sigma, rows, X / r)
         return potential / sigma - 0.5 * (X**2 / r**2).sum(axis=1)
 
     @torch.inference_mode(False)
@@ -147,17 +147,19 @@ class NoisyField:
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def _blocks(self, evaluate, sigma, rows, *inputs):
-        """Means over the networks of what `evaluate` returns, in float64, from blocks of exactly `rows` rows."""
+    def _blocks(self, rule_of, sigma, rows, *inputs):
+        """Means over the networks of what their rules return, in float64, from blocks of exactly `rows` rows."""
         n = len(inputs[0])
         padded = np.zeros((len(inputs), -(-n // rows) * rows, inputs[0].shape[1]), dtype=np.float32)
         padded[:, :n] = inputs
         label = torch.full((1, 1), 0.25 * np.log(sigma), dtype=torch.float32, device=self.device).expand(rows, 1)
         blocks = torch.from_numpy(padded).split(rows, 1)
         with threads_for(rows * self._size):
-            parts = [self._mean(evaluate, label, block.to(self.device)) for block in blocks]
-        return [self._shrinkage(sigma) * np.concatenate(part)[:n] for part in zip(*parts, strict=True)]
+            values = [self._passed(rule_of(network, label), blocks) for network in self._networks]
+        means = (sum(value) / len(value) for value in zip(*values, strict=True))
+        return [self._shrinkage(sigma) * mean[:n] for mean in means]
 
-    def _mean(self, evaluate, label, block):
-        values = [evaluate(network, label, *block) for network in self._networks]
-        return [sum(v.cpu().double() for v in value).div(len(values)).numpy() for value in zip(*values, strict=True)]
+    def _passed(self, rule, blocks):
+        """What a network's rule returns for all blocks."""
+        parts = [rule(*block.to(self.device)) for block in blocks]
+        return [torch.cat(part).cpu().double().numpy() for part in zip(*parts, strict=True)]

@@ -27,6 +27,7 @@ import torch
 from torch import nn
 
 from .activations import ACTIVATIONS
+from .products import product
 
 __all__ = ["Dropout", "ResidualMLP", "fourier_features", "normalise", "wave_tangents", "waves"]
 
@@ -68,8 +69,10 @@ def normalise(h):
 
 
 def affine(x, features, layer, label):
-    """Wx + (Ve + b) of rows x (n, a) and features e (n, 33) or (1, 33), in two passes."""
-    return torch.addmm(nn.functional.linear(features, label.weight, layer.bias), x, layer.weight.T)
+    """Wx + (Ve + b) of rows x (n, a) and features e (n, 33) or (1, 33)."""
+    if torch.is_grad_enabled():
+        return torch.addmm(nn.functional.linear(features, label.weight, layer.bias), x, layer.weight.T)
+    return product(x, layer.weight.T).add_(product(features, label.weight.T).add_(layer.bias))
 
 
 class Dropout(nn.Module):

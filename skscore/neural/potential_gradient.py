@@ -39,6 +39,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from .networks import EPS, affine, fourier_features
+from .products import product
 
 __all__ = ["potential_gradient"]
 
@@ -180,13 +181,13 @@ class _Layer:
     def pull(self, g):
         """∂φ/∂h, where g = ∂φ/∂h′."""
         self.delta, self.bend_g = self.slope * g, self.bend.mul_(g)
-        back = self.normal.pull(self.delta @ self.layer.weight)
+        back = self.normal.pull(product(self.delta, self.layer.weight))
         return back.add_(g) if self.skips else back
 
     def push(self, dh):
         """Tangent of h′, and those that the way back asks for."""
         du, dlog_s = self.normal.push(dh)
-        dz = du @ self.layer.weight.T
+        dz = product(du, self.layer.weight.T)
         moved = dh.addcmul_(self.slope, dz) if self.skips else self.slope * dz
         return moved, _Tangent(du, dlog_s, dz)
 
@@ -196,15 +197,10 @@ class _Layer:
 
     def pull_along(self, dg, ddelta, tangent):
         """Tangent of `pull`."""
-        back = self.normal.pull_along(ddelta @ self.layer.weight, tangent.du, tangent.dlog_s)
+        back = self.normal.pull_along(product(ddelta, self.layer.weight), tangent.du, tangent.dlog_s)
         return back.add_(dg) if self.skips else back
 
     def gradients(self, ddelta, tangent):
         """What (W, b) and V are asked for."""
-        weight = _outer(ddelta, self.normal.unit) + _outer(self.delta, tangent.du)
-        return (weight, ddelta.sum(dim=0)), _outer(ddelta, self.features.expand(len(ddelta), -1))
-
-
-def _outer(A, B):
-    """AᵀB, the narrower of the two transposed: up to four times as fast where B has a few columns."""
-    return A.T @ B if A.shape[1] <= B.shape[1] else (B.T @ A).T
+        weight = product(ddelta.T, self.normal.unit).add_(product(self.delta.T, tangent.du))
+        return (weight, ddelta.sum(dim=0)), product(ddelta.T, self.features.expand(len(ddelta), -1))

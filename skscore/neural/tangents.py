@@ -8,8 +8,8 @@ normalised units of one row,
    W\,d\hat x = \tfrac1s\bigl(W_c\,dh - (W\hat x)\,\tfrac1H \hat x^\top dh\bigr), \qquad W_c = W - \overline W
 
 (the mean over units is folded into the weights), so that a layer costs one matrix product for K · n rows and two passes
-over its result. The first layer needs no product where v is an axis, the last only :math:`W_{out}^\top\ell_k`.
-Networks of other classes take one backward pass for each direction.
+over its result. The first layer needs no product where v is an axis, the last only :math:`W_{out}^\top\ell_k`. What
+all rows at one noise level share is found once. Networks of other classes take one backward pass for each direction.
 """
 
 from __future__ import annotations
@@ -17,29 +17,25 @@ from __future__ import annotations
 import torch
 
 from .networks import ResidualMLP, affine, fourier_features, normalise, wave_tangents, waves
+from .products import product
 
 __all__ = ["field_and_curvature", "field_and_traces"]
 
 
-def field_and_traces(network, y, c_noise, directions, covectors):
-    """F(y; c) and the traces ℓ_kᵀ (∂F/∂y) v_k of each row.
+def field_and_traces(network, c_noise, directions, covectors):
+    """Function of rows y (n, d) to F(y; c), shape (n, d), and to the traces ℓ_kᵀ (∂F/∂y) v_k of each, shape (n, K).
 
     Parameters
     ----------
     network : torch.nn.Module
         Maps (y, c_noise) to F, row by row.
-    y : tensor of shape (n, d)
-    c_noise : tensor of shape (n, 1)
+    c_noise : tensor of shape (1, 1)
+        The label of all rows.
     directions, covectors : tensors of shape (K, d)
         v_k and ℓ_k, the same for all rows.
-
-    Returns
-    -------
-    F : tensor of shape (n, d)
-    traces : tensor of shape (n, K)
     """
-    rule = _by_tangents if type(network) is ResidualMLP else _by_backward_passes
-    return rule(network, y, c_noise, directions, covectors)
+    rule = _Tangents if type(network) is ResidualMLP else _BackwardPasses
+    return rule(network, c_noise, directions, covectors)
 
 
 def field_and_curvature(network, y, c_noise, direction, covector):
@@ -51,43 +47,64 @@ def field_and_curvature(network, y, c_noise, direction, covector):
     return F.detach(), (row * direction).sum(dim=1)
 
 
-def _by_backward_passes(network, y, c_noise, directions, covectors):
-    with torch.enable_grad():
-        y = y.detach().requires_grad_()
-        F = network(y, c_noise)
-        rows = [torch.autograd.grad((F * ell).sum(), y, retain_graph=True)[0] for ell in covectors]
-    return F.detach(), torch.stack([row @ v for row, v in zip(rows, directions, strict=True)], dim=1)
+class _BackwardPasses:
+    """Traces of any network."""
+
+    def __init__(self, network, c_noise, directions, covectors):
+        self.network, self.c_noise, self.directions, self.covectors = network, c_noise, directions, covectors
+
+    def __call__(self, y):
+        with torch.enable_grad():
+            y = y.detach().requires_grad_()
+            F = self.network(y, self.c_noise.expand(len(y), 1))
+            rows = [torch.autograd.grad((F * ell).sum(), y, retain_graph=True)[0] for ell in self.covectors]
+        return F.detach(), torch.stack([row @ v for row, v in zip(rows, self.directions, strict=True)], dim=1)
 
 
-@torch.no_grad()
-def _by_tangents(network, y, c_noise, directions, covectors):
-    features = fourier_features(c_noise)
-    h, slope = _activate(network, affine(waves(y, network.n_waves), features, network.layers[0], network.labels[0]))
-    dh = slope * (wave_tangents(y, network.n_waves, directions) @ network.layers[0].weight.T)  # (K, n, H)
-    for layer, label in zip(network.layers[1:], network.labels[1:], strict=True):
+class _Tangents:
+    """Traces of the residual network."""
+
+    @torch.no_grad()
+    def __init__(self, network, c_noise, directions, covectors):
+        self.network, self.directions, self.features = network, directions, fourier_features(c_noise)
+        self.weights = [_centred(layer.weight).T for layer in network.layers[1:]]
+        self.rows = product(covectors, network.out.weight)  # (K, H)
+        self.spaces = {}
+
+    @torch.no_grad()
+    def __call__(self, y):
+        network, features = self.network, self.features
+        z = affine(waves(y, network.n_waves), features, network.layers[0], network.labels[0])
+        h, slope, _ = network.derivatives(z)
+        dz = wave_tangents(y, network.n_waves, self.directions) @ network.layers[0].weight.T
+        dh = torch.mul(slope, dz, out=self._space(0, h))
+        for k, (layer, label) in enumerate(zip(network.layers[1:], network.labels[1:], strict=True)):
+            unit, inverse_sd = normalise(h)
+            linear = product(unit, layer.weight.T)
+            update, slope, _ = network.derivatives(linear + (layer.bias + label(features)))
+            da = self._space(k + 1, update)
+            product(dh.flatten(0, 1), self.weights[k], out=da.flatten(0, 1))
+            da.addcmul_(linear, _along(unit, dh), value=-1.0)
+            slope.mul_(inverse_sd)
+            skips = update.shape == h.shape
+            h, dh = (update.add_(h), dh.addcmul_(da, slope)) if skips else (update, da.mul_(slope))
         unit, inverse_sd = normalise(h)
-        linear = unit @ layer.weight.T
-        update, slope = _activate(network, linear + (layer.bias + label(features)))
-        da = dh @ (layer.weight - layer.weight.mean(dim=1, keepdim=True)).T
-        da.addcmul_(linear, _along(unit, dh), value=-1.0)
-        skips = update.shape == h.shape
-        h, dh = (h + update, dh.addcmul_(da, slope * inverse_sd)) if skips else (update, da.mul_(slope * inverse_sd))
-    unit, inverse_sd = normalise(h)
-    rows = covectors @ network.out.weight  # (K, H)
-    centred = torch.einsum("knh,kh->kn", dh, rows - rows.mean(dim=1, keepdim=True))
-    traces = (centred - (rows @ unit.T) * _along(unit, dh)[..., 0]) * inverse_sd[:, 0]
-    return network.out(unit), traces.T
+        along = _along(unit, dh)[..., 0]
+        traces = dh.mul_(_centred(self.rows)[:, None]).sum(dim=2).sub_(product(self.rows, unit.T).mul_(along))
+        return network.out(unit), traces.mul_(inverse_sd[:, 0]).T
+
+    def _space(self, layer, units):
+        """Memory for the tangents of these units, taken once: the blocks of rows are many, and fresh pages are slow."""
+        key = layer, units.shape
+        if key not in self.spaces:
+            self.spaces[key] = units.new_empty(len(self.directions), *units.shape)
+        return self.spaces[key]
+
+
+def _centred(rows):
+    return rows - rows.mean(dim=1, keepdim=True)
 
 
 def _along(unit, dh):
     """x̂ᵀdh / H of each tangent, shape (K, n, 1)."""
     return torch.einsum("nh,knh->kn", unit, dh)[..., None] / unit.shape[1]
-
-
-def _activate(network, a):
-    """Activation and its slope at `a`."""
-    with torch.enable_grad():
-        a = a.detach().requires_grad_()
-        value = network.activation(a)
-        (slope,) = torch.autograd.grad(value.sum(), a)
-    return value.detach(), slope

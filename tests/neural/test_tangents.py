@@ -49,16 +49,24 @@ def test_three_routes_to_the_traces(widths, activation, n_waves):
     y, c, V, L = inputs()
     expected = torch.einsum("ki,nij,kj->nk", L, jacobians(mlp, y, c), V)
     for route in (mlp, Wrapped(mlp)):
-        F, traces = field_and_traces(route, y, c, V, L)
+        F, traces = field_and_traces(route, c[:1], V, L)(y)
         torch.testing.assert_close(F, mlp(y, c), rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(traces, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_rule_keeps_nothing_of_the_last_block():
+    mlp = network((8, 8), "silu")
+    y, c, V, L = inputs(n=10)
+    rule = field_and_traces(mlp, c[:1], V, L)
+    rows = torch.cat([rule(block)[1] for block in y.split(4)])
+    torch.testing.assert_close(rows, field_and_traces(mlp, c[:1], V, L)(y)[1], rtol=1e-12, atol=1e-12)
 
 
 def test_traces_over_axes_are_the_divergence():
     mlp = network((8, 8), "silu")
     y, c, *_ = inputs()
     axes = torch.eye(3, dtype=torch.float64)
-    divergence = field_and_traces(mlp, y, c, axes, axes)[1].sum(dim=1)
+    divergence = field_and_traces(mlp, c[:1], axes, axes)(y)[1].sum(dim=1)
     trace = jacobians(mlp, y, c).diagonal(dim1=1, dim2=2).sum(dim=1)
     torch.testing.assert_close(divergence, trace, rtol=1e-9, atol=1e-9)
 
@@ -76,4 +84,5 @@ def test_no_graph_is_left_behind(grad):
     mlp = network((8, 8), "silu")
     with grad():
         for route in (mlp, Wrapped(mlp)):
-            assert not any(values.requires_grad for values in field_and_traces(route, *inputs()))
+            y, c, V, L = inputs()
+            assert not any(values.requires_grad for values in field_and_traces(route, c[:1], V, L)(y))
