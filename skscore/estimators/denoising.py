@@ -31,7 +31,7 @@ from ..formulas.schedules import WEIGHTINGS
 from ..models.catalog import MODELS, resolve_model
 from ..models.family import Model
 from ..models.flow_law import SAMPLERS
-from .denoising_fit import Rows, coordinates, fit_closed_form, fit_network, so_far
+from .denoising_fit import Rows, coordinates, fit_closed_form, fit_network, may_scale, so_far
 from .density import rows_of_weight, seed_of
 from .noise_law import NoiseLawDensity
 from .table import read_table
@@ -67,8 +67,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         score (Song & Ermon, 2019), or a function that maps σ to the weight of :math:`\|s + z/\sigma\|^2`.
     preconditioning : {"auto", "per_direction", "whiten", "standardize"}, default="auto"
         Coordinates in which noise is isotropic: the standardised columns, rotated into the eigenvectors of their shrunk
-        correlations ("auto"); these, scaled to unit variance; the standardised columns as they are. A network with
-        output zero is the Gaussian of these coordinates.
+        correlations; these, scaled to unit variance; the standardised columns as they are. A network with output zero
+        is the Gaussian of these coordinates. "auto" is the first for networks, and where some columns set the scale of
+        others (`scale_slopes_`) each row has scales of its own.
     dequantize : {"auto"} or bool, default="auto"
         Spread columns with atoms (more than 5 % ties) over the cells of their lattice; ``sample`` rounds them back.
     bounds : tuple (lower, upper) or None, default=None
@@ -164,6 +165,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
     score_level_ : float
         Noise level from which ``grad_log_density`` reads the score of a network: that of least Hyvärinen score on
         validation rows. Closed-form models are read at `sigma_min`.
+    scale_slopes_ : ndarray of shape (n_features, n_features)
+        Entry (i, j) is the slope along column i of the logarithm of the scale of column j; zeros where rows held out
+        have no need of scales of their own.
     noise_levels_ : ndarray of shape (n_levels,)
         Ladder of the training, decreasing; its two ends where levels are continuous.
     inside_mass_ : float
@@ -333,6 +337,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         seed = int(self._stream.integers(2**31)) if seed is None else seed
         table = self.table_ if former else read_table(X, weight, coordinates(self), self.dequantize, self.bounds)
         spread = table.spread(X, np.random.default_rng(SPREAD_SEED))
+        table = table.with_scales(spread, weight, coordinates(self)) if not former and may_scale(self) else table
         seen = moments(spread, weight)
         seen = seen + self._seen if former and merge else seen
         if former and merge and self.statistics_ is not None and self.statistics_.moments_suffice:
@@ -344,7 +349,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         else:
             fitted = fit_closed_form(self, rows, seed, self.statistics_ if former and merge else None)
         vars(self).pop("inside_mass_", None)
-        vars(self).update(fitted.attributes(), table_=table, _seen=seen)
+        vars(self).update(fitted.attributes(), table_=table, scale_slopes_=table.basis.scale_slopes, _seen=seen)
         self._warn_if_doubtful()
         return self
 

@@ -23,7 +23,7 @@ from ..models.ladder import fit_ladder, gather
 from ..models.law import Law
 from ..models.level_law import LevelLaw, PotentialFamily
 
-__all__ = ["Fitted", "Rows", "coordinates", "fit_closed_form", "fit_network", "noise_range", "so_far"]
+__all__ = ["Fitted", "Rows", "coordinates", "fit_closed_form", "fit_network", "may_scale", "noise_range", "so_far"]
 
 CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model where no ladder was asked for
 SMALL_TABLE, SMALL_TABLE_FOLDS = 500, 10
@@ -101,6 +101,12 @@ def coordinates(p):
     if p.model != "network":
         return "standardize"
     return "whiten" if p.parametrization == "energy" else "per_direction"
+
+
+def may_scale(p):
+    """Whether rows may have scales of their own: where the user chose no coordinates, and no single noise level."""
+    one_level = p.n_levels == 1 or (p.noise_levels is not None and np.size(p.noise_levels) == 1)
+    return p.preconditioning == "auto" and p.model == "network" and not one_level
 
 
 def noise_range(p, variance):

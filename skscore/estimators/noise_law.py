@@ -30,8 +30,8 @@ class NoiseLawDensity(DensityEstimator):
         X : array-like of shape (n_samples, n_features)
             Rows, in the units of the training data.
         sigma : float, optional
-            Noise level, in the units of ``sigma_min``, of the noisy law whose score is wanted; None for the fitted
-            density, whose score a network knows best at ``score_level_``.
+            Noise level, in the coordinates of ``sigma_min``, of the noisy law whose score is wanted; None for the
+            fitted density, whose score a network knows best at ``score_level_``.
 
         Returns
         -------
@@ -44,7 +44,7 @@ class NoiseLawDensity(DensityEstimator):
         if not (isinstance(sigma, Real) and 0.0 < sigma < np.inf):
             raise ValueError(f"sigma={sigma!r}: a noise level is a positive number.")
         basis = self.table_.basis
-        return basis.pull_back(self._source.field(self.device_).score(basis.to_basis(X), float(sigma)))
+        return basis.pull_back(self._source.field(self.device_).score(basis.to_basis(X), float(sigma)), X)
 
     def __getattr__(self, name):
         if name != "inside_mass_":
@@ -73,14 +73,14 @@ class NoiseLawDensity(DensityEstimator):
     def _support(self, X):
         return self.table_.inside(X)
 
-    def _log_volume(self):
-        return self.table_.basis.log_volume - np.log(self.inside_mass_)
+    def _log_volume(self, X):
+        return self.table_.basis.log_volume(X) - np.log(self.inside_mass_)
 
     def _log_density(self, X):
-        return self._law.log_density(self.table_.basis.to_basis(X), self.device_) + self._log_volume()
+        return self._law.log_density(self.table_.basis.to_basis(X), self.device_) + self._log_volume(X)
 
     def _lower_bound(self, X):
-        return self._law.elbo(self.table_.basis.to_basis(X), self.device_) + self._log_volume()
+        return self._law.elbo(self.table_.basis.to_basis(X), self.device_) + self._log_volume(X)
 
     def _denoising_gain(self, X, levels):
         """Gain over the reference Gaussian at each noise level, in nats per unit of log σ, shape (L,)."""
@@ -89,17 +89,24 @@ class NoiseLawDensity(DensityEstimator):
         return np.array([denoising_gain(Z, field, *level).mean() for level in zip(levels, noise, strict=True)])
 
     def _score(self, X):
-        return self.table_.basis.pull_back(self._law.score(self.table_.basis.to_basis(X), self.device_))
+        basis = self.table_.basis
+        return basis.pull_back(self._law.score(basis.to_basis(X), self.device_), X)
 
     def _curvature(self, X, V):
         basis = self.table_.basis
-        return self._law.curvature(basis.to_basis(X), V @ basis.matrix, self.device_)
+        Z, (velocity, acceleration) = basis.to_basis(X), basis.motion(X, V)
+        curvature = self._law.curvature(Z, velocity, self.device_)
+        if acceleration is None:
+            return curvature
+        return curvature + (self._law.score(Z, self.device_) * acceleration).sum(axis=1)
 
     def _score_and_divergence(self, X, scale):
-        scale = np.ones(X.shape[1]) if scale is None else scale
-        basis = self.table_.basis
-        score, trace = self._law.score_and_trace(basis.to_basis(X), scale[:, None] * basis.matrix, self.device_)
-        return scale * basis.pull_back(score), trace
+        scale, basis = np.ones(X.shape[1]) if scale is None else scale, self.table_.basis
+        velocities, accelerations = basis.motion(X, np.diag(scale)[:, None])
+        score, trace = self._law.score_and_trace(basis.to_basis(X), velocities, self.device_)
+        if accelerations is not None:
+            trace = trace + (score * accelerations.sum(axis=0)).sum(axis=1)
+        return scale * basis.pull_back(score, X), trace
 
     def _draw(self, n_samples, rng):
         def sample(n):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -11,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ..domains import Box
 from ..fitting.eigenbasis import Eigenbasis
 from ..fitting.lattice import Lattice, find_lattices
+from ..models.scaled_basis import ScaledBasis
 
 __all__ = ["Table", "read_table"]
 
@@ -24,20 +26,25 @@ class Table:
 
     Parameters
     ----------
-    basis : Eigenbasis
+    basis : Eigenbasis or ScaledBasis
     lattice : Lattice or None
         Cells of columns with atoms.
     bounds : Box or None
         Where rows may lie.
     """
 
-    basis: Eigenbasis
+    basis: Any
     lattice: Lattice | None
     bounds: Box | None
 
     def spread(self, X, rng):
         """Rows with their atoms moved uniformly over their cells."""
         return X if self.lattice is None else self.lattice.spread(X, rng)
+
+    def with_scales(self, X, weight, coordinates):
+        """The table in coordinates in which columns set the scale of others, where its spread rows X ask for that."""
+        basis = ScaledBasis.of_rows(X, weight, coordinates)
+        return self if basis is None else replace(self, basis=basis)
 
     def inside(self, X):
         """Which rows lie within the bounds; None where there are none."""

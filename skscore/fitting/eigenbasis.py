@@ -73,8 +73,12 @@ class Eigenbasis:
         return cls(table, np.diag(1.0 / table.scale), np.diag(table.scale), np.ones(len(table.scale)))
 
     @property
-    def log_volume(self):
-        """log |det ∂z/∂x|."""
+    def scale_slopes(self):
+        """Zeros (d, d): the scale of no column depends on another."""
+        return np.zeros_like(self.matrix)
+
+    def log_volume(self, X):
+        """log |det ∂z/∂x|, the same at every row."""
         return np.linalg.slogdet(self.matrix)[1]
 
     def to_basis(self, X):
@@ -90,9 +94,13 @@ class Eigenbasis:
         """Rows x of coordinates z, shape (n, d)."""
         return self.moments.origin + (self.moments.offset + Z @ self.inverse)
 
-    def pull_back(self, score):
-        """Score in x of a law with this `score` in z, shape (n, d)."""
+    def pull_back(self, score, X):
+        """Score at rows x of a law with this `score` in z, shape (n, d)."""
         return score @ self.matrix.T
+
+    def motion(self, X, V):
+        """ż and z̈ of rows that move along V; z̈ is None, as lines stay straight."""
+        return V @ self.matrix, None
 
 
 def _shrunk_correlation(X, table):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpocon
 from scipy.stats import chi2
 
 __all__ = ["Gradients", "sandwich", "wald"]
@@ -64,7 +65,7 @@ class Gradients:
 
 
 def sandwich(B, M):
-    """B⁻¹ M B⁻¹ for a positive definite B.
+    """B⁻¹ M B⁻¹ for a positive definite B; LinAlgError where B, in units of its diagonal, is singular up to rounding.
 
     Examples
     --------
@@ -73,8 +74,14 @@ def sandwich(B, M):
     >>> sandwich(np.array([[2.0]]), np.array([[12.0]]))
     array([[3.]])
     """
-    factor = cho_factor(B, lower=True)
-    return cho_solve(factor, cho_solve(factor, M).T)
+    scale = np.sqrt(np.maximum(np.diag(B), np.finfo(np.float64).tiny))
+    units = np.outer(scale, scale)
+    scaled = B / units
+    factor = cho_factor(scaled, lower=True)
+    reciprocal_condition, _ = dpocon(factor[0], np.abs(scaled).sum(axis=0).max(), uplo="L")
+    if reciprocal_condition < len(B) * np.finfo(np.float64).eps:
+        raise np.linalg.LinAlgError("B is singular")
+    return cho_solve(factor, cho_solve(factor, M / units).T) / units
 
 
 def wald(theta, covariance, groups):

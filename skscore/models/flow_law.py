@@ -148,13 +148,18 @@ class FlowLaw:
         return curvature
 
     def score_and_trace(self, Z, directions, device):
-        """Score (n, d), and Σ_k v_kᵀ ∇² log p v_k over directions (K, d), shape (n,)."""
+        """Score (n, d), and Σ_k v_kᵀ ∇² log p v_k over directions (K, 1, d), or (K, n, d) of each row, shape (n,)."""
         field = self.source.field(device)
-        score, trace = field.score(Z, self._level), field.traces(Z, self._level, directions)
+        score, trace = field.score(Z, self._level), self._traces(field, Z, directions)
         if not self.mixtures:
             return score, trace
         log_p, share = self.flow_log_density(Z, device), trace / len(directions)
         return self.score(Z, device), sum(self._mixed_curvature(log_p, score, share, Z, v) for v in directions)
+
+    def _traces(self, field, Z, directions):
+        if directions.shape[1] == 1:
+            return field.traces(Z, self._level, directions[:, 0])
+        return sum(field.curvature(Z, self._level, v) for v in directions)
 
     # ---- draws -----------------------------------------------------------------------------------
 

@@ -88,9 +88,9 @@ class LevelLaw:
         return self.source.field(device).curvature(Z, self.sigma, V)
 
     def score_and_trace(self, Z, directions, device):
-        """Score (n, d), and Σ_k v_kᵀ ∇² log p v_k over directions (K, d), shape (n,)."""
+        """Score (n, d), and Σ_k v_kᵀ ∇² log p v_k over directions (K, 1, d), shape (n,)."""
         field = self.source.field(device)
-        return field.score(Z, self.sigma), field.traces(Z, self.sigma, directions)
+        return field.score(Z, self.sigma), field.traces(Z, self.sigma, directions[:, 0])
 
     def sample(self, n_samples, sampler, n_levels, rng, device):
         """Draws (n_samples, d): exact or by Markov chains where p is known, else by Langevin steps."""

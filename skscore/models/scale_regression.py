@@ -6,8 +6,8 @@ In columns standardised to z, and in an order to be found,
 
 each column fitted by maximum likelihood (Harvey, 1976); with d = 0 this is the Gaussian of the rows. A column comes the
 earlier the more it says of the squares of the others, and the less they say of its own. Rows held out judge: the law
-must beat their Gaussian by `WORTH`, two standard errors aside. A bend alone, as of a banana, gains up to 0.35 nat and
-is better left to what comes after.
+must beat their Gaussian by `WORTH` for each column, two standard errors aside, as it does where logarithms of scales
+vary by 0.5 or more. What gains less, as the bend of a banana (0.35 nat), is better left to what comes after.
 
 References
 ----------
@@ -27,7 +27,7 @@ __all__ = ["scaled_coordinates"]
 
 MOST_COLUMNS = 32  # the regressions cost n d³
 MOST_ROWS = 20_000
-WORTH = 0.5  # nats per row
+WORTH = 0.25  # nats per row and column
 SMALLEST_SQUARE = 1e-12  # of a residual, in variances of its column: columns that repeat others stay finite
 
 
@@ -52,7 +52,8 @@ def scaled_coordinates(X, weight, rows, held_out):
     table = moments(X[rows], share[rows])
     scaled = _fitted(X[rows], share[rows] / share[rows].sum(), table)
     judged = moments(_gain(X[held_out], scaled, AffineMap.whitening(table))[:, None], share[held_out])
-    return scaled if judged.mean[0] - 2.0 * np.sqrt(judged.variance[0] / len(held_out)) > WORTH else None
+    certain = judged.mean[0] - 2.0 * np.sqrt(judged.variance[0] / len(held_out))
+    return scaled if certain > WORTH * X.shape[1] else None
 
 
 def _gain(X, scaled, whiten):
@@ -74,7 +75,8 @@ def _fitted(X, share, table):
         )
         A[before, j] = -np.array(b)
     linear, log_scale = (AffineMap(np.zeros(d), M, shift).after(standardise) for M, shift in ((A, -m), (C, c)))
-    return ScaledCoordinates(linear, log_scale, order)
+    g = log_scale(X)
+    return ScaledCoordinates(linear, log_scale, np.stack([g.min(axis=0), g.max(axis=0)]), order)
 
 
 def _order(Z, share):

@@ -1,5 +1,8 @@
 """What DenoisingScoreEstimator must be on laws whose score is known, and what it must leave alone."""
 
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -7,6 +10,7 @@ from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
+from skscore.datasets import Funnel
 
 needs_torch = pytest.mark.torch
 TINY = {
@@ -158,6 +162,58 @@ def test_training_beats_the_gaussian_where_it_can():
     assert fitted.score(X) > density(model="gaussian").fit(X).score(X) + 0.1
 
 
+# ---- scales of their own -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def necked():
+    law = Funnel()
+    return law, law.sample(30, random_state=1), density(tail="auto", parzen="auto").fit(law.sample(1500, 0))
+
+
+@needs_torch
+def test_a_funnel_is_seen_in_its_own_scale(necked):
+    law, _, fitted = necked
+    X = law.sample(2000, random_state=2)
+    assert_allclose(fitted.scale_slopes_, [[0.0, 0.5], [0.0, 0.0]], atol=0.05)
+    assert fitted.score(X) > law.score_samples(X).mean() - 0.03
+    slope = law.grad_log_density(X)
+    assert ((fitted.grad_log_density(X) - slope) ** 2).sum() < 0.05 * (slope**2).sum()
+    draws = fitted.sample(4000, random_state=0)
+    neck = draws[:, 0] < -2.0
+    assert_allclose(draws[neck, 1].std(), X[X[:, 0] < -2.0, 1].std(), rtol=0.2)
+
+
+@needs_torch
+def test_derivatives_go_through_curved_coordinates(necked):
+    _, X, fitted = necked
+    fitted = deepcopy(fitted)
+    fitted._law = replace(fitted._law, tail=None, windows=None)  # else scores are read from another law than the flow's
+    V, h = np.random.default_rng(0).standard_normal(X.shape), 1e-4
+    ahead, behind = (fitted.grad_log_density(X + s * h * V) for s in (1.0, -1.0))
+    curvature = ((ahead - behind) * V).sum(axis=1) / (2 * h)
+    assert_allclose(fitted.curvature(X, V), curvature, rtol=2e-2, atol=2e-2)
+    axes = np.eye(2)
+    divergence = sum(fitted.curvature(X, e) for e in axes)
+    score = fitted.grad_log_density(X)
+    assert_allclose(fitted.hyvarinen_score(X), 0.5 * (score**2).sum(axis=1) + divergence, rtol=1e-4, atol=1e-4)
+
+
+@needs_torch
+def test_far_rows_of_a_funnel_have_densities_and_slopes(necked):
+    _, _, fitted = necked
+    far = np.array([[-1e3, 0.0], [1e3, 0.0], [0.0, 1e6], [1e6, -1e6]])
+    assert np.isfinite(fitted.score_samples(far)).all()
+    assert np.isfinite(fitted.grad_log_density(far)).all()
+
+
+@needs_torch
+@pytest.mark.parametrize("chosen", [{"preconditioning": "whiten"}, {"noise_levels": [0.1]}, {"model": "gaussian"}])
+def test_scales_are_common_where_the_user_chose_the_coordinates(chosen):
+    fitted = density(**chosen).fit(Funnel().sample(300, 0))
+    assert_array_equal(fitted.scale_slopes_, 0.0)
+
+
 # ---- one density: log p, its gradient, its Hyvärinen score, its draws ----------------------------
 
 
@@ -219,7 +275,7 @@ def test_bounds_hold(route):
     assert np.isnan(fitted.grad_log_density(outside)).all()
     assert np.isfinite(fitted.score_samples(X)).all()
     assert 0.1 < fitted.inside_mass_ < 1.0
-    unbounded = fitted._law.log_density(fitted.table_.basis.to_basis(X), "cpu") + fitted.table_.basis.log_volume
+    unbounded = fitted._law.log_density(fitted.table_.basis.to_basis(X), "cpu") + fitted.table_.basis.log_volume(X)
     assert_allclose(fitted.score_samples(X) - unbounded, -np.log(fitted.inside_mass_), rtol=1e-6)
 
 

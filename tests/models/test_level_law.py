@@ -34,7 +34,7 @@ def test_the_level_of_a_gaussian(model):
     assert_allclose(law.score(X, "cpu"), -np.linalg.solve(covariance, X.T).T, atol=1e-6)
     v = np.array([0.6, 0.8])
     assert_allclose(law.curvature(X, v, "cpu"), -v @ np.linalg.solve(covariance, v), atol=1e-6)
-    score, trace = law.score_and_trace(X, np.eye(2), "cpu")
+    score, trace = law.score_and_trace(X, np.eye(2)[:, None], "cpu")
     assert_allclose(score, law.score(X, "cpu"))
     assert_allclose(trace, -np.trace(np.linalg.inv(covariance)), atol=1e-6)
     draws = law.sample(4000, "flow", None, np.random.default_rng(0), "cpu")

@@ -11,16 +11,16 @@ from skscore.models.scaled_coordinates import ScaledCoordinates
 STEP = 1e-5
 
 
-@pytest.fixture
-def coordinates(rng):
-    """A map of three columns in the order 2, 0, 1."""
+@pytest.fixture(params=[10.0, 0.3])
+def coordinates(rng, request):
+    """A map of three columns in the order 2, 0, 1, with limits that many or few rows are beyond."""
     order = np.array([2, 0, 1])
     A, C = np.zeros((2, 3, 3))
     A[np.ix_(order, order)] = np.triu(rng.standard_normal((3, 3)), 1) + np.diag([1.5, 0.7, 2.0])
     C[np.ix_(order, order)] = np.triu(0.5 * rng.standard_normal((3, 3)), 1)
     origin = rng.standard_normal(3)
     linear, log_scale = (AffineMap(origin, M, rng.standard_normal(3)) for M in (A, C))
-    return ScaledCoordinates(linear, log_scale, tuple(order))
+    return ScaledCoordinates(linear, log_scale, request.param * np.array([[-1.0], [1.0]]) * np.ones(3), tuple(order))
 
 
 def jacobian(function, X):
