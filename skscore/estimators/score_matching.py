@@ -247,7 +247,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
             table = own = moments(X, weight)
             family = family.rebound(own)
         statistics = Statistics(table, family.assemble(X, Y, weight, objective))
-        reference = moments(family.domain.to_reals(X), weight) if family.domain.curved else own
+        reference = moments(family.domain.to_reals(X), weight) if family.domain.bounded else own
         if not first:
             family, statistics, reference = self._merged(family, statistics, reference)
         self._forget_solution()

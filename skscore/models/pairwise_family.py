@@ -16,11 +16,12 @@ from copy import copy
 
 import numpy as np
 
-from ..domains import Box, Capped, Identity
+from ..domains import Capped, Identity
 from ..domains.weights import resolve
 from ..formulas import objectives
 from ..formulas.quadratic import QuadraticForm
-from ..samplers.gibbs import BoxedGaussian, draw_boxed_gaussian
+from ..samplers.gibbs import draw_truncated_gaussian
+from ..samplers.truncated_gaussians import gaussian_on
 from .family import Family
 from .forms import Implicit
 from .interaction_form import default_multiplier, interaction_form, multiplied, powers, profile, profiled, row_form
@@ -49,15 +50,19 @@ class PairwiseFamily(Family):
         Where θ holds (K_j, η_j), in row j.
     centre : ndarray of shape (p,)
         c.
+    start : ndarray of shape (p,)
+        A point of the domain near the mean of the rows, where chains begin.
     """
 
     l1_ratio, symmetric, graph = 0.0, True, None
 
     def __init__(self, model, moments):
-        self.a, self.b, self.centered, self.domain = model.a, model.b, model.centered, model.domain
+        self.a, self.b, self.centered = model.a, model.b, model.centered
+        self.domain = model.domain.around(moments.mean)
+        self.start = self.domain.project(moments.mean[None, :])[0]
         self.diagonal_multiplier, self.projection = model.diagonal_multiplier, model.projection
         self.p = p = len(moments.mean)
-        self.centre = self._centre(moments)
+        self.centre = self._centre()
         self.weight = self._weight(model, moments)
         self.pairs = np.triu_indices(p)
         self.n_interactions = len(self.pairs[0])
@@ -66,11 +71,11 @@ class PairwiseFamily(Family):
         self.position[:, p:] = self.n_interactions + np.arange(p)[:, None]
         self.n_parameters = self.position.max() + 1
 
-    def _centre(self, moments):
+    def _centre(self):
         """A value of x^a among the rows, where a shift of x^a is a change of η."""
         if self.centered or self.a != self.b:
             return np.zeros(self.p)
-        return powers(self.domain.project(moments.mean[None, :]), self.a).value[0]
+        return powers(self.start[None, :], self.a).value[0]
 
     # ---- the weight ------------------------------------------------------------------------------
 
@@ -323,15 +328,13 @@ class PairwiseFamily(Family):
         return infinite_mass_reason(K, self.linear(theta), self.a, self.b, self.domain)
 
     def sample(self, theta, n_samples, rng):
-        """Draws of truncated Gaussians on a box, coordinate by coordinate, shape (n_samples, p); else None."""
+        """Draws of truncated Gaussians, coordinate by coordinate, shape (n_samples, p); None where they are not."""
         K, eta = self.unpack(theta)
-        if not (self.a == self.b == 1.0 and isinstance(self.domain, Box) and (np.diag(K) > 0.0).all()):
+        law = gaussian_on(self.domain, K, eta, self.centre) if self.a == self.b == 1.0 else None
+        if law is None or not (np.diag(K) > 0.0).all():
             return None
-        lower, upper = (np.broadcast_to(end, self.p).astype(float) for end in (self.domain.lower, self.domain.upper))
-        law = BoxedGaussian(K, eta, lower - self.centre, upper - self.centre)
-        start = self.domain.project(self.centre[None])[0] - self.centre
-        Y = draw_boxed_gaussian(law, start, n_samples, rng)
-        return np.clip(Y + self.centre, np.nextafter(lower, np.inf), np.nextafter(upper, -np.inf))
+        Y = draw_truncated_gaussian(law, self.start - self.centre, n_samples, rng)
+        return self.domain.within(Y + self.centre)
 
     def attributes(self, theta):
         """Fitted attributes; precision and location where a = b = 1."""
