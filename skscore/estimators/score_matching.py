@@ -243,7 +243,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         check_support(X, family.domain, self.objective)
         self._check_inference(family, first)
         if self.robust is not None:
-            weight = self._robust_weight(family, sample, objective, first)
+            weight, X = rows_of_weight(self._robust_weight(family, sample, objective, first), X)
             table = own = moments(X, weight)
             family = family.rebound(own)
         statistics = Statistics(table, family.assemble(X, Y, weight, objective))

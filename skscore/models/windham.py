@@ -69,11 +69,11 @@ def windham_weights(family, sample, objective, alpha, c):
     """
     own = np.ones(len(sample.X)) if sample.weight is None else sample.weight
     weight = _near_the_median(sample.X, sample.weight)
-    family = family.rebound(moments(sample.X, own * weight))  # coordinates that no outlier has stretched
+    near = weight > 0.0
+    family = family.rebound(moments(sample.X[near], own[near]))  # coordinates that no outlier has stretched
     for _ in range(MOST_FITS):
         theta = family.power(_fit(family, sample.X, own * weight, objective, alpha), 1.0 / (1.0 + c))
-        log_weight = c * family.log_density(theta, sample.X)
-        before, weight = weight, np.exp(log_weight - log_weight.max())
+        before, weight = weight, _power_of_density(family, theta, sample.X, c)
         change = np.abs(weight - before).max()
         if change <= TOLERANCE:
             break
@@ -87,11 +87,20 @@ def windham_weights(family, sample, objective, alpha, c):
     return own * weight * (own.sum() / (own @ weight))
 
 
+def _power_of_density(family, theta, X, c):
+    """p^c of each row, relative to the largest, shape (n,)."""
+    with np.errstate(over="ignore", invalid="ignore"):  # rows so far away that their powers overflow
+        log_weight = c * family.log_density(theta, X)
+    log_weight[np.isnan(log_weight)] = -np.inf
+    return np.exp(log_weight - log_weight.max())
+
+
 def _fit(family, X, weight, objective, alpha):
     """θ of the weighted rows."""
     effective = weight.sum() ** 2 / (weight @ weight)
     if effective <= X.shape[1]:
         raise UnboundedObjectiveError(f"{effective:.3g} rows have all the weight")
+    X, weight = X[weight > 0.0], weight[weight > 0.0]  # the others count for nothing, however far they lie
     statistics = Statistics(moments(X, weight), family.assemble(X, None, weight, objective))
     return family.solve(statistics, objective, alpha)
 

@@ -50,6 +50,16 @@ def test_five_percent_of_gross_outliers_hardly_move_it(name, rng):
     assert density(name).fit(mixed).score(clean) > wanted.score(clean) - 0.01
 
 
+@pytest.mark.parametrize(
+    ("model", "far"), [("gaussian", 1e90), ("pairwise", 1e6), (Polynomial(2, base=None), 1e90)], ids=str
+)
+def test_a_row_out_of_this_world_is_not_there(model, far, rng):
+    clean = gaussian_rows(rng, 300)
+    mixed = np.vstack([clean, [[far, -far]]])
+    scores = [density(model).fit(X).score_samples(clean) for X in (clean, mixed)]
+    np.testing.assert_allclose(scores[1], scores[0], rtol=1e-5)
+
+
 def test_it_finds_the_truth_as_well_as_its_variance_allows(rng):
     """200 tables: the mean error is within 4 of its standard errors; and efficiency falls slowly with c."""
     spread = {}
