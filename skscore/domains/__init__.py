@@ -1,8 +1,8 @@
 """What a row may be: supports of a density, and the weights that vanish on their boundaries."""
 
+from .ball import Ball
 from .box import Box, Intervals, Orthant
 from .concave_weights import MCP, SCAD
-from .convex import Ball, Halfspaces
 from .elementary_weights import (
     Arcsinh,
     Cosh,
@@ -16,6 +16,7 @@ from .elementary_weights import (
     TruncatedSine,
     TruncatedTangent,
 )
+from .polytope import Halfspaces
 from .reals import Chart, Reals
 from .simplex import Simplex
 from .weights import Capped, MinPower

@@ -10,6 +10,9 @@ lower               :math:`l + e^u`                              1
 upper               :math:`r - e^{-u}`                           -1
 both                :math:`l + (r - l)/(1 + e^{-u})`             :math:`1 - 2/(1 + e^{-u})`
 ==================  ===========================================  =======================================
+
+A union of intervals becomes one interval where the gaps are closed: each of them moves down by what is left out below
+it. That map has the slope 1, and jumps at the seams, which are a null set.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, log_expit
 
-from .reals import Chartless, Reals, nearest_end, one_for_each_column
+from .reals import Reals, nearest_end, one_for_each_column
 
 __all__ = ["Box", "Intervals", "Orthant"]
 
@@ -87,6 +90,11 @@ class Box(_Separable):
         low, high, _, _ = self._limits(X)
         return np.clip(X, low, high)
 
+    def within(self, X):
+        """Rows on the limits, or beyond them, moved inside, shape (n, d)."""
+        low, high, _, _ = self._limits(X)
+        return np.clip(X, np.nextafter(low, np.inf), np.nextafter(high, -np.inf))
+
     def to_reals(self, X):
         """φ⁻¹ of each row inside the box, shape (n, d)."""
         low, high, has_low, has_high = self._limits(X)
@@ -142,7 +150,7 @@ class Orthant(Box):
         super().__init__(lower=0.0, upper=np.inf)
 
 
-class Intervals(_Separable, Chartless):
+class Intervals(_Separable):
     """Rows whose every coordinate lies in one of its intervals.
 
     Parameters
@@ -165,16 +173,21 @@ class Intervals(_Separable, Chartless):
     def __init__(self, intervals):
         self.intervals = intervals
 
-    def _ends(self, d):
+    def columns(self, d):
         """Of each of d columns the intervals in order, an array of shape (k, 2)."""
         shared = np.ndim(self.intervals[0][0]) == 0
         columns = [np.asarray(own, float) for own in ([self.intervals] * d if shared else self.intervals)]
         return [ends[ends[:, 0].argsort()] for ends in columns]
 
+    def hull(self, d) -> Box:
+        """The smallest box of d columns around the intervals."""
+        pieces = self.columns(d)
+        return Box([ends[0, 0] for ends in pieces], [ends[-1, 1] for ends in pieces])
+
     def check(self, d):
         """Raise a ValueError unless each of d columns has disjoint intervals."""
         try:
-            columns = self._ends(d)
+            columns = self.columns(d)
         except (TypeError, ValueError, IndexError) as error:
             raise ValueError(f"{self}: give a list of (lower, upper), or one such list for each column.") from error
         if len(columns) != d:
@@ -188,32 +201,77 @@ class Intervals(_Separable, Chartless):
 
     def rescaled(self, scale) -> Intervals:
         """The intervals of x/scale, for scales of shape (d,)."""
-        columns = self._ends(len(scale))
+        columns = self.columns(len(scale))
         return Intervals([[tuple(pair / s) for pair in ends] for ends, s in zip(columns, scale, strict=True)])
 
     def contains(self, X):
         """Whether each row of X (n, d) lies strictly inside, shape (n,)."""
         inside = [
             ((x[:, None] > ends[:, 0]) & (x[:, None] < ends[:, 1])).any(axis=1)
-            for x, ends in zip(X.T, self._ends(X.shape[1]), strict=True)
+            for x, ends in zip(X.T, self.columns(X.shape[1]), strict=True)
         ]
         return np.logical_and.reduce(inside)
 
     def coordinate_distance(self, X):
         """Distance of each coordinate to the nearest end, negative between intervals, and its slope."""
         distance, slope = np.empty_like(X), np.empty_like(X)
-        for j, ends in enumerate(self._ends(X.shape[1])):
+        for j, ends in enumerate(self.columns(X.shape[1])):
             low, high = self._nearest_interval(X[:, j], ends).T
             distance[:, j], slope[:, j] = nearest_end(X[:, j] - low, high - X[:, j])
         return distance, slope
 
     def project(self, X):
         """Nearest point of the closure to each row, shape (n, d)."""
-        columns = zip(X.T, self._ends(X.shape[1]), strict=True)
+        columns = zip(X.T, self.columns(X.shape[1]), strict=True)
         return np.column_stack([np.clip(x, *self._nearest_interval(x, ends).T) for x, ends in columns])
+
+    def within(self, X):
+        """Rows on the ends, or in the gaps, moved inside the nearest interval, shape (n, d)."""
+        columns = [self._nearest_interval(x, ends).T for x, ends in zip(X.T, self.columns(X.shape[1]), strict=True)]
+        low, high = (np.column_stack(side) for side in zip(*columns, strict=True))
+        return np.clip(X, np.nextafter(low, np.inf), np.nextafter(high, -np.inf))
+
+    def to_reals(self, X):
+        """φ⁻¹ of each row inside, shape (n, d)."""
+        pieces = self.columns(X.shape[1])
+        closed = [x - _left_out(ends)[_place(x, ends[:, 0])] for x, ends in zip(X.T, pieces, strict=True)]
+        return _without_gaps(pieces).to_reals(np.column_stack(closed))
+
+    def from_reals(self, U):
+        """φ of each row, shape (n, d)."""
+        pieces = self.columns(U.shape[1])
+        closed = _without_gaps(pieces).from_reals(U)
+        opened = [
+            y + _left_out(ends)[_place(y, ends[:, 0] - _left_out(ends))]
+            for y, ends in zip(closed.T, pieces, strict=True)
+        ]
+        return np.column_stack(opened)
+
+    def log_volume(self, U):
+        """``log |det ∂x/∂u|`` at each row of U, shape (n,)."""
+        return _without_gaps(self.columns(U.shape[1])).log_volume(U)
+
+    def pull_back(self, U, score):
+        """φ′ ∘ s + (log φ′)′, shape (n, d)."""
+        return _without_gaps(self.columns(U.shape[1])).pull_back(U, score)
 
     @staticmethod
     def _nearest_interval(x, ends):
         """Ends of the interval in which each x (n,) lies, or of the nearest, shape (n, 2)."""
         depth = np.minimum(x[:, None] - ends[:, 0], ends[:, 1] - x[:, None])
         return ends[depth.argmax(axis=1)]
+
+
+def _left_out(ends):
+    """Total length of the gaps below each of k intervals (k, 2), shape (k,)."""
+    return np.append(0.0, np.cumsum(ends[1:, 0] - ends[:-1, 1]))
+
+
+def _place(x, starts):
+    """Which interval each x (n,) is in, by where they start."""
+    return np.maximum(np.searchsorted(starts, x, side="right") - 1, 0)
+
+
+def _without_gaps(pieces):
+    """The box of the intervals of each column, moved together."""
+    return Box([ends[0, 0] for ends in pieces], [ends[-1, 1] - _left_out(ends)[-1] for ends in pieces])

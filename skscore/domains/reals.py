@@ -3,7 +3,7 @@ r"""All of :math:`R^d`, the contract of every domain, and the chart that puts da
 A domain knows whether a row lies inside (``contains``), the nearest row of its closure (``project``), and how far its
 boundary is: in any direction (``boundary_distance``, the weight of Liu, Kanamori & Williams, 2022) or along one
 coordinate with the others fixed (``coordinate_distance``, the argument of the weights h of Yu, Drton & Shojaie, 2022).
-Where ``has_chart``, a smooth bijection :math:`x = \varphi(u)` carries :math:`R^m` onto it, with
+A bijection :math:`x = \varphi(u)`, smooth but for a null set, carries :math:`R^m` onto it, with
 
 .. math:: \texttt{log\_volume} = \log|\det\partial x/\partial u|, \qquad
     \texttt{pull\_back}(u, s) = (\partial x/\partial u)^\top s + \nabla_u \log|\det\partial x/\partial u|,
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["Chart", "Chartless", "Reals", "nearest_end", "one_for_each_column"]
+__all__ = ["Chart", "Reals", "nearest_end", "one_for_each_column"]
 
 
 class Reals(BaseEstimator):
@@ -34,12 +34,6 @@ class Reals(BaseEstimator):
     """
 
     bounded = False
-    has_chart = True
-
-    @property
-    def curved(self):
-        """Whether the chart differs from the identity."""
-        return self.bounded and self.has_chart
 
     def check(self, d):
         """Raise a ValueError where the parameters do not describe a domain of rows with d columns."""
@@ -72,6 +66,14 @@ class Reals(BaseEstimator):
         """Nearest point of the domain's closure to each row, shape (n, d)."""
         return X
 
+    def within(self, X):
+        """Rows on the boundary, or beyond it by rounding, moved inside, shape (n, d)."""
+        return X
+
+    def around(self, point) -> Reals:
+        """The domain with its chart spread from a point (d,) inside, where the chart has a choice."""
+        return self
+
     def to_reals(self, X):
         """φ⁻¹ of each row inside the domain, shape (n, m)."""
         return X
@@ -87,29 +89,6 @@ class Reals(BaseEstimator):
     def pull_back(self, U, score):
         """Score in u (n, m), at rows U (n, m), of a law whose `score` (n, d) in x is known."""
         return score
-
-
-class Chartless(Reals):
-    """A domain with a boundary and without a smooth bijection from R^m."""
-
-    bounded = True
-    has_chart = False
-
-    def to_reals(self, X):
-        """Raise NotImplementedError."""
-        raise NotImplementedError(f"{self} is no smooth image of R^d (has_chart is False); move inside it instead.")
-
-    def from_reals(self, U):
-        """Raise NotImplementedError."""
-        return self.to_reals(U)
-
-    def log_volume(self, U):
-        """Raise NotImplementedError."""
-        return self.to_reals(U)
-
-    def pull_back(self, U, score):
-        """Raise NotImplementedError."""
-        return self.to_reals(U)
 
 
 def nearest_end(down, up):

@@ -1,4 +1,4 @@
-"""Checks at the door of what a model holds: base measures and domains must fit the table."""
+"""Checks at the door: what a model holds must fit the table, and the rows and their scores the model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import singledispatch
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import check_array
 
 from ..domains import Reals
 from ..domains.elementary_weights import Weight
@@ -14,7 +15,7 @@ from ..models.catalog import MODELS, resolve_model
 from ..models.kernel import Kernel
 from .density import seed_of
 
-__all__ = ["MODEL_NAMES", "check_model", "model_object", "seeded"]
+__all__ = ["MODEL_NAMES", "check_known_scores", "check_model", "check_support", "model_object", "seeded"]
 
 NEURAL = "neural_energy"
 MODEL_NAMES = {*MODELS, NEURAL}
@@ -45,6 +46,31 @@ def check_model(model, n_features, alpha):
         )
     for part in model.get_params(deep=False).values():
         _check_part(part, n_features)
+
+
+def check_known_scores(X, y):
+    """The scores y of the explicit objective as an array; a ValueError unless there is one for each entry of X."""
+    if y is None:
+        raise ValueError(
+            'objective="explicit" matches known scores: pass y of shape (n_samples, n_features), got y=None.'
+        )
+    Y = check_array(y, dtype=np.float64, input_name="y")
+    if Y.shape != X.shape:
+        raise ValueError(f'objective="explicit": y holds a score for every row, of shape {X.shape}; got {Y.shape}.')
+    return Y
+
+
+def check_support(X, domain, objective):
+    """Raise a ValueError where rows lie outside the domain, or the objective would move them there."""
+    if domain.bounded and objective == "denoising":
+        raise ValueError(
+            f'objective="denoising" adds noise that leaves the domain {domain}; choose objective="implicit".'
+        )
+    if domain.bounded and not (inside := domain.contains(X)).all():
+        raise ValueError(
+            f"X has {(~inside).sum()} rows outside the domain {domain}, the first at row {inside.argmin()}. "
+            "Drop them, or widen the domain."
+        )
 
 
 @singledispatch

@@ -101,7 +101,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     """
 
     _parameter_constraints = {
-        **{k: v for k, v in ScoreMatchingDensity._parameter_constraints.items() if k != "alpha"},
+        **{k: v for k, v in ScoreMatchingDensity._parameter_constraints.items() if k not in ("alpha", "robust")},
         "model": [StrOptions(set(MODELS)), Model],
         "alphas": [StrOptions({"auto"}), "array-like"],
         "n_alphas": [Interval(Integral, 1, None, closed="left")],
@@ -115,6 +115,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     }
 
     alpha = "auto"  # chosen in fit
+    robust = None  # weights would have to follow the penalty along its path
 
     def __init__(
         self,

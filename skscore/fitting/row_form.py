@@ -37,7 +37,7 @@ class RowForm:
     n : float
         Total weight of the rows.
     multiplier : float, default=1.0
-        Of the diagonals of Γ.
+        Of the diagonals of Γ, but for the entries of η.
 
     Examples
     --------
@@ -91,9 +91,15 @@ class RowForm:
         return diagonal if self.g.shape[1] == p else np.column_stack([diagonal, self._square])
 
     @property
+    def _multipliers(self):
+        """Of each entry of a diagonal, shape (m,)."""
+        p, m = self.g.shape
+        return np.where(np.arange(m) < p, self.multiplier, 1.0)
+
+    @property
     def diagonal(self):
         """Diagonals of the blocks, shape (p, m)."""
-        return self.multiplier * self._plain_diagonal
+        return self._multipliers * self._plain_diagonal
 
     def product(self, theta):
         """Γ_jθ_j in row j, shape (p, m)."""
@@ -106,7 +112,7 @@ class RowForm:
         out = (self.U * R).T @ self.A
         if theta.shape[1] > p:
             out = np.column_stack([out, -(self.L * R).sum(axis=0)])
-        return out if self.multiplier == 1.0 else out + (self.multiplier - 1.0) * self._plain_diagonal * theta
+        return out if self.multiplier == 1.0 else out + (self._multipliers - 1.0) * self._plain_diagonal * theta
 
     def block(self, j, kept=slice(None)):
         """Γ_j restricted to the entries `kept`, shape (k, k)."""
@@ -118,7 +124,7 @@ class RowForm:
         elif kept[-1:] == p:  # η_j is the last entry
             F = np.column_stack([F, -self.L[:, j]])
         block = F.T @ F
-        block[np.diag_indices_from(block)] *= self.multiplier
+        block[np.diag_indices_from(block)] *= self._multipliers[kept]
         return block
 
     def value(self, theta):

@@ -42,8 +42,9 @@ def _dense(problem, numbers):
 
 def _by_columns(problem, numbers):
     """Solve for each column by itself."""
-    theta = np.zeros_like(problem.g)
-    for j, kept in enumerate(numbers >= 0):
+    theta, support = np.zeros_like(problem.g), numbers >= 0
+    for j in np.flatnonzero(support.any(axis=1)):
+        kept = support[j]
         theta[j, kept] = solve_ridge(QuadraticForm(problem.block(j, kept), problem.g[j, kept], 0.0, problem.n))
     return theta
 

@@ -78,10 +78,12 @@ def gain_by_rows(family, sample, objective, form, theta):
     """
     (X, Y, weight, _), q, m = sample, family.n_interactions, family.n_parameters
     share = np.full(len(X), 1.0 / len(X)) if weight is None else weight / weight.sum()
-    at_best = np.hstack([np.eye(q), -np.linalg.solve(form.Gamma[q:, q:], form.Gamma[q:, :q]).T])
-    square = np.zeros(q)
+    places, directions = family.unknowns(q)
+    at_best = directions.T @ np.hstack([np.eye(q), -np.linalg.solve(form.Gamma[q:, q:], form.Gamma[q:, :q]).T])
+    square = np.zeros(len(places))
     for rows in row_blocks(len(X), 8 * X.shape[1] * m, BLOCK_BYTES):
         psi = family.row_gradients(theta, X[rows], None if Y is None else Y[rows], objective)
         square += share[rows] @ (psi @ at_best.T) ** 2
-    pairs = family.pairs[0] != family.pairs[1]
-    return float(np.mean(square[pairs] / np.diag(profiled(form, q).Gamma)[pairs]))
+    curvature = np.diag(directions.T @ profiled(form, q).Gamma @ directions)
+    pairs = (family.pairs[0] != family.pairs[1])[places]
+    return float(np.mean(square[pairs] / curvature[pairs]))

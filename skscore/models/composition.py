@@ -11,6 +11,7 @@ Each term holds two columns of K, so the form is one in all of θ.
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from ..fitting.statistics import row_blocks
 from ..formulas.quadratic import QuadraticForm
@@ -20,7 +21,29 @@ __all__ = ["CompositionFamily", "directional_form"]
 
 
 class CompositionFamily(PairwiseFamily):
-    """The family on the simplex."""
+    """The family on the simplex.
+
+    Attributes
+    ----------
+    log_ratios : bool
+        Whether the rows of K sum to zero.
+    """
+
+    def __init__(self, model, moments):
+        super().__init__(model, moments)
+        self.log_ratios = model.log_ratios
+
+    def unknowns(self, size):
+        """All, or the pairs and η where rows of K sum to zero: each pair is taken from two entries of the diagonal."""
+        if not self.log_ratios:
+            return super().unknowns(size)
+        i, j = self.pairs
+        pairs, diagonal = np.flatnonzero(i != j), self.position.diagonal()
+        places = np.concatenate([pairs, np.arange(self.n_interactions, size)])
+        rows = np.concatenate([places, diagonal[i[pairs]], diagonal[j[pairs]]])
+        columns = np.concatenate([np.arange(len(places)), np.tile(np.arange(len(pairs)), 2)])
+        entries = np.where(np.arange(len(rows)) < len(places), 1.0, -1.0)
+        return places, csc_array((entries, (rows, columns)), shape=(size, len(places)))
 
     @property
     def directions(self):
@@ -31,6 +54,12 @@ class CompositionFamily(PairwiseFamily):
         """The last part takes part in every direction: its pairs weigh d − 1 times (Yu, Drton & Shojaie, 2022)."""
         weights = super().pair_weights()
         weights[-1] = weights[:, -1] = self.p - 1.0
+        return weights
+
+    def linear_weights(self):
+        """Likewise of |η_j|."""
+        weights = super().linear_weights()
+        weights[-1] *= self.p - 1.0
         return weights
 
     def assemble(self, X, Y, weight, objective):

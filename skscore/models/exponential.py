@@ -79,7 +79,7 @@ class ExponentialFamily(Model):
 class _CallableFamily(Family):
     def __init__(self, model, moments):
         self.model = model
-        self.domain = Reals() if model.domain is None else model.domain
+        self.domain = Reals() if model.domain is None else model.domain.around(moments.mean)
         self.base = resolve_base(model.base, moments)
         self.n_parameters = self.statistics(self.domain.project(moments.mean[None, :])).shape[1]
 

@@ -176,6 +176,15 @@ class Family:
         return float(self.form(statistics, objective).value(theta))
 
     @property
+    def closed_under_powers(self):
+        """Whether powers of its densities are of the family, up to their normaliser; `power` says which."""
+        return self.has_row_gradients and self.base.is_flat
+
+    def power(self, theta, exponent):
+        """The parameters of :math:`p_θ^{exponent}`, for a family that is closed under powers."""
+        return exponent * theta
+
+    @property
     def has_row_gradients(self):
         """Whether T has its Jacobian row by row, and not only what sums of rows need."""
         return type(self).jacobian is not Family.jacobian

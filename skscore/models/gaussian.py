@@ -160,6 +160,10 @@ class _FullGaussian(Family):
     def _explicit_precision(self, problem, alpha):
         return solve_lyapunov(_floored(problem.S, problem.mean, alpha), problem.C)
 
+    def power(self, theta, exponent):
+        """A power multiplies precision and slope."""
+        return theta._replace(slope=exponent * theta.slope, precision=exponent * theta.precision)
+
     # ---- θ as a vector ---------------------------------------------------------------------------
 
     def natural(self, theta, statistics, objective):

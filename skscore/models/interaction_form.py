@@ -229,21 +229,22 @@ def _times(matrices, vectors):
 
 
 @singledispatch
-def multiplied(form, multiplier) -> QuadraticForm:
-    """The form with the diagonals of Γ times a multiplier ≥ 1: a ridge in the units of each parameter.
+def multiplied(form, multiplier, q=None) -> QuadraticForm:
+    """The form with the diagonals of Γ, or their first `q` entries, times a multiplier ≥ 1.
 
+    It is a ridge in the units of each parameter.
     It bounds the objective from below where the rows are fewer than the columns (Yu, Drton & Shojaie, 2019). Applied
     to a profiled form it does not depend on where the origin lies.
     """
     if multiplier == 1.0:
         return form
     Gamma = form.Gamma.copy()
-    np.einsum("...ii->...i", Gamma)[...] *= multiplier  # einsum returns a view of the diagonals
+    np.einsum("...ii->...i", Gamma)[..., :q] *= multiplier  # einsum returns a view of the diagonals
     return QuadraticForm(Gamma, form.g, form.c, form.n)
 
 
 @multiplied.register
-def _(form: RowForm, multiplier):
+def _(form: RowForm, multiplier, q=None):
     return replace(form, multiplier=multiplier)
 
 

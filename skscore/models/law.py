@@ -60,11 +60,6 @@ class Law:
 
     def refuse_infinite_mass(self):
         """Raise a ValueError that says why, unless exp(θᵀT)q₀ can be a density that is integrated and drawn from."""
-        if not self.family.domain.has_chart:
-            raise ValueError(
-                f"{self.family.domain} has no smooth coordinates, in which densities are integrated and drawn from. "
-                "grad_log_density and hyvarinen_score work; for log-densities and samples take a Box around it."
-            )
         if self._improper is None:
             self._improper = self.family.infinite_mass(self.theta) or ""
         if self._improper:

@@ -68,6 +68,16 @@ class PairwiseInteraction(Model):
         What to do where a = b = 1 on R^d and a sparse penalty leaves K without positive definiteness, so that there is
         no density: None keeps K and warns. "nearest" takes the nearest matrix in the Frobenius norm, in the units of X,
         whose eigenvalues are at least 1e-4 of the largest; it has no zeros, so read the graph off a fit without it.
+    linear_penalty : float, default=0.0
+        τ: the sparse part of the penalty is Σ ``|K_ij|`` + τ Σ ``|η_j|``, with η about the origin of x^b. With τ > 0
+        the ``diagonal_multiplier`` multiplies moments about the origin, too.
+    log_ratios : bool, default=False
+        Let the rows of K sum to zero, for a = 0 on the simplex: the interactions are then
+        ½ Σ_{i<j} K_ij log²(x_i/x_j), of log-ratios alone (Aitchison, 1986).
+
+    References
+    ----------
+    Aitchison, J. (1986). The statistical analysis of compositional data. Chapman & Hall.
 
     Examples
     --------
@@ -91,10 +101,21 @@ class PairwiseInteraction(Model):
         "weight": [StrOptions(set(WEIGHTS)), Weight, None],
         "diagonal_multiplier": [Interval(Real, 1.0, None, closed="left"), StrOptions({"auto"})],
         "projection": [StrOptions({"nearest"}), None],
+        "linear_penalty": [Interval(Real, 0.0, None, closed="left")],
+        "log_ratios": ["boolean"],
     }
 
     def __init__(
-        self, a=1.0, b=1.0, centered=False, domain=REALS, weight=None, diagonal_multiplier=1.0, projection=None
+        self,
+        a=1.0,
+        b=1.0,
+        centered=False,
+        domain=REALS,
+        weight=None,
+        diagonal_multiplier=1.0,
+        projection=None,
+        linear_penalty=0.0,
+        log_ratios=False,
     ):
         self.a = a
         self.b = b
@@ -103,6 +124,8 @@ class PairwiseInteraction(Model):
         self.weight = weight
         self.diagonal_multiplier = diagonal_multiplier
         self.projection = projection
+        self.linear_penalty = linear_penalty
+        self.log_ratios = log_ratios
 
     def family(self, moments):
         """Family bound to a table with these moments."""
@@ -113,6 +136,11 @@ class PairwiseInteraction(Model):
 
     def settle(self, sample, objective, alpha, criterion):
         """Family and ridge for a table: a weight capped at quantiles is settled by its first rows."""
+        if self.log_ratios and not (self.a == 0.0 and isinstance(self.domain, Simplex)):
+            raise ValueError(
+                f"{type(self).__name__}: log_ratios=True with a={self.a} on {self.domain}: log-ratios are of "
+                "parts of a composition. Set a=0 and domain=Simplex(), or log_ratios=False."
+            )
         whole = all(power > 0.0 and power == int(power) for power in (self.a, self.b))
         if not whole and (negative := np.flatnonzero((sample.X <= 0.0).any(axis=0))).size:
             raise ValueError(
@@ -151,7 +179,7 @@ class TruncatedGaussian(PairwiseInteraction):
     """
 
     a = b = 1.0
-    projection = None
+    projection, linear_penalty, log_ratios = None, 0.0, False
     _parameter_constraints = {
         name: PairwiseInteraction._parameter_constraints[name]
         for name in ("domain", "weight", "centered", "diagonal_multiplier")

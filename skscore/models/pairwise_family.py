@@ -15,12 +15,14 @@ from __future__ import annotations
 from copy import copy
 
 import numpy as np
+from scipy.sparse import eye_array
 
-from ..domains import Box, Capped, Identity
+from ..domains import Capped, Identity
 from ..domains.weights import resolve
 from ..formulas import objectives
 from ..formulas.quadratic import QuadraticForm
-from ..samplers.gibbs import BoxedGaussian, draw_boxed_gaussian
+from ..samplers.gibbs import draw_truncated_gaussian
+from ..samplers.truncated_gaussians import gaussian_on
 from .family import Family
 from .forms import Implicit
 from .interaction_form import default_multiplier, interaction_form, multiplied, powers, profile, profiled, row_form
@@ -49,15 +51,20 @@ class PairwiseFamily(Family):
         Where θ holds (K_j, η_j), in row j.
     centre : ndarray of shape (p,)
         c.
+    start : ndarray of shape (p,)
+        A point of the domain near the mean of the rows, where chains begin.
     """
 
     l1_ratio, symmetric, graph = 0.0, True, None
 
     def __init__(self, model, moments):
-        self.a, self.b, self.centered, self.domain = model.a, model.b, model.centered, model.domain
+        self.a, self.b, self.centered = model.a, model.b, model.centered
+        self.domain = model.domain.around(moments.mean)
+        self.start = self.domain.project(moments.mean[None, :])[0]
         self.diagonal_multiplier, self.projection = model.diagonal_multiplier, model.projection
+        self.linear_penalty = model.linear_penalty
         self.p = p = len(moments.mean)
-        self.centre = self._centre(moments)
+        self.centre = self._centre()
         self.weight = self._weight(model, moments)
         self.pairs = np.triu_indices(p)
         self.n_interactions = len(self.pairs[0])
@@ -66,11 +73,11 @@ class PairwiseFamily(Family):
         self.position[:, p:] = self.n_interactions + np.arange(p)[:, None]
         self.n_parameters = self.position.max() + 1
 
-    def _centre(self, moments):
-        """A value of x^a among the rows, where a shift of x^a is a change of η."""
-        if self.centered or self.a != self.b:
+    def _centre(self):
+        """A value of x^a among the rows, where a shift of x^a is a change of η, and a change of η costs nothing."""
+        if self.centered or self.a != self.b or self.linear_penalty > 0.0:
             return np.zeros(self.p)
-        return powers(self.domain.project(moments.mean[None, :]), self.a).value[0]
+        return powers(self.start[None, :], self.a).value[0]
 
     # ---- the weight ------------------------------------------------------------------------------
 
@@ -181,16 +188,25 @@ class PairwiseFamily(Family):
         return statistics.form
 
     def interactions_form(self, form):
-        """`form`, in blocks or in θ, of the interactions alone: at the best η, with the multiplier."""
+        """`form`, in blocks or in θ, with the multiplier: of the interactions at the best η, unless that is shrunk."""
         q = self.p if form.g.ndim == 2 else self.n_interactions
         multiplier = self.diagonal_multiplier
         if multiplier == "auto":
             multiplier = default_multiplier(form.n, self.p)
-        return multiplied(form if self.centered else profiled(form, q), multiplier)
+        return multiplied(form if self.centered or self.shrinks_linear else profiled(form, q), multiplier, q)
+
+    @property
+    def shrinks_linear(self):
+        """Whether η is under an l1 penalty."""
+        return not self.centered and self.linear_penalty * self.l1_ratio > 0.0
 
     def with_linear_part(self, form, interactions):
         """Interactions with the best η behind them: blocks (p, p) of columns, or the upper triangle of K."""
         return interactions if self.centered else np.concatenate([interactions, profile(form, interactions)], axis=-1)
+
+    def unknowns(self, size):
+        """Which of the first `size` entries of θ are estimated, (u,), and the matrix (size, u) that gives all."""
+        return np.arange(size), eye_array(size, format="csc")
 
     def solve(self, statistics, objective, alpha):
         """θ at the least objective and penalty on the entries of K; η has none."""
@@ -218,9 +234,9 @@ class PairwiseFamily(Family):
         return other
 
     def without_multiplier(self):
-        """The family with the diagonal multiplier 1."""
+        """The family with the diagonal multiplier 1, and η free of a penalty."""
         other = copy(self)
-        other.diagonal_multiplier = 1.0
+        other.diagonal_multiplier, other.linear_penalty = 1.0, 0.0
         return other
 
     def row_gradients(self, theta, X, Y, objective):
@@ -235,11 +251,11 @@ class PairwiseFamily(Family):
 
     def natural(self, theta, statistics, objective):
         """θ, free in η and what an l1 penalty or a graph left of K."""
-        own = super().natural(theta, statistics, objective)
-        if self.l1_ratio == 0.0 and self.graph is None:
-            return own
-        free = np.flatnonzero((theta != 0.0) | (np.arange(len(theta)) >= self.n_interactions))
-        return own._replace(directions=own.directions[:, free])
+        own, (places, directions) = super().natural(theta, statistics, objective), self.unknowns(len(theta))
+        if self.l1_ratio > 0.0 or self.graph is not None:
+            free = (theta[places] != 0.0) | ((places >= self.n_interactions) & (not self.shrinks_linear))
+            directions = directions[:, np.flatnonzero(free)]
+        return own._replace(directions=directions)
 
     def ridge_matrix(self):
         """1 for the diagonal of K, 2 for a pair, none for η."""
@@ -264,6 +280,10 @@ class PairwiseFamily(Family):
     def pair_weights(self):
         """Weights of |K_ij| in an l1 penalty, shape (p, p)."""
         return np.ones((self.p, self.p))
+
+    def linear_weights(self):
+        """Weights of |η_j|, shape (p,)."""
+        return np.full(self.p, self.linear_penalty)
 
     def objective_value(self, theta, statistics, objective):
         """Objective at θ, without penalty and multiplier."""
@@ -323,15 +343,13 @@ class PairwiseFamily(Family):
         return infinite_mass_reason(K, self.linear(theta), self.a, self.b, self.domain)
 
     def sample(self, theta, n_samples, rng):
-        """Draws of truncated Gaussians on a box, coordinate by coordinate, shape (n_samples, p); else None."""
+        """Draws of truncated Gaussians, coordinate by coordinate, shape (n_samples, p); None where they are not."""
         K, eta = self.unpack(theta)
-        if not (self.a == self.b == 1.0 and isinstance(self.domain, Box) and (np.diag(K) > 0.0).all()):
+        law = gaussian_on(self.domain, K, eta, self.centre) if self.a == self.b == 1.0 else None
+        if law is None or not (np.diag(K) > 0.0).all():
             return None
-        lower, upper = (np.broadcast_to(end, self.p).astype(float) for end in (self.domain.lower, self.domain.upper))
-        law = BoxedGaussian(K, eta, lower - self.centre, upper - self.centre)
-        start = self.domain.project(self.centre[None])[0] - self.centre
-        Y = draw_boxed_gaussian(law, start, n_samples, rng)
-        return np.clip(Y + self.centre, np.nextafter(lower, np.inf), np.nextafter(upper, -np.inf))
+        Y = draw_truncated_gaussian(law, self.start - self.centre, n_samples, rng)
+        return self.domain.within(Y + self.centre)
 
     def attributes(self, theta):
         """Fitted attributes; precision and location where a = b = 1."""

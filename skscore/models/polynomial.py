@@ -206,6 +206,15 @@ class PolynomialFamily(Family):
         B = self.change_of_origin if alpha > 0.0 else None
         return _Parameters(solve_ridge(statistics.form, alpha, B, delta), delta)
 
+    @property
+    def closed_under_powers(self):
+        """With a base measure of the user's own, a power has another one."""
+        return not isinstance(self.model.base, GaussianBase)
+
+    def power(self, theta, exponent):
+        """A power multiplies all coefficients."""
+        return _Parameters(exponent * theta.flat, exponent * theta.base)
+
     def objective_value(self, theta, statistics, objective):
         return float(statistics.form.value(theta.flat))
 

@@ -6,15 +6,20 @@ free coordinates are minimised over, which asks for a positive definite block an
 others ask that :math:`v^\top Mv > 0` for all v ≥ 0 (strict copositivity). To decide that is NP-hard (Murty &
 Kabadi, 1987). Here M passes if it is positive definite, and fails if a 1 × 1 or 2 × 2 block is not strictly copositive,
 :math:`M_{ij} \le -\sqrt{M_{ii}M_{jj}}`; in between nothing speaks against it.
+
+On a polytope :math:`Ax < b` the directions are those of the cone Av ≤ 0, where projected gradients from the
+eigenvectors of K look for a :math:`v^\top Kv \le 0`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..domains import Box
+from ..domains import Box, Halfspaces, Intervals
 
 __all__ = ["infinite_mass_reason"]
+
+CONE_STEPS = 30  # of projected gradients
 
 
 def infinite_mass_reason(K, eta, a, b, domain):
@@ -26,7 +31,7 @@ def infinite_mass_reason(K, eta, a, b, domain):
     eta : ndarray of shape (p,)
     a, b : float
     domain : Reals
-        Of a domain that is neither R^d nor a box nothing is said.
+        Nothing is said of those that have no unbounded part.
 
     Returns
     -------
@@ -42,6 +47,10 @@ def infinite_mass_reason(K, eta, a, b, domain):
     >>> infinite_mass_reason(K, np.zeros(2), 1.0, 1.0, Reals())
     'the interaction matrix is not positive definite (smallest eigenvalue -1)'
     """
+    if isinstance(domain, Halfspaces):
+        return _grows_in_cone(K, np.asarray(domain.A, float)) if a == 1.0 else None
+    if isinstance(domain, Intervals):
+        domain = domain.hull(len(eta))
     if domain.bounded and not isinstance(domain, Box):
         return None
     lower, upper = (np.broadcast_to(end, eta.shape) for end in _limits(domain))
@@ -83,6 +92,22 @@ def _not_copositive(K, up, down):
     bad = np.argwhere(M <= np.where(np.eye(len(M), dtype=bool), 0.0, -1.0))
     if bad.size:
         return f"interactions of columns {sorted({int(ray[k]) for k in bad[0]})} let the density grow without bound"
+    return None
+
+
+def _grows_in_cone(K, A):
+    """Why vᵀKv is not positive for all v ≠ 0 with A v ≤ 0, where such a v is found."""
+    values, vectors = np.linalg.eigh(K)
+    if values[0] > 0.0:
+        return None
+    cone = Halfspaces(A, np.zeros(len(A)))
+    V = cone.project(np.vstack([vectors.T, -vectors.T]))
+    for _ in range(CONE_STEPS):
+        length = np.linalg.norm(V, axis=1, keepdims=True)
+        V = V[length[:, 0] > 1e-6] / length[length[:, 0] > 1e-6]  # else only 0 is that way
+        if (np.einsum("ni,ij,nj->n", V, K, V) <= 0.0).any():
+            return "the density grows without bound along a direction that never leaves the polytope"
+        V = cone.project(V - V @ K / np.abs(values).max())
     return None
 
 

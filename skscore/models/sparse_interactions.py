@@ -4,7 +4,7 @@ r"""Interactions under an l1 penalty: from a family's quadratic form to its K, a
 
 with J at its best η and ρ the ``l1_ratio``. Where J has a block for each column the solver of ``fitting.interactions``
 takes the blocks; where all of K is in one form (the simplex) it is one column of length p(p + 1)/2, in which a pair
-counts twice.
+counts twice. A penalty on η, :math:`\alpha\rho\,\tau\sum_j|\eta_j|`, leaves it among the unknowns.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class SparseObjective:
 
     @cached_property
     def without_multiplier(self):
-        """The same with the diagonal multiplier 1."""
-        if self.family.diagonal_multiplier == 1.0:
+        """The same with the diagonal multiplier 1, and η free of a penalty."""
+        if self.family.diagonal_multiplier == 1.0 and not self.family.shrinks_linear:
             return self
         return SparseObjective(self.family.without_multiplier(), self.form)
 
@@ -64,18 +64,27 @@ class SparseObjective:
         return self._with_ridge(0.0)
 
     def _with_ridge(self, ridge):
-        own, weights, symmetric = self.own, _pair_weights(self.family), self.family.symmetric is True
+        own, family, weights = self.own, self.family, _pair_weights(self.family)
         if own.g.ndim == 2:
-            return InteractionProblem(own, ridge=ridge, symmetric=symmetric, weights=weights)
-        i, j = self.family.pairs
+            weights = np.column_stack([weights, family.linear_weights()])[:, : own.g.shape[1]]
+            return InteractionProblem(own, ridge=ridge, symmetric=family.symmetric is True, weights=weights)
+        (i, j), (places, E) = family.pairs, self._unknowns
         count = np.where(i == j, 1.0, 2.0)
-        Gamma = own.Gamma + np.diag(ridge * count)
-        form = QuadraticForm(Gamma[None], own.g[None], own.c, own.n)
-        return InteractionProblem(form, symmetric=False, weights=(count * weights[i, j])[None])
+        ridges = np.zeros(len(own.g))
+        ridges[: len(count)] = ridge * count
+        Gamma = E.T @ (own.Gamma + np.diag(ridges)) @ E
+        form = QuadraticForm(Gamma[None], (own.g @ E)[None], own.c, own.n)
+        weights = np.concatenate([count * weights[i, j], family.linear_weights()])
+        return InteractionProblem(form, symmetric=False, weights=weights[places][None])
+
+    @cached_property
+    def _unknowns(self):
+        return self.family.unknowns(len(self.own.g))
 
     def value(self, theta, alpha):
         """Objective with its multiplier and penalty at θ: what is minimised."""
-        columns = self.family.unpack(theta)[0] if self.own.g.ndim == 2 else theta[None, : self.family.n_interactions]
+        is_flat = self.own.g.ndim == 1
+        columns = theta[self._unknowns[0]][None] if is_flat else theta[self.family.position[:, : self.own.g.shape[1]]]
         problem = self.problem(alpha)
         return problem.value(columns, problem.gradient(columns), alpha * self.family.l1_ratio) + self.own.c
 
@@ -103,13 +112,14 @@ class SparseObjective:
     def on_graph(self, edges):
         """The `SparseFit` of least objective on a graph, without multiplier or penalty."""
         plain, support = self.without_multiplier, edges | np.eye(self.family.p, dtype=bool)
-        support = support if plain.own.g.ndim == 2 else support[self.family.pairs][None]
+        support = support if plain.own.g.ndim == 2 else support[self.family.pairs][plain._unknowns[0]][None]
         return plain._unpacked(solve_unpenalised(plain.problem(0.0), support))
 
     def _unpacked(self, fit):
         family, form = self.family, self.form
         if form.g.ndim == 1:
-            theta = family.with_linear_part(form, fit.theta[0])
+            own = self._unknowns[1] @ fit.theta[0]
+            theta = own if family.shrinks_linear else family.with_linear_part(form, own)
             K, _ = family.unpack(theta)
             return SparseFit(theta, K, _off_diagonal(K != 0.0), fit.gap)
         K = fit.K
@@ -117,7 +127,9 @@ class SparseObjective:
         edges = present & present.T if family.symmetric == "and" else present | present.T
         symmetric = np.where(edges | np.eye(family.p, dtype=bool), 0.5 * (K + K.T), 0.0)
         theta = np.empty(family.n_parameters)
-        theta[family.position] = family.with_linear_part(form, symmetric)
+        theta[family.position] = (
+            np.column_stack([symmetric, fit.eta]) if family.shrinks_linear else family.with_linear_part(form, symmetric)
+        )
         return SparseFit(theta, K, edges, fit.gap)
 
 

@@ -196,13 +196,26 @@ def test_weights_without_bound_are_refused_where_the_domain_has_none(rng):
         ScoreMatchingDensity(PairwiseInteraction(weight=Power(2.0))).fit(rng.standard_normal((30, 2)))
 
 
-def test_domains_without_coordinates_have_scores_only(rng):
-    X = rng.random((100, 2)) * 0.4 + 0.1
+@pytest.mark.parametrize("a", [1.0, 2.0])
+def test_a_polytope_has_log_densities_and_draws(a, rng):
+    """Uniform rows on a triangle of area 1/2 have the log-density log 2."""
+    X = rng.dirichlet(np.ones(3), 3000)[:, :2]
     triangle = Halfspaces([[1.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], [1.0, 0.0, 0.0])
-    fitted = ScoreMatchingDensity(TruncatedGaussian(domain=triangle), alpha=0.01).fit(X)
-    assert np.isfinite(fitted.grad_log_density(X)).all()
-    with pytest.raises(ValueError, match="no smooth coordinates"):
-        fitted.score_samples(X)
+    fitted = ScoreMatchingDensity(PairwiseInteraction(a, 1.0, domain=triangle), random_state=0).fit(X)
+    draws = fitted.sample(1000)
+    assert triangle.contains(draws).all()
+    np.testing.assert_allclose(draws.mean(axis=0), 1.0 / 3.0, atol=4.0 * 0.24 / np.sqrt(1000))
+    assert fitted.score(X) == pytest.approx(np.log(2.0), abs=0.02)
+    assert fitted.score_samples([[0.6, 0.6]]) == -np.inf
+
+
+def test_a_polytope_may_grow_chunk_by_chunk(rng):
+    X = np.sort(rng.standard_normal((600, 3)), axis=1)
+    model = TruncatedGaussian(domain=Halfspaces([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]], [0.0, 0.0]))
+    whole, chunks = ScoreMatchingDensity(model).fit(X), ScoreMatchingDensity(model)
+    for part in (X[:200], X[200:]):
+        chunks.partial_fit(part)
+    assert chunks.score(X) == pytest.approx(whole.score(X), abs=0.05)
 
 
 def test_the_edge_of_the_path_warns(rng):

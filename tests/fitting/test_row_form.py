@@ -58,7 +58,7 @@ def test_rows_are_their_blocks(pair, rng):
     K = rng.standard_normal((P, P))
     own = [family.interactions_form(form) for form in (blocks, by_rows)]
     assert_same(*own, K)
-    assert_same(*(multiplied(form, 1.3) for form in (blocks, by_rows)), rng.standard_normal(blocks.g.shape))
+    assert_same(*(multiplied(form, 1.3, P) for form in (blocks, by_rows)), rng.standard_normal(blocks.g.shape))
     if not family.centered:
         np.testing.assert_allclose(profile(by_rows, K), profile(blocks, K), rtol=1e-10)
         assert_same(profiled(blocks, P), profiled(by_rows, P), K)

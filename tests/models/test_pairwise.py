@@ -13,7 +13,9 @@ from skscore.domains import (
     MCP,
     Box,
     Capped,
+    Halfspaces,
     Identity,
+    Intervals,
     LogPower,
     MinPower,
     Orthant,
@@ -64,12 +66,18 @@ MODELS = {
     "log and power": PairwiseInteraction(0.0, 0.7, domain=Orthant(), weight=Capped(Power(2.0), quantile=0.8)),
     "powers": PairwiseInteraction(1.5, 0.5, domain=Orthant()),
     "composition": PairwiseInteraction(0.0, 0.0, domain=Simplex(), weight=MinPower(2.0, 1.0)),
+    "intervals": TruncatedGaussian(Intervals([(0.0, 0.9), (1.1, np.inf)])),
+    "polytope": TruncatedGaussian(Halfspaces(np.vstack([-np.eye(D), np.ones(D)]), np.append(np.zeros(D), 9.0))),
 }
+INSIDE = {"intervals": lambda X: ((X < 0.9) | (X > 1.1)).all(axis=1), "polytope": lambda X: X.sum(axis=1) < 9.0}
 BLOCKED = [name for name in MODELS if name != "composition"]
 
 
 def rows_for(name, rng, n=60):
     """Skew rows inside the model's domain."""
+    if name in INSIDE:
+        X = rows_for("", rng, 6 * n)
+        return X[INSIDE[name](X)][:n]
     X = 0.2 + rng.gamma(3.0, 0.4, size=(n, D)) @ (np.eye(D) + 0.3 * np.eye(D, k=1))
     return X / X.sum(axis=1, keepdims=True) if name == "composition" else X
 
@@ -391,6 +399,15 @@ PAIR = np.array([[1.0, 2.0], [2.0, 1.0]])  # copositive, not definite
         (np.eye(2), [0.0, 0.1], 0.5, 2.0, Orthant(), False),
         (-np.eye(2), [-0.1, -0.1], 0.5, 2.0, Orthant(), True),
         (-np.eye(2), [0.0, 0.0], 1.0, 1.0, Simplex(), True),
+        (-np.eye(2), [0.0, 0.0], 1.0, 1.0, Intervals([(-3.0, -1.0), (0.0, 1.0)]), True),
+        (PAIR, [0.0, 0.0], 1.0, 1.0, Intervals([(0.0, 1.0), (2.0, np.inf)]), True),
+        (PAIR, [0.0, 0.0], 1.0, 1.0, Intervals([(-np.inf, 1.0), (2.0, np.inf)]), False),
+        (-PAIR, [0.0, 0.0], 1.0, 1.0, Halfspaces(np.vstack([np.eye(2), -np.ones(2)]), [1.0, 1.0, 1.0]), True),
+        (PAIR, [0.0, 0.0], 1.0, 1.0, Halfspaces(-np.eye(2), [0.0, 0.0]), True),
+        (-PAIR, [0.0, 0.0], 1.0, 1.0, Halfspaces(-np.eye(2), [0.0, 0.0]), False),
+        (PAIR, [0.0, 0.0], 1.0, 1.0, Halfspaces([[1.0, 1.0]], [0.0]), False),
+        (PAIR, [0.0, 0.0], 1.0, 1.0, Halfspaces([[1.0, 1.0], [-1.0, -1.0]], [1.0, 1.0]), False),
+        (np.eye(2), [3.0, 1.0], 1.0, 1.0, Halfspaces([[1.0, 1.0]], [0.0]), True),
     ],
 )
 def test_infinite_mass_is_recognised(K, eta, a, b, domain, finite):
@@ -419,11 +436,11 @@ def test_blocks_of_the_form_are_definite_and_symmetric(rng):
 
 # ---- draws ---------------------------------------------------------------------------------------
 
-EXACT = {"gaussian", "gaussian centred", "truncated gaussian", "truncated gaussian centred", "box"}
+EXACT = {name for name in MODELS if name.startswith(("gaussian", "truncated", "box", "intervals", "polytope"))}
 
 
 @every_model
-def test_draws_are_exact_for_gaussians_and_those_truncated_to_boxes(fitted, request, rng):
+def test_draws_are_exact_for_truncated_gaussians(fitted, request, rng):
     family, _, _, theta = fitted
     draws = family.sample(theta, 4000, rng)
     name = request.node.callspec.params["fitted"]

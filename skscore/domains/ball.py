@@ -1,4 +1,4 @@
-r"""Convex domains whose coordinates are bounded together: the ball and the polytope.
+r"""The ball.
 
 The bijection from :math:`R^d` onto the ball of radius r keeps directions and fills the radius with Gaussian tails:
 
@@ -12,12 +12,11 @@ Muller, 1958).
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linprog, nnls
 from scipy.special import exprel
 
-from .reals import Chartless, Reals, nearest_end, one_for_each_column
+from .reals import Reals, nearest_end, one_for_each_column
 
-__all__ = ["Ball", "Halfspaces"]
+__all__ = ["Ball"]
 
 
 class Ball(Reals):
@@ -112,96 +111,3 @@ def _slope_of_log_q(squared):
     far = np.where(small, 1.0, np.minimum(squared, 700.0))  # e^700 is still finite, and its inverse already nothing
     exact = 1.0 / np.expm1(far) - 1.0 / np.where(small, 1.0, squared)
     return np.where(small, -0.5 + squared / 12.0, exact)
-
-
-class Halfspaces(Chartless):
-    """The polytope {x : A x < b}, bounded or not.
-
-    Rows are projected by the least-distance programme of Lawson & Hanson (1974, chapter 23), which is exact.
-
-    Parameters
-    ----------
-    A : array-like of shape (m, d)
-        Outward normal of each face.
-    b : array-like of shape (m,)
-        Offset of each face, in the units of A x.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skscore.domains import Halfspaces
-    >>> wedge = Halfspaces([[-1.0, 1.0], [0.0, -1.0]], [0.0, 0.0])  # 0 < x₂ < x₁
-    >>> wedge.contains(np.array([[3.0, 1.0], [1.0, 3.0]]))
-    array([ True, False])
-    >>> wedge.coordinate_distance(np.array([[3.0, 1.0]]))
-    (array([[2., 1.]]), array([[1., 1.]]))
-    >>> wedge.project(np.array([[1.0, 3.0]])).round(12)
-    array([[2., 2.]])
-    """
-
-    def __init__(self, A, b):
-        self.A = A
-        self.b = b
-
-    def _faces(self):
-        """A (m, d), b (m,) and the norms of the rows of A, (m,)."""
-        A = np.asarray(self.A, float)
-        return A, np.asarray(self.b, float), np.linalg.norm(A, axis=1)
-
-    def check(self, d):
-        """Raise a ValueError unless A is (m, d), b is (m,), and some ball fits inside."""
-        A, b = np.asarray(self.A, float), np.asarray(self.b, float)
-        if A.ndim != 2 or A.shape[1] != d or b.shape != A.shape[:1]:
-            raise ValueError(
-                f"Halfspaces: A has shape {A.shape} and b {b.shape}; for {d} columns give A of shape (m, {d}) and b of "
-                "shape (m,)."
-            )
-        if not (np.isfinite(A).all() and np.isfinite(b).all() and A.any(axis=1).all()):
-            raise ValueError("Halfspaces: A and b have to be finite, and no row of A zero; drop such faces.")
-        # The largest ball, of radius at most 1: max t subject to a·x + t‖a‖ ≤ b for every face.
-        rows = np.column_stack([A, np.linalg.norm(A, axis=1)])
-        found = linprog(np.append(np.zeros(d), -1.0), rows, b, bounds=[(None, None)] * d + [(0.0, 1.0)])
-        if found.status != 0 or found.x[-1] <= 0.0:
-            raise ValueError("Halfspaces: no x has A x < b; the faces leave no interior. Check the signs of A and b.")
-
-    def rescaled(self, scale) -> Halfspaces:
-        """The polytope of x/scale, for scales of shape (d,)."""
-        return Halfspaces(np.asarray(self.A, float) * scale, self.b)
-
-    def contains(self, X):
-        """Whether each row of X (n, d) lies strictly inside, shape (n,)."""
-        A, b, _ = self._faces()
-        return (X @ A.T < b).all(axis=1)
-
-    def boundary_distance(self, X):
-        """Distance of each row inside to the nearest face, shape (n,), and its gradient, shape (n, d)."""
-        A, b, norms = self._faces()
-        distance = (b - X @ A.T) / norms
-        nearest, rows = distance.argmin(axis=1), np.arange(len(X))
-        return distance[rows, nearest], -(A / norms[:, None])[nearest]
-
-    def coordinate_distance(self, X):
-        """Distance to the nearer face along each coordinate, and its slope, both of shape (n, d)."""
-        A, b, _ = self._faces()
-        down, up = np.full(X.shape, np.inf), np.full(X.shape, np.inf)
-        for normal, room in zip(A, (b - X @ A.T).T, strict=True):
-            for side, ahead in ((down, normal < 0.0), (up, normal > 0.0)):
-                side[:, ahead] = np.minimum(side[:, ahead], room[:, None] / np.abs(normal[ahead]))
-        return nearest_end(down, up)
-
-    def project(self, X):
-        """Nearest point of the closed polytope to each row, shape (n, d)."""
-        A, b, norms = self._faces()
-        normals = A / norms[:, None]
-        excess, nearest = X @ normals.T - b / norms, X.copy()
-        for i in np.flatnonzero((excess > 0.0).any(axis=1)):
-            unit = excess[i].max()  # least squares are best conditioned where the step is near 1
-            nearest[i] += unit * _least_step(-normals, excess[i] / unit)
-        return nearest
-
-
-def _least_step(G, h):
-    """The shortest y with G y ≥ h, by non-negative least squares on its dual."""
-    E, f = np.vstack([G.T, h]), np.append(np.zeros(G.shape[1]), 1.0)
-    residual = E @ nnls(E, f)[0] - f
-    return -residual[:-1] / residual[-1]

@@ -1,0 +1,111 @@
+"""Robust weights: the fixed point and where it lies, on clean rows and on rows with outliers."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from skscore.domains import Box, Orthant, Simplex
+from skscore.fitting.solvers import UnboundedObjectiveError
+from skscore.fitting.statistics import Statistics, moments
+from skscore.models import Gaussian, PairwiseInteraction, Polynomial, TruncatedGaussian, windham
+from skscore.models.family import Sample
+from skscore.models.forms import Implicit
+from skscore.models.windham import windham_weights
+
+MODELS = {
+    "gaussian": Gaussian(),
+    "diagonal gaussian": Gaussian("diag"),
+    "pairwise": PairwiseInteraction(),
+    "truncated gaussian": TruncatedGaussian(),
+    "box": TruncatedGaussian(Box([0.0, 0.0], [9.0, np.inf])),
+    "square root": PairwiseInteraction(0.5, 0.5, domain=Orthant()),
+    "composition": PairwiseInteraction(0.0, 0.0, domain=Simplex(), weight="tanh"),
+    "polynomial": Polynomial(4),
+}
+
+
+def rows(name, rng, n=400):
+    X = 0.3 + np.abs(rng.standard_normal((n, 2)) @ [[1.0, 0.5], [0.0, 1.0]])
+    return X / X.sum(axis=1, keepdims=True) if name == "composition" else X
+
+
+def sampled(X, weight=None):
+    return Sample(X, None, weight, moments(X, weight))
+
+
+def bound(model, X):
+    return model.settle(sampled(X), Implicit(), 0.0, "log_likelihood").family
+
+
+def solved(family, X, weight):
+    return family.solve(Statistics(moments(X, weight), family.assemble(X, None, weight, Implicit())), Implicit(), 0.0)
+
+
+def robust(family, X, c, weight=None):
+    """The weights, the parameters of the weighted rows, and the estimate."""
+    total = windham_weights(family, sampled(X, weight), Implicit(), 0.0, c)
+    family = family.rebound(moments(X, total))
+    theta = solved(family, X, total)
+    return total, family, family.power(theta, 1.0 / (1.0 + c))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_are_a_power_of_the_density_that_they_fit(name, rng):
+    X, c = rows(name, rng), 0.4
+    weight, family, theta = robust(bound(MODELS[name], X), X, c)
+    assert weight.sum() == pytest.approx(len(X))
+    log_ratio = np.log(weight / weight.max()) - c * family.log_density(theta, X)
+    kept = weight > 1e-6 * weight.max()
+    assert np.ptp(log_ratio[kept]) < 1e-6
+    assert kept.mean() > 0.9
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_power_multiplies_the_log_density(name, rng):
+    X = rows(name, rng)
+    family = bound(MODELS[name], X)
+    assert family.closed_under_powers
+    theta = solved(family, X, np.ones(len(X)))
+    raised = family.log_density(family.power(theta, 1.7), X)
+    np.testing.assert_allclose(np.diff(raised), 1.7 * np.diff(family.log_density(theta, X)), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_without_a_power_all_rows_weigh_the_same(name, rng):
+    X = rows(name, rng, n=60)
+    np.testing.assert_allclose(robust(bound(MODELS[name], X), X, 0.0)[0], 1.0, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_weight_is_a_repetition(name, rng):
+    X, times = rows(name, rng, n=80), rng.integers(1, 4, 80)
+    family = bound(MODELS[name], X)
+    weighted, _, _ = robust(family, X, 0.3, times.astype(float))
+    repeated, _, _ = robust(family, np.repeat(X, times, axis=0), 0.3)
+    np.testing.assert_allclose(np.repeat(weighted / times, times), repeated, rtol=1e-6, atol=1e-9)
+
+
+def test_a_far_and_tight_cluster_has_no_weight(rng):
+    """The plain fit is no density, it grows towards the outliers: the iteration does not begin with it."""
+    X = np.abs(rng.standard_normal((950, 1)))
+    mixed = np.vstack([X, 20.0 + rng.random((50, 1))])
+    family = bound(TruncatedGaussian(centered=False), mixed)
+    assert family.unpack(solved(family, mixed, np.ones(1000)))[0] < 0.0
+    weight, family, theta = robust(family, mixed, 0.2)
+    assert weight[950:].max() < 1e-12
+    K, error = family.unpack(theta)[0].item(), 0.16  # standard deviation over 200 tables of 950 rows
+    assert K == pytest.approx(1.0, abs=3.0 * error)
+
+
+def test_what_does_not_converge_says_how_far_it_is(rng, monkeypatch):
+    X = rows("gaussian", rng)
+    monkeypatch.setattr(windham, "MOST_FITS", 2)
+    with pytest.warns(ConvergenceWarning, match=r"after 2 fits the weights of rows still change by 0\.\d+"):
+        robust(bound(Gaussian(), X), X, 1.0)
+
+
+def test_weights_on_too_few_rows_are_refused(rng):
+    X = rows("gaussian", rng, n=4)
+    family = bound(PairwiseInteraction(), X)
+    with pytest.raises(UnboundedObjectiveError, match="have all the weight"):
+        robust(family, X, 50.0)
