@@ -18,7 +18,7 @@ import joblib
 from numba import config
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["available", "deal"]
+__all__ = ["at_most", "available", "deal"]
 
 LEAST_FLOPS = 2e8  # for one more thread: some milliseconds, against a tenth of one to start it
 IMPORTED_IN = os.getpid()
@@ -28,6 +28,23 @@ IMPORTED_IN = os.getpid()
 def _libraries():
     """The thread pools of this process; to find them takes milliseconds, to ask them nothing."""
     return ThreadpoolController().select(user_api="blas")
+
+
+def _allowed():
+    return [library.num_threads for library in _libraries().lib_controllers]
+
+
+def at_most(number):
+    """Context in which BLAS takes `number` threads, or as few as it is allowed already.
+
+    Examples
+    --------
+    >>> from skscore._kernels.threads import at_most, available
+    >>> with at_most(1):
+    ...     available()
+    1
+    """
+    return _libraries().limit(limits=min([number, *_allowed()]))
 
 
 def _is_worker():
@@ -48,8 +65,7 @@ def available():
     """
     if _is_worker():
         return 1
-    blas = (library.num_threads for library in _libraries().lib_controllers)
-    return min(joblib.cpu_count(), config.NUMBA_NUM_THREADS, *blas)
+    return min(joblib.cpu_count(), config.NUMBA_NUM_THREADS, *_allowed())
 
 
 def deal(function, n_rows, flops):

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import torch
 
+from .._kernels.threads import at_most
+
 __all__ = ["available", "resolve_device", "threads_for"]
 
 WORK_OF_A_THREAD = 2e8  # multiply-adds of one step below which a second thread costs more than it brings
@@ -38,10 +40,12 @@ def _present(name):
 
 @contextmanager
 def threads_for(work):
-    """As many of torch's threads as `work` multiply-adds at a time can feed; the former number afterwards."""
+    """As many threads of torch and BLAS as `work` multiply-adds at a time can feed; the former numbers afterwards."""
     before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(before, int(work / WORK_OF_A_THREAD))))
+    number = max(1, min(before, int(work / WORK_OF_A_THREAD)))
+    torch.set_num_threads(number)
     try:
-        yield
+        with at_most(number):
+            yield
     finally:
         torch.set_num_threads(before)

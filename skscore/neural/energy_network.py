@@ -26,6 +26,7 @@ from torch import nn
 from torch.func import grad, jvp, vmap
 
 from .activations import ACTIVATIONS
+from .products import product
 
 __all__ = ["Energy", "Perceptron", "UserNetwork"]
 
@@ -63,7 +64,7 @@ class Perceptron(nn.Module):
         slopes, bends = [], []
         h = y
         for layer in self.layers:
-            h, slope, bend = self.activation(layer(h))
+            h, slope, bend = self.activation(product(h, layer.weight.T) + layer.bias)
             slopes.append(slope)
             bends.append(bend)
         return h, slopes, bends
@@ -73,7 +74,7 @@ class Perceptron(nn.Module):
         g, gradients = self.out.weight.expand(len(slopes[0]), -1), []
         for layer, slope in zip(reversed(self.layers), reversed(slopes), strict=True):
             gradients.append(g)
-            g = (slope * g) @ layer.weight
+            g = product(slope * g, layer.weight)
         return g, gradients[::-1]
 
     def forward(self, y):
@@ -93,7 +94,7 @@ class Perceptron(nn.Module):
         gradient, gradients = self._backward(slopes)
         curvature, dh = 0.0, directions
         for layer, slope, bend, g in zip(self.layers, slopes, bends, gradients, strict=True):
-            dz = dh @ layer.weight.T
+            dz = product(dh.flatten(0, 1), layer.weight.T).unflatten(0, dh.shape[:2])
             curvature = curvature + (g * bend * dz.square().sum(dim=0)).sum(dim=1)
             dh = slope * dz if layer is not self.layers[-1] else None
         return gradient, curvature

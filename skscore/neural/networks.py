@@ -70,9 +70,10 @@ def normalise(h):
 
 def affine(x, features, layer, label):
     """Wx + (Ve + b) of rows x (n, a) and features e (n, 33) or (1, 33)."""
-    if torch.is_grad_enabled():
-        return torch.addmm(nn.functional.linear(features, label.weight, layer.bias), x, layer.weight.T)
-    return product(x, layer.weight.T).add_(product(features, label.weight.T).add_(layer.bias))
+    kind = x.device.type
+    if kind == "cpu" and not torch.is_autocast_enabled(kind):
+        return product(x, layer.weight.T).add_(product(features, label.weight.T) + layer.bias)
+    return torch.addmm(nn.functional.linear(features, label.weight, layer.bias), x, layer.weight.T)
 
 
 class Dropout(nn.Module):

@@ -1,4 +1,4 @@
-"""Matrix products of tensors that autograd does not follow.
+"""Matrix products of tensors by the faster BLAS.
 
 On a CPU they go through numpy: torch's builds multiply with Intel's library, which leaves the widest vector units of
 processors of other makers idle, while numpy's BLAS is chosen for the processor that it finds. Tensors and arrays share
@@ -14,8 +14,31 @@ __all__ = ["product"]
 
 
 def product(A, B, out=None):
-    """AB of matrices on one device, written to `out` where it is given; no gradient goes through it."""
-    A, B = A.detach(), B.detach()
+    """AB of matrices on one device, followed by autograd; or written to `out` and not followed."""
     if A.device.type != "cpu":
         return torch.mm(A, B, out=out)
-    return torch.from_numpy(np.matmul(A.numpy(), B.numpy(), out=None if out is None else out.numpy()))
+    if out is None and torch.is_grad_enabled() and (A.requires_grad or B.requires_grad):
+        return _Product.apply(A, B)
+    return torch.from_numpy(np.matmul(*map(_array, (A, B)), out=None if out is None else _array(out)))
+
+
+def _array(tensor):
+    return tensor.detach().numpy()
+
+
+class _Product(torch.autograd.Function):
+    """AB, whose gradients are products themselves, to be differentiated again where that is asked."""
+
+    @staticmethod
+    def forward(ctx, A, B):
+        ctx.save_for_backward(A, B)
+        return product(A, B)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        A, B = ctx.saved_tensors
+        asked_of_A, asked_of_B = ctx.needs_input_grad
+        of_A = product(gradient, B.T) if asked_of_A else None
+        if asked_of_B and B.T.is_contiguous():  # a Wᵀ: in another layout than that of W its gradient would be copied
+            return of_A, product(gradient.T, A).T
+        return of_A, product(A.T, gradient) if asked_of_B else None

@@ -31,6 +31,15 @@ def test_limits_of_blas_are_kept():
     assert threads.available() == most
 
 
+def test_fewer_threads_for_a_while_and_never_more():
+    before = blas_threads()
+    with threads.at_most(1):
+        assert blas_threads() == {1}
+        with threads.at_most(3):
+            assert blas_threads() == {1}
+    assert blas_threads() == before
+
+
 @pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "LOKY_MAX_CPU_COUNT"])
 def test_limits_of_the_environment_are_kept(variable):
     code = "from skscore._kernels import threads; print(threads.available())"
