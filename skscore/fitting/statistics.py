@@ -17,9 +17,15 @@ from typing import Any
 from .._compat import get_namespace
 from ..formulas.quadratic import QuadraticForm
 
-__all__ = ["Moments", "Statistics", "moments", "row_blocks"]
+__all__ = ["Moments", "Statistics", "is_rounding", "moments", "row_blocks"]
 
 BLOCK_BYTES = 1 << 20  # a centred block of rows stays in a core's second-level cache
+
+
+def is_rounding(variance, mean):
+    """Whether the variances of columns are only the rounding of their means, as of one value, shape (d,)."""
+    xp, _ = get_namespace(variance)
+    return variance <= (8.0 * float(xp.finfo(variance.dtype).eps) * xp.abs(mean)) ** 2
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,8 @@ class Moments:
 
     @property
     def constant(self):
-        """Whether each column holds one value: its variance is only the rounding of its mean, shape (d,)."""
-        xp, _ = get_namespace(self.covariance)
-        rounding = 8.0 * float(xp.finfo(self.covariance.dtype).eps) * xp.abs(self.mean)
-        return self.variance <= rounding**2
+        """Whether each column holds one value, shape (d,)."""
+        return is_rounding(self.variance, self.mean)
 
     @property
     def scale(self):

@@ -30,7 +30,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import StrOptions, get_namespace
 from ..fitting.solvers import solve_lyapunov
-from ..fitting.statistics import Statistics
+from ..fitting.statistics import Statistics, is_rounding
 from ..formulas.quadratic import QuadraticForm
 from .affine_score import AffineScore
 from .family import Family, Model, Natural
@@ -283,9 +283,7 @@ def _floored(S, mean, alpha):
     d = S.shape[0]
     eye = xp.eye(d, dtype=S.dtype, device=getattr(S, "device", None))
     S = S + alpha * eye
-    variance = xp.linalg.diagonal(S)
-    noise = (8.0 * float(xp.finfo(S.dtype).eps) * xp.abs(mean)) ** 2  # rounding of a column that holds one value
-    constant = variance <= noise
+    constant = is_rounding(xp.linalg.diagonal(S), mean)
     if not bool(xp.any(constant)):
         return S
     columns = [j for j in range(d) if bool(constant[j])]
