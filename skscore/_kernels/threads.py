@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 
 import joblib
@@ -34,6 +35,36 @@ def _allowed():
     return [library.num_threads for library in _libraries().lib_controllers]
 
 
+class _Limits:
+    """Limits on BLAS, which are one for all threads of the process, asked for by several of them at a time."""
+
+    def __init__(self):
+        self.lock, self.asked, self.own = threading.Lock(), [], []
+
+    @contextmanager
+    def at_most(self, number):
+        """The least of all limits asked for holds; with the last of them goes the trace of all."""
+        with self.lock:
+            self.own = self.own if self.asked else _allowed()
+            self.asked.append(number)
+            self._hold()
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.asked.remove(number)
+                self._hold()
+
+    def _hold(self):
+        for library, own in zip(_libraries().lib_controllers, self.own, strict=True):
+            library.set_num_threads(min([own, *self.asked]))
+            if hasattr(library, "clear_controlling_thread"):  # else no other thread could set it back
+                library.clear_controlling_thread()
+
+
+LIMITS = _Limits()
+
+
 def at_most(number):
     """Context in which BLAS takes `number` threads, or as few as it is allowed already.
 
@@ -44,7 +75,7 @@ def at_most(number):
     ...     available()
     1
     """
-    return _libraries().limit(limits=min([number, *_allowed()]))
+    return LIMITS.at_most(number)
 
 
 def _is_worker():
@@ -94,5 +125,5 @@ def deal(function, n_rows, flops):
     if n_shares == 1:
         return [function(slice(0, n_rows))]
     ends = [n_rows * share // n_shares for share in range(n_shares + 1)]
-    with _libraries().limit(limits=1), ThreadPoolExecutor(n_shares) as pool:
+    with at_most(1), ThreadPoolExecutor(n_shares) as pool:
         return list(pool.map(function, map(slice, ends[:-1], ends[1:])))

@@ -88,3 +88,23 @@ def test_shares_run_in_other_threads_with_one_thread_of_blas_each(three_threads)
 
 def test_little_work_stays_in_this_thread(three_threads):
     assert threads.deal(lambda _: threading.get_ident(), 9, flops=threads.LEAST_FLOPS) == [threading.get_ident()]
+
+
+def test_limits_of_threads_that_overlap_leave_no_trace():
+    """The first to come is the first to go: what the second found is not what it has to leave behind."""
+    entered, left = threading.Event(), threading.Event()
+
+    def second():
+        with threads.at_most(1):
+            entered.set()
+            left.wait()
+
+    with threadpool_limits(2, user_api="blas"):
+        other = threading.Thread(target=second)
+        with threads.at_most(1):
+            other.start()
+            entered.wait()
+        assert threads.available() == 1
+        left.set()
+        other.join()
+        assert set(threads._allowed()) == {2}
