@@ -91,13 +91,13 @@ class SparseObjective:
 
     def path(self, alphas):
         """Yield the `SparseFit` of each α, best in descending order, each from the one before."""
-        fit, before, rho = None, None, self.family.l1_ratio
+        known = []
         for alpha in alphas:
-            lam, problem = alpha * rho, self.problem(alpha)
+            lam, problem = alpha * self.family.l1_ratio, self.problem(alpha)
             if lam > 0.0:
                 _refuse_flat_diagonals(problem)
-            fit = interactions.solve(problem, lam, fit, before) if lam > 0.0 else solve_unpenalised(problem)
-            before = lam if rho == 1.0 else None  # the strong rule is for one quadratic
+            fit = interactions.solve(problem, lam, known) if lam > 0.0 else solve_unpenalised(problem)
+            known = [*known[-1:], (lam, fit)]
             yield self._unpacked(fit)
 
     def on_graph(self, edges):
