@@ -1,13 +1,13 @@
 r"""Sparse interactions along a path of penalties, by coordinate descent on working sets.
 
 Solutions are piecewise linear in λ, so each begins on the line through the two before it (Rosset & Zhu, 2007). A
-working set is solved by descent in gathered blocks, small enough for the cache. It holds what is not zero and entries whose
-gradient there is near the bound λw. Where only one solution is known, the sequential strong rule chooses those with
-:math:`|r_{ij}| > (2\lambda - \lambda_{\text{before}})w_{ij}` (Tibshirani et al., 2012). After a first rough descent the
-set is drawn again. Whatever was left out in error violates the optimality conditions, is found there, and added. Where
-some sweeps do not suffice, conjugate gradients minimise over the values that have the signs found so far, a quadratic,
-on which descent alone is slow where columns are collinear. Descent ends when both the residual and the duality gap of
-:mod:`~skscore.fitting.interaction_problem` are at rounding.
+working set is solved by descent in gathered blocks, small enough for the cache. It holds what is not zero and entries
+whose gradient there is near the bound λw. Where only one solution is known, the sequential strong rule chooses those
+with :math:`|r_{ij}| > (2\lambda - \lambda_{\text{before}})w_{ij}` (Tibshirani et al., 2012). After a first rough
+descent the set is drawn again. Whatever was left out in error violates the optimality conditions, is found there, and
+added. Where some sweeps do not suffice, conjugate gradients minimise over the values that have the signs found so far,
+a quadratic, on which descent alone is slow where columns are collinear. Descent ends when both the residual and the
+duality gap of :mod:`~skscore.fitting.interaction_problem` are at rounding.
 
 References
 ----------
