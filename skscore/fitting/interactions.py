@@ -41,6 +41,7 @@ LEAST_EXCESS = 3e-12  # of the bound, with which an entry leaves zero: the large
 ROUNDING = 1e-14  # relative
 SMALLEST_PART = 1e-3  # of the residual that a single step may remove when descent ends: less is rounding
 MOST_GATHERED = 1 << 24  # numbers in the gathered blocks of a working set, 128 MB
+LEAST_KEPT = 0.8  # of the entries of a working set: it is not gathered anew for fewer that leave it
 IN_PLACE = 0.8  # of all numbers: a working set of more reads the blocks where they lie
 
 
@@ -76,6 +77,11 @@ class _WorkingSet:
         paired = self.rows < len(self.mask)
         place[paired] = places[self.rows[paired], self.columns[paired]]
         return place
+
+    def redrawn(self, mask):
+        """The set of `mask`; this one, which needs no gathering, where it has all of that and little more."""
+        enough = not (mask & ~self.mask).any() and mask.sum() >= LEAST_KEPT * self.mask.sum()
+        return self if enough else _WorkingSet(self.problem, mask)
 
     def descend(self, theta, gradient, lam, tolerance, most_sweeps):
         """θ after descent over the set from `theta`, of which the gradient is known, and the sweeps it took."""
@@ -247,14 +253,14 @@ def _converge(problem, lam, theta, gradient, mask):
     """Descend, first roughly and on `mask`, then on what is not zero and whatever else is near its bound."""
     finest = RESIDUAL * np.abs(problem.g).max()
     tolerance, used, part = max(ROUGH * lam, finest), 0, 0.3
+    working = _WorkingSet(problem, mask)
     while True:
-        working = _WorkingSet(problem, mask)
         theta, sweeps = working.descend(theta, gradient, lam, part * tolerance, SWEEPS_BEFORE_ASKING)
         gradient, used = problem.gradient(theta), used + sweeps
         if sweeps >= SWEEPS_BEFORE_ASKING:
             raise_if_unbounded(problem, lam, theta)
         slope = np.abs(problem.paired(gradient))
-        found = ((slope > lam * problem.weights + tolerance) & ~mask).any()
+        found = ((slope > lam * problem.weights + tolerance) & ~working.mask).any()
         if used >= MOST_SWEEPS or (tolerance <= finest and not found):
             solution = problem.certificate(theta, gradient, lam)
             optimal = solution.residual <= finest and solution.gap <= GAP * np.abs(problem.g * theta).sum()
@@ -264,8 +270,8 @@ def _converge(problem, lam, theta, gradient, mask):
                 _warn(solution, lam)
                 return solution
             part *= 0.3 if sweeps < SWEEPS_BEFORE_ASKING else 1.0
-        tolerance = tolerance if found else finest
-        mask = _working_mask(problem, theta, slope, (1.0 - NEAR) * lam)
+        tolerance = finest
+        working = working.redrawn(_working_mask(problem, theta, slope, (1.0 - NEAR) * lam))
 
 
 def _warn(solution, lam):
