@@ -47,11 +47,13 @@ class SparseObjective:
         self.family, self.form = family, form
         self.own = family.interactions_form(form)
 
-    @cached_property
+    @property
     def without_multiplier(self):
         """The same with the diagonal multiplier 1."""
-        if self.family.diagonal_multiplier == 1.0:
-            return self
+        return self if self.family.diagonal_multiplier == 1.0 else self._plain
+
+    @cached_property
+    def _plain(self):
         return SparseObjective(self.family.without_multiplier(), self.form)
 
     def problem(self, alpha):
