@@ -150,7 +150,9 @@ class InteractionProblem:
         """Mean of the slopes over both entries of each pair where K is symmetric; shape (p, m)."""
         if not self.symmetric:
             return slopes
-        p = len(slopes)
+        p, m = slopes.shape
+        if m == p:
+            return 0.5 * (slopes + slopes.T)
         return np.hstack([0.5 * (slopes[:, :p] + slopes[:, :p].T), slopes[:, p:]])
 
     def certificate(self, theta, gradient, lam):

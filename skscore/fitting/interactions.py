@@ -1,15 +1,17 @@
 r"""Sparse interactions along a path of penalties, by coordinate descent on working sets.
 
-A working set is solved by descent in gathered blocks, small enough for the cache. From one λ to the next only entries
-that the sequential strong rule cannot exclude, those with
-:math:`|r_{ij}| > (2\lambda - \lambda_{\text{before}})w_{ij}`, enter it; after a first rough descent only those that are
-not zero stay. Whatever was excluded in error violates the optimality conditions, is found there, and added
-(Tibshirani et al., 2012). Where some sweeps do not suffice, conjugate gradients minimise over the values that have the
-signs found so far, a quadratic, on which descent alone is slow where columns are collinear. Descent ends when both the
-residual and the duality gap of :mod:`~skscore.fitting.interaction_problem` are at rounding.
+Solutions are piecewise linear in λ, so each begins on the line through the two before it (Rosset & Zhu, 2007). A
+working set is solved by descent in gathered blocks, small enough for the cache. It holds what is not zero and entries
+whose gradient there is near the bound λw. Where only one solution is known, the sequential strong rule chooses those
+with :math:`|r_{ij}| > (2\lambda - \lambda_{\text{before}})w_{ij}` (Tibshirani et al., 2012). After a first rough
+descent the set is drawn again. Whatever was left out in error violates the optimality conditions, is found there, and
+added. Where some sweeps do not suffice, conjugate gradients minimise over the values that have the signs found so far,
+a quadratic, on which descent alone is slow where columns are collinear. Descent ends when both the residual and the
+duality gap of :mod:`~skscore.fitting.interaction_problem` are at rounding.
 
 References
 ----------
+Rosset, S., & Zhu, J. (2007). Piecewise linear regularized solution paths. Annals of Statistics, 35(3), 1012-1030.
 Tibshirani, R., et al. (2012). Strong rules for discarding predictors in lasso-type problems. Journal of the Royal
 Statistical Society B, 74(2), 245-266.
 """
@@ -31,10 +33,16 @@ __all__ = ["lambda_max", "path", "solve"]
 RESIDUAL = 1e-11  # at which descent ends, relative to the largest entry of g
 GAP = 1e-11  # relative to Σ|gθ|, which is no less than twice the quadratic part at the minimum
 ROUGH = 1e-2  # of λ: residual up to which a working set is first solved, to find out which entries matter
+NEAR = 1e-2  # of λ: how near its bound the slope of an entry is that enters a working set before it must
 SWEEPS_BEFORE_ASKING, MOST_SWEEPS = 100, 100_000  # whether a minimum exists is asked after each of the first
-SWEEPS_AT_A_TIME, MOST_STEPS = 8, 30  # of coordinate descent, and of conjugate gradients in turn
+SWEEPS_AT_A_TIME, MOST_STEPS = 4, 30  # of coordinate descent, and of conjugate gradients in turn
+MOST_AT_A_TIME = 32  # sweeps, reached by doubling as long as signs stop the conjugate gradients
+LEAST_EXCESS = 3e-12  # of the bound, with which an entry leaves zero: the largest λ itself is known no better
+ROUNDING = 1e-14  # relative
 SMALLEST_PART = 1e-3  # of the residual that a single step may remove when descent ends: less is rounding
 MOST_GATHERED = 1 << 24  # numbers in the gathered blocks of a working set, 128 MB
+LEAST_KEPT = 0.8  # of the entries of a working set: it is not gathered anew for fewer that leave it
+IN_PLACE = 0.8  # of all numbers: a working set of more reads the blocks where they lie
 
 
 class _WorkingSet:
@@ -45,7 +53,7 @@ class _WorkingSet:
         sizes = mask.sum(axis=1)
         numbers = sizes**2
         self.problem = problem
-        in_place = problem.Gamma is not None and numbers.sum() > min(p * m * m // 4, MOST_GATHERED)
+        in_place = problem.Gamma is not None and numbers.sum() > min(IN_PLACE * p * m * m, MOST_GATHERED)
         if in_place:  # the blocks are as quick where they lie
             mask, sizes, numbers = np.ones_like(mask), np.full(p, m), np.full(p, m * m)
             self.blocks = problem.Gamma.ravel()
@@ -70,10 +78,15 @@ class _WorkingSet:
         place[paired] = places[self.rows[paired], self.columns[paired]]
         return place
 
+    def redrawn(self, mask):
+        """The set of `mask`; this one, which needs no gathering, where it has all of that and little more."""
+        enough = not (mask & ~self.mask).any() and mask.sum() >= LEAST_KEPT * self.mask.sum()
+        return self if enough else _WorkingSet(self.problem, mask)
+
     def descend(self, theta, gradient, lam, tolerance, most_sweeps):
         """θ after descent over the set from `theta`, of which the gradient is known, and the sweeps it took."""
         values, slopes, penalty = theta[self.mask], gradient[self.mask], lam * self.penalty
-        sweeps = swept = 0
+        sweeps, at_a_time = 0, SWEEPS_AT_A_TIME
         while True:
             swept = coordinate_descent.descend(
                 not self.problem.symmetric,
@@ -83,24 +96,26 @@ class _WorkingSet:
                 self.block,
                 self.blocks,
                 self.curvature,
-                penalty,
+                (1.0 + LEAST_EXCESS) * penalty,
                 values,
                 slopes,
                 tolerance,
-                SWEEPS_AT_A_TIME,
+                at_a_time,
             )
             sweeps += swept
-            if swept < SWEEPS_AT_A_TIME or sweeps >= most_sweeps:
+            if swept < at_a_time or sweeps >= most_sweeps:
                 break
-            values, slopes = self._on_signs(values, slopes, penalty, tolerance)
+            values, slopes, share = self._on_signs(values, slopes, penalty, tolerance)
+            at_a_time = SWEEPS_AT_A_TIME if share == 1.0 else min(2 * at_a_time, MOST_AT_A_TIME)
         theta = theta.copy()
         theta[self.mask] = values
         return theta, sweeps
 
     def _on_signs(self, values, slopes, penalty, tolerance):
-        """Values and slopes at the minimum over the same signs, by conjugate gradients, where it is lower.
+        """Values and slopes towards the minimum over the same signs, and the share of the way that was gone.
 
-        Entries that would change their sign are zero there.
+        By conjugate gradients. Entries that would change their sign are zero at its end; where that is no descent, as
+        for columns in balance, the way ends at the first of them, up to where the objective can only fall.
         """
         signs = np.sign(values)
         free = (signs != 0.0) | (penalty == 0.0)
@@ -117,16 +132,19 @@ class _WorkingSet:
             paired(self.g) - penalty * signs,
             x0=values,
             rtol=0.0,
-            atol=tolerance,
+            atol=0.1 * tolerance * np.sqrt(len(values)),  # of the root of a sum, where the largest is to be tolerable
             maxiter=MOST_STEPS,
             M=times(lambda v: v / diagonal),
         )
-        inner[(penalty > 0.0) & (inner * signs <= 0.0)] = 0.0
-        inner_slopes = self._product(inner) - self.g
-        rounding = 1e-14 * np.abs(self.g * values).sum()
-        if self._value(inner, inner_slopes, penalty) > self._value(values, slopes, penalty) + rounding:
-            return values, slopes
-        return inner, inner_slopes
+        crossed = (penalty > 0.0) & (inner * signs < 0.0)
+        least = self._value(values, slopes, penalty) + ROUNDING * np.abs(self.g * values).sum()
+        for share in (1.0, _share_before_zero(values[crossed], inner[crossed])):
+            reached = values + share * (inner - values)
+            reached[(penalty > 0.0) & (reached * signs <= ROUNDING * np.abs(values))] = 0.0
+            reached_slopes = self._product(reached) - self.g
+            if self._value(reached, reached_slopes, penalty) <= least:
+                return reached, reached_slopes, share
+        return values, slopes, 0.0
 
     def _product(self, values):
         out = np.empty(len(values))
@@ -135,6 +153,11 @@ class _WorkingSet:
 
     def _value(self, values, slopes, penalty):
         return np.sum(0.5 * values * (slopes - self.g) + penalty * np.abs(values))
+
+
+def _share_before_zero(start, end):
+    """Share of the way from `start` to `end`, of other signs, after which the first entry is zero."""
+    return np.min(start / (start - end), initial=1.0)
 
 
 def _on_free_entries(problem):
@@ -162,7 +185,7 @@ def lambda_max(problem):
     return float(np.max(np.abs(problem.paired(gradient)[penalised]) / problem.weights[penalised], initial=0.0))
 
 
-def solve(problem, lam, start=None, before=None):
+def solve(problem, lam, known=()):
     """Minimise at one penalty.
 
     Parameters
@@ -170,10 +193,8 @@ def solve(problem, lam, start=None, before=None):
     problem : InteractionProblem
     lam : float
         λ ≥ 0.
-    start : Interactions, optional
-        A solution to start from.
-    before : float, optional
-        The λ of `start`, where known.
+    known : sequence of (float, Interactions)
+        Penalties and their solutions, of which the last two foretell this one.
 
     Returns
     -------
@@ -205,26 +226,41 @@ def solve(problem, lam, start=None, before=None):
     """
     if lam == 0.0:
         return solve_unpenalised(problem)
-    theta = np.zeros_like(problem.g) if start is None else start.theta
+    theta, reach = _foretold(problem, lam, known)
     gradient = problem.gradient(theta)
-    slope = np.abs(problem.paired(gradient))
-    reach = lam if before is None else 2.0 * lam - before
-    mask = (theta != 0.0) | (problem.weights == 0.0) | (slope > reach * problem.weights)
+    mask = _working_mask(problem, theta, np.abs(problem.paired(gradient)), reach)
     return _converge(problem, lam, theta, gradient, mask)
 
 
+def _foretold(problem, lam, known):
+    """θ to start from, and the slope, in units of w, beyond which an entry that is zero there may move."""
+    if not known:
+        return np.zeros_like(problem.g), lam
+    before, fit = known[-1]
+    earlier, first = known[-2] if len(known) > 1 else known[-1]
+    if not earlier > before > lam:
+        return fit.theta, 2.0 * lam - before
+    share = min((before - lam) / (earlier - before), 1.0)
+    return fit.theta + share * (fit.theta - first.theta), (1.0 - NEAR) * lam
+
+
+def _working_mask(problem, theta, slope, reach):
+    """Entries that are not zero or not penalised, and those of which the slope is beyond what is given."""
+    return (theta != 0.0) | (slope > reach * problem.weights) | (problem.weights == 0.0)
+
+
 def _converge(problem, lam, theta, gradient, mask):
-    """Descend, first roughly and on `mask`, then on what is not zero and whatever else violates optimality."""
+    """Descend, first roughly and on `mask`, then on what is not zero and whatever else is near its bound."""
     finest = RESIDUAL * np.abs(problem.g).max()
     tolerance, used, part = max(ROUGH * lam, finest), 0, 0.3
+    working = _WorkingSet(problem, mask)
     while True:
-        working = _WorkingSet(problem, mask)
         theta, sweeps = working.descend(theta, gradient, lam, part * tolerance, SWEEPS_BEFORE_ASKING)
         gradient, used = problem.gradient(theta), used + sweeps
         if sweeps >= SWEEPS_BEFORE_ASKING:
             raise_if_unbounded(problem, lam, theta)
-        violators = np.abs(problem.paired(gradient)) > lam * problem.weights + tolerance
-        found = (violators & ~mask).any()
+        slope = np.abs(problem.paired(gradient))
+        found = ((slope > lam * problem.weights + tolerance) & ~working.mask).any()
         if used >= MOST_SWEEPS or (tolerance <= finest and not found):
             solution = problem.certificate(theta, gradient, lam)
             optimal = solution.residual <= finest and solution.gap <= GAP * np.abs(problem.g * theta).sum()
@@ -234,8 +270,8 @@ def _converge(problem, lam, theta, gradient, mask):
                 _warn(solution, lam)
                 return solution
             part *= 0.3 if sweeps < SWEEPS_BEFORE_ASKING else 1.0
-        tolerance = tolerance if found else finest
-        mask = (theta != 0.0) | (problem.weights == 0.0) | violators
+        tolerance = finest
+        working = working.redrawn(_working_mask(problem, theta, slope, (1.0 - NEAR) * lam))
 
 
 def _warn(solution, lam):
@@ -271,9 +307,7 @@ def path(problem, lambdas):
     >>> [round(float(fit.K[0, 1]), 3) for fit in path(problem, [0.5, 0.25, 0.1])]
     [0.0, -0.333, -0.533]
     """
-    solutions, fit, before = [], None, None
+    known = []
     for lam in lambdas:
-        fit = solve(problem, lam, start=fit, before=before)
-        solutions.append(fit)
-        before = lam
-    return solutions
+        known.append((lam, solve(problem, lam, known)))
+    return [fit for _, fit in known]

@@ -60,6 +60,8 @@ class QuadraticForm:
 
     def gradient(self, theta):
         """Γθ − g, of the shape of θ."""
+        if self.Gamma.ndim == 2:  # one product for all blocks, as Γ is symmetric
+            return theta @ self.Gamma - self.g
         return (self.Gamma @ theta[..., None])[..., 0] - self.g
 
     def value(self, theta):

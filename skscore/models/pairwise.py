@@ -58,7 +58,7 @@ class PairwiseInteraction(Model):
     domain : domain of :mod:`skscore.domains`, default=Reals()
         Support.
     weight : str, weight of :mod:`skscore.domains` or None, default=None
-        h, a function of the distance to the boundary along each coordinate. None is the distance itself, up to one
+        h, a function of the distance to the boundary along each coordinate. None is tanh(t/2σ), with σ the
         standard deviation of the column, and 1 on R^d.
     diagonal_multiplier : float or "auto", default=1.0
         Multiplies the diagonals of the quadratic form, after the linear part has been minimised over: a ridge in the

@@ -17,7 +17,7 @@ from copy import copy
 import numpy as np
 from scipy.sparse import eye_array
 
-from ..domains import Capped, Identity
+from ..domains import Tanh
 from ..domains.weights import resolve
 from ..formulas import objectives
 from ..formulas.quadratic import QuadraticForm
@@ -82,10 +82,10 @@ class PairwiseFamily(Family):
     # ---- the weight ------------------------------------------------------------------------------
 
     def _weight(self, model, moments):
-        """h, or None where it is 1."""
+        """h, or None where it is 1; by default it saturates, since rows far from the boundary say most of K."""
         if model.weight is not None:
             return resolve(model.weight)
-        return Capped(Identity(), moments.scale) if self.domain.bounded else None
+        return Tanh(0.5 / moments.scale) if self.domain.bounded else None
 
     def with_weight_fitted(self, X, sample_weight):
         """The family with caps at quantiles of the rows."""

@@ -47,11 +47,14 @@ class SparseObjective:
         self.family, self.form = family, form
         self.own = family.interactions_form(form)
 
-    @cached_property
+    @property
     def without_multiplier(self):
         """The same with the diagonal multiplier 1, and η free of a penalty."""
-        if self.family.diagonal_multiplier == 1.0 and not self.family.shrinks_linear:
-            return self
+        is_plain = self.family.diagonal_multiplier == 1.0 and not self.family.shrinks_linear
+        return self if is_plain else self._plain
+
+    @cached_property
+    def _plain(self):
         return SparseObjective(self.family.without_multiplier(), self.form)
 
     def problem(self, alpha):
@@ -100,13 +103,13 @@ class SparseObjective:
 
     def path(self, alphas):
         """Yield the `SparseFit` of each α, best in descending order, each from the one before."""
-        fit, before, rho = None, None, self.family.l1_ratio
+        known = []
         for alpha in alphas:
-            lam, problem = alpha * rho, self.problem(alpha)
+            lam, problem = alpha * self.family.l1_ratio, self.problem(alpha)
             if lam > 0.0:
                 _refuse_flat_diagonals(problem)
-            fit = interactions.solve(problem, lam, fit, before) if lam > 0.0 else solve_unpenalised(problem)
-            before = lam if rho == 1.0 else None  # the strong rule is for one quadratic
+            fit = interactions.solve(problem, lam, known) if lam > 0.0 else solve_unpenalised(problem)
+            known = [*known[-1:], (lam, fit)]
             yield self._unpacked(fit)
 
     def on_graph(self, edges):

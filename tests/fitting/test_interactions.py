@@ -288,3 +288,14 @@ def test_collinear_columns_solve_the_equations_of_their_signs(rng):
         pull = np.eye(8)[j] - lam * problem.weights[j] * np.sign(column)
         np.testing.assert_allclose(np.linalg.solve(S[np.ix_(kept, kept)], pull[kept]), column[kept], rtol=1e-6)
     assert 8 < np.count_nonzero(theta)
+
+
+def test_columns_in_balance_meet_their_first_change_of_sign(rng):
+    """Far from zero: the way of conjugate gradients crosses signs at once, and descent alone stands still."""
+    X = 100.0 + rng.standard_normal((400, 22))
+    unit = X.std(axis=0)
+    blocks = unit[:, None, None] * (X.T @ X / 400)
+    problem = InteractionProblem(QuadraticForm(blocks, np.diag(unit), 0.0, 400))
+    fit = solve(problem, 0.5 * lambda_max(problem))
+    assert fit.residual <= 1e-10
+    assert fit.gap <= 1e-10 * np.abs(problem.g * fit.theta).sum()

@@ -1,6 +1,7 @@
 """Paths of penalties and the criteria along them: against genscore, refits, and each row's own gradient."""
 
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -245,3 +246,12 @@ def test_a_composition_has_a_criterion_too(rng):
     target, sample = bound(PairwiseInteraction(0, 0, domain=Simplex()), rng.dirichlet([2.0, 3.0, 4.0, 3.0], 200))
     values, _ = by_ebic(target, sample, penalty_path(target, automatic_alphas(target, 5)), 0.5, True, True)
     assert np.isfinite(values).all()
+
+
+def test_blocks_are_freed_with_the_last_reference(rng):
+    """Not at some later collection of cycles: blocks can be large."""
+    sparse = bound(TruncatedGaussian(), rows(rng))[0].sparse
+    seen = weakref.ref(sparse)
+    assert sparse.without_multiplier is sparse
+    del sparse
+    assert seen() is None
