@@ -30,7 +30,7 @@ from skscore.fitting.statistics import moments
 from skscore.models import PairwiseInteraction, TruncatedGaussian
 from skscore.models.family import Sample
 from skscore.models.forms import Implicit
-from skscore.models.penalty_path import Target, penalty_path
+from skscore.models.interactions.penalty_path import Target, penalty_path
 
 FRACTIONS = np.geomspace(1.0, 0.05, 20)
 CRITERIA = {

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from skscore._kernels import threads
 from skscore.models import GaussianBase
-from skscore.models.lite import LiteFamily
+from skscore.models.kernels.lite import LiteFamily
 
 COLUMNS = 10
 USEFUL_SHARE = {100: 0.40, 300: 0.70, 1000: 0.85}  # at least, of the dgemm rate

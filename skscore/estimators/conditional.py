@@ -23,12 +23,12 @@ from ..fitting.solvers import solve_ridge
 from ..fitting.statistics import moments
 from ..formulas import objectives
 from ..models.affine import AffineMap
-from ..models.conditional_kernel import ConditionalLiteFamily
-from ..models.conditional_law import ConditionalLaw, settled_nodes
-from ..models.conditional_selection import Candidates, select
 from ..models.folds import group_rows
 from ..models.forms import Implicit
-from ..models.landmarks import distinct_rows, median_bandwidth, place_landmarks
+from ..models.kernels.conditional_kernel import ConditionalLiteFamily
+from ..models.kernels.conditional_law import ConditionalLaw, settled_nodes
+from ..models.kernels.conditional_selection import Candidates, select
+from ..models.kernels.landmarks import distinct_rows, median_bandwidth, place_landmarks
 from ..models.residuals import residual_coordinates
 from .density import rows_of_weight, seed_of
 

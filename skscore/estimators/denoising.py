@@ -30,7 +30,7 @@ from ..fitting.statistics import moments
 from ..formulas.schedules import WEIGHTINGS
 from ..models.catalog import MODELS, resolve_model
 from ..models.family import Model
-from ..models.flow_law import SAMPLERS
+from ..models.levels.flow_law import SAMPLERS
 from .denoising_fit import Rows, coordinates, fit_closed_form, fit_network, may_scale, so_far
 from .density import rows_of_weight, seed_of
 from .noise_law import NoiseLawDensity

@@ -17,11 +17,11 @@ from ..fitting.statistics import Moments
 from ..formulas.schedules import geometric_ladder
 from ..models.catalog import resolve_model
 from ..models.family import Sample
-from ..models.flow_law import FlowLaw
 from ..models.forms import Implicit
-from ..models.ladder import fit_ladder, gather
 from ..models.law import Law
-from ..models.level_law import LevelLaw, PotentialFamily
+from ..models.levels.flow_law import FlowLaw
+from ..models.levels.ladder import fit_ladder, gather
+from ..models.levels.level_law import LevelLaw, PotentialFamily
 
 __all__ = ["Fitted", "Rows", "coordinates", "fit_closed_form", "fit_network", "may_scale", "noise_range", "so_far"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..fitting.inference import sandwich, wald
-from ..models.penalty_path import gradients
+from ..models.interactions.penalty_path import gradients
 
 __all__ = ["Inference"]
 

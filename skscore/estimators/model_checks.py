@@ -12,7 +12,7 @@ from ..domains import Reals
 from ..domains.elementary_weights import Weight
 from ..models.base import GaussianBase
 from ..models.catalog import MODELS, resolve_model
-from ..models.kernel import Kernel
+from ..models.kernels.kernel import Kernel
 from .density import seed_of
 
 __all__ = ["MODEL_NAMES", "check_known_scores", "check_model", "check_support", "model_object", "seeded"]

@@ -13,7 +13,15 @@ from ..fitting.criteria import one_standard_error
 from ..models.catalog import MODELS
 from ..models.family import Model, Settled
 from ..models.folds import deal, group_rows, taken
-from ..models.penalty_path import Target, automatic_alphas, by_ebic, by_folds, by_smic, by_splits, penalty_path
+from ..models.interactions.penalty_path import (
+    Target,
+    automatic_alphas,
+    by_ebic,
+    by_folds,
+    by_smic,
+    by_splits,
+    penalty_path,
+)
 from .path_warnings import warn_at_the_edge
 from .score_matching import ScoreMatchingDensity
 

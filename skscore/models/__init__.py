@@ -3,8 +3,8 @@
 from .base import GaussianBase
 from .exponential import ExponentialFamily
 from .gaussian import Gaussian
-from .kernel import Kernel
-from .pairwise import PairwiseInteraction, TruncatedGaussian
+from .interactions.pairwise import PairwiseInteraction, TruncatedGaussian
+from .kernels.kernel import Kernel
 from .polynomial import Polynomial
 
 __all__ = [

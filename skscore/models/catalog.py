@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .forms import Denoising, Explicit, Implicit, Sliced
 from .gaussian import Gaussian
-from .kernel import Kernel
-from .pairwise import PairwiseInteraction, TruncatedGaussian
+from .interactions.pairwise import PairwiseInteraction, TruncatedGaussian
+from .kernels.kernel import Kernel
 from .polynomial import Polynomial
 
 __all__ = ["MODELS", "OBJECTIVES", "resolve_model", "resolve_objective"]

@@ -35,7 +35,7 @@ from ..formulas.quadratic import QuadraticForm
 from .affine_score import AffineScore
 from .family import Family, Model, Natural
 from .forms import Denoising, Explicit, Implicit
-from .pairwise import PairwiseInteraction
+from .interactions.pairwise import PairwiseInteraction
 
 __all__ = ["Gaussian"]
 

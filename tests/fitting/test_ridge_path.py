@@ -12,8 +12,8 @@ from skscore.fitting.solvers import solve_ridge
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models.base import GaussianBase, resolve_base
 from skscore.models.forms import Implicit
-from skscore.models.lite import LiteFamily
-from skscore.models.rkhs import orthonormal_basis
+from skscore.models.kernels.lite import LiteFamily
+from skscore.models.kernels.rkhs import orthonormal_basis
 
 ALPHAS = np.array([1e-3, 0.1, 10.0])
 

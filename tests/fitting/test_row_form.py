@@ -5,11 +5,11 @@ import pytest
 
 from skscore.domains import Box, Orthant
 from skscore.fitting.statistics import Statistics, moments
-from skscore.models import pairwise_family
 from skscore.models.family import Sample
 from skscore.models.forms import Implicit
-from skscore.models.interaction_form import interaction_form, multiplied, profile, profiled, row_form
-from skscore.models.pairwise import PairwiseInteraction, TruncatedGaussian
+from skscore.models.interactions import family as pairwise_family
+from skscore.models.interactions.form import interaction_form, multiplied, profile, profiled, row_form
+from skscore.models.interactions.pairwise import PairwiseInteraction, TruncatedGaussian
 
 P = 5
 MODELS = {

@@ -18,7 +18,7 @@ from skscore.models import (
 from skscore.models.catalog import MODELS
 from skscore.models.family import Family, Sample
 from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
-from skscore.models.kernel_family import KernelFamily
+from skscore.models.kernels.family import KernelFamily
 from skscore.models.monomials import MonomialBasis
 
 D = 3

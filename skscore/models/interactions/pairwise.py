@@ -1,0 +1,192 @@
+r"""Pairwise interaction densities, on R^d or a part of it.
+
+.. math:: \log p(x) = -\frac{1}{2a}{x^a}^\top K x^a + \frac1b\eta^\top(x^b - 1) - \log Z(K, \eta),
+
+with powers of each coordinate, where a power 0 stands for the logarithm (1/a and 1/b are then 1). An entry
+:math:`K_{ij} = 0` says that columns i and j are independent given the others, so K is a graph.
+
+==========================  =======  =======
+model                       a        b
+==========================  =======  =======
+(truncated) Gaussian        1        1
+exponential square root     1/2      1/2
+gamma                       1/2      0
+log-log                     0        0
+==========================  =======  =======
+
+It is fitted by generalised score matching with a weight :math:`h_j` of the distance to the boundary along each
+coordinate (Hyvärinen, 2007; Yu, Drton & Shojaie, 2019, 2022). On the simplex the last part gives way to each of the
+others: derivatives are taken along :math:`e_j - e_d`.
+
+References
+----------
+Yu, S., Drton, M., & Shojaie, A. (2019). Generalized score matching for non-negative data. JMLR, 20(76), 1-70.
+Yu, S., Drton, M., & Shojaie, A. (2022). Generalized score matching for general domains. Information and Inference,
+11(2), 739-780.
+"""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+
+from ..._compat import Interval, StrOptions
+from ...domains import Orthant, Reals, Simplex
+from ...domains.elementary_weights import Weight
+from ...domains.weights import WEIGHTS
+from ..family import Model, Settled
+from .composition import CompositionFamily
+from .family import PairwiseFamily
+from .gaussian_family import GaussianInteractions
+
+__all__ = ["PairwiseInteraction", "TruncatedGaussian"]
+
+REALS, ORTHANT = Reals(), Orthant()
+
+
+class PairwiseInteraction(Model):
+    """Pairwise interactions of powers of the columns.
+
+    Parameters
+    ----------
+    a, b : float, default=1.0
+        Powers of the interactions and of the linear part; 0 for the logarithm. Columns of either sign need whole powers
+        greater than 0.
+    centered : bool, default=False
+        Leave out the linear part, η = 0.
+    domain : domain of :mod:`skscore.domains`, default=Reals()
+        Support.
+    weight : str, weight of :mod:`skscore.domains` or None, default=None
+        h, a function of the distance to the boundary along each coordinate. None is tanh(t/2σ), with σ the
+        standard deviation of the column, and 1 on R^d.
+    diagonal_multiplier : float or "auto", default=1.0
+        Multiplies the diagonals of the quadratic form, after the linear part has been minimised over: a ridge in the
+        units of each pair, without which fewer rows than columns leave the objective unbounded. "auto" is the value
+        that the theory of the l1 penalty asks for, between 1 and 2.
+    projection : "nearest" or None, default=None
+        What to do where a = b = 1 on R^d and a sparse penalty leaves K without positive definiteness, so that there is
+        no density: None keeps K and warns. "nearest" takes the nearest matrix in the Frobenius norm, in the units of X,
+        whose eigenvalues are at least 1e-4 of the largest; it has no zeros, so read the graph off a fit without it.
+    linear_penalty : float, default=0.0
+        τ: the sparse part of the penalty is Σ ``|K_ij|`` + τ Σ ``|η_j|``, with η about the origin of x^b. With τ > 0
+        the ``diagonal_multiplier`` multiplies moments about the origin, too.
+    log_ratios : bool, default=False
+        Let the rows of K sum to zero, for a = 0 on the simplex: the interactions are then
+        ½ Σ_{i<j} K_ij log²(x_i/x_j), of log-ratios alone (Aitchison, 1986).
+
+    References
+    ----------
+    Aitchison, J. (1986). The statistical analysis of compositional data. Chapman & Hall.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.domains import Orthant
+    >>> from skscore.fitting.statistics import Statistics, moments
+    >>> from skscore.models.forms import Implicit
+    >>> from skscore.models.interactions.pairwise import PairwiseInteraction
+    >>> X = np.random.default_rng(0).exponential(0.5, size=(2000, 1))
+    >>> family = PairwiseInteraction(a=0.5, b=0.5, domain=Orthant(), centered=True).family(moments(X))
+    >>> statistics = Statistics(moments(X), family.assemble(X, None, None, Implicit()))
+    >>> family.solve(statistics, Implicit(), alpha=0.0).round(1)  # exp(−Kx) with K = 2
+    array([2.])
+    """
+
+    _parameter_constraints = {
+        "a": [Interval(Real, 0.0, None, closed="left")],
+        "b": [Interval(Real, 0.0, None, closed="left")],
+        "centered": ["boolean"],
+        "domain": [Reals],
+        "weight": [StrOptions(set(WEIGHTS)), Weight, None],
+        "diagonal_multiplier": [Interval(Real, 1.0, None, closed="left"), StrOptions({"auto"})],
+        "projection": [StrOptions({"nearest"}), None],
+        "linear_penalty": [Interval(Real, 0.0, None, closed="left")],
+        "log_ratios": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        a=1.0,
+        b=1.0,
+        centered=False,
+        domain=REALS,
+        weight=None,
+        diagonal_multiplier=1.0,
+        projection=None,
+        linear_penalty=0.0,
+        log_ratios=False,
+    ):
+        self.a = a
+        self.b = b
+        self.centered = centered
+        self.domain = domain
+        self.weight = weight
+        self.diagonal_multiplier = diagonal_multiplier
+        self.projection = projection
+        self.linear_penalty = linear_penalty
+        self.log_ratios = log_ratios
+
+    def family(self, moments):
+        """Family bound to a table with these moments."""
+        if isinstance(self.domain, Simplex):
+            return CompositionFamily(self, moments)
+        gaussian = self.a == self.b == 1.0 and not self.domain.bounded and self.weight is None
+        return (GaussianInteractions if gaussian else PairwiseFamily)(self, moments)
+
+    def settle(self, sample, objective, alpha, criterion):
+        """Family and ridge for a table: a weight capped at quantiles is settled by its first rows."""
+        if self.log_ratios and not (self.a == 0.0 and isinstance(self.domain, Simplex)):
+            raise ValueError(
+                f"{type(self).__name__}: log_ratios=True with a={self.a} on {self.domain}: log-ratios are of "
+                "parts of a composition. Set a=0 and domain=Simplex(), or log_ratios=False."
+            )
+        whole = all(power > 0.0 and power == int(power) for power in (self.a, self.b))
+        if not whole and (negative := np.flatnonzero((sample.X <= 0.0).any(axis=0))).size:
+            raise ValueError(
+                f"{type(self).__name__}: a={self.a}, b={self.b} with values of X at or below 0 in columns "
+                f"{negative.tolist()}. Such values need whole powers greater than 0; or drop these rows."
+            )
+        settled = super().settle(sample, objective, alpha, criterion)
+        return Settled(settled.family.with_weight_fitted(sample.X, sample.weight), settled.alpha)
+
+
+class TruncatedGaussian(PairwiseInteraction):
+    """Gaussian restricted to a domain: a = b = 1, so that K is the precision matrix and η = Kμ.
+
+    Parameters
+    ----------
+    domain : domain of :mod:`skscore.domains`, default=Orthant()
+        Support.
+    weight : str, weight of :mod:`skscore.domains` or None, default=None
+        As in `PairwiseInteraction`.
+    centered : bool, default=False
+        Leave out the linear part: a mean of 0 before truncation.
+    diagonal_multiplier : float or "auto", default=1.0
+        As in `PairwiseInteraction`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.statistics import Statistics, moments
+    >>> from skscore.models.forms import Implicit
+    >>> from skscore.models.interactions.pairwise import TruncatedGaussian
+    >>> X = np.abs(np.random.default_rng(0).standard_normal((4000, 1)))
+    >>> family = TruncatedGaussian(centered=True).family(moments(X))
+    >>> statistics = Statistics(moments(X), family.assemble(X, None, None, Implicit()))
+    >>> family.attributes(family.solve(statistics, Implicit(), alpha=0.0))["precision"].round(1)
+    array([[1.]])
+    """
+
+    a = b = 1.0
+    projection, linear_penalty, log_ratios = None, 0.0, False
+    _parameter_constraints = {
+        name: PairwiseInteraction._parameter_constraints[name]
+        for name in ("domain", "weight", "centered", "diagonal_multiplier")
+    }
+
+    def __init__(self, domain=ORTHANT, weight=None, centered=False, diagonal_multiplier=1.0):
+        self.domain = domain
+        self.weight = weight
+        self.centered = centered
+        self.diagonal_multiplier = diagonal_multiplier

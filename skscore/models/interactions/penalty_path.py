@@ -1,0 +1,188 @@
+"""Estimates of a family along a path of penalties, and what a criterion says of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, partial, reduce
+from operator import add
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...fitting.criteria import ebic, smic
+from ...fitting.inference import Gradients
+from ...fitting.solvers import UnboundedObjectiveError
+from ...fitting.statistics import Statistics, moments, row_blocks
+from .chance import GainByChance, gain_by_rows
+from .sparse import SparseObjective
+
+__all__ = [
+    "PenaltyPath",
+    "Target",
+    "automatic_alphas",
+    "by_ebic",
+    "by_folds",
+    "by_smic",
+    "by_splits",
+    "gradients",
+    "penalty_path",
+]
+
+LEAST_ALPHA = 1e-3  # of an automatic grid, relative to the greatest
+RIDGES = np.logspace(2.0, -6.0, 25)
+BLOCK_BYTES = 1 << 22
+EDGES_FOR_EACH_COLUMN = 10  # at most, of graphs that are refitted: denser ones are far from any that is chosen
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a path is fitted to: the objective of some rows, in a family."""
+
+    family: Any
+    statistics: Statistics
+    objective: Any
+
+    @property
+    def is_sparse(self):
+        """Whether a part of the penalty is Σ|K_ij|."""
+        return getattr(self.family, "l1_ratio", 0.0) > 0.0
+
+    @cached_property
+    def sparse(self) -> SparseObjective:
+        """The objective of the interactions, for a penalty that is sparse."""
+        return SparseObjective(self.family, self.family.blocks(self.statistics, self.objective))
+
+    def value(self, theta):
+        """Objective at θ, without penalty."""
+        return self.family.objective_value(theta, self.statistics, self.objective)
+
+
+class PenaltyPath(NamedTuple):
+    """θ at each α, from the strongest penalty to the weakest; edges of each, (p, p), where the penalty is sparse."""
+
+    alphas: np.ndarray
+    thetas: list
+    edges: list | None
+
+    @property
+    def n_edges(self):
+        """Number of edges at each α."""
+        return np.array([int(edges.sum()) // 2 for edges in self.edges])
+
+
+def automatic_alphas(target, n_alphas):
+    """A descending grid: from the least penalty without an edge where it is sparse, else of ridges."""
+    if not target.is_sparse:
+        return RIDGES
+    return target.sparse.greatest_alpha() * np.logspace(0.0, np.log10(LEAST_ALPHA), n_alphas)
+
+
+def penalty_path(target, alphas) -> PenaltyPath:
+    """Estimates at each of descending α, as long as the objective has a minimum."""
+    if not target.is_sparse:
+        family, statistics, objective = target.family, target.statistics, target.objective
+        return PenaltyPath(alphas, [family.solve(statistics, objective, alpha) for alpha in alphas], None)
+    fits = []
+    try:
+        for fit in target.sparse.path(alphas):
+            fits.append(fit)
+    except UnboundedObjectiveError:  # from here on, as penalties only fall
+        if not fits:
+            raise
+    return PenaltyPath(np.asarray(alphas)[: len(fits)], [fit.theta for fit in fits], [fit.edges for fit in fits])
+
+
+# ---- what criteria say, smaller is better --------------------------------------------------------
+
+
+def by_folds(family, folds, objective, alphas):
+    """Mean objective of rows held out, without penalty, its standard error and its value in each fold (k, L).
+
+    Folds are samples of rows; each is judged by the estimates of the others, whose statistics are merged.
+    """
+    parts = [_statistics(family, fold, objective) for fold in folds]
+    others = [reduce(add, parts[:k] + parts[k + 1 :]) for k in range(len(parts))]
+    return _judged(family, list(zip(others, parts, strict=True)), objective, alphas)
+
+
+def by_splits(family, splits, objective, alphas):
+    """As `by_folds`, for pairs of samples: rows to fit, and rows to judge by."""
+    pairs = [tuple(_statistics(family, part, objective) for part in pair) for pair in splits]
+    return _judged(family, pairs, objective, alphas)
+
+
+def _statistics(family, sample, objective):
+    return Statistics(moments(_joined(sample), sample.weight), family.assemble(*sample[:3], objective))
+
+
+def _judged(family, pairs, objective, alphas):
+    values = []
+    for fitted, held_out in pairs:
+        path, judge = penalty_path(Target(family, fitted, objective), alphas), Target(family, held_out, objective)
+        judged = [judge.value(theta) for theta in path.thetas]
+        values.append(judged + [np.inf] * (len(alphas) - len(judged)))
+    mean = np.average(values, axis=0, weights=[held_out.moments.n for _, held_out in pairs])
+    with np.errstate(invalid="ignore"):  # of infinite values
+        error = np.nan_to_num(np.std(values, axis=0, ddof=min(1, len(values) - 1))) / np.sqrt(len(values))
+    return mean, error, np.array(values)
+
+
+def _joined(sample):
+    return sample.X if sample.Y is None else np.hstack([sample.X, sample.Y])
+
+
+def by_ebic(target, sample, path, gamma, refit, calibrate):
+    """Extended Bayesian information criterion along a path, and the θ it judges.
+
+    These are the estimates or, where `refit`, the fits of their graphs without penalty: None for a dense graph, or one
+    without a minimum, which has an infinite criterion. With `calibrate` an edge costs what it gains by chance.
+    """
+    sparse, n = target.sparse, target.statistics.moments.n
+    plain = sparse.without_multiplier
+    gain = _gain(target, sample, plain) if calibrate else lambda theta: 1.0
+    prices = ebic(0.0, path.n_edges, n, target.family.p, gamma)
+    thetas = [_refitted(target, edges) for edges in path.edges] if refit else path.thetas
+    values = np.full(len(thetas), np.inf)
+    for k, theta in enumerate(thetas):
+        if theta is not None:
+            J = plain.value(theta, 0.0) if refit else sparse.value(theta, path.alphas[k])
+            values[k] = 2.0 * n * J + gain(theta) * prices[k]
+    return values, thetas
+
+
+def _gain(target, sample, plain):
+    """What an edge gains by chance, as a function of θ."""
+    if plain.form.g.ndim == 1:
+        return partial(gain_by_rows, target.family, sample, target.objective, plain.form)
+    return GainByChance(target.family, sample, plain.problem(0.0).curvature)
+
+
+def _refitted(target, edges):
+    p, n = target.family.p, target.statistics.moments.n
+    if edges.sum() > 2 * EDGES_FOR_EACH_COLUMN * p or edges.sum(axis=0).max() >= n - 2:
+        return None
+    try:
+        return target.sparse.on_graph(edges).theta
+    except UnboundedObjectiveError:
+        return None
+
+
+def gradients(family, theta, X, Y, weight, objective) -> Gradients:
+    """Sums over rows of ψ = D Dᵀθ + ℓ, the gradient of a row's objective, and of its products."""
+    weight = np.ones(len(X)) if weight is None else weight
+    blocks = row_blocks(len(X), 8 * X.shape[1] * family.n_parameters, BLOCK_BYTES)
+    parts = (
+        Gradients.of_rows(family.row_gradients(theta, X[b], None if Y is None else Y[b], objective), weight[b])
+        for b in blocks
+    )
+    return reduce(add, parts)
+
+
+def by_smic(target, sample, path):
+    """Score matching information criterion of each estimate, over its own free parameters."""
+    n, values = target.statistics.moments.n, []
+    for theta in path.thetas:
+        own = target.family.natural(theta, target.statistics, target.objective)
+        meat, L = gradients(own.family, own.theta, *sample[:3], target.objective).second / n, own.directions
+        values.append(smic(target.value(theta), L.T @ own.Gamma @ L, L.T @ meat @ L, n))
+    return np.array(values)

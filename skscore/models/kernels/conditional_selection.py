@@ -1,0 +1,91 @@
+r"""Bandwidths and ridge of a conditional kernel family, by what held-out rows say of them.
+
+For each pair of bandwidths, folds of rows give quadratic forms; one eigendecomposition for each fold gives the fits of
+all ridges to the other folds. They are compared by the mean of :math:`\log p(v \mid u)` over the fold, whose log Z(u)
+is an integral for each row, or by the Hyvärinen objective of the fold, which needs none.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from ...fitting.ridge_path import RidgePath, without
+from ..forms import Implicit
+from .conditional_kernel import ConditionalLiteFamily
+from .conditional_law import ConditionalLaw, coarse_nodes
+from .landmarks import thinned
+
+__all__ = ["Candidates", "Choice", "select"]
+
+MOST_HELD_OUT = 400  # rows of a fold whose normalisers are computed
+
+
+class Candidates(NamedTuple):
+    """Input bandwidths, target bandwidths and ridges to be crossed."""
+
+    input_bandwidths: list
+    bandwidths: list
+    alphas: np.ndarray
+
+    @property
+    def are_one(self):
+        """Whether nothing is left to choose."""
+        return len(self.input_bandwidths) == len(self.bandwidths) == len(self.alphas) == 1
+
+
+class Choice(NamedTuple):
+    """The best candidate, and the mean criterion of all, in the order of their product."""
+
+    input_bandwidth: float
+    bandwidth: float
+    alpha: float
+    scores: np.ndarray
+
+
+def select(rows, weight, fold, landmarks, n_inputs, candidates, criterion):
+    """Choose bandwidths and ridge.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d + t)
+        Joint rows (u, v).
+    weight : ndarray of shape (n,)
+    fold : ndarray of int, shape (n,)
+        In which fold each row is held out.
+    landmarks : ndarray of shape (m, d + t)
+    n_inputs : int
+        d.
+    candidates : Candidates
+    criterion : {"log_likelihood", "hyvarinen"}
+
+    Returns
+    -------
+    Choice
+    """
+    folds = [(rows[fold == k], weight[fold == k]) for k in range(fold.max() + 1)]
+    pairs = list(product(candidates.input_bandwidths, candidates.bandwidths))
+    scores = []
+    for input_bandwidth, bandwidth in pairs:
+        family = ConditionalLiteFamily(landmarks, n_inputs, input_bandwidth, bandwidth)
+        forms = [family.assemble(part, None, w, Implicit()) for part, w in folds]
+        paths = [RidgePath(without(forms, k)).thetas(candidates.alphas) for k in range(len(folds))]
+        if criterion == "log_likelihood":
+            by_fold = [_log_likelihoods(family, path, *part) for path, part in zip(paths, folds, strict=True)]
+        else:
+            by_fold = [[-form.value(phi) for phi in path] for form, path in zip(forms, paths, strict=True)]
+        scores.append(np.average(by_fold, axis=0, weights=[form.n for form in forms]))
+    scores = np.array(scores)
+    best_pair, best_alpha = np.unravel_index(scores.argmax(), scores.shape)
+    return Choice(*pairs[best_pair], float(candidates.alphas[best_alpha]), scores.ravel())
+
+
+def _log_likelihoods(family, path, rows, weight):
+    """Mean log p(v | u) of `rows` at each φ of `path`, shape (L,)."""
+    rows, weight = thinned(rows, weight, MOST_HELD_OUT)
+    U, nodes = rows[:, : family.n_inputs], coarse_nodes(family, seed=0)
+    log_z = [ConditionalLaw(family, phi, nodes).log_normalizer(U) for phi in path]
+    log_density = family.statistics(rows) @ path.T + family.base.log_density(rows)[:, None] - np.transpose(log_z)
+    return weight @ log_density / weight.sum()

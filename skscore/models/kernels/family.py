@@ -1,0 +1,135 @@
+"""Kernels in the coordinates that suit a table: from functions of y to a family of densities of x."""
+
+from __future__ import annotations
+
+import warnings
+from copy import copy
+
+from sklearn.exceptions import ConvergenceWarning
+
+from ...fitting.ridge_path import RidgePath
+from ..affine import MappedBase
+from ..base import GaussianBase
+from ..family import Family
+from ..forms import Denoising
+
+__all__ = ["KernelFamily"]
+
+ROWS_WITHOUT_RIDGE = 100  # for each function, below which the score follows the noise of the rows
+
+
+class KernelFamily(Family):
+    """Kernels in coordinates y of the rows x, in which the objective is measured too.
+
+    Parameters
+    ----------
+    inner : LiteFamily or another basis of kernels
+        The family of the coordinates.
+    coordinates : AffineMap
+        From x to y.
+    bandwidth, base_scale : float or ndarray
+        For the record.
+    """
+
+    def __init__(self, inner, coordinates, bandwidth, base_scale):
+        self.inner, self.coordinates = inner, coordinates
+        self.bandwidth, self.base_scale = bandwidth, base_scale
+        self.base = MappedBase(inner.base, coordinates)
+        self.n_parameters = inner.n_parameters
+
+    # ---- T and its derivatives -------------------------------------------------------------------
+
+    def statistics(self, X):
+        """T(x) of each row, shape (n, r)."""
+        return self.inner.statistics(self.coordinates(X))
+
+    def jacobian(self, X):
+        """∂T/∂x of each row, shape (n, r, d)."""
+        return self.inner.jacobian(self.coordinates(X)) @ self.coordinates.matrix.T
+
+    def laplacian(self, X):
+        """ΔT(x) of each row, shape (n, r)."""
+        Y = self.coordinates(X)
+        return sum(self.inner.curvature(Y, axis) for axis in self.coordinates.matrix)
+
+    def curvature(self, X, V):
+        """vᵀ∇²T(x)v of each row, shape (n, r), for directions V of shape (d,) or (n, d)."""
+        return self.inner.curvature(self.coordinates(X), V @ self.coordinates.matrix)
+
+    # ---- from rows to θ --------------------------------------------------------------------------
+
+    def assemble(self, X, Y, weight, objective):
+        """Quadratic form in the coordinates of the kernels; noise has the units of X."""
+        if isinstance(objective, Denoising):
+            return super().assemble(X, Y, weight, objective)
+        return self.inner.assemble(*self.own_coordinates(X, Y), weight, objective)
+
+    def own_coordinates(self, X, Y):
+        """Rows and known scores in the coordinates of the kernels."""
+        return self.coordinates(X), None if Y is None else Y @ self.coordinates.inverse.matrix.T
+
+    def blurred(self, sigma):
+        """A Gaussian base takes on the noise; a Student t, whose tails are beyond it, and a flat one stay."""
+        noisy, A = copy(self), self.coordinates.matrix
+        if isinstance(getattr(self.inner.base, "law", None), GaussianBase):
+            noisy.inner = copy(self.inner)
+            noisy.inner.base = self.inner.base.blurred(sigma**2 * A.T @ A)
+            noisy.base = MappedBase(noisy.inner.base, self.coordinates)
+        return noisy
+
+    def solve(self, statistics, objective, alpha):
+        """φ of least objective plus ridge."""
+        n = statistics.moments.n
+        if alpha == 0.0 and n < ROWS_WITHOUT_RIDGE * self.n_parameters:
+            warnings.warn(
+                f"{self.n_parameters} functions, {n:g} rows and alpha=0: without a ridge the density follows the noise "
+                'of these rows. Leave alpha="auto", or lower n_landmarks.',
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        if alpha == 0.0:
+            return super().solve(statistics, objective, alpha)
+        return RidgePath(self.form(statistics, objective)).thetas([alpha])[0]  # as it was chosen
+
+    # ---- the density at φ ------------------------------------------------------------------------
+
+    def log_density(self, phi, X):
+        """log q₀ + f of each row, shape (n,)."""
+        return self.inner.log_density(phi, self.coordinates(X)) + self.coordinates.log_volume
+
+    def grad_log_density(self, phi, X):
+        """∇ₓ log p of each row, shape (n, d)."""
+        return self.inner.grad_log_density(phi, self.coordinates(X)) @ self.coordinates.matrix.T
+
+    def divergence(self, phi, X):
+        """Δ log p of each row, shape (n,)."""
+        return self.inner.traced_curvature(phi, self.coordinates(X), self.coordinates.matrix)
+
+    def log_density_curvature(self, phi, X, V):
+        """vᵀ ∇² log p(x) v of each row, shape (n,)."""
+        return self.inner.log_density_curvature(phi, self.coordinates(X), V @ self.coordinates.matrix)
+
+    def infinite_mass(self, phi):
+        """A flat base measure has infinite mass."""
+        if self.inner.base.is_flat:
+            return (
+                "with base=None its density does not fall off away from the rows, where every kernel is zero. "
+                'Set base="gaussian" or "student"'
+            )
+        return None
+
+    def report_matrix(self):
+        """The basis, of which θ are the coefficients."""
+        return self.inner.basis
+
+    def row_gradients(self, phi, X, Y, objective):
+        """ψ of each row, in the coordinates of the kernels."""
+        if isinstance(objective, Denoising):
+            return super().row_gradients(phi, X, Y, objective)
+        return self.inner.row_gradients(phi, *self.own_coordinates(X, Y), objective)
+
+    def attributes(self, phi):
+        """θ and what it belongs to."""
+        own = {"theta": self.inner.basis @ phi, "bandwidth": self.bandwidth, "base_scale": self.base_scale}
+        landmarks = getattr(self.inner, "landmarks", None)
+        return own if landmarks is None else own | {"landmarks": self.coordinates.inverse(landmarks)}

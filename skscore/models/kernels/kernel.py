@@ -1,0 +1,239 @@
+r"""Kernel exponential family: :math:`\log p(x) = \sum_a \theta_a k(x, z_a) + \log q_0(x) - \log Z`.
+
+A smooth function of any shape near the rows, and the base measure :math:`q_0` far from them. Score matching fits it in
+closed form (Sriperumbudur, Fukumizu, Gretton, Hyvärinen & Kumar, 2017), with a ridge in the norm of the reproducing
+kernel Hilbert space (RKHS),
+
+.. math:: \min_\theta\; \tfrac12\theta^\top\Gamma\theta - g^\top\theta + \tfrac\alpha2\,\theta^\top K \theta,
+          \qquad K_{ab} = k(z_a, z_b),\quad k(x, z) = \exp\Bigl(-\tfrac{\|x - z\|^2}{2\sigma^2}\Bigr),
+
+which is solved in an orthonormal basis of the span of the kernels. Distances are measured in coordinates in which the
+first rows have the covariance I, and so is the objective, unless it is the denoising one, whose noise has the units of
+X. An affine map of the table then changes nothing.
+
+References
+----------
+Rahimi, A., & Recht, B. (2007). Random features for large-scale kernel machines. NeurIPS.
+Sriperumbudur, B., Fukumizu, K., Gretton, A., Hyvärinen, A., & Kumar, R. (2017). Density estimation in infinite
+dimensional exponential families. JMLR 18(57), 1-59.
+Sutherland, D. J., Strathmann, H., Arbel, M., & Gretton, A. (2018). Efficient and principled score estimation with
+Nyström kernel exponential families. AISTATS, PMLR 84, 652-660.
+"""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from ..._compat import Interval, StrOptions
+from ..base import GaussianBase
+from ..family import Model, Settled
+from ..folds import deal, group_rows, merge_equal
+from .ard import optimise_precisions
+from .mixture import settle_mixture
+from .selection import FoldJudge, LeaveOneOutJudge, explore, tabulate
+from .site import KernelSite
+
+__all__ = ["Kernel"]
+
+MOST_ROWS_TO_CHOOSE, MOST_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
+MATERIAL = 1e-3  # nats, by which the last bandwidth tried has to beat the one before it to be worth a warning
+ALPHAS = np.logspace(-8.0, 2.0, 21)
+BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
+COARSE_POWERS, LIMITS = (-8, -6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
+
+
+class Kernel(Model):
+    r"""Density whose logarithm is a sum of Gaussian kernels, over a base measure.
+
+    Parameters
+    ----------
+    n_landmarks : int, default=300
+        Largest number of kernels. They sit at k-means centres of the first rows fitted, or at all distinct rows of a
+        smaller table. With ``basis="fourier"`` the number of waves.
+    landmarks : array-like of shape (m, d), optional
+        Where the kernels sit, in the units of X, instead.
+    bandwidth : {"cv", "ard", "median"}, float or array-like of shape (d,), default="cv"
+        σ, in whitened units or, with ``whiten=False``, in the units of X; there it may differ between columns. "cv"
+        is chosen by rows held out; "ard" (automatic relevance determination, lite basis only) goes on from there to a
+        bandwidth for each coordinate, by gradients of the objective of these rows. The median distance between rows,
+        over √2, is the scale of the whole table: details need a smaller one.
+    basis : {"lite", "nystrom", "fourier"}, default="lite"
+        Functions that f is a sum of: kernels (Sutherland et al., 2018); their slopes at the landmarks along each
+        column, m·d of them, for few columns; or random waves whose mean product is the kernel (Rahimi & Recht, 2007).
+    base : {"gaussian", "student", None} or GaussianBase, default="gaussian"
+        Base measure, which owns the tails: the Gaussian with the mean and covariance of the first rows (with
+        ``whiten=False`` their variances); the Student t of 5 degrees of freedom with these as location and scale
+        matrix; flat, in which case there are scores but no density; or given.
+    base_scale : float or "cv", default="cv"
+        Factor on the standard deviations of a named base; "cv" is one of 1, 1.5, 2.5 and 4.
+    regularizer : {"rkhs", "identity"}, default="rkhs"
+        What the ridge ``alpha`` of the estimator penalises: the squared RKHS norm, or the squared coefficients θ.
+    whiten : bool, default=True
+        Measure distances and the objective in coordinates in which the first rows have the covariance I, or else in
+        the units of X.
+    n_components : int, default=1
+        Fit so many densities, each to the rows of a cluster, and mix them: the weights of separated modes are beyond
+        score matching, see Notes.
+    cv : int or "loo", default=5
+        Folds that judge "cv" parameters, of at most 20,000 rows; "loo" leaves out each row in turn, in closed form, and
+        judges by the objective. Folds judge by the estimator's ``criterion``.
+    dtype : {"float64", "float32"}, default="float64"
+        Precision of the products behind a fit of the lite basis. Single precision is about twice as fast, and keeps
+        only functions that it can tell apart.
+
+    Notes
+    -----
+    The estimator's ``alpha="auto"`` is chosen together with the bandwidth and the base. What was tried is
+    ``cv_results_``. Rows added by ``partial_fit`` keep what the first rows chose, their landmarks and coordinates.
+
+    The slope of :math:`\log p` says nothing of the weights of modes that no row connects. In one column with modes of
+    unit variance, score matching loses their weights from some six standard deviations between them. ``n_components``
+    takes the weights from the counts of clusters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore import ScoreMatchingDensity
+    >>> from skscore.datasets import Banana
+    >>> from skscore.models import Kernel
+    >>> law, rng = Banana(), np.random.default_rng(0)
+    >>> X, X_test = law.sample(300, rng), law.sample(1000, rng)
+    >>> kernel = ScoreMatchingDensity(Kernel(n_landmarks=100)).fit(X)
+    >>> gaussian = ScoreMatchingDensity("gaussian").fit(X)
+    >>> bool(kernel.score(X_test) > gaussian.score(X_test) + 0.3)  # nats per row
+    True
+    """
+
+    _parameter_constraints = {
+        "n_landmarks": [Interval(Integral, 1, None, closed="left")],
+        "landmarks": ["array-like", None],
+        "bandwidth": [Interval(Real, 0.0, None, closed="neither"), "array-like", StrOptions({"cv", "median", "ard"})],
+        "basis": [StrOptions({"lite", "nystrom", "fourier"})],
+        "base": [StrOptions({"gaussian", "student"}), GaussianBase, None],
+        "base_scale": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv"})],
+        "regularizer": [StrOptions({"rkhs", "identity"})],
+        "whiten": ["boolean"],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "cv": [Interval(Integral, 2, None, closed="left"), StrOptions({"loo"})],
+        "dtype": [StrOptions({"float64", "float32"})],
+    }
+
+    def __init__(
+        self,
+        n_landmarks=300,
+        landmarks=None,
+        bandwidth="cv",
+        basis="lite",
+        base="gaussian",
+        base_scale="cv",
+        regularizer="rkhs",
+        whiten=True,
+        n_components=1,
+        cv=5,
+        dtype="float64",
+    ):
+        self.n_landmarks = n_landmarks
+        self.landmarks = landmarks
+        self.bandwidth = bandwidth
+        self.basis = basis
+        self.base = base
+        self.base_scale = base_scale
+        self.regularizer = regularizer
+        self.whiten = whiten
+        self.n_components = n_components
+        self.cv = cv
+        self.dtype = dtype
+
+    def settle(self, sample, objective, alpha, criterion):
+        """Place the kernels, and choose by rows held out what is left open."""
+        if self.n_components > 1:
+            return settle_mixture(self, sample, objective, alpha, criterion)
+        if isinstance(self.bandwidth, str) and self.bandwidth == "ard" and self.basis != "lite":
+            raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
+        site = KernelSite(self, sample)
+        bandwidth = _bandwidth(self, site)
+        alphas = ALPHAS * site.unit(objective) if isinstance(alpha, str) else np.array([float(alpha)])
+        scales = BASE_SCALES if self.base_scale == "cv" and isinstance(self.base, str) else [self._fixed_scale]
+        is_settled = len(alphas) == len(scales) == 1 and bandwidth is not None
+        if is_settled or len(site.rows) < 2:
+            bandwidth = site.median if bandwidth is None else bandwidth
+            return Settled(site.family(bandwidth, scales[0]), float(alphas[-1]))
+        judge = self._judge(site, objective, criterion, np.asarray(scales), alphas)
+        trials = explore(judge, site.median, COARSE_POWERS, LIMITS) if bandwidth is None else [judge(bandwidth)]
+        best = max(trials, key=lambda trial: trial.score).choice
+        _warn_at_the_edge(trials, *best, site.median)
+        if isinstance(self.bandwidth, str) and self.bandwidth == "ard":
+            trials.append(judge(self._bandwidths_by_direction(site, *best)))
+            best = max(trials, key=lambda trial: trial.score).choice
+        bandwidth, scale, alpha = best
+        return Settled(site.family(bandwidth, scale), alpha, tabulate(trials))
+
+    def _bandwidths_by_direction(self, site, bandwidth, scale, alpha):
+        """One bandwidth for each coordinate, from the best common one."""
+        group = group_rows(site.coordinates(site.sample.X))
+        folds = deal(site.sample, group, self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MOST_ROWS_FOR_ARD)
+        tables = [
+            (site.coordinates(fold.X), np.ones(len(fold.X)) if fold.weight is None else fold.weight) for fold in folds
+        ]
+        found = optimise_precisions(tables, site.landmarks, site.base(scale), bandwidth, alpha, self.regularizer)
+        return found.precision**-0.5
+
+    @property
+    def _fixed_scale(self):
+        return 1.0 if self.base_scale == "cv" else float(self.base_scale)
+
+    def _judge(self, site, objective, criterion, scales, alphas):
+        group = group_rows(site.coordinates(site.sample.X))
+        if self.cv == "loo":
+            return LeaveOneOutJudge(site.family, merge_equal(site.sample, group), objective, scales, alphas)
+        by_likelihood = criterion == "log_likelihood" and self.base is not None
+        folds = deal(site.sample, group, self.cv, MOST_ROWS_TO_CHOOSE)
+        return FoldJudge(site.family, folds, objective, scales, alphas, site.draws(scales) if by_likelihood else None)
+
+
+def _bandwidth(model, site):
+    """Bandwidth of the user, a number or an array (d,), or the median; None where it is to be chosen."""
+    if isinstance(model.bandwidth, str):
+        return site.median if model.bandwidth == "median" else None
+    bandwidth = np.asarray(model.bandwidth, dtype=np.float64)
+    if bandwidth.ndim and model.whiten:
+        raise ValueError(
+            f"Kernel: bandwidth={model.bandwidth!r} has an entry for each column, which whiten=True mixes. Give one "
+            "number, or set whiten=False."
+        )
+    if bandwidth.shape not in {(), (site.d,)} or not (np.isfinite(bandwidth) & (bandwidth > 0.0)).all():
+        raise ValueError(
+            f"Kernel: bandwidth={model.bandwidth!r}; give one positive number, or one for each of the {site.d} columns."
+        )
+    return bandwidth if bandwidth.ndim else float(bandwidth)
+
+
+def _warn_at_the_edge(trials, bandwidth, scale, alpha, median):
+    """Say where the best of what was tried is the last of what was tried.
+
+    The greatest ridge is no edge: what it leaves is the base measure, and no bandwidth matters then.
+    """
+    tried, alphas = [trial.bandwidth for trial in trials], trials[0].alphas
+    if len(alphas) > 1 and alpha == alphas[-1]:
+        return
+    scores = [trial.score for trial in trials]
+    end = {0: 1, len(tried) - 1: -2}.get(int(np.argmax(scores)))
+    if end is not None and len(tried) > 1 and max(scores) - scores[end] > MATERIAL:
+        warnings.warn(
+            f"Kernel: the chosen bandwidth {bandwidth:.3g} is the {'least' if bandwidth == tried[0] else 'greatest'} "
+            f"of those tried, {bandwidth / median:.3g} times the median distance. Give a bandwidth beyond it, or doubt "
+            "whether kernels of one width suit this table.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+    if len(alphas) > 1 and alpha == alphas[0]:
+        warnings.warn(
+            f"Kernel: the chosen alpha {alpha:.3g} is the least of those tried. Give a smaller one, or doubt whether "
+            "the rows are as many as they seem.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )

@@ -1,0 +1,249 @@
+r"""Kernels as sufficient statistics: :math:`T_a(x) = k(x, z_a) = \exp(-\tfrac12 (x - z_a)^\top P (x - z_a))`.
+
+Sutherland, Strathmann, Arbel & Gretton (2018) call this basis "lite". With P = BBᵀ, p = xB and q = xP the kernel is
+:math:`\exp(-\tfrac12\|p - p_a\|^2)`, and :math:`S_a = \|q - q_a\|^2` measures its slope:
+
+.. math:: \nabla k_a = (q_a - q)\,k_a, \qquad \Delta k_a = (S_a - \operatorname{tr} P)\,k_a .
+
+Everything is therefore a product of matrices over blocks of rows: :math:`\Gamma = E[\nabla k\cdot\nabla k]` and
+:math:`g = -E[\Delta k + \nabla k\cdot\nabla\log q_0]` take 3nm² flops whatever d is (``slope_sums``). Parameters are
+coordinates φ in a basis of functions, θ = Wφ.
+
+References
+----------
+Sutherland, D. J., Strathmann, H., Arbel, M., & Gretton, A. (2018). Efficient and principled score estimation with
+Nyström kernel exponential families. AISTATS, PMLR 84, 652-660.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from ..._kernels import rbf, threads
+from ...fitting.statistics import row_blocks
+from ...formulas import objectives
+from ...formulas.quadratic import QuadraticForm
+from ..family import Family
+from ..forms import Implicit
+from .slope_sums import PolarSums, StackedSums
+
+__all__ = ["LiteFamily"]
+
+BLOCK_ROWS = 768
+STACKED_COLUMNS = 2  # up to which Γ as a sum over columns takes fewer flops than the polar identity
+ROWS_PER_KERNEL = 4  # below which f nearly interpolates: kernels cancel, and Γ is built from functions, not kernels
+
+
+def _squares(rows):
+    return np.einsum("ij,ij->i", rows, rows)
+
+
+def _inner_products(rows, landmarks, out):
+    """Inner products of rows (n, d) and landmarks (m, d), written into `out` (n, m) in its precision."""
+    return np.matmul(landmarks.astype(out.dtype, copy=False), rows.astype(out.dtype, copy=False).T, out=out.T).T
+
+
+class LiteFamily(Family):
+    """Kernels at given landmarks; parameters are coordinates φ in a basis.
+
+    Parameters
+    ----------
+    landmarks : ndarray of shape (m, d)
+        z_a.
+    factor : ndarray of shape (d, d)
+        B, in inverse units of the columns.
+    basis : ndarray of shape (m, r)
+        W.
+    base : GaussianBase or another with its methods
+        q₀.
+    block_rows : int, default=768
+        Rows in one product of matrices; twice as many in single precision, which take the same memory.
+    dtype : {np.float64, np.float32}, default=np.float64
+        Precision of the kernels and products behind Γ, which are summed in double precision. The basis of a family in
+        single precision has no use for directions that `orthonormal_basis` cuts off at 1e-4. The density itself is
+        always of double precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models import GaussianBase
+    >>> from skscore.models.kernels.lite import LiteFamily
+    >>> family = LiteFamily(np.zeros((1, 2)), np.eye(2), np.eye(1), GaussianBase())
+    >>> family.statistics(np.array([[1.0, 1.0]])).round(4)
+    array([[0.3679]])
+    """
+
+    def __init__(self, landmarks, factor, basis, base, block_rows=BLOCK_ROWS, dtype=np.float64):
+        self.landmarks, self.centre = landmarks, landmarks.mean(axis=0)
+        self.factor, self.metric = factor, factor @ factor.T
+        self.trace = float(np.trace(self.metric))
+        self.is_isotropic = bool((self.metric == self.metric[0, 0] * np.eye(len(factor))).all())
+        self.p, self.q = self._coordinates(landmarks)
+        self.columns, self.p_norms, self.q_norms = np.ascontiguousarray(self.p.T), _squares(self.p), _squares(self.q)
+        self.basis, self.base, self.block_rows, self.dtype = basis, base, block_rows, dtype
+        self.n_parameters = basis.shape[1]
+
+    def _coordinates(self, X):
+        """p and q of rows; distances are taken near the landmarks, where squares are small."""
+        centred = X - self.centre
+        return centred @ self.factor, centred @ self.metric
+
+    def gram(self):
+        """k(z_a, z_b), the metric of the RKHS norm of θ, shape (m, m)."""
+        K = self._kernel(self.p)
+        return 0.5 * (K + K.T)
+
+    # ---- blocks of K and K∘S, in Fortran's order -------------------------------------------------
+
+    def _room(self, rows):
+        return np.empty((len(self.landmarks), len(rows))).T
+
+    def _kernel(self, p, root=None, out=None):
+        """√w k of a block of rows, shape (n, m)."""
+        K, root = self._products(p, out), np.ones(len(p)) if root is None else root
+        rbf.gaussian(p, self.columns, self.p_norms, root, K)
+        return K
+
+    def _products(self, p, out=None):
+        """Inner products with the landmarks, where the kernels of ``_kernels`` want them; else room for the result."""
+        K = self._room(p) if out is None else out
+        return _inner_products(p, self.p, K) if p.shape[1] > rbf.MOST_DIFFERENCES else K
+
+    def _kernel_and_square(self, p, q, root=None, out=(None, None)):
+        """√w k and √w kS of a block of rows, each of shape (n, m)."""
+        KS = self._room(p) if out[1] is None else out[1]
+        if not self.is_isotropic:
+            K = self._kernel(p, root, out[0])
+            return K, self._times_square(K, q, self.q, self.trace, KS)
+        K, root = self._products(p, out[0]), np.ones(len(p)) if root is None else root
+        rbf.gaussian_and_square(p, self.columns, self.p_norms, root, self.metric[0, 0], K, KS)
+        return K, KS
+
+    @staticmethod
+    def _times_square(K, rows, landmarks, trace, out):
+        """K times the squared distances between `rows` and `landmarks`, which are at most `trace` times S."""
+        _inner_products(rows, landmarks, out)
+        rbf.times_square(rows, _squares(landmarks), K, trace * rbf.LARGEST, out)
+        return out
+
+    # ---- T and its derivatives -------------------------------------------------------------------
+
+    def statistics(self, X):
+        """T(x) of each row in the basis, shape (n, r)."""
+        return self._kernel(self._coordinates(X)[0]) @ self.basis
+
+    def jacobian(self, X):
+        """∂T/∂x of each row, shape (n, r, d)."""
+        p, q = self._coordinates(X)
+        slopes = (self.q - q[:, None, :]) * self._kernel(p)[:, :, None]
+        return np.matmul(self.basis.T, slopes)
+
+    def laplacian(self, X):
+        """ΔT(x) of each row, shape (n, r)."""
+        K, KS = self._kernel_and_square(*self._coordinates(X))
+        return (KS - self.trace * K) @ self.basis
+
+    def curvature(self, X, V):
+        """vᵀ∇²T(x)v of each row, shape (n, r), for directions V of shape (d,) or (n, d)."""
+        return self._kernel_curvature(X, V) @ self.basis
+
+    def _kernel_curvature(self, X, V):
+        """vᵀ∇²k v = k [((q − q_a)·v)² − vᵀPv]."""
+        p, q = self._coordinates(X)
+        V = np.broadcast_to(V, X.shape)
+        along = np.einsum("nj,nj->n", q, V)[:, None] - V @ self.q.T
+        return (along**2 - _squares(V @ self.factor)[:, None]) * self._kernel(p)
+
+    # ---- from rows to the quadratic form ---------------------------------------------------------
+
+    def assemble(self, X, Y, weight, objective):
+        """Quadratic form in φ of the rows under `objective`."""
+        if not isinstance(objective, Implicit) or len(X) < ROWS_PER_KERNEL * len(self.landmarks):
+            return super().assemble(X, Y, weight, objective)
+        return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
+
+    def implicit_form(self, X, weight):
+        """Quadratic form of the implicit objective by products of kernel matrices: the fast route."""
+        shares = threads.deal(
+            lambda rows: self._sums(X[rows], weight[rows]), len(X), flops=3.0 * len(X) * len(self.landmarks) ** 2
+        )
+        sums, constant, n = reduce(add, (s for s, _ in shares)), sum(c for _, c in shares), float(weight.sum())
+        slopes, linear = sums.result()
+        Gamma = self.basis.T @ slopes @ self.basis / n
+        return QuadraticForm(0.5 * (Gamma + Gamma.T), -(linear @ self.basis) / n, constant / n, n)
+
+    def _sums(self, X, weight):
+        """Sums over rows of the products of slopes, and of the constant of the objective."""
+        per_block = self.block_rows * 8 // np.dtype(self.dtype).itemsize
+        block_rows, constant = min(len(X), per_block), 0.0
+        sums = (StackedSums if self._is_stacked else PolarSums)(self.q, self.trace, block_rows, self.dtype)
+        for rows in row_blocks(len(X), 1, block_rows):
+            (p, q), root = self._coordinates(X[rows]), np.sqrt(weight[rows]).astype(self.dtype, copy=False)
+            b, divergence = self.base.grad_log_density(X[rows]), self.base.divergence(X[rows])
+            self._kernel_and_square(p, q, root, sums.tables(len(p)))
+            sums.add(q, b, root)
+            constant += float(weight[rows] @ objectives.implicit(b, divergence))
+        return sums, constant
+
+    @property
+    def _is_stacked(self):
+        return len(self.factor) <= STACKED_COLUMNS
+
+    # ---- the density at φ ------------------------------------------------------------------------
+
+    def _blockwise(self, function, *tables):
+        blocks = row_blocks(len(tables[0]), 1, self.block_rows)
+        parts = [function(*(table[rows] for table in tables)) for rows in blocks]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def log_density(self, phi, X):
+        """log q₀ + f of each row, shape (n,)."""
+        theta = self.basis @ phi
+        return self._blockwise(lambda B: self._kernel(self._coordinates(B)[0]) @ theta + self.base.log_density(B), X)
+
+    def grad_log_density(self, phi, X):
+        """∇ₓ log p of each row, shape (n, d)."""
+        theta = self.basis @ phi
+        pulls = np.column_stack([theta[:, None] * self.q, theta])
+
+        def slope(B):
+            p, q = self._coordinates(B)
+            pulled = self._kernel(p) @ pulls
+            return pulled[:, :-1] - pulled[:, -1:] * q + self.base.grad_log_density(B)
+
+        return self._blockwise(slope, X)
+
+    def divergence(self, phi, X):
+        """Δ log p of each row, shape (n,)."""
+        theta = self.basis @ phi
+
+        def laplacian(B):
+            K, KS = self._kernel_and_square(*self._coordinates(B))
+            return KS @ theta - self.trace * (K @ theta) + self.base.divergence(B)
+
+        return self._blockwise(laplacian, X)
+
+    def traced_curvature(self, phi, X, A):
+        """Σ_j aⱼᵀ ∇² log p(x) aⱼ over the rows aⱼ of A, shape (n,): the Laplacian in coordinates z with x = zA."""
+        theta, landmarks = self.basis @ phi, self.q @ A.T
+        trace = float(np.sum((A @ self.factor) ** 2))
+
+        def traced(B):
+            p, q = self._coordinates(B)
+            K = self._kernel(p)
+            KS = self._times_square(K, q @ A.T, landmarks, trace, self._room(p))
+            return KS @ theta - trace * (K @ theta) + sum(self.base.curvature(B, a) for a in A)
+
+        return self._blockwise(traced, X)
+
+    def log_density_curvature(self, phi, X, V):
+        """vᵀ ∇² log p(x) v of each row, shape (n,)."""
+        theta = self.basis @ phi
+
+        def along(B, W):
+            return self._kernel_curvature(B, W) @ theta + self.base.curvature(B, W)
+
+        return self._blockwise(along, X, np.broadcast_to(V, X.shape))

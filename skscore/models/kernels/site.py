@@ -1,0 +1,124 @@
+"""What the first rows of a table give to all kernel families that are tried on it: coordinates, landmarks, draws."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from scipy import stats
+
+from ...fitting.student import StudentT
+from ..affine import AffineMap, MappedBase
+from ..base import GaussianBase, resolve_base
+from ..forms import Denoising
+from .family import KernelFamily
+from .fourier import FourierFamily, frequencies
+from .held_out import Draws, proposal
+from .landmarks import distinct_rows, median_bandwidth, place_landmarks, thinned
+from .lite import LiteFamily
+from .nystrom import NystromFamily
+from .rkhs import orthonormal_basis
+
+__all__ = ["KernelSite"]
+
+STUDENT_DF = 5.0
+MOST_CENTRES = 500
+SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}  # relative and squared, of functions that are kept
+SMALLEST_NORM_SINGLE = 1e-4
+
+
+class _StudentBase(StudentT):
+    """A Student t by the names of a base measure."""
+
+    grad_log_density = StudentT.score
+
+
+class KernelSite:
+    """The place that a table's first rows are for kernels.
+
+    Parameters
+    ----------
+    model : Kernel
+    sample : Sample
+    """
+
+    def __init__(self, model, sample):
+        table, d = sample.moments, len(sample.moments.mean)
+        self.model, self.sample, self.d = model, sample, d
+        self.standard = (AffineMap.whitening if model.whiten else AffineMap.standardizing)(table)
+        self.coordinates = self.standard if model.whiten else AffineMap.identity(table)
+        self.rows, self.counts = distinct_rows(self.coordinates(sample.X), sample.weight)
+        self.median = median_bandwidth(self.rows, self.counts)
+        self.landmarks = None if model.basis == "fourier" else self._landmarks()
+
+    def _landmarks(self):
+        if self.model.landmarks is None:
+            return place_landmarks(self.rows, self.counts, self.model.n_landmarks)
+        landmarks = np.array(self.model.landmarks, dtype=np.float64)
+        if (
+            landmarks.ndim != 2
+            or landmarks.shape[1] != self.d
+            or not np.isfinite(landmarks).all()
+            or not landmarks.size
+        ):
+            raise ValueError(
+                f"Kernel: landmarks of shape {landmarks.shape}; give at least one finite row of the {self.d} columns "
+                "of X."
+            )
+        return self.coordinates(landmarks)
+
+    # ---- candidates ------------------------------------------------------------------------------
+
+    def base(self, scale):
+        """Base measure in the coordinates of the kernels."""
+        if self.model.base is None:
+            return resolve_base(None, self.sample.moments)
+        if not isinstance(self.model.base, str):
+            return MappedBase(self.model.base, self.coordinates.inverse)
+        law = GaussianBase() if self.model.base == "gaussian" else _StudentBase(STUDENT_DF, np.ones(self.d))
+        spread = AffineMap(np.zeros(self.d), np.eye(self.d) / scale, np.zeros(self.d))
+        return MappedBase(law, spread if self.model.whiten else spread.after(self.standard))
+
+    def _functions(self, bandwidth):
+        """Constructor of the basis, its first two arguments, and how many functions they make."""
+        if self.model.basis == "fourier":
+            waves = frequencies(bandwidth, self.d, self.model.n_landmarks, np.random.default_rng(0))
+            return FourierFamily, waves, self.model.n_landmarks
+        factor = np.diag(np.broadcast_to(1.0 / np.asarray(bandwidth), self.d))
+        m = len(self.landmarks)
+        if self.model.basis == "lite":
+            return partial(LiteFamily, dtype=np.dtype(self.model.dtype)), (self.landmarks, factor), m
+        return NystromFamily, (self.landmarks, factor), m * self.d
+
+    def family(self, bandwidth, scale):
+        """Family with kernels of this bandwidth over a base measure of this scale."""
+        kind, functions, size = self._functions(bandwidth)
+        inner = kind(*functions, np.eye(size), self.base(scale))
+        if self.model.regularizer == "rkhs":
+            smallest = SMALLEST_NORMS[self.model.basis] if self.model.dtype == "float64" else SMALLEST_NORM_SINGLE
+            inner = kind(*functions, orthonormal_basis(inner.gram(), smallest), self.base(scale))
+        return KernelFamily(inner, self.coordinates, bandwidth, scale)
+
+    # ---- importance draws ------------------------------------------------------------------------
+
+    def draws(self, scales):
+        """Importance draws for candidates with base measures of these scales, in the coordinates of the kernels."""
+        laws = [self._law(scale**2 * np.eye(self.d)) for scale in scales]
+        centres, counts = thinned(self.rows, self.counts, MOST_CENTRES)
+        if self.model.whiten:
+            return proposal(centres, counts, laws)
+        centres = self.standard(self.coordinates.inverse(centres))
+        draws = proposal(centres, counts, laws)
+        position = self.coordinates(self.standard.inverse(draws.position))
+        return Draws(position, draws.log_density + self.standard.log_volume)
+
+    def unit(self, objective):
+        """What a ridge is measured in: the inverse square of the median bandwidth, in the units of the objective."""
+        in_units_of_X = isinstance(objective, Denoising) and self.model.whiten
+        scale = np.exp(np.log(self.sample.moments.scale).mean()) if in_units_of_X else 1.0
+        return (self.median * scale) ** -2.0
+
+    def _law(self, shape):
+        if self.model.base == "student":
+            return stats.multivariate_t(shape=shape, df=STUDENT_DF)
+        return stats.multivariate_normal(cov=shape)

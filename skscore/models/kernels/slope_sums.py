@@ -1,0 +1,134 @@
+r"""Sums over rows of products of slopes of Gaussian kernels, by products of matrices.
+
+The slopes are :math:`\nabla k_a = (q_a - q)\,k_a`, and :math:`\Delta k_a = (S_a - \tau)\,k_a` with
+:math:`S_a = \|q - q_a\|^2`. From :math:`2 (q - q_a)\cdot(q - q_b) = S_a + S_b - D_{ab}`,
+:math:`D_{ab} = \|q_a - q_b\|^2`, it follows that
+
+.. math::
+
+   \sum w\,\nabla k_a\cdot\nabla k_b = \tfrac12 (M + M^\top - D \circ Q), \qquad
+   M = K^\top (K \circ S), \quad Q = K^\top K,
+
+of 3nm² flops however many columns q has; K holds :math:`\sqrt w\,k`. One or two columns need less, and no subtraction:
+:math:`\sum_i A_i^\top A_i` with the slopes :math:`A_i` along each. The linear part is
+:math:`\sum w\,(\Delta k_a + \nabla k_a\cdot b)` with the score b of the base measure.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg.blas import get_blas_funcs
+
+from ..._kernels import rbf
+
+__all__ = ["PolarSums", "StackedSums"]
+
+
+class _Total:
+    """Sum of products of matrices, in double precision; BLAS adds to it in place where the factors have the same."""
+
+    def __init__(self, blas, shape, dtype, **how):
+        self.product, self.how = get_blas_funcs(blas, dtype=dtype), how
+        self.value = np.zeros(shape, order="F")
+        self.room = self.value if dtype == np.float64 else np.zeros(shape, dtype, order="F")
+
+    def add(self, *factors):
+        """Add the product of some factors in Fortran's order."""
+        in_place = self.room is self.value
+        self.product(1.0, *factors, float(in_place), self.room, overwrite_c=1, **self.how)
+        if not in_place:
+            self.value += self.room
+
+
+class _Sums:
+    """Room for one block of rows, and sums over all blocks.
+
+    Parameters
+    ----------
+    q : ndarray of shape (m, t)
+        q_a, of the landmarks.
+    trace : float
+        τ.
+    block_rows : int
+        Most rows in a block.
+    dtype : type
+        Precision of K and of the products.
+    """
+
+    def __init__(self, q, trace, block_rows, dtype, beside=(0, 0)):
+        m = len(q)
+        self.q, self.trace = q, trace
+        self.widths = m + beside[0], m + beside[1]
+        self.room = np.empty((block_rows, sum(self.widths)), dtype)  # fresh memory for each block would cost a fifth
+        self.gram = _Total("syrk", (m, m), dtype, trans=1, lower=1)
+
+    def tables(self, n):
+        """Room for K and K∘S of n rows, each of shape (n, m) in Fortran's order."""
+        room = self.room.reshape(-1)[: n * sum(self.widths)].reshape(-1, n).T
+        self.left, self.right = np.split(room, [self.widths[0]], axis=1)
+        self.K, self.KS = self.left[:, : len(self.q)], self.right[:, : len(self.q)]
+        return self.K, self.KS
+
+    def __add__(self, other):
+        """Sums over the rows of both, kept in this one."""
+        self.gram.value += other.gram.value
+        return self
+
+    @property
+    def _gram(self):
+        lower = np.tril(self.gram.value)
+        return lower + np.tril(lower, -1).T
+
+
+class StackedSums(_Sums):
+    """Sums of a product for each column of q."""
+
+    def __init__(self, q, trace, block_rows, dtype):
+        super().__init__(q, trace, block_rows, dtype)
+        self.linear = np.zeros(len(q))
+
+    def add(self, q, b, root):
+        """Add the rows of the tables, with q (n, t), b (n, t) and √w (n,); K∘S is used up."""
+        self.linear += root @ self.KS - self.trace * (root @ self.K)
+        for along, of_landmarks, pull in zip(q.T, self.q.T, b.T, strict=True):
+            rbf.slopes(self.K, along, of_landmarks, self.KS)
+            self.linear += (root * pull).astype(root.dtype) @ self.KS
+            self.gram.add(self.KS)
+
+    def __add__(self, other):
+        self.linear += other.linear
+        return super().__add__(other)
+
+    def result(self):
+        """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
+        return self._gram, self.linear
+
+
+class PolarSums(_Sums):
+    """Sums of two products for any number of columns: KᵀK, and [K, √w]ᵀ[K∘S, √w b, √w(−τ − q·b)]."""
+
+    def __init__(self, q, trace, block_rows, dtype):
+        super().__init__(q, trace, block_rows, dtype, beside=(1, q.shape[1] + 1))
+        self.cross = _Total("gemm", self.widths, dtype, trans_a=1)
+
+    def add(self, q, b, root):
+        """Add the rows of the tables, with q (n, t), b (n, t) and √w (n,)."""
+        m = len(self.q)
+        self.left[:, m] = root
+        self.right[:, m:-1] = root[:, None] * b
+        self.right[:, -1] = root * (-self.trace - np.einsum("ij,ij->i", q, b))
+        self.gram.add(self.K)
+        self.cross.add(self.left, self.right)
+
+    def __add__(self, other):
+        self.cross.value += other.cross.value
+        return super().__add__(other)
+
+    def result(self):
+        """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
+        m, cross = len(self.q), self.cross.value
+        M, pulled = cross[:m, :m], cross[:m, m:]
+        norms = np.einsum("ij,ij->i", self.q, self.q)
+        D = np.add.outer(norms, norms) - 2.0 * self.q @ self.q.T
+        linear = cross[m, :m] + np.einsum("aj,aj->a", self.q, pulled[:, :-1]) + pulled[:, -1]
+        return 0.5 * (M + M.T - D * self._gram), linear

@@ -1,0 +1,256 @@
+"""What a kernel density chooses by rows held out, against refits, and that it chooses well."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+
+from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
+from skscore.datasets import Banana, Rings
+from skscore.fitting.statistics import moments
+from skscore.models import Kernel
+from skscore.models.family import Sample
+from skscore.models.folds import deal, group_rows
+from skscore.models.forms import Implicit
+from skscore.models.kernels.held_out import N_DRAWS
+from skscore.models.kernels.kernel import _warn_at_the_edge
+from skscore.models.kernels.selection import FoldJudge, LeaveOneOutJudge, Trial, explore, tabulate
+from skscore.models.kernels.site import KernelSite
+from skscore.models.law import Law
+
+
+def density(model=None, **parameters):
+    return ScoreMatchingDensity(Kernel(20) if model is None else model, **{"random_state": 0, **parameters})
+
+
+def sample(X, weight=None):
+    return Sample(X, None, weight, moments(X, weight))
+
+
+def banana(n, seed=0):
+    return Banana().sample(n, random_state=seed)
+
+
+# ---- judges against refits -----------------------------------------------------------------------
+
+ALPHAS = np.array([1e-2, 1e-1])
+
+
+@pytest.mark.parametrize("by_likelihood", [True, False])
+def test_folds_judge_as_refits_do(by_likelihood):
+    X = banana(120)
+    model = Kernel(10)
+    site = KernelSite(model, sample(X))
+    folds = deal(site.sample, group_rows(site.coordinates(X)), 3, 1000)
+    scales = np.array([1.0, 2.5])
+    judge = FoldJudge(site.family, folds, Implicit(), scales, ALPHAS, site.draws(scales) if by_likelihood else None)
+    trial = judge(0.8)
+    for (i, j), score in np.ndenumerate(trial.scores):
+        family, scores = site.family(0.8, scales[i]), []
+        for k, fold in enumerate(folds):
+            rest = np.concatenate([other.X for m, other in enumerate(folds) if m != k])
+            form = family.assemble(rest, None, None, Implicit())
+            theta = np.linalg.solve(form.Gamma + ALPHAS[j] * np.eye(len(form.g)), form.g)
+            if by_likelihood:
+                law = Law(family, theta, site.sample.moments, 0, "Kernel")
+                scores.append(law.log_density(fold.X).mean())
+            else:
+                scores.append(-family.assemble(fold.X, None, None, Implicit()).value(theta))
+        expected = np.average(scores, weights=[len(fold.X) for fold in folds])
+        noise = 5 * np.sqrt((1 / trial.ess[i, j] - 1) / N_DRAWS) if by_likelihood else 0.0
+        assert score == pytest.approx(expected, rel=1e-9, abs=noise)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_leaving_out_one_row_is_refitting_without_it(rng, weighted):
+    X = banana(25)
+    weight = rng.random(25) + 0.5 if weighted else None
+    site = KernelSite(Kernel(6), sample(X, weight))
+    trial = LeaveOneOutJudge(site.family, site.sample, Implicit(), np.array([1.5]), ALPHAS)(0.9)
+    family = site.family(0.9, 1.5)
+    w = np.ones(25) if weight is None else weight
+    for j, alpha in enumerate(ALPHAS):
+        values = []
+        for row in range(25):
+            others = np.arange(25) != row
+            form = family.assemble(X[others], None, w[others], Implicit())
+            theta = np.linalg.solve(form.Gamma + alpha * np.eye(len(form.g)), form.g)
+            values.append(family.assemble(X[[row]], None, w[[row]], Implicit()).value(theta))
+        assert trial.scores[0, j] == pytest.approx(-np.average(values, weights=w), rel=1e-9)
+
+
+# ---- the search ----------------------------------------------------------------------------------
+
+
+def trial(bandwidth, score):
+    return Trial(bandwidth, np.ones(1), np.ones(1), np.array([[score]]), np.ones((1, 1)))
+
+
+@pytest.mark.parametrize("peak", [-5, -1, 0, 3])
+def test_the_search_ends_at_the_peak_with_both_neighbours_tried(peak):
+    tried = []
+
+    def judge(bandwidth):
+        tried.append(bandwidth)
+        return trial(bandwidth, -abs(np.log2(bandwidth) - peak / 2))
+
+    trials = explore(judge, 1.0, (-4, -2, 0, 2), (-10, 6))
+    best = max(trials, key=lambda one: one.score)
+    assert best.bandwidth == pytest.approx(2 ** (peak / 2))
+    bandwidths = [one.bandwidth for one in trials]
+    assert bandwidths == sorted(tried)
+    assert 0 < bandwidths.index(best.bandwidth) < len(bandwidths) - 1
+
+
+def test_the_search_stops_at_its_limits():
+    trials = explore(lambda bandwidth: trial(bandwidth, -bandwidth), 1.0, (0,), (-3, 2))
+    assert len(trials) == 5
+    assert trials[0].bandwidth == pytest.approx(2**-1.5)
+
+
+def test_what_was_tried_is_a_table():
+    one = Trial(0.5, np.array([1.0, 2.0]), np.array([0.1, 0.2, 0.3]), np.arange(6.0).reshape(2, 3), np.ones((2, 3)))
+    table = tabulate([one, one])
+    assert {len(column) for column in table.values()} == {12}
+    best = np.argmax(table["mean_test_score"])
+    assert (table["param_base_scale"][best], table["param_alpha"][best]) == one.choice[1:] == (2.0, 0.3)
+
+
+# ---- through the estimator -----------------------------------------------------------------------
+
+
+def test_the_defaults_choose_everything_and_say_what():
+    X = banana(200)
+    fitted = density("kernel").fit(X)
+    table = fitted.cv_results_
+    best = np.argmax(table["mean_test_score"])
+    assert fitted.bandwidth_ == table["param_bandwidth"][best]
+    assert fitted.base_scale_ == table["param_base_scale"][best]
+    assert fitted.alpha_ == table["param_alpha"][best]
+    assert fitted.get_params()["alpha"] == "auto"
+    assert fitted.score(banana(2000, seed=1)) > ScoreMatchingDensity().fit(X).score(banana(2000, seed=1)) + 0.3
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        (Kernel(20, bandwidth=0.7, base_scale=1.5), {"alpha": 0.01}),
+        (Kernel(20, bandwidth="median", base_scale=1.0), {"alpha": 0.01}),
+        (Kernel(20, bandwidth="median", base=None), {"alpha": 0.01}),
+    ],
+    ids=repr,
+)
+def test_nothing_is_tried_where_all_is_given(model, parameters):
+    fitted = density(model, **parameters).fit(banana(100))
+    assert not hasattr(fitted, "cv_results_")
+    assert fitted.alpha_ == 0.01
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        (Kernel(20, base="student"), {}),
+        (Kernel(20, base=None), {}),
+        (Kernel(20, cv="loo", base_scale=1.0), {}),
+        (Kernel(20, whiten=False), {}),
+        (Kernel(20, bandwidth=[1.0, 2.0], whiten=False), {}),
+        (Kernel(10, basis="nystrom"), {}),
+        (Kernel(60, basis="fourier"), {}),
+        (Kernel(20), {"criterion": "hyvarinen"}),
+        (Kernel(20), {"objective": "denoising", "noise_level": 0.2}),
+        (Kernel(20), {"alpha": 0.01}),
+        (Kernel(20, regularizer="identity"), {}),
+        (Kernel(20, dtype="float32"), {}),
+    ],
+    ids=repr,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_every_kind_is_chosen_among(model, parameters):
+    fitted = density(model, **parameters).fit(banana(150))
+    assert np.isfinite(fitted.grad_log_density(banana(20, seed=1))).all()
+    assert np.isfinite(fitted.cv_results_["mean_test_score"].max())
+
+
+def test_weights_are_repetition_and_order_is_nothing(rng):
+    X, weight = banana(80), rng.integers(0, 3, 80)
+    repeated = np.repeat(X, weight, axis=0)
+    fits = [density().fit(X, sample_weight=weight), density().fit(repeated), density().fit(rng.permutation(repeated))]
+    for other in fits[1:]:
+        assert other.alpha_ == pytest.approx(fits[0].alpha_, rel=1e-9)
+        assert other.bandwidth_ == pytest.approx(fits[0].bandwidth_, rel=1e-9)
+        np.testing.assert_allclose(other.grad_log_density(X), fits[0].grad_log_density(X), rtol=1e-5, atol=1e-6)
+
+
+def test_columns_may_change_places_and_units():
+    X = banana(100)
+    A = np.array([[0.0, 3.0], [1e-3, 0.0]])
+    before, after = density().fit(X), density().fit(X @ A)
+    assert after.alpha_ == pytest.approx(before.alpha_, rel=1e-6)
+    assert after.base_scale_ == before.base_scale_
+    np.testing.assert_allclose(after.grad_log_density(X @ A) @ A.T, before.grad_log_density(X), rtol=1e-4, atol=1e-5)
+
+
+def test_later_rows_keep_what_the_first_chose():
+    X = banana(300)
+    fitted = density().fit(X[:150])
+    chosen = fitted.alpha_, fitted.bandwidth_, fitted.base_scale_
+    fitted.partial_fit(X[150:])
+    assert (fitted.alpha_, fitted.bandwidth_, fitted.base_scale_) == chosen
+    assert fitted.statistics_.form.n == 300
+
+
+def test_a_ladder_takes_what_was_chosen():
+    fitted = DenoisingScoreEstimator(
+        Kernel(15), noise_levels=[2.0, 0.5], dequantize=False, tail=None, n_likelihood_steps=4
+    ).fit(banana(100))
+    assert fitted.alpha_ > 0.0
+    np.testing.assert_array_equal(fitted.partial_fit(banana(50, seed=1)).noise_levels_, [2.0, 0.5])
+
+
+def test_a_grid_reaches_the_model():
+    grid = {"model__n_landmarks": [5, 20], "alpha": [0.01, "auto"]}
+    search = GridSearchCV(density(Kernel(bandwidth=1.0, base_scale=1.5)), grid, cv=2).fit(banana(100))
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_handful_of_rows_fits(n):
+    assert np.isfinite(density().fit(banana(n)).score_samples(banana(5, seed=1))).all()
+
+
+def test_an_edge_warns():
+    def judge(bandwidth):
+        return Trial(bandwidth, np.ones(1), ALPHAS, np.array([[bandwidth, 0.0]]), np.ones((1, 2)))
+
+    trials = [judge(1.0), judge(2.0)]
+    with (
+        pytest.warns(ConvergenceWarning, match="greatest of those tried"),
+        pytest.warns(match="alpha 0.01 is the least"),
+    ):
+        _warn_at_the_edge(trials, *trials[1].choice, 1.0)
+    inner = judge(1.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _warn_at_the_edge([judge(1.0), inner, judge(2.0)], 1.5, 1.0, ALPHAS[1], 1.0)
+
+
+def test_bandwidths_of_each_coordinate_tell_columns_without_structure(rng):
+    """A ring beside two columns of noise: kernels grow long along these, and rows held out like it."""
+    law = Rings(radii=(2.0,))
+    X, T = (np.column_stack([law.sample(n, random_state=n), rng.standard_normal((n, 2))]) for n in (300, 2000))
+    common, own = (density(Kernel(60, bandwidth=kind, base_scale=1.5, whiten=False)).fit(X) for kind in ("cv", "ard"))
+    assert own.bandwidth_.shape == (4,)
+    assert own.bandwidth_[2:].min() > 2 * own.bandwidth_[:2].max()
+    assert own.score(T) > common.score(T) + 0.3
+    with pytest.raises(ValueError, match='"ard" is for basis="lite"'):
+        density(Kernel(bandwidth="ard", basis="nystrom")).fit(X)
+
+
+def test_only_kernels_have_a_path(rng):
+    with pytest.raises(ValueError, match='alpha="cv" is for kernel models'):
+        ScoreMatchingDensity("gaussian", alpha="cv").fit(rng.standard_normal((20, 2)))
+    assert clone(density(alpha="cv")).alpha == "cv"
