@@ -8,8 +8,8 @@ c of its own fitted density, and takes back what that does to rows without error
 """
 
 # %%
-# One row in twenty is an error
-# -----------------------------
+# One row in fifty is an error
+# ----------------------------
 # The rows are positive, and so is the model: a Gaussian cut off at zero.
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ rng = np.random.default_rng(0)
 mean, covariance = np.array([1.0, 0.5]), np.array([[1.0, 0.7], [0.7, 1.0]])
 rows = rng.multivariate_normal(mean, covariance, 4000)
 rows = rows[(rows > 0.0).all(axis=1)][:1000]
-X = np.vstack([rows, rng.uniform([0.0, 5.0], [3.0, 9.0], (50, 2))])
+X = np.vstack([rows, rng.uniform([0.0, 5.0], [3.0, 9.0], (20, 2))])
 
 powers = [None, 0.3]
 densities = [ScoreMatchingDensity(TruncatedGaussian(), robust=c).fit(X) for c in powers]
