@@ -31,7 +31,7 @@ LAWS = {
 }
 OBJECTIVES = ("implicit", "sliced", "denoising")
 NOISE = 0.1
-FULL = {"rows": 3000, "test_rows": 10_000, "seeds": 2, "model": {}}
+FULL = {"rows": 3000, "test_rows": 10_000, "seeds": 5, "model": {}}
 QUICK = {"rows": 60, "test_rows": 50, "seeds": 1, "model": {"hidden_layer_sizes": (4,), "max_iter": 20}}
 
 

@@ -14,6 +14,7 @@ from .scaled_coordinates import ScaledCoordinates
 __all__ = ["ScaledBasis"]
 
 HELD_OUT = 0.1  # of the rows, which judge whether scales of their own are worth having
+LEAST_VARIANCE = 0.1  # of a scaled column: by the regression it is 1
 SPLIT_SEED = 0
 
 
@@ -46,13 +47,19 @@ class ScaledBasis:
 
     @classmethod
     def of_rows(cls, X, weight, coordinates):
-        """Basis of the rows X (n, d) with weights (n,) or None; None where one scale for all rows does as well."""
+        """Basis of the rows X (n, d) with weights (n,) or None.
+
+        None where one scale for all rows does as well, or columns repeat others.
+        """
         order = np.random.default_rng(SPLIT_SEED).permutation(len(X))
         held_out, rest = np.split(order, [round(HELD_OUT * len(X))])
         scaled = scaled_coordinates(X, weight, rest, held_out)
         if scaled is None:
             return None
-        return cls(scaled, Eigenbasis.of_rows(scaled.to_reals(X), weight, coordinates), moments(X, weight))
+        basis = Eigenbasis.of_rows(scaled.to_reals(X), weight, coordinates)
+        if (basis.moments.variance < LEAST_VARIANCE).any():  # what columns that repeat others leave is their rounding
+            return None
+        return cls(scaled, basis, moments(X, weight))
 
     @property
     def variance(self):

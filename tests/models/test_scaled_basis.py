@@ -51,3 +51,7 @@ def test_motion_carries_curvature(basis, rows):
 
 def test_a_gaussian_keeps_its_scales():
     assert ScaledBasis.of_rows(np.random.default_rng(0).standard_normal((500, 3)), None, "per_direction") is None
+
+
+def test_columns_that_repeat_others_keep_their_scales():
+    assert ScaledBasis.of_rows(Funnel().sample(500, 0)[:, [0, 1, 1]], None, "per_direction") is None
