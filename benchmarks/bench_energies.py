@@ -5,6 +5,9 @@ one thread: a perceptron of two layers of 128, batches of 256 rows, AdamW. torch
 module, and is left out where it is not installed. At ten columns the exact step may take at most a quarter of
 torchebm's, the sliced step with one projection no longer than torchebm's, with five at most a third.
 
+Langevin chains on the trained energy, a thousand of as many steps in ten columns: ours in double precision, through the
+estimator's door and below it, beside torchebm's in single precision, which may not be faster, and in double.
+
 Steps to a given accuracy are in proportion to the variance of the stochastic gradient. Seconds times that variance,
 relative to the exact step, say which objective ``objective="auto"`` should take at each number of columns.
 """  # noqa: D400 - a question
@@ -19,13 +22,18 @@ import torch
 from paired import interleaved, ratio, summary
 from report import command_line, machine, print_table, spread, write
 
+from skscore import ScoreMatchingDensity
+from skscore.neural import NeuralEnergy
 from skscore.neural.energy_network import Energy, Perceptron
 from skscore.neural.energy_training import Curvature, Recipe, Rows, Training
+from skscore.samplers import ULA, Target, run_chains
 
 LOSSES = {"implicit": None, "sliced, 1 projection": 1, "sliced, 5 projections": 5}
 FULL = {"columns": (2, 10, 32), "crossing": (2, 3, 4, 5, 6, 8, 16, 32), "sizes": (128, 128), "batch": 256, "steps": 20}
-FULL |= {"repetitions": 5, "gradients": 60}
+FULL |= {"repetitions": 5, "gradients": 60, "chains": 1000, "moves": 1000}
 QUICK = {"columns": (2,), "crossing": (2,), "sizes": (8,), "batch": 16, "steps": 2, "repetitions": 2, "gradients": 4}
+QUICK |= {"chains": 10, "moves": 3}
+STEP = 0.02  # of ULA; torchebm counts half of it
 
 
 def network(d, sizes):
@@ -46,22 +54,28 @@ def ours(rows, n_projections, case):
     return steps
 
 
-def torchebm(rows, n_projections, case):
-    """Return the same for torchebm; None where it is not installed."""
-    if find_spec("torchebm") is None:
-        return None
+def torchebm_model(energy):
+    """Return an energy as torchebm wants it."""
     from torchebm.core import BaseModel
-    from torchebm.losses import ScoreMatching, SlicedScoreMatching
 
     class Model(BaseModel):
         def __init__(self):
             super().__init__()
-            self.energy = Energy(network(rows.shape[1], case["sizes"]))
+            self.energy = energy
 
         def forward(self, x):
             return self.energy(x)
 
-    model = Model()
+    return Model()
+
+
+def torchebm(rows, n_projections, case):
+    """Return the same for torchebm; None where it is not installed."""
+    if find_spec("torchebm") is None:
+        return None
+    from torchebm.losses import ScoreMatching, SlicedScoreMatching
+
+    model = torchebm_model(Energy(network(rows.shape[1], case["sizes"])))
     loss_of = ScoreMatching(model) if n_projections is None else SlicedScoreMatching(model, n_projections)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
 
@@ -89,6 +103,40 @@ def measured(d, case):
     times_faster = {name: ratio(seconds, *pair) for name, pair in pairs.items()}
     to_sliced = ratio(seconds, "skscore: implicit", "skscore: sliced, 1 projection")
     return {"columns": d, "seconds": per_step, "times_faster": times_faster, "implicit_to_sliced": to_sliced}
+
+
+def chains(case, d=10):
+    """Return seconds of Langevin chains on one energy, and ratios of torchebm's to ours."""
+    X, rng = bent_rows(d).double().numpy(), np.random.default_rng(0)
+    model = NeuralEnergy(case["sizes"], max_iter=case["steps"], validation_fraction=0.0)
+    density = ScoreMatchingDensity(model).fit(X)
+    family, theta = density.family_, density._law.theta
+    start = rng.standard_normal((case["chains"], d))
+    below = Target(None, lambda x: family.grad_log_density(theta, x))
+
+    def ours_on(target):
+        return lambda: run_chains(
+            ULA(STEP), target, start, n_warmup=0, n_draws=1, thin=case["moves"], rng=np.random.default_rng(0)
+        )
+
+    candidates = {"skscore": ours_on(Target(None, density.grad_log_density)), "skscore, below the door": ours_on(below)}
+    if find_spec("torchebm") is not None:
+        from torchebm.samplers import LangevinDynamics
+
+        for dtype in (torch.float32, torch.float64):
+            energy = Energy(network(d, case["sizes"]))
+            energy.load_state_dict({name: torch.tensor(array) for name, array in density.weights_.items()})
+            sampler = LangevinDynamics(torchebm_model(energy.to(dtype)), step_size=STEP / 2, dtype=dtype)
+            begin = torch.from_numpy(start).to(dtype)
+            candidates[f"torchebm, {dtype}"] = lambda sampler=sampler, begin=begin: sampler.sample(
+                begin, n_steps=case["moves"]
+            )
+    seconds = interleaved(candidates, case["repetitions"])
+    theirs = [name for name in candidates if name.startswith("torchebm")]
+    return {
+        "seconds": {name: summary(values) for name, values in seconds.items()},
+        "times_faster": {name: ratio(seconds, name, "skscore") for name in theirs},
+    }
 
 
 def bent_rows(d):
@@ -144,6 +192,7 @@ def main(argv=None):
             warnings.simplefilter("ignore")  # torchebm's own
             results = [measured(d, case) for d in case["columns"]]
             crossings = [crossing(d, case) for d in case["crossing"]]
+            langevin = chains(case)
     finally:
         torch.set_num_threads(threads)
     table = [line(result, name) for result in results for name in result["seconds"]]
@@ -156,7 +205,9 @@ def main(argv=None):
             for d, name, r in relative
         ],
     )
-    results = {"steps": results, "crossing": crossings}
+    print_table(["Langevin chains", "seconds"], [(k, spread(v)) for k, v in langevin["seconds"].items()])
+    print_table(["beside", "skscore is faster, times"], [(k, spread(v)) for k, v in langevin["times_faster"].items()])
+    results = {"steps": results, "crossing": crossings, "langevin": langevin}
     write(arguments, machine() | {"threads": 1, "torch": torch.__version__}, results)
 
 
