@@ -19,7 +19,7 @@ of the user's is differentiated forward over reverse by torch.func.
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import torch
 from torch import nn
@@ -59,15 +59,13 @@ class Perceptron(nn.Module):
             self.out.weight.zero_()
         return self
 
-    def _activations(self, y):
-        """Last hidden units, and the slopes a′(z_l) and bends a″(z_l) of all layers."""
-        slopes, bends = [], []
-        h = y
+    def _curves(self, y, order):
+        """The first `order` derivatives of the activations at all z_l, a list for each order."""
+        curves, h = [], y
         for layer in self.layers:
-            h, slope, bend = self.activation(product(h, layer.weight.T) + layer.bias)
-            slopes.append(slope)
-            bends.append(bend)
-        return h, slopes, bends
+            h, *curve = islice(self.activation(product(h, layer.weight.T).add_(layer.bias)), 1 + order)
+            curves.append(curve)
+        return zip(*curves, strict=True)
 
     def _backward(self, slopes):
         """∇f, and ∂f/∂h_l of all layers."""
@@ -81,16 +79,17 @@ class Perceptron(nn.Module):
         """f of rows y (n, d), shape (n,)."""
         h = y
         for layer in self.layers:
-            h = self.activation(layer(h))[0]
+            h = next(self.activation(layer(h)))
         return self.out(h)[:, 0]
 
     def gradient(self, y):
         """∇f of rows y, shape (n, d)."""
-        return self._backward(self._activations(y)[1])[0]
+        (slopes,) = self._curves(y, order=1)
+        return self._backward(slopes)[0]
 
     def derivatives(self, y, directions):
         """∇f (n, d) and Σ_k v_kᵀ∇²f v_k (n,) along directions (K, 1, d), or of each row's own (K, n, d)."""
-        _, slopes, bends = self._activations(y)
+        slopes, bends = self._curves(y, order=2)
         gradient, gradients = self._backward(slopes)
         curvature, dh = 0.0, directions
         for layer, slope, bend, g in zip(self.layers, slopes, bends, gradients, strict=True):

@@ -173,7 +173,7 @@ class _Layer:
     def forward(self, h):
         """h′; the slope a′(z) and the bend a″(z) are kept."""
         z = affine(self.normal.forward(h), self.features, self.layer, self.label)
-        curve = self.derivatives(z)
+        curve = tuple(self.derivatives(z))
         mask = self.dropout.mask(z) if self.dropout else None
         value, self.slope, self.bend = curve if mask is None else (c.mul_(mask) for c in curve)
         return value.add_(h) if self.skips else value

@@ -14,6 +14,8 @@ all rows at one noise level share is found once. Networks of other classes take 
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 
 from .networks import ResidualMLP, affine, fourier_features, normalise, wave_tangents, waves
@@ -75,13 +77,13 @@ class _Tangents:
     def __call__(self, y):
         network, features = self.network, self.features
         z = affine(waves(y, network.n_waves), features, network.layers[0], network.labels[0])
-        h, slope, _ = network.derivatives(z)
+        h, slope = islice(network.derivatives(z), 2)
         dz = wave_tangents(y, network.n_waves, self.directions) @ network.layers[0].weight.T
         dh = torch.mul(slope, dz, out=self._space(0, h))
         for k, (layer, label) in enumerate(zip(network.layers[1:], network.labels[1:], strict=True)):
             unit, inverse_sd = normalise(h)
             linear = product(unit, layer.weight.T)
-            update, slope, _ = network.derivatives(linear + (layer.bias + label(features)))
+            update, slope = islice(network.derivatives(linear + (layer.bias + label(features))), 2)
             da = self._space(k + 1, update)
             product(dh.flatten(0, 1), self.weights[k], out=da.flatten(0, 1))
             da.addcmul_(linear, _along(unit, dh), value=-1.0)
