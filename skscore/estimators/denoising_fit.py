@@ -5,7 +5,6 @@ The estimator is read here as a holder of parameters, and never written.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from functools import partial
 from numbers import Integral
@@ -31,7 +30,6 @@ MOST_JUDGES = 20_000  # held-out rows, at most
 JUDGED_ROWS, REPORT_ROWS = 1000, 256
 FEW_COLUMNS, N_WAVES = 3, 2  # tables so narrow that sines and cosines of their columns help
 NARROW_TABLE_FOLDS = 3  # of which three narrow networks cost less than a wide one, and are better
-NOT_OF_A_TRAINING = {"checkpoint", "checkpoint_every", "random_state", "verbose"}
 
 
 @dataclass(frozen=True)
@@ -105,8 +103,8 @@ def coordinates(p):
 
 def may_scale(p):
     """Whether rows may have scales of their own: where the user chose no coordinates, and no single noise level."""
-    one_level = p.n_levels == 1 or (p.noise_levels is not None and np.size(p.noise_levels) == 1)
-    return p.preconditioning == "auto" and p.model == "network" and not one_level
+    n_levels = p.n_levels if p.noise_levels is None else len(_explicit_levels(p.noise_levels))
+    return p.preconditioning == "auto" and p.model == "network" and n_levels != 1
 
 
 def noise_range(p, variance):
@@ -178,7 +176,8 @@ def fit_network(p, rows, seed, watch, former=None):
     architecture = neural.Architecture(rows.variance, p.parametrization, p.network, _network_options(p, rows.Z, former))
     n_networks, folds = _networks_and_folds(p, *rows.Z.shape, seed, former)
     job = neural.TrainingJob(rows.Z, rows.weight, architecture, noise, _recipe(p, rows.Z), n_networks, seed, device)
-    checkpoint = Checkpoint(p.checkpoint, p.checkpoint_every, _fingerprint(p, rows, seed))
+    own = "" if p.checkpoint is None else _fingerprint(p, rows, seed)
+    checkpoint = Checkpoint(p.checkpoint, p.checkpoint_every, own)
     trained = job.run(folds, checkpoint, lambda run: watch(run, partial(job.denoiser, run, len(folds))), former)
     source, report = trained.denoiser, None
     law = _law(p, source, rows, seed)
@@ -266,16 +265,9 @@ def _folds(p, n, seed, k):
 
 def _fingerprint(p, rows, seed):
     """Of everything that a training depends on."""
-    digest = hashlib.sha256(rows.Z.tobytes())
-    digest.update(b"" if rows.weight is None else rows.weight.tobytes())
-    kept = {k: _name(v) for k, v in sorted(p.get_params(deep=False).items()) if k not in NOT_OF_A_TRAINING}
-    digest.update(repr((kept, seed)).encode())
-    return digest.hexdigest()
+    from ..neural.checkpoint import fingerprint
 
-
-def _name(value):
-    """A description that is the same in every process."""
-    return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else repr(value)
+    return fingerprint(p, rows.Z, rows.weight, seed)
 
 
 def _one_level_density(p, source, sigma, rows, seed):

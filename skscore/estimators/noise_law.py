@@ -95,10 +95,10 @@ class NoiseLawDensity(DensityEstimator):
     def _curvature(self, X, V):
         basis = self.table_.basis
         Z, (velocity, acceleration) = basis.to_basis(X), basis.motion(X, V)
-        curvature = self._law.curvature(Z, velocity, self.device_)
         if acceleration is None:
-            return curvature
-        return curvature + (self._law.score(Z, self.device_) * acceleration).sum(axis=1)
+            return self._law.curvature(Z, velocity, self.device_)
+        score, curvature = self._law.score_and_trace(Z, velocity[None], self.device_)
+        return curvature + (score * acceleration).sum(axis=1)
 
     def _score_and_divergence(self, X, scale):
         scale, basis = np.ones(X.shape[1]) if scale is None else scale, self.table_.basis

@@ -48,7 +48,7 @@ import numpy as np
 from .._kernels import coordinate_descent
 from .row_form import RowForm
 
-__all__ = ["InteractionProblem", "Interactions"]
+__all__ = ["InteractionProblem", "Interactions", "penalised_value"]
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class InteractionProblem:
 
     def value(self, theta, gradient, lam):
         """P(θ) at θ, of which the gradient is known."""
-        return float(np.sum(0.5 * theta * (gradient - self.g) + lam * self.weights * np.abs(theta)))
+        return penalised_value(theta, gradient, self.g, lam * self.weights)
 
     def numbering(self, support=None):
         """Number of the parameter that each entry of θ is, one for a pair, shape (p, m); −1 outside `support`."""
@@ -178,6 +178,11 @@ class InteractionProblem:
         numbers = np.full((p, m), -1)
         numbers[support] = np.unique(entries[support], return_inverse=True)[1]
         return numbers
+
+
+def penalised_value(theta, gradient, g, penalty):
+    """P(θ) of entries with these gradients and penalties, all of one shape."""
+    return float(np.sum(0.5 * theta * (gradient - g) + penalty * np.abs(theta)))
 
 
 class _Blocks:

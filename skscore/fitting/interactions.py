@@ -26,6 +26,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._kernels import coordinate_descent
 from .boundedness import raise_if_unbounded
+from .interaction_problem import penalised_value
 from .unpenalised import solve_unpenalised
 
 __all__ = ["lambda_max", "path", "solve"]
@@ -137,12 +138,12 @@ class _WorkingSet:
             M=times(lambda v: v / diagonal),
         )
         crossed = (penalty > 0.0) & (inner * signs < 0.0)
-        least = self._value(values, slopes, penalty) + ROUNDING * np.abs(self.g * values).sum()
+        least = penalised_value(values, slopes, self.g, penalty) + ROUNDING * np.abs(self.g * values).sum()
         for share in (1.0, _share_before_zero(values[crossed], inner[crossed])):
             reached = values + share * (inner - values)
             reached[(penalty > 0.0) & (reached * signs <= ROUNDING * np.abs(values))] = 0.0
             reached_slopes = self._product(reached) - self.g
-            if self._value(reached, reached_slopes, penalty) <= least:
+            if penalised_value(reached, reached_slopes, self.g, penalty) <= least:
                 return reached, reached_slopes, share
         return values, slopes, 0.0
 
@@ -150,9 +151,6 @@ class _WorkingSet:
         out = np.empty(len(values))
         coordinate_descent.gathered_products(self.first, self.block, self.blocks, values, out)
         return out
-
-    def _value(self, values, slopes, penalty):
-        return np.sum(0.5 * values * (slopes - self.g) + penalty * np.abs(values))
 
 
 def _share_before_zero(start, end):

@@ -124,8 +124,8 @@ def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST):
     """Windows over the rows Z, and their weight, that rows held out ask for.
 
     The weights of p_0 and of every width maximise the likelihood of the rows held out, each seen by the windows of all
-    other rows, by expectation and maximisation. They have to gain 0.02 nat per
-    row, and what chance alone would seldom give as many weights.
+    other rows, by expectation and maximisation. They have to gain 0.02 nat per row, and what chance alone would seldom
+    give as many weights.
 
     Parameters
     ----------

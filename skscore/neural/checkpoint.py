@@ -8,11 +8,24 @@ from pathlib import Path
 from pickle import UnpicklingError
 from zipfile import BadZipFile, is_zipfile
 
+import joblib
 import torch
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "fingerprint"]
 
 FORMAT = "skscore training 1"
+NOT_OF_A_TRAINING = {"callback", "checkpoint", "checkpoint_every", "random_state", "verbose"}
+
+
+def fingerprint(model, *data):
+    """Of the parameters of `model` that a training depends on, and of its data; the same in every process."""
+    parameters = model.get_params(deep=False).items()
+    return joblib.hash(({k: _description(v) for k, v in parameters if k not in NOT_OF_A_TRAINING}, data))
+
+
+def _description(value):
+    """What a value is; the address of a function would be another one in every process."""
+    return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else repr(value)
 
 
 @dataclass

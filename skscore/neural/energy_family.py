@@ -13,14 +13,13 @@ from functools import singledispatch
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-import joblib
 import numpy as np
 import torch
 
 from ..fitting.statistics import row_blocks
 from ..models.family import Family
 from ..models.forms import Denoising, Explicit, Implicit, Sliced
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, fingerprint
 from .devices import threads_for
 from .energy_training import Curvature, Match, Noisy, Rows, Training
 
@@ -29,7 +28,6 @@ __all__ = ["EnergyFamily", "EnergyState", "FurtherRows"]
 LOADED: WeakKeyDictionary = WeakKeyDictionary()  # modules at work, as long as the arrays they were made of live
 JUDGING_DRAWS = 8  # directions, or draws of noise, for each row held out
 BLOCK_BYTES = 1 << 22
-NOT_OF_A_TRAINING = {"callback", "checkpoint", "checkpoint_every", "verbose"}  # parameters that change no weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +128,12 @@ class EnergyFamily(Family):
         return energy
 
     def _checkpoint(self, X, *others):
-        """Where the training is saved: its fingerprint is of the model and of all else that it depends on."""
+        """Where the training is saved."""
         model = self.model
         if model.checkpoint is None:
             return Checkpoint(None)
-        parameters = {k: v for k, v in model.get_params(deep=False).items() if k not in NOT_OF_A_TRAINING}
-        parameters["network"] = getattr(model.network, "__qualname__", repr(model.network))  # an address would change
-        fingerprint = joblib.hash((parameters, self.alpha, self.coordinates(X), *others))
-        return Checkpoint(model.checkpoint, model.checkpoint_every, fingerprint)
+        own = fingerprint(model, model.random_state, self.alpha, self.coordinates(X), *others)
+        return Checkpoint(model.checkpoint, model.checkpoint_every, own)
 
     def _split(self, X, Y, weight):
         """Rows to train on and rows held out, on the device."""

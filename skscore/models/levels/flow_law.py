@@ -128,7 +128,9 @@ class FlowLaw:
     def score(self, Z, device):
         """Score of each row, shape (n, d)."""
         score = self.source.field(device).score(Z, self._level)
-        log_p = self.flow_log_density(Z, device) if self.mixtures else None
+        return self._mixed_score(self.flow_log_density(Z, device), score, Z) if self.mixtures else score
+
+    def _mixed_score(self, log_p, score, Z):
         for mixture in self.mixtures:
             score, log_p = mixture.score(log_p, score, Z), mixture.log_density(log_p, Z)
         return score
@@ -154,7 +156,8 @@ class FlowLaw:
         if not self.mixtures:
             return score, trace
         log_p, share = self.flow_log_density(Z, device), trace / len(directions)
-        return self.score(Z, device), sum(self._mixed_curvature(log_p, score, share, Z, v) for v in directions)
+        mixed = sum(self._mixed_curvature(log_p, score, share, Z, v) for v in directions)
+        return self._mixed_score(log_p, score, Z), mixed
 
     def _traces(self, field, Z, directions):
         if directions.shape[1] == 1:
