@@ -143,7 +143,7 @@ def fit_closed_form(p, rows, seed, former=None):
     levels = geometric_ladder(sigma_min, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
     if former is None:
         sample = Sample(rows.Z, None, rows.weight, rows.moments)
-        family, alpha, _ = resolve_model(p.model).settle(sample, Implicit(), p.alpha, "log_likelihood")
+        family, alpha, _ = resolve_model(p.model).without_noise().settle(sample, Implicit(), p.alpha, "log_likelihood")
     else:
         family, alpha = former.family, p.alpha_
     statistics = gather(family, rows.Z, rows.weight, levels)

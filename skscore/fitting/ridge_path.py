@@ -42,7 +42,7 @@ class RidgePath:
     Parameters
     ----------
     form : QuadraticForm
-        With Γ of shape (r, r).
+        With Γ of shape (r, r), and g of shape (r,) or (s, r).
 
     Examples
     --------
@@ -58,12 +58,12 @@ class RidgePath:
     def __init__(self, form):
         values, self.vectors = eigh(form.Gamma)
         self.values = np.maximum(values, 0.0)  # Γ is positive semi-definite but for rounding
-        self.pull = self.vectors.T @ form.g
+        self.pull = form.g @ self.vectors
         self.n = form.n
 
     def thetas(self, alphas):
-        """θ(α) for each ridge of `alphas` (L,), shape (L, r)."""
-        return self.pull / np.add.outer(alphas, self.values) @ self.vectors.T
+        """θ(α) for each ridge of `alphas` (L,), shape (L, r) or (s, L, r)."""
+        return self.pull[..., None, :] / np.add.outer(alphas, self.values) @ self.vectors.T
 
     def leave_one_out(self, D, linear, constant, weight, alpha):
         """Objective of each row of a block, (n,), at the θ of all other rows; a row's own form as in ``forms``."""

@@ -60,6 +60,10 @@ class Model(BaseEstimator):
         """Name of the objective that reaches a given accuracy soonest at d columns."""
         return "implicit"
 
+    def without_noise(self):
+        """The model for rows to which noise is added: it adds none of its own."""
+        return self
+
     def family(self, moments):
         """Family bound to a table.
 

@@ -27,13 +27,13 @@ class KernelFamily(Family):
         The family of the coordinates.
     coordinates : AffineMap
         From x to y.
-    bandwidth, base_scale : float or ndarray
+    bandwidth, base_scale, smoothing : float or ndarray
         For the record.
     """
 
-    def __init__(self, inner, coordinates, bandwidth, base_scale):
+    def __init__(self, inner, coordinates, bandwidth, base_scale, smoothing):
         self.inner, self.coordinates = inner, coordinates
-        self.bandwidth, self.base_scale = bandwidth, base_scale
+        self.bandwidth, self.base_scale, self.smoothing = bandwidth, base_scale, smoothing
         self.base = MappedBase(inner.base, coordinates)
         self.n_parameters = inner.n_parameters
 
@@ -130,6 +130,6 @@ class KernelFamily(Family):
 
     def attributes(self, phi):
         """θ and what it belongs to."""
-        own = {"theta": self.inner.basis @ phi, "bandwidth": self.bandwidth, "base_scale": self.base_scale}
-        landmarks = getattr(self.inner, "landmarks", None)
+        chosen = {name: getattr(self, name) for name in ("bandwidth", "base_scale", "smoothing")}
+        own, landmarks = {"theta": self.inner.basis @ phi, **chosen}, getattr(self.inner, "landmarks", None)
         return own if landmarks is None else own | {"landmarks": self.coordinates.inverse(landmarks)}

@@ -79,8 +79,10 @@ class _LogMeanExp:
 
     def add(self, log_weights):
         """Take in the log weights of a block of draws, its first axis."""
-        self.first = np.logaddexp(self.first, logsumexp(log_weights, axis=0))
-        self.second = np.logaddexp(self.second, logsumexp(2.0 * log_weights, axis=0))
+        top = log_weights.max(axis=0)
+        share = np.exp(log_weights - top)
+        self.first = np.logaddexp(self.first, top + np.log(share.sum(axis=0)))
+        self.second = np.logaddexp(self.second, 2.0 * top + np.log(np.square(share, out=share).sum(axis=0)))
         self.n += len(log_weights)
 
     def log_mean_and_ess(self):

@@ -7,7 +7,8 @@ kernel Hilbert space (RKHS),
 .. math:: \min_\theta\; \tfrac12\theta^\top\Gamma\theta - g^\top\theta + \tfrac\alpha2\,\theta^\top K \theta,
           \qquad K_{ab} = k(z_a, z_b),\quad k(x, z) = \exp\Bigl(-\tfrac{\|x - z\|^2}{2\sigma^2}\Bigr),
 
-which is solved in an orthonormal basis of the span of the kernels. Distances are measured in coordinates in which the
+which is solved in an orthonormal basis of the span of the kernels. Where rows are few the objective is better taken at
+rows with noise, whose mean is exact (``smoothed``; Vincent, 2011). Distances are measured in coordinates in which the
 first rows have the covariance I, and so is the objective, unless it is the denoising one, whose noise has the units of
 X. An affine map of the table then changes nothing.
 
@@ -18,20 +19,25 @@ Sriperumbudur, B., Fukumizu, K., Gretton, A., Hyvärinen, A., & Kumar, R. (2017)
 dimensional exponential families. JMLR 18(57), 1-59.
 Sutherland, D. J., Strathmann, H., Arbel, M., & Gretton, A. (2018). Efficient and principled score estimation with
 Nyström kernel exponential families. AISTATS, PMLR 84, 652-660.
+Vincent, P. (2011). A connection between score matching and denoising autoencoders. Neural Computation, 23(7),
+1661-1674.
 """
 
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ..._compat import Interval, StrOptions
 from ..base import GaussianBase
 from ..family import Model, Settled
 from ..folds import deal, group_rows, merge_equal
+from ..forms import Implicit
 from .ard import optimise_precisions
 from .mixture import settle_mixture
 from .selection import FoldJudge, LeaveOneOutJudge, explore, tabulate
@@ -70,6 +76,11 @@ class Kernel(Model):
         matrix; flat, in which case there are scores but no density; or given.
     base_scale : float or "cv", default="cv"
         Factor on the standard deviations of a named base; "cv" is one of 1, 1.5, 2.5 and 4.
+    smoothing : float or "auto", default="auto"
+        Standard deviation of Gaussian noise that the rows are seen through, as a share of the bandwidth: the fit is to
+        the Parzen density of the rows, in closed form. 0 is score matching to the rows themselves. "auto" is chosen
+        with ``bandwidth="cv"`` where the formula holds (basis "lite", implicit objective, Gaussian or flat base,
+        folds), and otherwise 0.
     regularizer : {"rkhs", "identity"}, default="rkhs"
         What the ridge ``alpha`` of the estimator penalises: the squared RKHS norm, or the squared coefficients θ.
     whiten : bool, default=True
@@ -115,6 +126,7 @@ class Kernel(Model):
         "basis": [StrOptions({"lite", "nystrom", "fourier"})],
         "base": [StrOptions({"gaussian", "student"}), GaussianBase, None],
         "base_scale": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv"})],
+        "smoothing": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
         "regularizer": [StrOptions({"rkhs", "identity"})],
         "whiten": ["boolean"],
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -130,6 +142,7 @@ class Kernel(Model):
         basis="lite",
         base="gaussian",
         base_scale="cv",
+        smoothing="auto",
         regularizer="rkhs",
         whiten=True,
         n_components=1,
@@ -142,11 +155,21 @@ class Kernel(Model):
         self.basis = basis
         self.base = base
         self.base_scale = base_scale
+        self.smoothing = smoothing
         self.regularizer = regularizer
         self.whiten = whiten
         self.n_components = n_components
         self.cv = cv
         self.dtype = dtype
+
+    def without_noise(self):
+        """The model for rows to which noise is added: it adds none of its own."""
+        if self.smoothing not in ("auto", 0.0):
+            raise ValueError(
+                f"Kernel: smoothing={self.smoothing}, but the estimator adds noise to the rows as well. "
+                "Set smoothing=0."
+            )
+        return clone(self).set_params(smoothing=0.0)
 
     def settle(self, sample, objective, alpha, criterion):
         """Place the kernels, and choose by rows held out what is left open."""
@@ -155,24 +178,29 @@ class Kernel(Model):
         if isinstance(self.bandwidth, str) and self.bandwidth == "ard" and self.basis != "lite":
             raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
         site = KernelSite(self, sample)
-        bandwidth = _bandwidth(self, site)
+        bandwidth, smoothing = _bandwidth(self, site), self._fixed_smoothing(objective)
         alphas = ALPHAS * site.unit(objective) if isinstance(alpha, str) else np.array([float(alpha)])
         scales = BASE_SCALES if self.base_scale == "cv" and isinstance(self.base, str) else [self._fixed_scale]
         is_settled = len(alphas) == len(scales) == 1 and bandwidth is not None
         if is_settled or len(site.rows) < 2:
             bandwidth = site.median if bandwidth is None else bandwidth
-            return Settled(site.family(bandwidth, scales[0]), float(alphas[-1]))
+            return Settled(site.family(bandwidth, scales[0], smoothing or 0.0), float(alphas[-1]))
         judge = self._judge(site, objective, criterion, np.asarray(scales), alphas)
-        trials = explore(judge, site.median, COARSE_POWERS, LIMITS) if bandwidth is None else [judge(bandwidth)]
-        best = max(trials, key=lambda trial: trial.score).choice
-        _warn_at_the_edge(trials, *best, site.median)
+        if smoothing:
+            judge = partial(judge, smoothing=smoothing)
+        if bandwidth is None:
+            trials = explore(judge, site.median, COARSE_POWERS, LIMITS, smooth=smoothing is None)
+        else:
+            trials = [judge(bandwidth)]
+        best = max(trials, key=lambda trial: trial.score)
+        _warn_at_the_edge(trials, best, site.median)
         if isinstance(self.bandwidth, str) and self.bandwidth == "ard":
-            trials.append(judge(self._bandwidths_by_direction(site, *best)))
-            best = max(trials, key=lambda trial: trial.score).choice
-        bandwidth, scale, alpha = best
-        return Settled(site.family(bandwidth, scale), alpha, tabulate(trials))
+            trials.append(judge(self._bandwidths_by_direction(site, *best.choice)))
+            best = max(trials, key=lambda trial: trial.score)
+        *place, alpha = best.choice
+        return Settled(site.family(*place), alpha, tabulate(trials))
 
-    def _bandwidths_by_direction(self, site, bandwidth, scale, alpha):
+    def _bandwidths_by_direction(self, site, bandwidth, scale, _, alpha):
         """One bandwidth for each coordinate, from the best common one."""
         group = group_rows(site.coordinates(site.sample.X))
         folds = deal(site.sample, group, self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MOST_ROWS_FOR_ARD)
@@ -186,13 +214,33 @@ class Kernel(Model):
     def _fixed_scale(self):
         return 1.0 if self.base_scale == "cv" else float(self.base_scale)
 
+    def _fixed_smoothing(self, objective):
+        """What the user gave, or 0 where there is no choice; None where it is to be chosen."""
+        is_possible = (
+            self.basis == "lite"
+            and isinstance(objective, Implicit)
+            and (self.base in (None, "gaussian") or isinstance(self.base, GaussianBase))
+            and self.cv != "loo"
+            and not (isinstance(self.bandwidth, str) and self.bandwidth == "ard")
+        )
+        if self.smoothing == "auto":
+            return None if is_possible and isinstance(self.bandwidth, str) and self.bandwidth == "cv" else 0.0
+        if self.smoothing > 0.0 and not is_possible:
+            raise ValueError(
+                f'Kernel: smoothing={self.smoothing} is for the implicit objective, basis="lite", a Gaussian or flat '
+                f"base, folds and one bandwidth; got basis={self.basis!r}, base={self.base!r}, cv={self.cv!r}, "
+                f"bandwidth={self.bandwidth!r} and {type(objective).__name__.lower()} score matching. Set smoothing=0."
+            )
+        return float(self.smoothing)
+
     def _judge(self, site, objective, criterion, scales, alphas):
         group = group_rows(site.coordinates(site.sample.X))
         if self.cv == "loo":
-            return LeaveOneOutJudge(site.family, merge_equal(site.sample, group), objective, scales, alphas)
+            return LeaveOneOutJudge(site.families, merge_equal(site.sample, group), objective, scales, alphas)
         by_likelihood = criterion == "log_likelihood" and self.base is not None
         folds = deal(site.sample, group, self.cv, MOST_ROWS_TO_CHOOSE)
-        return FoldJudge(site.family, folds, objective, scales, alphas, site.draws(scales) if by_likelihood else None)
+        draws = site.draws(scales) if by_likelihood else None
+        return FoldJudge(site.families, folds, objective, scales, alphas, draws)
 
 
 def _bandwidth(model, site):
@@ -212,25 +260,28 @@ def _bandwidth(model, site):
     return bandwidth if bandwidth.ndim else float(bandwidth)
 
 
-def _warn_at_the_edge(trials, bandwidth, scale, alpha, median):
+def _warn_at_the_edge(trials, best, median):
     """Say where the best of what was tried is the last of what was tried.
 
-    The greatest ridge is no edge: what it leaves is the base measure, and no bandwidth matters then.
+    The greatest ridge is no edge: what it leaves is the base measure, and no bandwidth matters then. With noise the
+    least ridge is none either.
     """
-    tried, alphas = [trial.bandwidth for trial in trials], trials[0].alphas
+    bandwidth, _, smoothing, alpha = best.choice
+    alphas = best.alphas
     if len(alphas) > 1 and alpha == alphas[-1]:
         return
-    scores = [trial.score for trial in trials]
-    end = {0: 1, len(tried) - 1: -2}.get(int(np.argmax(scores)))
-    if end is not None and len(tried) > 1 and max(scores) - scores[end] > MATERIAL:
+    others = [trial for trial in trials if trial is not best and trial.bandwidth != bandwidth]
+    is_least = all(bandwidth < trial.bandwidth for trial in others)
+    is_last = is_least or all(bandwidth > trial.bandwidth for trial in others)
+    if others and is_last and best.score - max(trial.score for trial in others) > MATERIAL:
         warnings.warn(
-            f"Kernel: the chosen bandwidth {bandwidth:.3g} is the {'least' if bandwidth == tried[0] else 'greatest'} "
+            f"Kernel: the chosen bandwidth {bandwidth:.3g} is the {'least' if is_least else 'greatest'} "
             f"of those tried, {bandwidth / median:.3g} times the median distance. Give a bandwidth beyond it, or doubt "
             "whether kernels of one width suit this table.",
             ConvergenceWarning,
             stacklevel=6,
         )
-    if len(alphas) > 1 and alpha == alphas[0]:
+    if len(alphas) > 1 and alpha == alphas[0] and not smoothing:
         warnings.warn(
             f"Kernel: the chosen alpha {alpha:.3g} is the least of those tried. Give a smaller one, or doubt whether "
             "the rows are as many as they seem.",

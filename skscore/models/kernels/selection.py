@@ -1,12 +1,13 @@
-"""Choose the bandwidth of kernels, the scale of the base measure and the ridge by rows held out.
+"""Choose the bandwidth of kernels, the scale of the base measure, the ridge and the smoothing by rows held out.
 
 The ridge and the scale are chosen among all on their grids for each bandwidth, which costs little; the bandwidth is
-looked for by steps of a factor of √2 from the best of a few, for as long as that leads to a better score.
+looked for by steps of a factor of √2 from the best of a few, for as long as that leads to a better score. From the best
+of them the search goes on for noise that rows are seen through, along it and the bandwidth in turn.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,24 +22,29 @@ SMALLEST_ESS = 0.02  # of importance draws, below which their log Z is not to be
 TIE = 1e-9  # relative, or in nats: below it scores are equal
 ROUNDING = 32 * np.finfo(np.float64).eps  # of a sum θᵀT, per unit of ‖θ‖, where ‖T‖ is at most one
 STEP = np.sqrt(2.0)
+NOISES, LIMITS_OF_NOISE = (-6, -4, -2), (-8, 0)  # powers of √2, from the bandwidth
 BLOCK_BYTES = 1 << 22
 
 
 class Trial(NamedTuple):
-    """Scores (s, L) of all scales and ridges at one bandwidth, larger is better; the ESS and the noise of each."""
+    """Scores (s, L) of all scales and ridges at one bandwidth and smoothing, larger is better; the ESS of each.
+
+    Scores that differ by `rounding` do not differ.
+    """
 
     bandwidth: Any
+    smoothing: float
     scales: np.ndarray
     alphas: np.ndarray
     scores: np.ndarray
     ess: np.ndarray
-    noise: Any = 0.0
+    rounding: Any = 0.0
 
     @property
     def place(self):
         """Of the best score, among scales and ridges: of equal ones that with the greatest ridge and least scale."""
-        bar = (self.scores - self.noise).max()
-        best = self.scores + self.noise >= bar - TIE * max(1.0, abs(bar))
+        bar = (self.scores - self.rounding).max()
+        best = self.scores + self.rounding >= bar - TIE * max(1.0, abs(bar))
         ridge = np.flatnonzero(best.any(axis=0))[-1]
         return int(np.argmax(best[:, ridge])), int(ridge)
 
@@ -49,9 +55,9 @@ class Trial(NamedTuple):
 
     @property
     def choice(self):
-        """Bandwidth, scale and ridge of the best score."""
+        """Bandwidth, scale, smoothing and ridge of the best score."""
         scale, ridge = self.place
-        return self.bandwidth, float(self.scales[scale]), float(self.alphas[ridge])
+        return self.bandwidth, float(self.scales[scale]), self.smoothing, float(self.alphas[ridge])
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class FoldJudge:
     Parameters
     ----------
     build : callable
-        Maps a bandwidth and a scale of the base measure to a KernelFamily.
+        Maps a bandwidth, scales of the base measure and a smoothing to a KernelFamily for each scale.
     folds : list of Sample
     objective : Implicit, Explicit, Sliced or Denoising
     scales, alphas : ndarrays of shape (s,) and (L,)
@@ -76,20 +82,30 @@ class FoldJudge:
     alphas: np.ndarray
     draws: Any = None
 
-    def __call__(self, bandwidth):
-        """Trial of one bandwidth."""
-        families = [self.build(bandwidth, scale) for scale in self.scales]
-        forms = [[family.assemble(*fold[:3], self.objective) for fold in self.folds] for family in families]
-        thetas = np.stack([self._paths(part) for part in forms])
-        scores, ess = self._objectives(forms, thetas) if self.draws is None else self._likelihoods(families, thetas)
+    def __call__(self, bandwidth, smoothing=0.0):
+        """Trial of one bandwidth and smoothing."""
+        families = self.build(bandwidth, self.scales, smoothing)
+        forms = self._forms(families)
+        thetas = np.stack([self._paths(forms, k) for k in range(len(self.folds))], axis=1)
+        if self.draws is not None:
+            scores, ess = self._likelihoods(families, thetas)
+        else:  # by the rows themselves, without noise
+            plain = self._forms(self.build(bandwidth, self.scales, 0.0)) if smoothing else forms
+            scores, ess = self._objectives(plain, thetas)
         share = [form.n for form in forms[0]]
         scores, ess = np.average(scores, axis=1, weights=share), ess.min(axis=1)
-        noise = ROUNDING * np.linalg.norm(thetas, axis=-1).max(axis=1)
-        return Trial(bandwidth, self.scales, self.alphas, np.where(ess < SMALLEST_ESS, -np.inf, scores), ess, noise)
+        rounding = ROUNDING * np.linalg.norm(thetas, axis=-1).max(axis=1)
+        scores = np.where(ess < SMALLEST_ESS, -np.inf, scores)
+        return Trial(bandwidth, smoothing, self.scales, self.alphas, scores, ess, rounding)
 
-    def _paths(self, forms):
-        """θ of the other folds for each fold and ridge, shape (k, L, r)."""
-        return np.stack([RidgePath(without(forms, k)).thetas(self.alphas) for k in range(len(forms))])
+    def _forms(self, families):
+        """Quadratic form of each fold, for each scale."""
+        return [[family.assemble(*fold[:3], self.objective) for fold in self.folds] for family in families]
+
+    def _paths(self, forms, k):
+        """θ of the folds but the k-th for each scale and ridge, shape (s, L, r); the scales share Γ."""
+        others = [without(part, k) for part in forms]
+        return RidgePath(replace(others[0], g=np.stack([form.g for form in others]))).thetas(self.alphas)
 
     @staticmethod
     def _objectives(forms, thetas):
@@ -128,8 +144,8 @@ class LeaveOneOutJudge:
 
     def __call__(self, bandwidth):
         """Trial of one bandwidth."""
-        scores = np.stack([self._scores(self.build(bandwidth, scale)) for scale in self.scales])
-        return Trial(bandwidth, self.scales, self.alphas, scores, np.ones_like(scores))
+        scores = np.stack([self._scores(family) for family in self.build(bandwidth, self.scales)])
+        return Trial(bandwidth, 0.0, self.scales, self.alphas, scores, np.ones_like(scores))
 
     def _scores(self, family):
         X, Y = family.own_coordinates(*self.sample[:2])
@@ -144,41 +160,73 @@ class LeaveOneOutJudge:
         return -np.average(leave_one_out(form, blocks(), self.alphas), axis=0, weights=weight)
 
 
-def explore(judge, start, coarse, limits):
+class _Climb:
+    """Trials at places (i, k): bandwidth `start` × √2ⁱ, and noise `start` × √2ᵏ or none."""
+
+    def __init__(self, judge, start, limits):
+        self.judge, self.start, self.limits, self.trials = judge, start, limits, {}
+
+    @property
+    def best(self):
+        return max(self.trials, key=lambda place: self.trials[place].score)
+
+    def attempt(self, places):
+        """Judge those places that are within the limits and new."""
+        for i, k in places:
+            is_allowed = self.limits[0] <= i <= self.limits[1] and (
+                k is None or LIMITS_OF_NOISE[0] <= k - i <= LIMITS_OF_NOISE[1]
+            )
+            if is_allowed and (i, k) not in self.trials:
+                smoothing = () if k is None else (STEP ** (k - i),)
+                self.trials[i, k] = self.judge(self.start * STEP**i, *smoothing)
+
+    def climb(self):
+        """Go on until all neighbours of the best are worse."""
+        seen = None
+        while self.best != seen:
+            seen = i, k = self.best
+            self.attempt([(i - 1, k), (i + 1, k)] + ([] if k is None else [(i, k - 1), (i, k + 1)]))
+
+
+def explore(judge, start, coarse, limits, smooth=False):
     """Trials of bandwidths `start` × powers of √2, until the best has two worse neighbours or lies at a limit.
 
     Parameters
     ----------
     judge : callable
-        Maps a bandwidth to a Trial.
+        Maps a bandwidth, and a smoothing where it is not 0, to a Trial.
     start : float
     coarse : sequence of int
         Powers tried first.
     limits : (int, int)
         Least and greatest power.
+    smooth : bool, default=False
+        Whether to go on with noise that rows are seen through, in steps of √2 as well.
 
     Returns
     -------
     list of Trial
-        By bandwidth.
+        By bandwidth and smoothing.
     """
-    trials = {power: judge(start * STEP**power) for power in coarse}
-    while True:
-        best = max(trials, key=lambda power: trials[power].score)
-        untried = [power for power in (best - 1, best + 1) if limits[0] <= power <= limits[1] and power not in trials]
-        if not untried:
-            return [trials[power] for power in sorted(trials)]
-        trials |= {power: judge(start * STEP**power) for power in untried}
+    search = _Climb(judge, start, limits)
+    search.attempt([(power, None) for power in coarse])
+    search.climb()
+    if smooth:
+        i, _ = search.best
+        search.attempt([(power, power + NOISES[1]) for power in coarse] + [(i, i + noise) for noise in NOISES])
+        search.climb()
+    return sorted(search.trials.values(), key=lambda trial: (trial.bandwidth, trial.smoothing))
 
 
 def tabulate(trials):
     """What was tried, by column, as the searches of scikit-learn report it."""
     shape = np.broadcast_shapes(*(np.shape(trial.bandwidth) for trial in trials))
     rows = [
-        (np.broadcast_to(trial.bandwidth, shape), scale, alpha, trial.scores[i, j], trial.ess[i, j])
+        (np.broadcast_to(trial.bandwidth, shape), scale, trial.smoothing, alpha, trial.scores[i, j], trial.ess[i, j])
         for trial in trials
         for i, scale in enumerate(trial.scales)
         for j, alpha in enumerate(trial.alphas)
     ]
-    names = ("param_bandwidth", "param_base_scale", "param_alpha", "mean_test_score", "effective_sample_size")
+    parameters = ("param_bandwidth", "param_base_scale", "param_smoothing", "param_alpha")
+    names = (*parameters, "mean_test_score", "effective_sample_size")
     return {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}

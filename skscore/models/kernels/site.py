@@ -18,6 +18,7 @@ from .landmarks import distinct_rows, median_bandwidth, place_landmarks, thinned
 from .lite import LiteFamily
 from .nystrom import NystromFamily
 from .rkhs import orthonormal_basis
+from .smoothed import SmoothedFamily
 
 __all__ = ["KernelSite"]
 
@@ -79,7 +80,7 @@ class KernelSite:
         spread = AffineMap(np.zeros(self.d), np.eye(self.d) / scale, np.zeros(self.d))
         return MappedBase(law, spread if self.model.whiten else spread.after(self.standard))
 
-    def _functions(self, bandwidth):
+    def _functions(self, bandwidth, smoothing):
         """Constructor of the basis, its first two arguments, and how many functions they make."""
         if self.model.basis == "fourier":
             waves = frequencies(bandwidth, self.d, self.model.n_landmarks, np.random.default_rng(0))
@@ -87,17 +88,25 @@ class KernelSite:
         factor = np.diag(np.broadcast_to(1.0 / np.asarray(bandwidth), self.d))
         m = len(self.landmarks)
         if self.model.basis == "lite":
-            return partial(LiteFamily, dtype=np.dtype(self.model.dtype)), (self.landmarks, factor), m
+            kind = partial(SmoothedFamily, noise=smoothing**2) if smoothing else LiteFamily
+            return partial(kind, dtype=np.dtype(self.model.dtype)), (self.landmarks, factor), m
         return NystromFamily, (self.landmarks, factor), m * self.d
 
-    def family(self, bandwidth, scale):
-        """Family with kernels of this bandwidth over a base measure of this scale."""
-        kind, functions, size = self._functions(bandwidth)
-        inner = kind(*functions, np.eye(size), self.base(scale))
+    def families(self, bandwidth, scales, smoothing=0.0):
+        """Families with kernels of this bandwidth over base measures of these scales."""
+        kind, functions, size = self._functions(bandwidth, smoothing)
+        basis, bases = np.eye(size), [self.base(scale) for scale in scales]
         if self.model.regularizer == "rkhs":
             smallest = SMALLEST_NORMS[self.model.basis] if self.model.dtype == "float64" else SMALLEST_NORM_SINGLE
-            inner = kind(*functions, orthonormal_basis(inner.gram(), smallest), self.base(scale))
-        return KernelFamily(inner, self.coordinates, bandwidth, scale)
+            basis = orthonormal_basis(kind(*functions, basis, bases[0]).gram(), smallest)
+        return [
+            KernelFamily(kind(*functions, basis, base), self.coordinates, bandwidth, scale, smoothing)
+            for base, scale in zip(bases, scales, strict=True)
+        ]
+
+    def family(self, bandwidth, scale, smoothing=0.0):
+        """The one of this scale."""
+        return self.families(bandwidth, [scale], smoothing)[0]
 
     # ---- importance draws ------------------------------------------------------------------------
 

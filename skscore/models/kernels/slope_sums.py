@@ -21,7 +21,7 @@ from scipy.linalg.blas import get_blas_funcs
 
 from ..._kernels import rbf
 
-__all__ = ["PolarSums", "StackedSums"]
+__all__ = ["PolarProducts", "PolarSums", "StackedSums"]
 
 
 class _Total:
@@ -75,7 +75,8 @@ class _Sums:
         return self
 
     @property
-    def _gram(self):
+    def products(self):
+        """Sum over rows of the product of a table with itself, shape (m, m)."""
         lower = np.tril(self.gram.value)
         return lower + np.tril(lower, -1).T
 
@@ -101,22 +102,18 @@ class StackedSums(_Sums):
 
     def result(self):
         """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
-        return self._gram, self.linear
+        return self.products, self.linear
 
 
-class PolarSums(_Sums):
-    """Sums of two products for any number of columns: KᵀK, and [K, √w]ᵀ[K∘S, √w b, √w(−τ − q·b)]."""
+class PolarProducts(_Sums):
+    """KᵀK and Kᵀ(K∘S), and the products of slopes that they make for any number of columns."""
 
-    def __init__(self, q, trace, block_rows, dtype):
-        super().__init__(q, trace, block_rows, dtype, beside=(1, q.shape[1] + 1))
+    def __init__(self, q, trace, block_rows, dtype, beside=(0, 0)):
+        super().__init__(q, trace, block_rows, dtype, beside)
         self.cross = _Total("gemm", self.widths, dtype, trans_a=1)
 
-    def add(self, q, b, root):
-        """Add the rows of the tables, with q (n, t), b (n, t) and √w (n,)."""
-        m = len(self.q)
-        self.left[:, m] = root
-        self.right[:, m:-1] = root[:, None] * b
-        self.right[:, -1] = root * (-self.trace - np.einsum("ij,ij->i", q, b))
+    def multiply(self):
+        """Add the products of the tables."""
         self.gram.add(self.K)
         self.cross.add(self.left, self.right)
 
@@ -124,11 +121,30 @@ class PolarSums(_Sums):
         self.cross.value += other.cross.value
         return super().__add__(other)
 
+    def slopes(self):
+        """Σ w ∇k·∇k, shape (m, m)."""
+        m = len(self.q)
+        M, norms = self.cross.value[:m, :m], np.einsum("ij,ij->i", self.q, self.q)
+        D = np.add.outer(norms, norms) - 2.0 * self.q @ self.q.T
+        return 0.5 * (M + M.T - D * self.products)
+
+
+class PolarSums(PolarProducts):
+    """Sums of two products: KᵀK, and [K, √w]ᵀ[K∘S, √w b, √w(−τ − q·b)]."""
+
+    def __init__(self, q, trace, block_rows, dtype):
+        super().__init__(q, trace, block_rows, dtype, beside=(1, q.shape[1] + 1))
+
+    def add(self, q, b, root):
+        """Add the rows of the tables, with q (n, t), b (n, t) and √w (n,)."""
+        m = len(self.q)
+        self.left[:, m] = root
+        self.right[:, m:-1] = root[:, None] * b
+        self.right[:, -1] = root * (-self.trace - np.einsum("ij,ij->i", q, b))
+        self.multiply()
+
     def result(self):
         """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
         m, cross = len(self.q), self.cross.value
-        M, pulled = cross[:m, :m], cross[:m, m:]
-        norms = np.einsum("ij,ij->i", self.q, self.q)
-        D = np.add.outer(norms, norms) - 2.0 * self.q @ self.q.T
-        linear = cross[m, :m] + np.einsum("aj,aj->a", self.q, pulled[:, :-1]) + pulled[:, -1]
-        return 0.5 * (M + M.T - D * self._gram), linear
+        linear = cross[m, :m] + np.einsum("aj,aj->a", self.q, cross[:m, m:-1]) + cross[:m, -1]
+        return self.slopes(), linear

@@ -1,0 +1,174 @@
+r"""Kernels fitted to rows that are seen through Gaussian noise, of which the objective is the exact mean.
+
+Hyvärinen's objective looks at the rows alone, and where they are few it follows their chance. Rows with noise have the
+Parzen density of the table: score matching to it (Vincent, 2011, eq. 7) has less variance, at the price of a bias.
+Without noise it is Hyvärinen's; with kernels enough and no ridge it ends at the kernel density estimate.
+
+The noise ε has the shape of the kernels, :math:`N(0, \nu P^{-1})`: :math:`\sqrt\nu` of their bandwidth along each
+direction. Products of Gaussians being Gaussians, with :math:`\rho = 1/(1 + 2\nu)`, :math:`\eta = 1/(1 + \nu)`, kernels
+u of the metric ρP and v of the metric ηP, and a base measure of affine score b with slope H,
+
+.. math::
+
+   E[\nabla k_a\cdot\nabla k_b](x + \varepsilon) &= c_{ab}\,(\nabla u_a\cdot\nabla u_b + e_{ab}\,u_a u_b), \\
+   E[\Delta k_a + \nabla k_a\cdot b](x + \varepsilon) &= \eta^{d/2}\bigl(\operatorname{tr}[F\,\nabla^2 v_a]
+      + \nabla v_a\cdot b\bigr), \qquad F = I + \tfrac\nu2(HP^{-1} + P^{-1}H),
+
+   c_{ab} = \rho^{d/2} e^{-\frac{1 - \rho}4 \|p_a - p_b\|^2}, \qquad
+   e_{ab} = \tfrac{1 - \rho}2 \operatorname{tr} P - \tfrac{1 - \rho^2}4 \|q_a - q_b\|^2 .
+
+``docs/user_guide/kernel.rst`` derives them. Sums over rows take the products of matrices that they take without noise.
+
+References
+----------
+Vincent, P. (2011). A connection between score matching and denoising autoencoders. Neural Computation, 23(7),
+1661-1674.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from ...fitting.statistics import row_blocks
+from ...formulas import objectives
+from ..forms import Implicit
+from .lite import LiteFamily
+from .slope_sums import PolarProducts
+
+__all__ = ["SmoothedFamily"]
+
+
+class SmoothedFamily(LiteFamily):
+    """Kernels at given landmarks, of which the implicit objective is that of rows with noise.
+
+    Parameters
+    ----------
+    landmarks, factor, basis, base, **parameters
+        As of a LiteFamily; the score of the base measure is affine.
+    noise : float
+        ν > 0: the covariance of the noise, in units of that of the kernels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models import GaussianBase
+    >>> from skscore.models.forms import Implicit
+    >>> from skscore.models.kernels.smoothed import SmoothedFamily
+    >>> family = SmoothedFamily(np.zeros((1, 1)), np.eye(1), np.eye(1), GaussianBase(), noise=0.5)
+    >>> z = np.linspace(-6.0, 6.0, 1001)  # one row at 1, and the mean over its noise by quadrature
+    >>> x, density = 1.0 + np.sqrt(0.5) * z, np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    >>> mean = np.trapezoid(density * (x * np.exp(-(x**2) / 2)) ** 2, z)
+    >>> bool(np.isclose(family.assemble(np.ones((1, 1)), None, None, Implicit()).Gamma, mean))
+    True
+    """
+
+    def __init__(self, landmarks, factor, basis, base, noise, **parameters):
+        super().__init__(landmarks, factor, basis, base, **parameters)
+        d = len(factor)
+        self.noise, self.rho, self.eta = noise, 1.0 / (1.0 + 2.0 * noise), 1.0 / (1.0 + noise)
+        self.u, self.v = (
+            LiteFamily(landmarks, np.sqrt(share) * factor, basis, base, **parameters) for share in (self.rho, self.eta)
+        )
+        self.slope = _slope(base, d)
+        twisted = self.slope @ np.linalg.inv(self.metric)  # HP⁻¹
+        F = np.eye(d) + 0.5 * noise * (twisted + twisted.T)
+        self.M, self.trace_F = self.metric @ F @ self.metric, float(np.trace(self.metric @ F))
+        self.surplus = 0.5 * noise * float(np.trace(twisted @ self.slope))  # of ½E‖b‖² over its value at the row
+
+    # ---- factors that do not depend on rows ------------------------------------------------------
+
+    @cached_property
+    def shares(self):
+        """c_ab, shape (m, m)."""
+        return self.rho ** (0.5 * len(self.factor)) * np.exp(
+            -0.25 * (1.0 - self.rho) * cdist(self.p, self.p, "sqeuclidean")
+        )
+
+    @cached_property
+    def excess(self):
+        """e_ab, shape (m, m)."""
+        D = cdist(self.q, self.q, "sqeuclidean")
+        return 0.5 * (1.0 - self.rho) * self.trace - 0.25 * (1.0 - self.rho**2) * D
+
+    @cached_property
+    def polynomials(self):
+        """Coefficients, for each landmark, of the `monomials` of a row, shape (m, d + 2)."""
+        z = self.landmarks - self.centre
+        constant = self.eta**2 * np.einsum("ai,ij,aj->a", z, self.M, z) - self.eta * self.trace_F
+        return self.eta ** (0.5 * len(self.factor)) * np.column_stack([constant, z, np.ones(len(z))])
+
+    def monomials(self, X, b):
+        """What the linear part is a sum of: v_a times a polynomial of the row, shape (n, d + 2)."""
+        x, pull = X - self.centre, self.eta * b @ self.metric
+        bend = self.eta**2 * x @ self.M
+        return np.column_stack([np.ones(len(X)), pull - 2.0 * bend, np.einsum("ni,ni->n", x, bend - pull)])
+
+    # ---- from rows to the quadratic form ---------------------------------------------------------
+
+    def assemble(self, X, Y, weight, objective):
+        """Quadratic form in φ of the rows under `objective`; the implicit one is a mean over noise."""
+        if not isinstance(objective, Implicit):
+            return super().assemble(X, Y, weight, objective)
+        return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
+
+    def _sums(self, X, weight):
+        block_rows, constant = min(len(X), self.block_rows), 0.0
+        sums = _NoisySums(self, block_rows)
+        for rows in row_blocks(len(X), 1, block_rows):
+            B, b = X[rows], self.base.grad_log_density(X[rows])
+            sums.add(B, b, weight[rows].astype(self.dtype, copy=False))
+            constant += float(weight[rows] @ (objectives.implicit(b, self.base.divergence(B)) + self.surplus))
+        return sums, constant
+
+    def row_gradients(self, phi, X, Y, objective):
+        """ψ = Γφ − g of each row's own form, shape (n, r)."""
+        if not isinstance(objective, Implicit):
+            return super().row_gradients(phi, X, Y, objective)
+        return self._blockwise(lambda B: self._gradients(self.basis @ phi, B), X)
+
+    def _gradients(self, theta, X):
+        """Σ_b c_ab θ_b (∇u_a·∇u_b + e_ab u_a u_b) + ℓ_a, by ∇u_a·∇u_b = ½(S_a + S_b − ρ²D_ab) u_a u_b."""
+        K, KS = self.u._kernel_and_square(*self.u._coordinates(X))
+        weighted = (self.shares * theta).T
+        rest = self.excess - 0.5 * self.rho**2 * cdist(self.q, self.q, "sqeuclidean")
+        quadratic = 0.5 * (KS * (K @ weighted) + K * (KS @ weighted)) + K * (K @ (rest * weighted))
+        V = self.v._kernel(self.v._coordinates(X)[0])
+        linear = V * (self.monomials(X, self.base.grad_log_density(X)) @ self.polynomials.T)
+        return (quadratic + linear) @ self.basis
+
+
+class _NoisySums(PolarProducts):
+    """Sums over rows behind Γ and g of a SmoothedFamily."""
+
+    def __init__(self, family, block_rows):
+        super().__init__(family.u.q, family.u.trace, block_rows, family.dtype)
+        self.family, self.moments = family, 0.0
+
+    def add(self, X, b, weight):
+        """Add rows (n, d), with the scores b (n, d) of the base measure and weights (n,)."""
+        u, v = self.family.u, self.family.v
+        K, KS = self.tables(len(X))
+        u._kernel_and_square(*u._coordinates(X), np.sqrt(weight), (K, KS))
+        self.multiply()
+        V = v._kernel(v._coordinates(X)[0], weight, KS)
+        self.moments = self.moments + V.T @ self.family.monomials(X, b)
+
+    def __add__(self, other):
+        self.moments = self.moments + other.moments
+        return super().__add__(other)
+
+    def result(self):
+        """Σ w E[∇k·∇k] of shape (m, m), and Σ w E[Δk + ∇k·b] of shape (m,)."""
+        slopes = self.family.shares * (self.slopes() + self.family.excess * self.products)
+        return slopes, np.einsum("aj,aj->a", self.family.polynomials, self.moments)
+
+
+def _slope(base, d):
+    """H of a base measure whose score is affine, from vᵀHv along the axes and between them."""
+    origin, axes = np.zeros((1, d)), np.eye(d)
+    along = [[float(base.curvature(origin, a + b)[0]) for b in axes] for a in axes]
+    own = 0.25 * np.diag(along)  # of 2a: four times aᵀHa
+    return 0.5 * (np.array(along) - own[:, None] - own)

@@ -1,0 +1,23 @@
+"""What tests of kernel families share."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def skew_rows(rng):
+    """Function that draws correlated rows of gamma variables."""
+    return lambda n, d: rng.gamma(3.0, 0.5, (n, d)) @ (np.eye(d) + 0.4 * np.eye(d, k=1))
+
+
+@pytest.fixture
+def assert_same_form():
+    """Assertion that two quadratic forms are the same up to a tolerance relative to their largest entries."""
+    return _assert_same_form
+
+
+def _assert_same_form(a, b, rtol):
+    np.testing.assert_allclose(a.Gamma, b.Gamma, rtol=rtol, atol=rtol * np.abs(b.Gamma).max())
+    np.testing.assert_allclose(a.g, b.g, rtol=rtol, atol=rtol * np.abs(b.g).max())
+    assert a.c == pytest.approx(b.c, rel=rtol)
+    assert a.n == pytest.approx(b.n)
