@@ -362,6 +362,13 @@ def test_fewer_rows_than_columns_are_unbounded_without_a_multiplier(rng):
     assert np.isfinite(theta).all()
 
 
+def test_the_default_weight_counts_every_column_alike(rng):
+    X = rng.gamma([1.0, 2.0, 9.0], [1.0, 100.0, 0.01], size=(200, 3))
+    for domain in (Orthant(), Box([0.0, 0.0, -np.inf], np.inf)):
+        h, _ = bound(TruncatedGaussian(domain), X).weights(X)
+        np.testing.assert_allclose(h.mean(axis=0), 1.0, rtol=1e-12)
+
+
 def test_an_unbounded_weight_in_an_unbounded_column_is_refused(rng):
     X = rng.standard_normal((20, 2)) ** 2
     with pytest.raises(ValueError, match="Cap it"):
