@@ -18,6 +18,7 @@ from skscore.domains import (
     Intervals,
     LogPower,
     MinPower,
+    Normalised,
     Orthant,
     Power,
     Reals,
@@ -371,8 +372,9 @@ def test_the_default_weight_counts_every_column_alike(rng):
 
 def test_an_unbounded_weight_in_an_unbounded_column_is_refused(rng):
     X = rng.standard_normal((20, 2)) ** 2
-    with pytest.raises(ValueError, match="Cap it"):
-        bound(TruncatedGaussian(Box([0.0, -np.inf], np.inf), weight=Identity()), X)
+    for weight in (Identity(), Normalised(Identity())):
+        with pytest.raises(ValueError, match="Cap it"):
+            bound(TruncatedGaussian(Box([0.0, -np.inf], np.inf), weight=weight), X)
 
 
 def test_moments_of_chunks_about_any_centre_are_one_block(rng):
