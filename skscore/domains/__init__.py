@@ -19,7 +19,7 @@ from .elementary_weights import (
 from .polytope import Halfspaces
 from .reals import Chart, Reals
 from .simplex import Simplex
-from .weights import Capped, MinPower
+from .weights import Capped, MinPower, Normalised
 
 __all__ = [
     "MCP",
@@ -36,6 +36,7 @@ __all__ = [
     "Intervals",
     "LogPower",
     "MinPower",
+    "Normalised",
     "Orthant",
     "Power",
     "Reals",

@@ -1,6 +1,6 @@
-r"""Weights by name, and weights made bounded by a cap.
+r"""Weights by name, and weights of which each column takes its own: bounded by a cap, or with a mean of 1.
 
-.. math:: h_c(t) = h(\min(t, c)).
+.. math:: h_c(t) = h(\min(t, c)), \qquad \bar h_j(t) = h(t)\big/\tfrac1n\textstyle\sum_i h(t_{ij}).
 
 The cap c is a distance in the units of X, or for each column a quantile of its distances; from the cap on the slope
 is 0. As every weight is increasing, a cap v on its value is the distance cap :math:`h^{-1}(v)`.
@@ -27,7 +27,7 @@ from .elementary_weights import (
 )
 from .reals import one_for_each_column
 
-__all__ = ["WEIGHTS", "Capped", "MinPower", "resolve"]
+__all__ = ["WEIGHTS", "Capped", "MinPower", "Normalised", "resolve"]
 
 
 class Capped(Weight):
@@ -85,6 +85,50 @@ def _finite_quantile(t, quantile, sample_weight):
     finite = np.isfinite(t)
     weight = None if sample_weight is None else sample_weight[finite]
     return np.quantile(t[finite], quantile, weights=weight, method="inverted_cdf") if finite.any() else np.inf
+
+
+class Normalised(Weight):
+    """h(t) over its mean: any weight made to count every column alike, however near to the boundary its rows are.
+
+    Parameters
+    ----------
+    weight : Weight
+        h, any weight, or an object with the methods of one.
+    mean : float or array-like of shape (d,), default=1.0
+        What h is divided by, for all columns or for each its own; a fit takes the means over its rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.domains import Identity, Normalised
+    >>> weight = Normalised(Identity()).fitted(np.array([[1.0, 10.0], [3.0, 30.0]]))
+    >>> weight.mean
+    array([ 2., 20.])
+    >>> weight.value_and_slope(np.array([[1.0, 10.0]]))
+    (array([[0.5, 0.5]]), array([[0.5 , 0.05]]))
+    """
+
+    def __init__(self, weight, mean=1.0):
+        self.weight = weight
+        self.mean = mean
+
+    def check(self, d):
+        """Raise a ValueError unless the mean is positive and for d columns."""
+        self.weight.check(d)
+        if not (one_for_each_column(self, "mean", d) > 0.0).all():
+            raise ValueError(f"Normalised: mean={self.mean!r}; give positive numbers.")
+
+    def fitted(self, distance, sample_weight=None) -> Normalised:
+        """The weight over its mean in each column of `distance` (n, d); as it is in columns where that is 0."""
+        inner = self.weight.fitted(distance, sample_weight)
+        mean = np.average(inner.value_and_slope(distance)[0], axis=0, weights=sample_weight)
+        return Normalised(inner, np.where(mean > 0.0, mean, 1.0))
+
+    def value_and_slope(self, distance):
+        """h and h′ at each distance (n, d)."""
+        value, slope = self.weight.value_and_slope(distance)
+        with np.errstate(invalid="ignore"):  # ∞/∞ of a weight without a bound, which a fit refuses
+            return value / self.mean, slope / self.mean
 
 
 class MinPower(Weight):

@@ -101,6 +101,20 @@ class RowForm:
         """Diagonals of the blocks, shape (p, m)."""
         return self._multipliers * self._plain_diagonal
 
+    def mean_block(self):
+        """Mean of the blocks of the interactions over columns, without multiplier, shape (p, p)."""
+        p = len(self.g)
+        total = self.A.T @ (np.square(self.U).sum(axis=1)[:, None] * self.A)
+        if self._is_profiled:
+            total -= self._cross.T @ (self._cross / self._square[:, None])
+        return total / p
+
+    def shrunk(self, multiplier) -> RowForm:
+        """The form with all but the diagonals of Γ divided by `multiplier`."""
+        root = 1.0 / np.sqrt(multiplier)
+        L = None if self.L is None else root * self.L
+        return replace(self, U=root * self.U, L=L, multiplier=multiplier * self.multiplier)
+
     def product(self, theta):
         """Γ_jθ_j in row j, shape (p, m)."""
         p = len(self.g)

@@ -16,6 +16,7 @@ from skscore.domains import (
     Identity,
     LogPower,
     MinPower,
+    Normalised,
     Power,
     Sinh,
     Softplus,
@@ -129,14 +130,27 @@ def test_cap_at_a_quantile_of_each_column(rng):
     np.testing.assert_array_equal((slope[:, :2] == 0.0).sum(axis=0), 10)
 
 
-def test_sample_weights_repeat_distances(rng):
+def test_normalised_weights_have_a_mean_of_one_in_any_units(rng):
+    distance = rng.exponential(size=(50, 3)) * [1.0, 10.0, 0.0]  # a column without a distance has no weight
+    weight = Normalised(Power(2.0)).fitted(distance)
+    h, slope = weight.value_and_slope(distance)
+    np.testing.assert_allclose(h.mean(axis=0), [1.0, 1.0, 0.0], rtol=1e-12)
+    np.testing.assert_allclose(slope * distance, 2.0 * h, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("adaptive", "name"), [(Capped(Identity(), quantile=0.7), "cap"), (Normalised(Tanh()), "mean")], ids=str
+)
+def test_sample_weights_repeat_distances(adaptive, name, rng):
     distance, count = rng.exponential(size=(50, 2)), rng.integers(0, 4, size=50)
-    adaptive = Capped(Identity(), quantile=0.7)
     repeated = adaptive.fitted(np.repeat(distance, count, axis=0))
-    np.testing.assert_array_equal(adaptive.fitted(distance, count).cap, repeated.cap)
+    np.testing.assert_allclose(getattr(adaptive.fitted(distance, count), name), getattr(repeated, name), rtol=1e-12)
 
 
-@pytest.mark.parametrize("weight", [*MEMBERS, Capped(Tanh(), quantile=0.5), Capped(Tanh(), [1.0, 2.0])], ids=str)
+FITTED = [Capped(Tanh(), quantile=0.5), Capped(Tanh(), [1.0, 2.0]), Normalised(Tanh()), Normalised(Power(), [1.0, 2.0])]
+
+
+@pytest.mark.parametrize("weight", [*MEMBERS, *FITTED], ids=str)
 def test_sound_weights_pass_their_check_and_survive_cloning(weight, rng):
     clone(weight).check(2)
     clone(weight.fitted(rng.exponential(size=(9, 2)))).check(2)
@@ -155,6 +169,9 @@ def test_sound_weights_pass_their_check_and_survive_cloning(weight, rng):
         (Capped(Identity(), cap=-1.0), "cap=-1.0.*positive"),
         (Capped(Identity(), cap=[1.0, 2.0, 3.0]), r"cap has shape \(3,\)"),
         (Capped(Power(-1.0), cap=1.0), "power=-1.0"),
+        (Normalised(Power(-1.0)), "power=-1.0"),
+        (Normalised(Identity(), mean=0.0), "mean=0.0.*positive"),
+        (Normalised(Identity(), mean=[1.0, 2.0, 3.0]), r"mean has shape \(3,\)"),
     ],
     ids=str,
 )

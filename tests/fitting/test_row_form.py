@@ -10,6 +10,7 @@ from skscore.models.forms import Implicit
 from skscore.models.interactions import family as pairwise_family
 from skscore.models.interactions.form import interaction_form, multiplied, profile, profiled, row_form
 from skscore.models.interactions.pairwise import PairwiseInteraction, TruncatedGaussian
+from skscore.models.interactions.shrinkage import shrunk
 
 P = 5
 MODELS = {
@@ -59,9 +60,11 @@ def test_rows_are_their_blocks(pair, rng):
     own = [family.interactions_form(form) for form in (blocks, by_rows)]
     assert_same(*own, K)
     assert_same(*(multiplied(form, 1.3, P) for form in (blocks, by_rows)), rng.standard_normal(blocks.g.shape))
+    plain = (blocks, by_rows) if family.centered else (profiled(blocks, P), profiled(by_rows, P))
+    assert_same(*plain, K)
+    assert_same(*map(shrunk, plain), K)
     if not family.centered:
         np.testing.assert_allclose(profile(by_rows, K), profile(blocks, K), rtol=1e-10)
-        assert_same(profiled(blocks, P), profiled(by_rows, P), K)
 
 
 def test_forms_of_rows_merge(pair, rng):

@@ -17,7 +17,7 @@ from copy import copy
 import numpy as np
 from scipy.sparse import eye_array
 
-from ...domains import Tanh
+from ...domains import Normalised, Tanh
 from ...domains.weights import resolve
 from ...formulas import objectives
 from ...formulas.quadratic import QuadraticForm
@@ -27,6 +27,7 @@ from ..family import Family
 from ..forms import Implicit
 from .form import default_multiplier, interaction_form, multiplied, powers, profile, profiled, row_form
 from .recession import infinite_mass_reason
+from .shrinkage import shrunk
 from .sparse import SparseObjective
 
 __all__ = ["PairwiseFamily"]
@@ -85,10 +86,10 @@ class PairwiseFamily(Family):
         """h, or None where it is 1; by default it saturates, since rows far from the boundary say most of K."""
         if model.weight is not None:
             return resolve(model.weight)
-        return Tanh(0.5 / moments.scale) if self.domain.bounded else None
+        return Normalised(Tanh(0.5 / moments.scale)) if self.domain.bounded else None
 
     def with_weight_fitted(self, X, sample_weight):
-        """The family with caps at quantiles of the rows."""
+        """The family with caps at quantiles of the rows, and means over them."""
         if self.weight is None:
             return self
         fitted, distance = copy(self), self.domain.coordinate_distance(X)[0]
@@ -190,10 +191,11 @@ class PairwiseFamily(Family):
     def interactions_form(self, form):
         """`form`, in blocks or in θ, with the multiplier: of the interactions at the best η, unless that is shrunk."""
         q = self.p if form.g.ndim == 2 else self.n_interactions
-        multiplier = self.diagonal_multiplier
-        if multiplier == "auto":
-            multiplier = default_multiplier(form.n, self.p)
-        return multiplied(form if self.centered or self.shrinks_linear else profiled(form, q), multiplier, q)
+        own = form if self.centered or self.shrinks_linear else profiled(form, q)
+        if self.diagonal_multiplier == "adaptive":
+            return shrunk(own) if self.l1_ratio > 0.0 and own.g.shape == (self.p, self.p) else own
+        is_auto = self.diagonal_multiplier == "auto"
+        return multiplied(own, default_multiplier(form.n, self.p) if is_auto else self.diagonal_multiplier, q)
 
     @property
     def shrinks_linear(self):

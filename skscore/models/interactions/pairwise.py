@@ -58,12 +58,14 @@ class PairwiseInteraction(Model):
     domain : domain of :mod:`skscore.domains`, default=Reals()
         Support.
     weight : str, weight of :mod:`skscore.domains` or None, default=None
-        h, a function of the distance to the boundary along each coordinate. None is tanh(t/2σ), with σ the
-        standard deviation of the column, and 1 on R^d.
-    diagonal_multiplier : float or "auto", default=1.0
+        h, a function of the distance to the boundary along each coordinate. None is tanh(t/2σ) over its mean, with σ
+        the standard deviation of the column, and 1 on R^d.
+    diagonal_multiplier : float, "auto" or "adaptive", default=1.0
         Multiplies the diagonals of the quadratic form, after the linear part has been minimised over: a ridge in the
         units of each pair, without which fewer rows than columns leave the objective unbounded. "auto" is the value
-        that the theory of the l1 penalty asks for, between 1 and 2.
+        that the theory of the l1 penalty asks for, between 1 and 2. "adaptive" is as much of it as the noise in the
+        form asks for, and K is not shrunk as a whole: under an l1 penalty, the form is divided by the multiplier, too,
+        which leaves its diagonals; without one, on the simplex, and with a ``linear_penalty`` it is 1.
     projection : "nearest" or None, default=None
         What to do where a = b = 1 on R^d and a sparse penalty leaves K without positive definiteness, so that there is
         no density: None keeps K and warns. "nearest" takes the nearest matrix in the Frobenius norm, in the units of X,
@@ -99,7 +101,7 @@ class PairwiseInteraction(Model):
         "centered": ["boolean"],
         "domain": [Reals],
         "weight": [StrOptions(set(WEIGHTS)), Weight, None],
-        "diagonal_multiplier": [Interval(Real, 1.0, None, closed="left"), StrOptions({"auto"})],
+        "diagonal_multiplier": [Interval(Real, 1.0, None, closed="left"), StrOptions({"auto", "adaptive"})],
         "projection": [StrOptions({"nearest"}), None],
         "linear_penalty": [Interval(Real, 0.0, None, closed="left")],
         "log_ratios": ["boolean"],
@@ -162,8 +164,8 @@ class TruncatedGaussian(PairwiseInteraction):
         As in `PairwiseInteraction`.
     centered : bool, default=False
         Leave out the linear part: a mean of 0 before truncation.
-    diagonal_multiplier : float or "auto", default=1.0
-        As in `PairwiseInteraction`.
+    diagonal_multiplier : float, "auto" or "adaptive", default="adaptive"
+        As in `PairwiseInteraction`; 1 is the objective without a multiplier.
 
     Examples
     --------
@@ -185,7 +187,7 @@ class TruncatedGaussian(PairwiseInteraction):
         for name in ("domain", "weight", "centered", "diagonal_multiplier")
     }
 
-    def __init__(self, domain=ORTHANT, weight=None, centered=False, diagonal_multiplier=1.0):
+    def __init__(self, domain=ORTHANT, weight=None, centered=False, diagonal_multiplier="adaptive"):
         self.domain = domain
         self.weight = weight
         self.centered = centered

@@ -18,6 +18,7 @@ from skscore.domains import (
     Intervals,
     LogPower,
     MinPower,
+    Normalised,
     Orthant,
     Power,
     Reals,
@@ -362,10 +363,18 @@ def test_fewer_rows_than_columns_are_unbounded_without_a_multiplier(rng):
     assert np.isfinite(theta).all()
 
 
+def test_the_default_weight_counts_every_column_alike(rng):
+    X = rng.gamma([1.0, 2.0, 9.0], [1.0, 100.0, 0.01], size=(200, 3))
+    for domain in (Orthant(), Box([0.0, 0.0, -np.inf], np.inf)):
+        h, _ = bound(TruncatedGaussian(domain), X).weights(X)
+        np.testing.assert_allclose(h.mean(axis=0), 1.0, rtol=1e-12)
+
+
 def test_an_unbounded_weight_in_an_unbounded_column_is_refused(rng):
     X = rng.standard_normal((20, 2)) ** 2
-    with pytest.raises(ValueError, match="Cap it"):
-        bound(TruncatedGaussian(Box([0.0, -np.inf], np.inf), weight=Identity()), X)
+    for weight in (Identity(), Normalised(Identity())):
+        with pytest.raises(ValueError, match="Cap it"):
+            bound(TruncatedGaussian(Box([0.0, -np.inf], np.inf), weight=weight), X)
 
 
 def test_moments_of_chunks_about_any_centre_are_one_block(rng):

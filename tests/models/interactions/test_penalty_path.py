@@ -258,7 +258,7 @@ def test_a_composition_has_a_criterion_too(rng):
 
 def test_blocks_are_freed_with_the_last_reference(rng):
     """Not at some later collection of cycles: blocks can be large."""
-    sparse = bound(TruncatedGaussian(), rows(rng))[0].sparse
+    sparse = bound(TruncatedGaussian(diagonal_multiplier=1.0), rows(rng))[0].sparse
     seen = weakref.ref(sparse)
     assert sparse.without_multiplier is sparse
     del sparse
