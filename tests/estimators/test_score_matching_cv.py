@@ -234,7 +234,7 @@ def test_the_table_of_genscore_through_the_door(reference):
     cases = json.loads((reference / "genscore_tgauss_rplus_p5_n200.json").read_text())
     X = np.loadtxt(reference / "data" / "tgauss_rplus_p5_n200.csv", delimiter=",", skiprows=1)
     case = cases["min_pow_1_1_profiled"]["fit_symmetric"]["path"][2]
-    model = TruncatedGaussian(weight=MinPower(1, 1), diagonal_multiplier=1.0)
+    model = TruncatedGaussian(weight=MinPower(1, 1))
     fitted = ScoreMatchingDensity(model, alpha=case["lambda1"], l1_ratio=1.0).fit(X)
     np.testing.assert_allclose(fitted.interaction_.ravel(), np.ravel(case["K"]), rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(fitted.linear_, case["eta"], rtol=1e-8)

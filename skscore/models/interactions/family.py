@@ -62,7 +62,9 @@ class PairwiseFamily(Family):
         self.a, self.b, self.centered = model.a, model.b, model.centered
         self.domain = model.domain.around(moments.mean)
         self.start = self.domain.project(moments.mean[None, :])[0]
-        self.diagonal_multiplier, self.projection = model.diagonal_multiplier, model.projection
+        by_default = "adaptive" if model.weight is None else 1.0
+        self.diagonal_multiplier = by_default if model.diagonal_multiplier is None else model.diagonal_multiplier
+        self.projection = model.projection
         self.linear_penalty = model.linear_penalty
         self.p = p = len(moments.mean)
         self.centre = self._centre()

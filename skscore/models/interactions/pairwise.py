@@ -43,6 +43,7 @@ from .gaussian_family import GaussianInteractions
 __all__ = ["PairwiseInteraction", "TruncatedGaussian"]
 
 REALS, ORTHANT = Reals(), Orthant()
+MULTIPLIERS = [Interval(Real, 1.0, None, closed="left"), StrOptions({"auto", "adaptive"})]
 
 
 class PairwiseInteraction(Model):
@@ -101,7 +102,7 @@ class PairwiseInteraction(Model):
         "centered": ["boolean"],
         "domain": [Reals],
         "weight": [StrOptions(set(WEIGHTS)), Weight, None],
-        "diagonal_multiplier": [Interval(Real, 1.0, None, closed="left"), StrOptions({"auto", "adaptive"})],
+        "diagonal_multiplier": MULTIPLIERS,
         "projection": [StrOptions({"nearest"}), None],
         "linear_penalty": [Interval(Real, 0.0, None, closed="left")],
         "log_ratios": ["boolean"],
@@ -164,8 +165,8 @@ class TruncatedGaussian(PairwiseInteraction):
         As in `PairwiseInteraction`.
     centered : bool, default=False
         Leave out the linear part: a mean of 0 before truncation.
-    diagonal_multiplier : float, "auto" or "adaptive", default="adaptive"
-        As in `PairwiseInteraction`; 1 is the objective without a multiplier.
+    diagonal_multiplier : float, "auto", "adaptive" or None, default=None
+        As in `PairwiseInteraction`. None is "adaptive", and 1 with a weight of your own.
 
     Examples
     --------
@@ -183,11 +184,11 @@ class TruncatedGaussian(PairwiseInteraction):
     a = b = 1.0
     projection, linear_penalty, log_ratios = None, 0.0, False
     _parameter_constraints = {
-        name: PairwiseInteraction._parameter_constraints[name]
-        for name in ("domain", "weight", "centered", "diagonal_multiplier")
+        name: PairwiseInteraction._parameter_constraints[name] for name in ("domain", "weight", "centered")
     }
+    _parameter_constraints["diagonal_multiplier"] = [*MULTIPLIERS, None]
 
-    def __init__(self, domain=ORTHANT, weight=None, centered=False, diagonal_multiplier="adaptive"):
+    def __init__(self, domain=ORTHANT, weight=None, centered=False, diagonal_multiplier=None):
         self.domain = domain
         self.weight = weight
         self.centered = centered

@@ -95,3 +95,13 @@ def test_a_constant_column_is_still_refused(rng):
 def test_fewer_rows_than_columns_have_an_estimate(rng):
     X = rows(rng, n=8, p=12)
     assert np.isfinite(fit(TruncatedGaussian(), X, 0.02, l1_ratio=1.0).interaction_).all()
+
+
+def test_a_weight_of_your_own_comes_with_no_multiplier(rng):
+    X = rows(rng)
+    for weight, multiplier in (("min_power", 1.0), (None, "adaptive")):
+        default, explicit = (
+            fit(TruncatedGaussian(weight=weight, diagonal_multiplier=given), X, 0.05, l1_ratio=1.0).theta_
+            for given in (None, multiplier)
+        )
+        np.testing.assert_array_equal(default, explicit)
