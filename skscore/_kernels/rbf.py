@@ -5,26 +5,64 @@ of inner products into :math:`k = \exp(-S/2)` with :math:`S = \|p - p_a\|^2 = \|
 exponential is the usual one: :math:`e^t = 2^k e^r` with :math:`k = \mathrm{round}(t/\log 2)` and a Taylor polynomial of
 degree 12 in :math:`|r| \le \tfrac12\log 2`, of relative error below 1e-15. Adding 1.5 · 2⁵² to t/log 2 rounds it and
 leaves k in the low bits of the sum, from where a shift makes it the exponent of 2ᵏ: no conversion, no table, no branch.
+Single precision does the same with 2²³ and degree 7, of relative error below 1e-7.
 
 Matrices (n, m) have one row for each row of the table, and are fastest in Fortran's order: loops then run over the rows
-of a block, of which there are many, whatever the number of landmarks. They may be of single precision; what happens
-between reading and writing them is of double precision.
+of a block, of which there are many, whatever the number of landmarks. They may be of single precision: differences of
+rows are of double precision all the same, and S and k are of theirs.
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 
 MOST_DIFFERENCES = 4  # columns up to which a sum of squared differences is as cheap as a matrix product
 LARGEST = 1400.0  # of S, where k is 1e-304: S stands still beyond, and k with it
-MAGIC = 1.5 * 2.0**52
-INVERSE_LN2 = 1.0 / np.log(2.0)
+LARGEST_SINGLE = 120.0  # where k is 9e-27, of which the square is still a number
+MAGIC, MAGIC_SINGLE = 1.5 * 2.0**52, np.float32(1.5 * 2.0**23)
+INVERSE_LN2, INVERSE_LN2_SINGLE = 1.0 / np.log(2.0), np.float32(1.0 / np.log(2.0))
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # the first has 20 zero bits at its end
+LN2_HIGH_SINGLE, LN2_LOW_SINGLE = np.float32(355 / 512), np.float32(np.log(2.0) - 355 / 512)
 EXPONENT_BIAS, MANTISSA_BITS = 1023, 52
+EXPONENT_BIAS_SINGLE, MANTISSA_BITS_SINGLE = np.int32(127), np.int32(23)
+MINUS_HALF, ONE = np.float32(-0.5), np.float32(1.0)
+C2, C3, C4, C5, C6, C7 = (np.float32(1.0 / factorial) for factorial in (2, 6, 24, 120, 720, 5040))
+
+
+def _exponential(S, mantissa, power):
+    """Write exp(−S/2) of a column S as `mantissa` times `power`, all of the same precision."""
+    (_exponential_double if S.dtype == np.float64 else _exponential_single)(S, mantissa, power)
+
+
+@overload(_exponential)
+def _exponential_of_this_precision(S, mantissa, power):
+    if S.dtype == types.float64:
+        return lambda S, mantissa, power: _exponential_double(S, mantissa, power)
+    return lambda S, mantissa, power: _exponential_single(S, mantissa, power)
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
-def _exponential(S, mantissa, power):
-    """Write exp(−S/2) of a column S as `mantissa` times `power`."""
+def _exponential_single(S, mantissa, power):
+    bits = power.view(np.int32)
+    for i in range(S.shape[0]):
+        t = MINUS_HALF * S[i]
+        shifted = t * INVERSE_LN2_SINGLE + MAGIC_SINGLE
+        k = shifted - MAGIC_SINGLE
+        r = t - k * LN2_HIGH_SINGLE - k * LN2_LOW_SINGLE
+        power[i] = shifted
+        p = C7 * r + C6
+        p = p * r + C5
+        p = p * r + C4
+        p = p * r + C3
+        p = p * r + C2
+        p = p * r + ONE
+        mantissa[i] = p * r + ONE
+    for i in range(S.shape[0]):
+        bits[i] = (bits[i] + EXPONENT_BIAS_SINGLE) << MANTISSA_BITS_SINGLE
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _exponential_double(S, mantissa, power):
     bits = power.view(np.int64)
     for i in range(S.shape[0]):
         t = -0.5 * S[i]
@@ -79,9 +117,10 @@ def _distances(rows, row_norms, a, landmarks, norms, products, S):
         norm = norms[a]
         for i in range(n):
             S[i] = row_norms[i] + norm - 2.0 * products[i, a]
+    largest = LARGEST if S.itemsize == 8 else LARGEST_SINGLE
     for i in range(n):
         s = 0.0 if S[i] < 0.0 else S[i]
-        S[i] = LARGEST if s > LARGEST else s
+        S[i] = largest if s > largest else s
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
@@ -92,7 +131,7 @@ def gaussian(p, landmarks, norms, root, K):
     """
     n, m = K.shape
     rows, row_norms = _columns_and_norms(p)
-    S, mantissa, power = np.empty(n), np.empty(n), np.empty(n)
+    S, mantissa, power = np.empty(n, K.dtype), np.empty(n, K.dtype), np.empty(n, K.dtype)
     for a in range(m):
         _distances(rows, row_norms, a, landmarks, norms, K, S)
         _exponential(S, mantissa, power)
@@ -105,7 +144,7 @@ def gaussian_and_square(p, landmarks, norms, root, tau, K, KS):
     """As `gaussian`, and KS (n, m) = √w k S' with S' = τ S, the squared slope of an isotropic kernel."""
     n, m = K.shape
     rows, row_norms = _columns_and_norms(p)
-    S, mantissa, power = np.empty(n), np.empty(n), np.empty(n)
+    S, mantissa, power = np.empty(n, K.dtype), np.empty(n, K.dtype), np.empty(n, K.dtype)
     for a in range(m):
         _distances(rows, row_norms, a, landmarks, norms, K, S)
         _exponential(S, mantissa, power)
