@@ -5,9 +5,9 @@ import pytest
 
 
 @pytest.fixture
-def skew_rows(rng):
-    """Function that draws correlated rows of gamma variables."""
-    return lambda n, d: rng.gamma(3.0, 0.5, (n, d)) @ (np.eye(d) + 0.4 * np.eye(d, k=1))
+def skew_rows():
+    """Function that draws n correlated rows of d gamma variables."""
+    return lambda rng, n, d: rng.gamma(3.0, 0.5, (n, d)) @ (np.eye(d) + 0.4 * np.eye(d, k=1))
 
 
 @pytest.fixture

@@ -12,10 +12,6 @@ from skscore.models.kernels.ard import ColumnKernels, held_out_objective, optimi
 BASES = {"gaussian": GaussianBase(0.5, 1.4), "flat": resolve_base(None, None)}
 
 
-def skew_rows(rng, n, d):
-    return rng.gamma(3.0, 0.5, (n, d)) @ (np.eye(d) + 0.4 * np.eye(d, k=1))
-
-
 def folds(X, k):
     return [(X[fold::k], np.ones(len(X[fold::k]))) for fold in range(k)]
 
@@ -29,7 +25,7 @@ def differences(function, at, step=1e-4):
 
 @pytest.mark.parametrize("d", [1, 3, 6])
 @pytest.mark.parametrize("base", BASES)
-def test_slopes_of_means_are_differences(rng, base, d):
+def test_slopes_of_means_are_differences(rng, skew_rows, base, d):
     X, landmarks, weight = skew_rows(rng, 50, d), skew_rows(rng, 7, d), rng.random(50)
     b, a = rng.standard_normal((2, 7))
     precision = np.linspace(0.5, 1.7, d)
@@ -48,7 +44,7 @@ def test_slopes_of_means_are_differences(rng, base, d):
 @pytest.mark.parametrize("regularizer", ["rkhs", "identity"])
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("held_out", [None, [1]], ids=["every fold", "one fold"])
-def test_the_gradient_is_the_difference(rng, base, regularizer, held_out):
+def test_the_gradient_is_the_difference(rng, skew_rows, base, regularizer, held_out):
     X, landmarks = skew_rows(rng, 90, 3), skew_rows(rng, 12, 3)
     tables = [(table, rng.random(len(table))) for table in (X[:20], X[20:50], X[50:])]
     at = np.log([0.5, 1.0, 1.7, 0.03])
@@ -63,7 +59,7 @@ def test_the_gradient_is_the_difference(rng, base, regularizer, held_out):
     np.testing.assert_allclose(objective(at)[1], expected, rtol=1e-6)
 
 
-def test_the_block_size_does_not_matter(rng):
+def test_the_block_size_does_not_matter(rng, skew_rows):
     X, weight, family = (
         skew_rows(rng, 50, 3),
         rng.random(50),

@@ -16,10 +16,6 @@ from skscore.models.kernels.fourier import FourierFamily, frequencies
 BASES = {"gaussian": lambda d: GaussianBase(0.5, np.linspace(1, 2, d)), "flat": lambda d: resolve_base(None, None)}
 
 
-def skew_rows(rng, n, d):
-    return rng.gamma(3.0, 0.5, (n, d)) @ (np.eye(d) + 0.4 * np.eye(d, k=1))
-
-
 def fourier(rng, d, base="gaussian", m=11, **parameters):
     basis = np.linalg.qr(rng.standard_normal((m, m)))[0][:, : m - 2]
     return FourierFamily(*frequencies(1.3, d, m, rng), basis, BASES[base](d), **parameters)
@@ -29,18 +25,11 @@ def assert_close(actual, expected, rtol):
     np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol * np.abs(expected).max())
 
 
-def assert_same_form(a, b, rtol):
-    assert_close(a.Gamma, b.Gamma, rtol)
-    assert_close(a.g, b.g, rtol)
-    assert a.c == pytest.approx(b.c, rel=rtol)
-    assert a.n == pytest.approx(b.n)
-
-
 # ---- frequencies ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bandwidth", [1.7, np.array([0.8, 2.0, 1.1])], ids=["one", "by column"])
-def test_features_approximate_the_kernel(rng, bandwidth):
+def test_features_approximate_the_kernel(rng, skew_rows, bandwidth):
     X, draws = skew_rows(rng, 12, 3), [frequencies(bandwidth, 3, 300, rng) for _ in range(100)]
     features = [FourierFamily(*draw, np.eye(300), BASES["flat"](3)).statistics(X) for draw in draws]
     kernel = np.exp(-0.5 * (((X[:, None] - X) / bandwidth) ** 2).sum(axis=2))
@@ -74,7 +63,7 @@ def test_orthogonal_frequencies_are_nearer_to_the_kernel_than_independent_ones(r
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])
-def test_derivatives_are_central_differences(rng, d):
+def test_derivatives_are_central_differences(rng, skew_rows, d):
     family, X, step = fourier(rng, d), skew_rows(rng, 20, d), 1e-5
     jacobian, V = family.jacobian(X), rng.standard_normal((20, d))
     for j, e in enumerate(step * np.eye(d)):
@@ -87,7 +76,7 @@ def test_derivatives_are_central_differences(rng, d):
 
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("d", [1, 3, 6])
-def test_fast_form_is_the_generic_form(rng, d, base):
+def test_fast_form_is_the_generic_form(rng, skew_rows, assert_same_form, d, base):
     family, X, weight = fourier(rng, d, base), skew_rows(rng, 150, d), rng.random(150)
     weight[3] = 0.0
     generic = Family.assemble(family, X, None, weight, Implicit())
@@ -96,7 +85,7 @@ def test_fast_form_is_the_generic_form(rng, d, base):
 
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("d", [1, 3, 6])
-def test_fast_evaluation_is_the_generic_one(rng, d, base):
+def test_fast_evaluation_is_the_generic_one(rng, skew_rows, d, base):
     family, X = fourier(rng, d, base), skew_rows(rng, 100, d)
     phi, V, A = rng.standard_normal(family.n_parameters), rng.standard_normal(X.shape), rng.standard_normal((d, d))
     curvatures = [family.curvature(X, a) @ phi + family.base.curvature(X, a) for a in A]
@@ -110,7 +99,7 @@ def test_fast_evaluation_is_the_generic_one(rng, d, base):
         assert_close(fast, generic, rtol=1e-11)
 
 
-def test_the_block_size_does_not_matter():
+def test_the_block_size_does_not_matter(skew_rows, assert_same_form):
     X = skew_rows(np.random.default_rng(1), 300, 3)
     families = [fourier(np.random.default_rng(2), 3, block_rows=rows) for rows in (7, 128, 1024)]
     forms = [family.assemble(X, None, None, Implicit()) for family in families]
@@ -121,14 +110,14 @@ def test_the_block_size_does_not_matter():
         assert_close(score, scores[0], rtol=1e-12)
 
 
-def test_weights_are_repeated_rows(rng):
+def test_weights_are_repeated_rows(rng, skew_rows, assert_same_form):
     family, X, counts = fourier(rng, 3), skew_rows(rng, 200, 3), rng.integers(0, 4, 200)
     repeated = family.assemble(np.repeat(X, counts, axis=0), None, None, Implicit())
     assert_same_form(family.assemble(X, None, counts.astype(float), Implicit()), repeated, rtol=1e-11)
 
 
 @pytest.mark.parametrize("objective", [Explicit(), Sliced(), Denoising(0.3)], ids=lambda law: type(law).__name__)
-def test_other_objectives_take_the_generic_route(rng, objective):
+def test_other_objectives_take_the_generic_route(rng, skew_rows, assert_same_form, objective):
     family, X = fourier(rng, 2), skew_rows(rng, 50, 2)
     Y = rng.standard_normal(X.shape)
     generic = Family.assemble(family, X, Y, None, objective)

@@ -30,10 +30,6 @@ def bound(model, X, alpha=0.01):
     return model.settle(Sample(X, None, None, moments(X)), Implicit(), alpha, "log_likelihood").family
 
 
-def skew_rows(rng, n, d):
-    return rng.gamma(3.0, 0.5, (n, d)) @ (np.eye(d) + 0.4 * np.eye(d, k=1))
-
-
 # ---- fast routes and generic ones ----------------------------------------------------------------
 
 METRICS = {
@@ -46,20 +42,17 @@ METRICS = {
 def lite(rng, d, metric, m=13, **parameters):
     basis = np.linalg.qr(rng.standard_normal((m, m)))[0][:, : m - 2]
     return LiteFamily(
-        skew_rows(rng, m, d), METRICS[metric](d), basis, GaussianBase(0.5, np.linspace(1, 2, d)), **parameters
+        1.5 + rng.standard_normal((m, d)),
+        METRICS[metric](d),
+        basis,
+        GaussianBase(0.5, np.linspace(1, 2, d)),
+        **parameters,
     )
-
-
-def assert_same_form(a, b, rtol):
-    np.testing.assert_allclose(a.Gamma, b.Gamma, rtol=rtol, atol=rtol * np.abs(b.Gamma).max())
-    np.testing.assert_allclose(a.g, b.g, rtol=rtol, atol=rtol * np.abs(b.g).max())
-    assert a.c == pytest.approx(b.c, rel=rtol)
-    assert a.n == pytest.approx(b.n)
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("d", [1, 2, 3, 6])
-def test_fast_form_is_the_generic_form(rng, d, metric):
+def test_fast_form_is_the_generic_form(rng, skew_rows, assert_same_form, d, metric):
     family, X, weight = lite(rng, d, metric), skew_rows(rng, 200, d), rng.random(200)
     weight[3] = 0.0
     generic = Family.assemble(family, X, None, weight, Implicit())
@@ -68,7 +61,7 @@ def test_fast_form_is_the_generic_form(rng, d, metric):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("d", [1, 3, 6])
-def test_fast_evaluation_is_the_generic_one(rng, d, metric):
+def test_fast_evaluation_is_the_generic_one(rng, skew_rows, d, metric):
     family, X = lite(rng, d, metric), skew_rows(rng, 100, d)
     phi, V = rng.standard_normal(family.n_parameters), rng.standard_normal(X.shape)
     base = family.base
@@ -83,7 +76,7 @@ def test_fast_evaluation_is_the_generic_one(rng, d, metric):
 
 
 @pytest.mark.parametrize("d", [2, 5])
-def test_the_block_size_does_not_matter(d):
+def test_the_block_size_does_not_matter(skew_rows, assert_same_form, d):
     X = skew_rows(np.random.default_rng(1), 300, d)
     families = [lite(np.random.default_rng(2), d, "isotropic", block_rows=rows) for rows in (7, 128, 1024)]
     forms = [family.implicit_form(X, np.ones(300)) for family in families]
@@ -94,7 +87,7 @@ def test_the_block_size_does_not_matter(d):
         np.testing.assert_allclose(score, scores[0], rtol=1e-12, atol=1e-13)
 
 
-def test_many_and_few_rows_take_routes_that_agree(rng):
+def test_many_and_few_rows_take_routes_that_agree(rng, skew_rows):
     """Below four rows for each kernel the form is built from functions; above from kernels."""
     X = skew_rows(rng, 60, 3)
     model = Kernel(landmarks=X[:20], bandwidth=0.8, whiten=False)
@@ -157,7 +150,7 @@ def test_the_basis_is_orthonormal_and_cuts_what_rounding_hides(rng):
     np.testing.assert_allclose(W.T @ K @ W, np.eye(60), atol=1e-12)
 
 
-def test_repeated_landmarks_change_nothing(rng):
+def test_repeated_landmarks_change_nothing(rng, skew_rows):
     X = skew_rows(rng, 200, 2)
     fits = [density(Kernel(landmarks=Z, bandwidth=0.7)).fit(X) for Z in (X[:15], X[np.arange(30) // 2])]
     np.testing.assert_allclose(fits[1].grad_log_density(X), fits[0].grad_log_density(X), rtol=1e-7, atol=1e-8)
@@ -167,7 +160,7 @@ def test_repeated_landmarks_change_nothing(rng):
 
 
 @pytest.mark.parametrize("objective", [Implicit(), Explicit(), Sliced(), Denoising(0.3)], ids=repr)
-def test_the_objective_is_that_of_whitened_coordinates(rng, objective):
+def test_the_objective_is_that_of_whitened_coordinates(rng, skew_rows, objective):
     """s_u = A⁻¹ s_x, in which the form must equal the formula; the denoising one stays in the units of X."""
     X = skew_rows(rng, 80, 3)
     Y = rng.standard_normal(X.shape) - X if isinstance(objective, Explicit) else None
@@ -189,7 +182,7 @@ def test_the_objective_is_that_of_whitened_coordinates(rng, objective):
 
 
 @pytest.mark.parametrize("base", ["gaussian", "student"])
-def test_an_affine_map_of_the_table_changes_nothing(rng, base):
+def test_an_affine_map_of_the_table_changes_nothing(rng, skew_rows, base):
     X, T = skew_rows(rng, 90, 3), skew_rows(rng, 20, 3)
     A, b = np.array([[3.0, 1.0, 0.0], [0.0, 0.1, 2.0], [0.0, 0.0, 40.0]]), np.array([1e4, -7.0, 0.0])
     before, after = (density(Kernel(base=base)).fit(table) for table in (X, X @ A + b))
@@ -202,13 +195,13 @@ def test_an_affine_map_of_the_table_changes_nothing(rng, base):
     np.testing.assert_allclose(unnormalised[1], unnormalised[0] - shift, rtol=1e-7)
 
 
-def test_a_table_far_from_the_origin(rng):
+def test_a_table_far_from_the_origin(rng, skew_rows):
     X = skew_rows(rng, 100, 2)
     near, far = density(Kernel(20, bandwidth=0.8)).fit(X), density(Kernel(20, bandwidth=0.8)).fit(X + 1e8)
     np.testing.assert_allclose(far.grad_log_density(X + 1e8), near.grad_log_density(X), atol=1e-4)
 
 
-def test_constant_and_collinear_columns_fit(rng):
+def test_constant_and_collinear_columns_fit(rng, skew_rows):
     X = np.column_stack([skew_rows(rng, 80, 2), np.ones(80), np.zeros(80)])
     X[:, 3] = X[:, 0] + X[:, 1]
     fitted = density(Kernel(20)).fit(X)
@@ -219,7 +212,7 @@ def test_constant_and_collinear_columns_fit(rng):
 
 
 @pytest.mark.parametrize("base", ["gaussian", "student", GaussianBase([1.0, 2.0, 0.0], 2.0)], ids=str)
-def test_base_measures_have_the_derivatives_of_their_logarithm(rng, base):
+def test_base_measures_have_the_derivatives_of_their_logarithm(rng, skew_rows, base):
     X, V, step = skew_rows(rng, 30, 3), rng.standard_normal((30, 3)), 1e-5
     base = bound(Kernel(5, bandwidth=1.0, base=base, base_scale=1.3), X).base
 
@@ -233,7 +226,7 @@ def test_base_measures_have_the_derivatives_of_their_logarithm(rng, base):
     np.testing.assert_allclose(base.divergence(X), sum(base.curvature(X, axis) for axis in np.eye(3)), rtol=1e-10)
 
 
-def test_a_gaussian_base_takes_on_noise(rng):
+def test_a_gaussian_base_takes_on_noise(rng, skew_rows):
     X = skew_rows(rng, 200, 3)
     table = moments(X)
     base = MappedBase(GaussianBase(), AffineMap.whitening(table)).blurred(0.49 * np.eye(3))
@@ -243,7 +236,7 @@ def test_a_gaussian_base_takes_on_noise(rng):
     assert base.log_density(table.mean[None])[0] == pytest.approx(0.5 * (log_det - 3 * np.log(2 * np.pi)))
 
 
-def test_a_flat_base_has_scores_and_no_density(rng):
+def test_a_flat_base_has_scores_and_no_density(rng, skew_rows):
     X = skew_rows(rng, 50, 2)
     fitted = density(Kernel(10, base=None)).fit(X)
     assert np.isfinite(fitted.grad_log_density(X)).all()
@@ -252,7 +245,7 @@ def test_a_flat_base_has_scores_and_no_density(rng):
             method()
 
 
-def test_a_heavy_ridge_leaves_the_base_measure(rng):
+def test_a_heavy_ridge_leaves_the_base_measure(rng, skew_rows):
     X = skew_rows(rng, 100, 2)
     fitted = density(Kernel(20), alpha=1e9).fit(X)
     gaussian = ScoreMatchingDensity("gaussian").fit(X)
@@ -262,7 +255,7 @@ def test_a_heavy_ridge_leaves_the_base_measure(rng):
 # ---- rows, weights, chunks -----------------------------------------------------------------------
 
 
-def test_weights_are_repetition(rng):
+def test_weights_are_repetition(rng, skew_rows):
     """Of landmarks, bandwidth and the fit alike, on a table longer than the sample that k-means sees."""
     X, weight = skew_rows(rng, 400, 2), rng.integers(0, 4, 400)
     fits = [
@@ -276,7 +269,7 @@ def test_weights_are_repetition(rng):
         np.testing.assert_allclose(other.grad_log_density(X), fits[0].grad_log_density(X), rtol=1e-7, atol=1e-8)
 
 
-def test_a_hundred_chunks_are_one_fit(rng):
+def test_a_hundred_chunks_are_one_fit(rng, skew_rows):
     X = skew_rows(rng, 1000, 3)
     model = Kernel(landmarks=X[:25], bandwidth=1.0, base=GaussianBase(1.5, 1.2), whiten=False)
     whole, chunked = density(model).fit(X), density(model)
@@ -286,7 +279,7 @@ def test_a_hundred_chunks_are_one_fit(rng):
     assert chunked.objective_ == pytest.approx(whole.objective_, rel=1e-9)
 
 
-def test_later_chunks_keep_the_landmarks_of_the_first(rng):
+def test_later_chunks_keep_the_landmarks_of_the_first(rng, skew_rows):
     X = skew_rows(rng, 300, 2)
     fitted = density(Kernel(15)).fit(X[:100])
     landmarks = fitted.landmarks_
@@ -330,20 +323,20 @@ def test_a_banana_is_fitted_better_than_by_a_gaussian(rng):
     assert errors[0] < 0.5 * errors[1]
 
 
-def test_without_a_ridge_a_fit_that_follows_noise_warns(rng):
+def test_without_a_ridge_a_fit_that_follows_noise_warns(rng, skew_rows):
     X = skew_rows(rng, 60, 2)
     with pytest.warns(ConvergenceWarning, match="alpha=0"):
         density(Kernel(20, bandwidth=1.0, base_scale=1.0), alpha=0.0).fit(X)
 
 
-def test_a_fit_survives_pickling(rng):
+def test_a_fit_survives_pickling(rng, skew_rows):
     X = skew_rows(rng, 50, 2)
     fitted = density("kernel").fit(X)
     again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.score_samples(X), fitted.score_samples(X))
 
 
-def test_at_high_noise_a_ladder_is_the_noisy_gaussian(rng):
+def test_at_high_noise_a_ladder_is_the_noisy_gaussian(rng, skew_rows):
     X = skew_rows(rng, 100, 2)
     levels = np.array([20.0, 1.0])
     family = bound(Kernel(10, bandwidth=2.0, base_scale=1.0), X)
@@ -355,7 +348,7 @@ def test_at_high_noise_a_ladder_is_the_noisy_gaussian(rng):
 
 
 @pytest.mark.parametrize("base", ["gaussian", "student", None, GaussianBase(0.1, 1.5)], ids=str)
-def test_every_base_climbs_a_ladder(rng, base):
+def test_every_base_climbs_a_ladder(rng, skew_rows, base):
     X = skew_rows(rng, 100, 2)
     options = {"dequantize": False, "tail": None, "n_likelihood_steps": 4, "alpha": 1e-2}
     fitted = DenoisingScoreEstimator(Kernel(10, bandwidth=2.0, base=base), noise_levels=[3.0, 1.0, 0.5], **options)
@@ -380,6 +373,6 @@ def test_every_base_climbs_a_ladder(rng, base):
     ],
     ids=repr,
 )
-def test_bad_parameters_are_named(rng, model, message):
+def test_bad_parameters_are_named(rng, skew_rows, model, message):
     with pytest.raises(ValueError, match=message):
         density(model).fit(skew_rows(rng, 20, 2))

@@ -1,5 +1,7 @@
 """Lite kernels: products of matrices against a direct sum, precisions, threads, the Laplacian of other coordinates."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.linalg import eigh
@@ -22,12 +24,6 @@ def lite(rng, d, isotropic=True, m=12, **parameters):
     basis = np.linalg.qr(rng.standard_normal((m, m)))[0][:, : m - 2]
     base = GaussianBase(0.3, np.linspace(1.0, 2.0, d))
     return LiteFamily(landmarks, factor(d, isotropic), basis, base, **parameters)
-
-
-def assert_same_form(a, b, rtol):
-    np.testing.assert_allclose(a.Gamma, b.Gamma, rtol=0.0, atol=rtol * np.abs(b.Gamma).max())
-    np.testing.assert_allclose(a.g, b.g, rtol=0.0, atol=rtol * np.abs(b.g).max())
-    assert a.c == pytest.approx(b.c, rel=rtol)
 
 
 @pytest.mark.parametrize("kind", [StackedSums, PolarSums])
@@ -53,7 +49,7 @@ def test_both_sums_are_the_direct_one(rng, kind, t):
 
 @pytest.mark.parametrize("isotropic", [True, False])
 @pytest.mark.parametrize("d", [1, 2, 3, 6])
-def test_single_precision_is_near_double(rng, d, isotropic):
+def test_single_precision_is_near_double(rng, assert_same_form, d, isotropic):
     """Each product is off by some units of 6e-8, times the norms that cancel in a distance."""
     family, X, weight = lite(rng, d, isotropic, block_rows=128), rng.standard_normal((1000, d)), rng.random(1000)
     single = LiteFamily(family.landmarks, family.factor, family.basis, family.base, 128, dtype=np.float32)
@@ -65,12 +61,12 @@ def test_single_precision_is_near_double(rng, d, isotropic):
     np.testing.assert_array_equal(single.log_density(phi, X), family.log_density(phi, X))
 
 
-def test_sums_over_blocks_keep_double_precision(rng):
+def test_sums_over_blocks_keep_double_precision(rng, assert_same_form):
     """One block of rows 500 times over: rounding does not grow with the number of rows."""
     family, X = lite(rng, 3, block_rows=100, dtype=np.float32), rng.standard_normal((200, 3))
     one = family.implicit_form(X, np.ones(200))
     many = family.implicit_form(np.tile(X, (500, 1)), np.ones(100_000))
-    assert_same_form(many, one, rtol=1e-12)
+    assert_same_form(replace(many, n=one.n), one, rtol=1e-12)
 
 
 def test_a_cut_basis_keeps_single_precision_solvable(rng):
@@ -90,7 +86,7 @@ def test_a_cut_basis_keeps_single_precision_solvable(rng):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("d", [2, 6])
-def test_the_number_of_threads_changes_rounding_alone(rng, monkeypatch, d, dtype):
+def test_the_number_of_threads_changes_rounding_alone(rng, assert_same_form, monkeypatch, d, dtype):
     family, X, weight = lite(rng, d, block_rows=64, dtype=dtype), rng.standard_normal((1003, d)), rng.random(1003)
     monkeypatch.setattr(threads, "LEAST_FLOPS", 1.0)
     forms = []

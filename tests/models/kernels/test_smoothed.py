@@ -46,7 +46,7 @@ def pair(rng, rows, metric="full", base="full", noise=0.36, m=7, **parameters):
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("d", [1, 2])
 def test_the_form_is_the_mean_over_noise(rng, skew_rows, assert_same_form, d, metric, base):
-    X, weight = skew_rows(30, d), rng.random(30)
+    X, weight = skew_rows(rng, 30, d), rng.random(30)
     smoothed, plain = pair(rng, X, metric, base)
     nodes, share = np.polynomial.hermite_e.hermegauss(24)
     z = np.stack(np.meshgrid(*[nodes] * d), axis=-1).reshape(-1, d)
@@ -59,13 +59,13 @@ def test_the_form_is_the_mean_over_noise(rng, skew_rows, assert_same_form, d, me
 
 @pytest.mark.parametrize("d", [2, 5])
 def test_without_noise_it_is_the_form_of_the_rows(rng, skew_rows, assert_same_form, d):
-    X, weight = skew_rows(50, d), rng.random(50)
+    X, weight = skew_rows(rng, 50, d), rng.random(50)
     smoothed, plain = pair(rng, X, noise=1e-13)
     assert_same_form(smoothed.assemble(X, None, weight, Implicit()), plain.implicit_form(X, weight), rtol=1e-10)
 
 
 def test_gradients_of_rows_sum_to_that_of_the_form(rng, skew_rows):
-    X, weight = skew_rows(40, 3), rng.random(40)
+    X, weight = skew_rows(rng, 40, 3), rng.random(40)
     family, _ = pair(rng, X)
     phi, form = rng.standard_normal(family.n_parameters), family.assemble(X, None, weight, Implicit())
     mean = weight @ family.row_gradients(phi, X, None, Implicit()) / weight.sum()
@@ -73,7 +73,7 @@ def test_gradients_of_rows_sum_to_that_of_the_form(rng, skew_rows):
 
 
 def test_blocks_weights_and_precision(rng, skew_rows, assert_same_form):
-    X, counts = skew_rows(100, 3), rng.integers(0, 4, 100)
+    X, counts = skew_rows(rng, 100, 3), rng.integers(0, 4, 100)
     form = pair(np.random.default_rng(1), X)[0].assemble(X, None, counts.astype(float), Implicit())
     by_blocks = pair(np.random.default_rng(1), X, block_rows=7)[0]
     assert_same_form(by_blocks.assemble(np.repeat(X, counts, axis=0), None, None, Implicit()), form, rtol=1e-12)
@@ -82,7 +82,7 @@ def test_blocks_weights_and_precision(rng, skew_rows, assert_same_form):
 
 
 def test_known_scores_are_those_of_the_rows(rng, skew_rows, assert_same_form):
-    X, Y = skew_rows(20, 2), rng.standard_normal((20, 2))
+    X, Y = skew_rows(rng, 20, 2), rng.standard_normal((20, 2))
     smoothed, plain = pair(rng, X)
     assert_same_form(smoothed.assemble(X, Y, None, Explicit()), plain.assemble(X, Y, None, Explicit()), rtol=1e-14)
     phi = np.ones(smoothed.n_parameters)
