@@ -66,7 +66,8 @@ class NeuralEnergy(Model):
         Steps without improvement on rows held out before the learning rate is annealed to zero.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1" or "mps" for the training; "auto" takes an accelerator where there is one. Densities
-        are evaluated on the CPU in double precision.
+        are evaluated on the CPU in double precision; scores of rows in float32, and those that propose the moves of
+        Markov chains, in the single precision of the training.
     random_state : int or None, default=0
         Of first weights, batches and draws. None takes that of the estimator, and trains differently each time where
         that is None too.
