@@ -32,12 +32,10 @@ import numpy as np
 import torch
 
 from ..formulas import objectives
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, progress, take_up
 from .devices import threads_for
 
 __all__ = ["Curvature", "Match", "Noisy", "Recipe", "Rows", "Training"]
-
-PROGRESS = ("step", "annealing", "train_curve", "validation_curve", "order", "average")  # of a training
 
 
 class Rows(NamedTuple):
@@ -316,19 +314,18 @@ class Training:
 
     def state(self):
         """Everything that the rest of the training depends on."""
-        own = {name: getattr(self, name) for name in PROGRESS}
+        own = {"order": self.order, "average": self.average, "best": tuple(self.best)}
         modules = {"energy": self.energy.state_dict(), "optimizer": self.optimizer.state_dict()}
-        return {**own, **modules, "best": tuple(self.best), "generator": self.generator.get_state()}
+        return {**progress(self), **own, **modules, "generator": self.generator.get_state()}
 
     def restore(self, state):
         """Go back to a state."""
-        for name in PROGRESS:
-            setattr(self, name, state[name])
+        take_up(self, state)
         self.energy.load_state_dict(state["energy"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
         device = self.rows.y.device
-        self.order, self.average = self.order.to(device), [p.to(device) for p in self.average]
+        self.order, self.average = state["order"].to(device), [p.to(device) for p in state["average"]]
         value, step, weights = state["best"]
         self.best = Best(value, step, [p.to(device) for p in weights])
 
