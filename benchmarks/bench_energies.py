@@ -5,8 +5,8 @@ one thread: a perceptron of two layers of 128, batches of 256 rows, AdamW. torch
 module, and is left out where it is not installed. At ten columns the exact step may take at most a quarter of
 torchebm's, the sliced step with one projection no longer than torchebm's, with five at most a third.
 
-Langevin chains on the trained energy, a thousand of as many steps in ten columns: ours in double precision, through the
-estimator's door and below it, beside torchebm's in single precision, which may not be faster, and in double.
+Langevin chains on the trained energy, a thousand of as many steps in ten columns, through the estimator's door: beside
+torchebm's in the same precision, double and single, which may not be faster.
 
 Steps to a given accuracy are in proportion to the variance of the stochastic gradient. Seconds times that variance,
 relative to the exact step, say which objective ``objective="auto"`` should take at each number of columns.
@@ -34,6 +34,7 @@ FULL |= {"repetitions": 5, "gradients": 60, "chains": 1000, "moves": 1000}
 QUICK = {"columns": (2,), "crossing": (2,), "sizes": (8,), "batch": 16, "steps": 2, "repetitions": 2, "gradients": 4}
 QUICK |= {"chains": 10, "moves": 3}
 STEP = 0.02  # of ULA; torchebm counts half of it
+PRECISIONS = ("float32", "float64")
 
 
 def network(d, sizes):
@@ -106,37 +107,39 @@ def measured(d, case):
 
 
 def chains(case, d=10):
-    """Return seconds of Langevin chains on one energy, and ratios of torchebm's to ours."""
+    """Return seconds of Langevin chains on one energy, and ratios of torchebm's to ours in the same precision."""
     X, rng = bent_rows(d).double().numpy(), np.random.default_rng(0)
     model = NeuralEnergy(case["sizes"], max_iter=case["steps"], validation_fraction=0.0)
     density = ScoreMatchingDensity(model).fit(X)
-    family, theta = density.family_, density._law.theta
-    start = rng.standard_normal((case["chains"], d))
-    below = Target(None, lambda x: family.grad_log_density(theta, x))
+    target, start = Target(None, density.grad_log_density), rng.standard_normal((case["chains"], d))
 
-    def ours_on(target):
+    def ours_from(begin):
         return lambda: run_chains(
-            ULA(STEP), target, start, n_warmup=0, n_draws=1, thin=case["moves"], rng=np.random.default_rng(0)
+            ULA(STEP), target, begin, n_warmup=0, n_draws=1, thin=case["moves"], rng=np.random.default_rng(0)
         )
 
-    candidates = {"skscore": ours_on(Target(None, density.grad_log_density)), "skscore, below the door": ours_on(below)}
+    candidates = {f"skscore, {dtype}": ours_from(start.astype(dtype)) for dtype in PRECISIONS}
     if find_spec("torchebm") is not None:
-        from torchebm.samplers import LangevinDynamics
-
-        for dtype in (torch.float32, torch.float64):
-            energy = Energy(network(d, case["sizes"]))
-            energy.load_state_dict({name: torch.tensor(array) for name, array in density.weights_.items()})
-            sampler = LangevinDynamics(torchebm_model(energy.to(dtype)), step_size=STEP / 2, dtype=dtype)
-            begin = torch.from_numpy(start).to(dtype)
-            candidates[f"torchebm, {dtype}"] = lambda sampler=sampler, begin=begin: sampler.sample(
-                begin, n_steps=case["moves"]
-            )
+        candidates |= {
+            f"torchebm, {dtype}": torchebm_chains(density, start.astype(dtype), case) for dtype in PRECISIONS
+        }
     seconds = interleaved(candidates, case["repetitions"])
-    theirs = [name for name in candidates if name.startswith("torchebm")]
+    compared = [dtype for dtype in PRECISIONS if f"torchebm, {dtype}" in seconds]
     return {
         "seconds": {name: summary(values) for name, values in seconds.items()},
-        "times_faster": {name: ratio(seconds, name, "skscore") for name in theirs},
+        "times_faster": {dtype: ratio(seconds, f"torchebm, {dtype}", f"skscore, {dtype}") for dtype in compared},
     }
+
+
+def torchebm_chains(density, start, case):
+    """Return a function that runs torchebm's chains on the network of `density`, in the precision of their start."""
+    from torchebm.samplers import LangevinDynamics
+
+    begin = torch.from_numpy(start)
+    energy = Energy(network(start.shape[1], case["sizes"]))
+    energy.load_state_dict({name: torch.tensor(array) for name, array in density.weights_.items()})
+    sampler = LangevinDynamics(torchebm_model(energy.to(begin.dtype)), step_size=STEP / 2, dtype=begin.dtype)
+    return lambda: sampler.sample(begin, n_steps=case["moves"])
 
 
 def bent_rows(d):
@@ -206,7 +209,9 @@ def main(argv=None):
         ],
     )
     print_table(["Langevin chains", "seconds"], [(k, spread(v)) for k, v in langevin["seconds"].items()])
-    print_table(["beside", "skscore is faster, times"], [(k, spread(v)) for k, v in langevin["times_faster"].items()])
+    print_table(
+        ["precision", "times as fast as torchebm's"], [(k, spread(v)) for k, v in langevin["times_faster"].items()]
+    )
     results = {"steps": results, "crossing": crossings, "langevin": langevin}
     write(arguments, machine() | {"threads": 1, "torch": torch.__version__}, results)
 

@@ -43,7 +43,17 @@ class _Limits:
 
     @contextmanager
     def at_most(self, number):
-        """The least of all limits asked for holds; with the last of them goes the trace of all."""
+        """Context in which BLAS takes `number` threads, or as few as it is allowed already.
+
+        The least of all limits asked for holds; with the last of them goes the trace of all.
+
+        Examples
+        --------
+        >>> from skscore._kernels.threads import at_most, available
+        >>> with at_most(1):
+        ...     available()
+        1
+        """
         with self.lock:
             self.own = self.own if self.asked else _allowed()
             self.asked.append(number)
@@ -62,20 +72,7 @@ class _Limits:
                 library.clear_controlling_thread()
 
 
-LIMITS = _Limits()
-
-
-def at_most(number):
-    """Context in which BLAS takes `number` threads, or as few as it is allowed already.
-
-    Examples
-    --------
-    >>> from skscore._kernels.threads import at_most, available
-    >>> with at_most(1):
-    ...     available()
-    1
-    """
-    return LIMITS.at_most(number)
+at_most = _Limits().at_most
 
 
 def _is_worker():

@@ -294,7 +294,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         check_is_fitted(self)
         if self.family_.array_api_support:
             check_same_namespace(X, self, attribute="precision_", method="score_samples")
-        return self._validated(X, reset=False, dtype="float64")
+        return self._validated(X, reset=False, dtype="numeric" if self.family_.keeps_single_precision else "float64")
 
     def _forget_solution(self):
         for name in getattr(self, "_named", ()):

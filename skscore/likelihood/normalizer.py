@@ -83,7 +83,10 @@ class Particles(NamedTuple):
 
 
 def chart_target(family, theta, chart) -> Target:
-    """Log-density (unnormalised) and score of a family at θ, in the coordinates of `chart`."""
+    """Log-density (unnormalised) and score of a family at θ, in the coordinates of `chart`.
+
+    The score is the family's `force`: it is for proposals, which a Metropolis step judges by log-densities alone.
+    """
 
     def log_density(T):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -92,7 +95,7 @@ def chart_target(family, theta, chart) -> Target:
 
     def grad_log_density(T):
         with np.errstate(over="ignore", invalid="ignore"):
-            return chart.pull_back(T, family.grad_log_density(theta, chart.to_domain(T)))
+            return chart.pull_back(T, family.force(theta, chart.to_domain(T)))
 
     return Target(log_density, grad_log_density)
 

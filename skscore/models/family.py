@@ -103,6 +103,7 @@ class Family:
     domain: Reals = Reals()
     base = resolve_base(None, None)
     array_api_support = False
+    keeps_single_precision = False  # of rows
     n_parameters: int
 
     # ---- supplied by each family: T and its derivatives, row by row ------------------------------
@@ -236,6 +237,10 @@ class Family:
         return self._blockwise(
             lambda B: np.einsum("nmd,m->nd", self.jacobian(B), theta) + self.base.grad_log_density(B), X
         )
+
+    def force(self, theta, X):
+        """∇ log p of each row, shape (n, d), as precisely as a proposal of a Markov chain needs it."""
+        return self.grad_log_density(theta, X)
 
     def divergence(self, theta, X):
         """Δ log p of each row, shape (n,)."""

@@ -11,10 +11,11 @@ from zipfile import BadZipFile, is_zipfile
 import joblib
 import torch
 
-__all__ = ["Checkpoint", "fingerprint"]
+__all__ = ["Checkpoint", "fingerprint", "progress", "take_up"]
 
 FORMAT = "skscore training 1"
 NOT_OF_A_TRAINING = {"callback", "checkpoint", "checkpoint_every", "random_state", "verbose"}
+PROGRESS = ("step", "annealing", "train_curve", "validation_curve")  # of every training
 
 
 def fingerprint(model, *data):
@@ -26,6 +27,17 @@ def fingerprint(model, *data):
 def _description(value):
     """What a value is; the address of a function would be another one in every process."""
     return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else repr(value)
+
+
+def progress(run):
+    """How far a training has come."""
+    return {name: getattr(run, name) for name in PROGRESS}
+
+
+def take_up(run, state):
+    """Let a training be as far as its `state` says."""
+    for name in PROGRESS:
+        setattr(run, name, state[name])
 
 
 @dataclass

@@ -54,8 +54,9 @@ class NeuralEnergy(Model):
         Directions for each row in ``objective="sliced"``.
     learning_rate : float, default=1e-3
         Of AdamW, before annealing.
-    weight_decay : float, default=1e-2
-        Of AdamW. The estimator's ``alpha`` is a ridge in the objective instead.
+    weight_decay : float, default=0.3
+        Of AdamW, which takes it times √(batch_size / n) for n rows: it matters less the more there are. The estimator's
+        ``alpha`` is a ridge in the objective instead.
     batch_size : int, default=256
         Rows of a step.
     max_iter : int, default=4000
@@ -66,7 +67,8 @@ class NeuralEnergy(Model):
         Steps without improvement on rows held out before the learning rate is annealed to zero.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1" or "mps" for the training; "auto" takes an accelerator where there is one. Densities
-        are evaluated on the CPU in double precision.
+        are evaluated on the CPU in double precision; scores of rows in float32, and those that propose the moves of
+        Markov chains, in the single precision of the training.
     random_state : int or None, default=0
         Of first weights, batches and draws. None takes that of the estimator, and trains differently each time where
         that is None too.
@@ -134,7 +136,7 @@ class NeuralEnergy(Model):
         network=None,
         n_projections=1,
         learning_rate=1e-3,
-        weight_decay=1e-2,
+        weight_decay=0.3,
         batch_size=256,
         max_iter=4000,
         validation_fraction=0.1,

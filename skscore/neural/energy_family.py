@@ -85,6 +85,7 @@ class EnergyFamily(Family):
     """
 
     has_row_gradients = False
+    keeps_single_precision = True
     begun = False
 
     def __init__(self, model, whiten, alpha):
@@ -165,14 +166,20 @@ class EnergyFamily(Family):
 
     # ---- the density at θ ------------------------------------------------------------------------
 
-    def _loaded(self, theta):
-        if theta not in LOADED:
-            LOADED[theta] = self._energy(theta.weights).double().requires_grad_(False)
-        return LOADED[theta]
+    def _loaded(self, theta, y):
+        """The trained energy in the precision of coordinates y."""
+        loaded = LOADED.setdefault(theta, {})
+        if y.dtype not in loaded:
+            loaded[y.dtype] = self._energy(theta.weights).to(y.dtype).requires_grad_(False)
+        return loaded[y.dtype]
 
     def coordinates(self, X):
-        """Rows y that the network sees, shape (n, d)."""
+        """Rows y that the network sees, shape (n, d), in double precision."""
         return self.whiten(X)
+
+    def slope_in_x(self, X, slope):
+        """∇ log p of each row, shape (n, d), where `slope` (n, d) is −∇E in y."""
+        return slope @ self.whiten.matrix.T
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -185,23 +192,37 @@ class EnergyFamily(Family):
 
     def energy(self, theta, y):
         """E of coordinates y, shape (n,)."""
-        return self._loaded(theta)(torch.from_numpy(y)).numpy()
+        y = torch.from_numpy(y)
+        return self._loaded(theta, y)(y).numpy()
 
     def gradient(self, theta, y):
         """∇E of coordinates y, shape (n, d)."""
-        return self._loaded(theta).gradient(torch.from_numpy(y)).numpy()
+        y = torch.from_numpy(y)
+        return self._loaded(theta, y).gradient(y).numpy()
 
     def derivatives(self, theta, y, V):
         """∇E (n, d), and Σ_k v_kᵀ∇²E v_k (n,) along directions V, of shape (K, 1, d) or (K, n, d)."""
-        return (part.numpy() for part in self._loaded(theta).derivatives(torch.from_numpy(y), torch.from_numpy(V)))
+        y, V = torch.from_numpy(y), torch.from_numpy(V)
+        return (part.numpy() for part in self._loaded(theta, y).derivatives(y, V))
 
     def log_density(self, theta, X):
         """−E of each row, shape (n,)."""
         return self.in_blocks(lambda x: -self.energy(theta, self.coordinates(x)), X)
 
     def grad_log_density(self, theta, X):
-        """∇ log p of each row, shape (n, d)."""
-        return self.in_blocks(lambda x: -self.gradient(theta, self.coordinates(x)) @ self.whiten.matrix.T, X)
+        """∇ log p of each row, shape (n, d), by the network in the precision of the rows."""
+        return self._score(theta, X, X.dtype)
+
+    def force(self, theta, X):
+        """∇ log p of each row, shape (n, d), by the network in the precision of its training."""
+        return self._score(theta, X, np.float32)
+
+    def _score(self, theta, X, dtype):
+        def score(x):
+            y = self.coordinates(x).astype(dtype, copy=False)
+            return self.slope_in_x(x, -self.gradient(theta, y))
+
+        return self.in_blocks(score, X)
 
     def divergence(self, theta, X):
         """Δ log p of each row, shape (n,), exact."""

@@ -14,10 +14,16 @@ judgement stalls; then the best state is taken up again and annealed to rate zer
 weights begun with, at first the Gaussian of the rows. They are kept unless the best gains two standard errors on them:
 the objective is heavy-tailed, and one row held out can reward anything (the rule of Breiman et al., 1984, doubled).
 
+Weights decay at the rate :math:`\lambda\sqrt{b/n}` for batches of b of n rows, in the normalised form of Loshchilov and
+Hutter (2019) but for their number of epochs, which is not known beforehand. Adam measures its steps in the spread of
+the gradients of batches; of that, the standard error of the gradient of n rows is a share :math:`\sqrt{b/n}`. So the
+decay takes what the rows hardly ask for, above all slopes too steep at the outermost of them.
+
 References
 ----------
 Breiman, L., Friedman, J., Olshen, R., & Stone, C. (1984). Classification and Regression Trees, section 3.4.3.
 Hyvärinen, A. (2005). Estimation of non-normalized statistical models by score matching. JMLR 6, 695-709.
+Loshchilov, I., & Hutter, F. (2019). Decoupled weight decay regularization. ICLR, appendix B.1.
 Song, Y., Garg, S., Shi, J., & Ermon, S. (2019). Sliced score matching. UAI, eq. 8.
 Vincent, P. (2011). A connection between score matching and denoising autoencoders. Neural Computation 23, eq. 9.
 """
@@ -32,12 +38,10 @@ import numpy as np
 import torch
 
 from ..formulas import objectives
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, progress, take_up
 from .devices import threads_for
 
 __all__ = ["Curvature", "Match", "Noisy", "Recipe", "Rows", "Training"]
-
-PROGRESS = ("step", "annealing", "train_curve", "validation_curve", "order", "average")  # of a training
 
 
 class Rows(NamedTuple):
@@ -130,8 +134,10 @@ class Recipe:
 
     Parameters
     ----------
-    learning_rate, weight_decay : float
+    learning_rate : float
         Of AdamW.
+    weight_decay : float
+        λ, which AdamW takes times √(b/n).
     ridge : float
         α: α/2 times the squared weights is added to the objective.
     batch_size : int
@@ -148,7 +154,7 @@ class Recipe:
     """
 
     learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
+    weight_decay: float = 0.3
     ridge: float = 0.0
     batch_size: int = 256
     max_iter: int = 4000
@@ -204,7 +210,8 @@ class Training:
     def __post_init__(self):
         self.parameters = list(self.energy.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
-        rate, decay = self.recipe.learning_rate, self.recipe.weight_decay
+        rate, share = self.recipe.learning_rate, min(1.0, self.recipe.batch_size / len(self.rows.y))
+        decay = self.recipe.weight_decay * share**0.5
         self.optimizer = torch.optim.AdamW(self.parameters, lr=rate, weight_decay=decay, betas=(0.9, 0.99), fused=True)
         self.order = torch.empty(0, dtype=torch.int64, device=self.rows.y.device)
         self.has_judge = len(self.held_out.y) > 0
@@ -316,19 +323,18 @@ class Training:
 
     def state(self):
         """Everything that the rest of the training depends on."""
-        own = {name: getattr(self, name) for name in PROGRESS}
+        own = {"order": self.order, "average": self.average, "best": tuple(self.best)}
         modules = {"energy": self.energy.state_dict(), "optimizer": self.optimizer.state_dict()}
-        return {**own, **modules, "best": tuple(self.best), "generator": self.generator.get_state()}
+        return {**progress(self), **own, **modules, "generator": self.generator.get_state()}
 
     def restore(self, state):
         """Go back to a state."""
-        for name in PROGRESS:
-            setattr(self, name, state[name])
+        take_up(self, state)
         self.energy.load_state_dict(state["energy"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
         device = self.rows.y.device
-        self.order, self.average = self.order.to(device), [p.to(device) for p in self.average]
+        self.order, self.average = state["order"].to(device), [p.to(device) for p in state["average"]]
         value, step, weights = state["best"]
         self.best = Best(value, step, [p.to(device) for p in weights])
 

@@ -33,17 +33,13 @@ class ScaledEnergyFamily(EnergyFamily):
         """Rows y that the network sees, shape (n, d)."""
         return self.domain.to_reals(X)
 
+    def slope_in_x(self, X, slope):
+        """∇ log p of each row, shape (n, d), where `slope` (n, d) is −∇E in y."""
+        return self.domain.slope_in_x(X, slope)
+
     def log_density(self, theta, X):
         """−E − Σ g of each row, shape (n,)."""
         return super().log_density(theta, X) - self.domain.log_width(X)
-
-    def grad_log_density(self, theta, X):
-        """∇ log p of each row, shape (n, d)."""
-
-        def score(x):
-            return self.domain.slope_in_x(x, -self.gradient(theta, self.coordinates(x)))
-
-        return self.in_blocks(score, X)
 
     def curvature(self, theta, X, V):
         """Σ_k v_kᵀ∇² log p(x) v_k of each row, shape (n,), along directions V of shape (K, n, d)."""

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from ..formulas.schedules import loss_weight
+from .checkpoint import progress, take_up
 from .noise import Batch, noisy_batch
 from .shrinkage import Shrinkage, best_shrinkage
 
@@ -295,16 +296,14 @@ class Run:
 
     def state(self):
         """Everything that the rest of the training depends on."""
-        own = {name: getattr(self, name) for name in ("step", "annealing", "train_curve", "validation_curve")}
         best = {**self.best._asdict(), "shrinkage": list(self.best.shrinkage)}
-        return {**own, "best": best, "members": [member.whole_state() for member in self.members]}
+        return {**progress(self), "best": best, "members": [member.whole_state() for member in self.members]}
 
     def restore(self, state):
         """Go back to a state."""
         for member, saved in zip(self.members, state["members"], strict=True):
             member.restore(saved)
-        for name in ("step", "annealing", "train_curve", "validation_curve"):
-            setattr(self, name, state[name])
+        take_up(self, state)
         self.best = Best(**{**state["best"], "shrinkage": Shrinkage(*state["best"]["shrinkage"])})
 
     def weights(self):

@@ -9,6 +9,9 @@ callables, so a sampler never learns which model it draws from. Scales belong ou
 sampler see coordinates of unit scale. `step_size` is one value, or a column of one per chain, shape (n, 1). The class
 attribute `target_acceptance` is the mean acceptance that suits the sampler, None for one that never rejects.
 
+Langevin steps that are never rejected keep the precision of `position`: chains that begin in float32 ask for scores in
+float32. A Metropolis step compares log-densities, and is taken in float64.
+
 Samplers that descend a ladder of noise levels keep the same contract on a `NoisyTarget`, the laws p_σ = p * N(0, σ²I)
 of the noisy rows: each step moves all rows from one level to the next, and `n_steps` of them reach the last.
 """

@@ -40,7 +40,9 @@ JITTER = 0.2
 
 
 def langevin_step(x: np.ndarray, score: np.ndarray, step_size: float, rng: np.random.Generator) -> np.ndarray:
-    """Euler step x + (ε/2) s + √ε z of the Langevin diffusion.
+    """Euler step x + (ε/2) s + √ε z of the Langevin diffusion, in the precision of x.
+
+    Its rounding in single precision is nothing beside the noise of the step.
 
     Parameters
     ----------
@@ -55,7 +57,9 @@ def langevin_step(x: np.ndarray, score: np.ndarray, step_size: float, rng: np.ra
     -------
     ndarray of shape (n, d)
     """
-    return x + step_size / 2 * score + np.sqrt(step_size) * rng.standard_normal(x.shape)
+    dtype = np.result_type(x, np.float32)  # that of x, but for integers
+    z = rng.standard_normal(x.shape, dtype)
+    return (x + step_size / 2 * score + np.sqrt(step_size) * z).astype(dtype, copy=False)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """A neural energy as a model of ScoreMatchingDensity: laws recovered, the public contract, and rows that come later."""
 
 import pickle
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skscore import ScoreMatchingDensity
 from skscore.datasets import Banana, Funnel
+from skscore.samplers import ULA, Target, run_chains
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -101,6 +104,44 @@ def test_the_density_integrates_to_one_and_its_draws_are_its_own(fitted, rows):
     draws = fitted.sample(4000, random_state=0)
     error = draws.std(axis=0) / np.sqrt(4000 / 4)  # chains are correlated a little
     assert (np.abs(draws.mean(axis=0) - p @ grid) < 4.0 * error).all()
+
+
+@pytest.mark.parametrize("law", ["fitted", "funnel"])
+def test_single_precision_is_that_of_slopes_alone(law, request):
+    """Of rows in float32, and of chains; values stay those of double precision."""
+    density = request.getfixturevalue(law)
+    X = density.sample(50, random_state=0).astype(np.float32)
+    exact = density.grad_log_density(X.astype(float))
+    for single in (density.grad_log_density(X), density.family_.force(density._law.theta, X.astype(float))):
+        assert single.dtype == np.float64
+        np.testing.assert_allclose(single, exact, rtol=1e-4, atol=1e-5 * np.abs(exact).max())
+        assert not np.array_equal(single, exact)
+    np.testing.assert_array_equal(density.score_samples(X), density.score_samples(X.astype(float)))
+    np.testing.assert_allclose(density.hyvarinen_score(X), density.hyvarinen_score(X.astype(float)), rtol=1e-3)
+
+
+def test_chains_far_from_the_origin_lose_no_digits(fitted, rows):
+    """Coordinates are found in double precision before the network sees them."""
+    family, theta, far = fitted.family_, fitted._law.theta, 1e7
+    moved = copy(family)
+    moved.whiten = replace(family.whiten, origin=family.whiten.origin + far)
+    near = family.force(theta, rows)
+    np.testing.assert_allclose(moved.force(theta, rows + far), near, atol=1e-5 * np.abs(near).max())
+
+
+def test_langevin_chains_in_single_precision_follow_the_law_of_those_in_double(fitted, rows):
+    """First and second moments of 2000 chains, within 5 standard errors of their difference; by their seed."""
+
+    def ended(dtype, seed=0):
+        start, rng = np.tile(rows[:500], (4, 1)).astype(dtype), np.random.default_rng(seed)
+        target = Target(None, fitted.grad_log_density)
+        return run_chains(ULA(0.05), target, start, n_warmup=0, n_draws=1, thin=100, rng=rng).draws[0]
+
+    single, double = ended(np.float32), ended(np.float64, seed=1)
+    np.testing.assert_array_equal(single, ended(np.float32))
+    parts = [np.column_stack([x, x**2, x[:, :1] * x[:, 1:]]) for x in (single, double)]
+    error = np.sqrt(sum(part.var(axis=0) for part in parts) / len(single))
+    assert (np.abs(parts[0].mean(axis=0) - parts[1].mean(axis=0)) < 5.0 * error).all()
 
 
 def test_an_affine_change_of_units_changes_nothing_but_the_volume(rows):

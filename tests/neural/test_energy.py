@@ -236,3 +236,10 @@ def test_a_ridge_draws_the_weights_to_zero(rng):
     free, held = (trained(X, ridge=ridge, n_held_out=0)[0] for ridge in (0.0, 1.0))
     size = [sum(p.square().sum().item() for p in E.network.parameters()) for E in (free, held)]
     assert size[1] < 0.5 * size[0]
+
+
+@pytest.mark.parametrize(("n", "share"), [(40, 1.0), (64, 1.0), (256, 0.5), (6400, 0.1)])
+def test_the_decay_of_the_weights_fades_as_rows_come(n, share):
+    """λ√(b/n), of batches of 64; a table smaller than a batch is one batch."""
+    _, run = trained(np.zeros((n, 1)), n_held_out=0, max_iter=1, weight_decay=0.2)
+    assert run.optimizer.param_groups[0]["weight_decay"] == pytest.approx(0.2 * share)

@@ -13,17 +13,6 @@ from skscore.neural.potential import Potential  # noqa: E402
 from skscore.neural.potential_gradient import potential_gradient  # noqa: E402
 
 
-class Wrapped(torch.nn.Module):
-    """The same network under another class: no rule by hand is known for it."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, y, c_noise):
-        return self.network(y, c_noise)
-
-
 def network(widths=(6, 6), activation="silu", dropout=0.0, n_waves=0):
     """A residual network in float64 whose head is not zero."""
     generator = torch.Generator().manual_seed(0)
@@ -55,11 +44,11 @@ def training(potential, y, c_noise, target):
 @pytest.mark.parametrize("activation", ["gelu", "silu", "softplus", "tanh"])
 @pytest.mark.parametrize("widths", [(5,), (3, 6, 6), (4, 7, 7, 5)])  # with skips, without, as wide as y
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_two_routes_to_one_training(activation, widths, dropout):
+def test_two_routes_to_one_training(activation, widths, dropout, wrapped):
     mlp, variance = network(widths, activation, dropout), torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
     for one_label in (False, True):
         by_hand, by_autograd = (
-            training(Potential(m, variance), *inputs(one_label=one_label)) for m in (mlp, Wrapped(mlp))
+            training(Potential(m, variance), *inputs(one_label=one_label)) for m in (mlp, wrapped(mlp))
         )
         for a, b in zip(by_hand, by_autograd, strict=True):
             assert (a is None) == (b is None)  # the constant of the head has no part in it
@@ -88,10 +77,10 @@ def test_a_step_leaves_no_tensor_to_the_garbage_collector():
         gc.enable()
 
 
-def test_waves_and_bfloat16_go_by_autograd():
+def test_waves_and_bfloat16_go_by_autograd(wrapped):
     variance = torch.ones(3, dtype=torch.float64)
     y, c, target = inputs()
-    waved = [training(Potential(m, variance), y, c, target) for m in (network(n_waves=2), Wrapped(network(n_waves=2)))]
+    waved = [training(Potential(m, variance), y, c, target) for m in (network(n_waves=2), wrapped(network(n_waves=2)))]
     for a, b in zip(*waved, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
     mlp = network().float()

@@ -9,17 +9,6 @@ from skscore.neural.networks import ResidualMLP  # noqa: E402
 from skscore.neural.tangents import field_and_curvature, field_and_traces  # noqa: E402
 
 
-class Wrapped(torch.nn.Module):
-    """The same network under another class: no rule by hand is known for it."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, y, c_noise):
-        return self.network(y, c_noise)
-
-
 def network(widths, activation, d=3, n_waves=0):
     """A residual network in float64 whose head is not zero."""
     generator = torch.Generator().manual_seed(0)
@@ -45,11 +34,11 @@ def jacobians(mlp, y, c):
 @pytest.mark.parametrize("activation", ["gelu", "silu", "softplus", "tanh"])
 @pytest.mark.parametrize("widths", [(5,), (6, 6), (8, 8, 8), (4, 7, 7, 5)])  # with skips, without, and both
 @pytest.mark.parametrize("n_waves", [0, 2])
-def test_three_routes_to_the_traces(widths, activation, n_waves):
+def test_three_routes_to_the_traces(widths, activation, n_waves, wrapped):
     mlp = network(widths, activation, n_waves=n_waves)
     y, c, V, L = inputs()
     expected = torch.einsum("ki,nij,kj->nk", L, jacobians(mlp, y, c), V)
-    for route in (mlp, Wrapped(mlp)):
+    for route in (mlp, wrapped(mlp)):
         F, traces = field_and_traces(route, c[:1], V, L)(y)
         torch.testing.assert_close(F, mlp(y, c), rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(traces, expected, rtol=1e-9, atol=1e-9)
@@ -81,9 +70,9 @@ def test_curvature_with_a_direction_of_its_own_for_each_row():
 
 
 @pytest.mark.parametrize("grad", [torch.no_grad, torch.enable_grad])
-def test_no_graph_is_left_behind(grad):
+def test_no_graph_is_left_behind(grad, wrapped):
     mlp = network((8, 8), "silu")
     with grad():
-        for route in (mlp, Wrapped(mlp)):
+        for route in (mlp, wrapped(mlp)):
             y, c, V, L = inputs()
             assert not any(values.requires_grad for values in field_and_traces(route, c[:1], V, L)(y))

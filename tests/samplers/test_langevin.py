@@ -47,12 +47,13 @@ def test_exact_draws_stay_exact(adjusted_sampler, law, stretch):
     assert 0.1 < np.mean(acceptance) < 0.99  # the Metropolis step had something to do
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("eps", [0.1, 1.0, 2.0])
-def test_bias_of_ula_has_its_closed_form(eps):
+def test_bias_of_ula_has_its_closed_form(eps, dtype):
     rng = np.random.default_rng(2)
     n, exact = 100_000, 1 / (1 - eps / 4)
     sampler = ULA(eps)
-    state = sampler.init(np.sqrt(exact) * rng.standard_normal((n, 1)), STANDARD_NORMAL)
+    state = sampler.init((np.sqrt(exact) * rng.standard_normal((n, 1))).astype(dtype), STANDARD_NORMAL)
     for _ in range(20):
         state, info = sampler.step(state, STANDARD_NORMAL, rng)
     assert abs(state.position.var() / exact - 1) < 5 * np.sqrt(2 / n)
@@ -184,6 +185,20 @@ def test_overflow_is_a_rejection_and_the_model_sees_finite_rows_only(sampler):
     assert not info.accepted.any()
     assert np.array_equal(info.acceptance, np.zeros(10))
     assert np.array_equal(after.position, before.position)
+
+
+def test_unadjusted_chains_keep_the_precision_that_they_begin_in(sampler, law):
+    """Those with a Metropolis step go on in double precision; draws are always of that."""
+    asked = []
+
+    def score(x):
+        asked.append(x.dtype)
+        return law.target.grad_log_density(x)  # in double precision
+
+    target, start = Target(law.target.log_density, score), law.draw(np.random.default_rng(14), 20).astype(np.float32)
+    chains = run_chains(sampler, target, start, n_warmup=0, n_draws=2, rng=np.random.default_rng(15))
+    assert asked[-1] == (np.float32 if sampler.target_acceptance is None else np.float64)
+    assert chains.draws.dtype == np.float64
 
 
 def test_integer_positions_are_not_rounded(sampler):
