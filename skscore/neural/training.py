@@ -242,7 +242,7 @@ class Run:
         if self.annealing is None:
             return rate
         first, last = self.annealing
-        return rate * (last - k + 1) / (last - first + 1)
+        return rate * min(1.0, (last - k + 1) / (last - first + 1))
 
     @property
     def last_step(self):
