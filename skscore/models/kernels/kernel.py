@@ -40,7 +40,7 @@ from ..folds import deal, group_rows, merge_equal
 from ..forms import Implicit
 from .ard import optimise_precisions
 from .mixture import settle_mixture
-from .selection import FoldJudge, LeaveOneOutJudge, explore, tabulate
+from .selection import FoldJudge, LeaveOneOutJudge, choose, explore, tabulate
 from .site import KernelSite
 
 __all__ = ["Kernel"]
@@ -186,13 +186,12 @@ class Kernel(Model):
             bandwidth = site.median if bandwidth is None else bandwidth
             return Settled(site.family(bandwidth, scales[0], smoothing or 0.0), float(alphas[-1]))
         judge = self._judge(site, objective, criterion, np.asarray(scales), alphas)
-        if smoothing:
-            judge = partial(judge, smoothing=smoothing)
+        attempt = partial(judge, smoothing=smoothing) if smoothing else judge
         if bandwidth is None:
-            trials = explore(judge, site.median, COARSE_POWERS, LIMITS, smooth=smoothing is None)
+            trials = explore(attempt, site.median, COARSE_POWERS, LIMITS, smooth=smoothing is None)
         else:
-            trials = [judge(bandwidth)]
-        best = max(trials, key=lambda trial: trial.score)
+            trials = [attempt(bandwidth)]
+        best = choose(judge, trials)
         _warn_at_the_edge(trials, best, site.median)
         if isinstance(self.bandwidth, str) and self.bandwidth == "ard":
             trials.append(judge(self._bandwidths_by_direction(site, *best.choice)))
@@ -240,7 +239,7 @@ class Kernel(Model):
         by_likelihood = criterion == "log_likelihood" and self.base is not None
         folds = deal(site.sample, group, self.cv, MOST_ROWS_TO_CHOOSE)
         draws = site.draws(scales) if by_likelihood else None
-        return FoldJudge(site.families, folds, objective, scales, alphas, draws)
+        return FoldJudge(site.families, folds, objective, scales, alphas, draws, site.sample.moments)
 
 
 def _bandwidth(model, site):

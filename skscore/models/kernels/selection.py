@@ -3,22 +3,32 @@
 The ridge and the scale are chosen among all on their grids for each bandwidth, which costs little; the bandwidth is
 looked for by steps of a factor of √2 from the best of a few, for as long as that leads to a better score. From the best
 of them the search goes on for noise that rows are seen through, along it and the bandwidth in turn.
+
+The log-likelihood comes from draws near the rows and of the base measure, and a function of many columns may have its
+mass where neither falls. So in the end the best stands only if annealed importance sampling finds the same log Z.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...fitting.ridge_path import RidgePath, leave_one_out, without
 from ...fitting.statistics import row_blocks
+from ...likelihood import annealed_importance_sampling
+from ..law import Law
 from .held_out import log_likelihoods
 
-__all__ = ["FoldJudge", "LeaveOneOutJudge", "Trial", "explore", "tabulate"]
+__all__ = ["FoldJudge", "LeaveOneOutJudge", "Trial", "choose", "explore", "tabulate"]
 
 SMALLEST_ESS = 0.02  # of importance draws, below which their log Z is not to be trusted
+SURE_ESS = 0.3  # from which on it is
+MISSED = 0.1  # nats between the two
+MOST_DOUBTS = 6  # candidates that are checked, at most
 TIE = 1e-9  # relative, or in nats: below it scores are equal
 ROUNDING = 32 * np.finfo(np.float64).eps  # of a sum θᵀT, per unit of ‖θ‖, where ‖T‖ is at most one
 STEP = np.sqrt(2.0)
@@ -54,6 +64,18 @@ class Trial(NamedTuple):
         return self.scores[self.place]
 
     @property
+    def is_sure(self):
+        """Whether draws enough are behind the best score."""
+        return self.ess[self.place] >= SURE_ESS
+
+    def without_best(self):
+        """The trial without its best score, and those of smaller ridges beside it."""
+        scale, ridge = self.place
+        scores = self.scores.copy()
+        scores[scale, : ridge + 1] = -np.inf
+        return self._replace(scores=scores)
+
+    @property
     def choice(self):
         """Bandwidth, scale, smoothing and ridge of the best score."""
         scale, ridge = self.place
@@ -73,6 +95,8 @@ class FoldJudge:
     scales, alphas : ndarrays of shape (s,) and (L,)
     draws : Draws or None
         For the log-likelihood; with None the objective judges.
+    reference : Moments or None
+        Of the rows.
     """
 
     build: Any
@@ -81,6 +105,7 @@ class FoldJudge:
     scales: np.ndarray
     alphas: np.ndarray
     draws: Any = None
+    reference: Any = None
 
     def __call__(self, bandwidth, smoothing=0.0):
         """Trial of one bandwidth and smoothing."""
@@ -97,6 +122,19 @@ class FoldJudge:
         rounding = ROUNDING * np.linalg.norm(thetas, axis=-1).max(axis=1)
         scores = np.where(ess < SMALLEST_ESS, -np.inf, scores)
         return Trial(bandwidth, smoothing, self.scales, self.alphas, scores, ess, rounding)
+
+    def missed(self, trial):
+        """By how much log Z of the best fit exceeds what the draws say, by annealed importance sampling."""
+        if self.draws is None or trial.is_sure:
+            return 0.0
+        bandwidth, scale, smoothing, alpha = trial.choice
+        families = self.build(bandwidth, [scale], smoothing)
+        theta = RidgePath(reduce(add, self._forms(families)[0])).thetas([alpha])
+        by_draws, _ = self._likelihoods(families, np.broadcast_to(theta, (1, len(self.folds), *theta.shape)))
+        law = Law(families[0], theta[0], self.reference, 0, "Kernel")
+        log_z = annealed_importance_sampling(law.target(), law.d, rng=np.random.default_rng(0)).log_z
+        X, _, weight = self.folds[0][:3]
+        return by_draws.item(0) - np.average(families[0].log_density(theta[0], X), weights=weight) + log_z
 
     def _forms(self, families):
         """Quadratic form of each fold, for each scale."""
@@ -141,6 +179,11 @@ class LeaveOneOutJudge:
     objective: Any
     scales: np.ndarray
     alphas: np.ndarray
+
+    @staticmethod
+    def missed(trial):
+        """Nothing: there is no log Z behind the objective."""
+        return 0.0
 
     def __call__(self, bandwidth):
         """Trial of one bandwidth."""
@@ -216,6 +259,19 @@ def explore(judge, start, coarse, limits, smooth=False):
         search.attempt([(power, power + NOISES[1]) for power in coarse] + [(i, i + noise) for noise in NOISES])
         search.climb()
     return sorted(search.trials.values(), key=lambda trial: (trial.bandwidth, trial.smoothing))
+
+
+def choose(judge, trials):
+    """The best trial whose log Z is confirmed; what is not is struck out of `trials`, a list, for good.
+
+    Where nothing is confirmed it is the last that was looked at; the normaliser of the fit will warn.
+    """
+    for _ in range(MOST_DOUBTS):
+        k = max(range(len(trials)), key=lambda i: trials[i].score)
+        if abs(judge.missed(trials[k])) <= MISSED or not np.isfinite(trials[k].without_best().score):
+            break
+        trials[k] = trials[k].without_best()
+    return max(trials, key=lambda trial: trial.score)
 
 
 def tabulate(trials):

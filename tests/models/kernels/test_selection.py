@@ -17,7 +17,7 @@ from skscore.models.folds import deal, group_rows
 from skscore.models.forms import Implicit
 from skscore.models.kernels.held_out import N_DRAWS
 from skscore.models.kernels.kernel import _warn_at_the_edge
-from skscore.models.kernels.selection import FoldJudge, LeaveOneOutJudge, Trial, explore, tabulate
+from skscore.models.kernels.selection import FoldJudge, LeaveOneOutJudge, Trial, choose, explore, tabulate
 from skscore.models.kernels.site import KernelSite
 from skscore.models.law import Law
 
@@ -109,6 +109,40 @@ def test_the_search_stops_at_its_limits():
     trials = explore(lambda bandwidth: trial(bandwidth, -bandwidth), 1.0, (0,), (-3, 2))
     assert len(trials) == 5
     assert trials[0].bandwidth == pytest.approx(2**-1.5)
+
+
+class _Doubter:
+    """A judge whose draws miss the mass of every fit with less than some ridge."""
+
+    def __init__(self, least):
+        self.least, self.asked = least, []
+
+    def missed(self, trial):
+        self.asked.append(trial.choice)
+        return 1.0 if trial.choice[-1] < self.least else 0.0
+
+
+def test_the_best_stands_only_if_its_normaliser_is_confirmed():
+    def trials():
+        scores = np.array([[3.0, 2.0, 0.0]]), np.array([[2.5, 1.0, 0.5]])
+        return [Trial(b, 0.0, np.ones(1), np.array([0.1, 0.2, 0.3]), s, np.zeros((1, 3))) for b, s in enumerate(scores)]
+
+    tried, judge = trials(), _Doubter(0.2)
+    assert choose(judge, tried).choice == (0, 1.0, 0.0, 0.2)
+    assert judge.asked == [(0, 1.0, 0.0, 0.1), (1, 1.0, 0.0, 0.1), (0, 1.0, 0.0, 0.2)]
+    assert [np.isneginf(trial.scores).sum() for trial in tried] == [1, 1]
+    assert np.isfinite(choose(_Doubter(9.0), trials()).score)
+
+
+def test_draws_and_annealing_find_the_same_normaliser(rng):
+    X = rng.standard_normal((200, 5)) @ (np.eye(5) + 0.5 * np.eye(5, k=1))
+    site = KernelSite(Kernel(20), sample(X))
+    folds = deal(site.sample, group_rows(site.coordinates(X)), 3, 1000)
+    judge = FoldJudge(site.families, folds, Implicit(), np.ones(1), ALPHAS, site.draws(np.ones(1)), moments(X))
+    trial = judge(3.0)
+    assert trial.is_sure
+    assert judge.missed(trial) == 0.0
+    assert judge.missed(trial._replace(ess=0.0 * trial.ess)) == pytest.approx(0.0, abs=0.05)
 
 
 def test_what_was_tried_is_a_table():
