@@ -79,8 +79,8 @@ class Kernel(Model):
     smoothing : float or "auto", default="auto"
         Standard deviation of Gaussian noise that the rows are seen through, as a share of the bandwidth: the fit is to
         the Parzen density of the rows, in closed form. 0 is score matching to the rows themselves. "auto" is chosen
-        with ``bandwidth="cv"`` where the formula holds (basis "lite", implicit objective, Gaussian or flat base,
-        folds), and otherwise 0.
+        with ``bandwidth="cv"`` where the log-likelihood judges and the formula holds (basis "lite", implicit objective,
+        Gaussian base, folds), and otherwise 0.
     regularizer : {"rkhs", "identity"}, default="rkhs"
         What the ridge ``alpha`` of the estimator penalises: the squared RKHS norm, or the squared coefficients θ.
     whiten : bool, default=True
@@ -178,7 +178,7 @@ class Kernel(Model):
         if isinstance(self.bandwidth, str) and self.bandwidth == "ard" and self.basis != "lite":
             raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
         site = KernelSite(self, sample)
-        bandwidth, smoothing = _bandwidth(self, site), self._fixed_smoothing(objective)
+        bandwidth, smoothing = _bandwidth(self, site), self._fixed_smoothing(objective, criterion)
         alphas = ALPHAS * site.unit(objective) if isinstance(alpha, str) else np.array([float(alpha)])
         scales = BASE_SCALES if self.base_scale == "cv" and isinstance(self.base, str) else [self._fixed_scale]
         is_settled = len(alphas) == len(scales) == 1 and bandwidth is not None
@@ -213,7 +213,7 @@ class Kernel(Model):
     def _fixed_scale(self):
         return 1.0 if self.base_scale == "cv" else float(self.base_scale)
 
-    def _fixed_smoothing(self, objective):
+    def _fixed_smoothing(self, objective, criterion):
         """What the user gave, or 0 where there is no choice; None where it is to be chosen."""
         is_possible = (
             self.basis == "lite"
@@ -223,7 +223,8 @@ class Kernel(Model):
             and not (isinstance(self.bandwidth, str) and self.bandwidth == "ard")
         )
         if self.smoothing == "auto":
-            return None if is_possible and isinstance(self.bandwidth, str) and self.bandwidth == "cv" else 0.0
+            is_open = is_possible and isinstance(self.bandwidth, str) and self.bandwidth == "cv"
+            return None if is_open and self._by_likelihood(criterion) else 0.0
         if self.smoothing > 0.0 and not is_possible:
             raise ValueError(
                 f'Kernel: smoothing={self.smoothing} is for the implicit objective, basis="lite", a Gaussian or flat '
@@ -232,13 +233,15 @@ class Kernel(Model):
             )
         return float(self.smoothing)
 
+    def _by_likelihood(self, criterion):
+        return criterion == "log_likelihood" and self.base is not None
+
     def _judge(self, site, objective, criterion, scales, alphas):
         group = group_rows(site.coordinates(site.sample.X))
         if self.cv == "loo":
             return LeaveOneOutJudge(site.families, merge_equal(site.sample, group), objective, scales, alphas)
-        by_likelihood = criterion == "log_likelihood" and self.base is not None
         folds = deal(site.sample, group, self.cv, MOST_ROWS_TO_CHOOSE)
-        draws = site.draws(scales) if by_likelihood else None
+        draws = site.draws(scales) if self._by_likelihood(criterion) else None
         return FoldJudge(site.families, folds, objective, scales, alphas, draws, site.sample.moments)
 
 
