@@ -188,7 +188,7 @@ class Kernel(Model):
         judge = self._judge(site, objective, criterion, np.asarray(scales), alphas)
         attempt = partial(judge, smoothing=smoothing) if smoothing else judge
         if bandwidth is None:
-            trials = explore(attempt, site.median, COARSE_POWERS, LIMITS, smooth=smoothing is None)
+            trials = explore(attempt, site.median, COARSE_POWERS, _limits(site), smooth=smoothing is None)
         else:
             trials = [attempt(bandwidth)]
         best = choose(judge, trials)
@@ -245,6 +245,12 @@ class Kernel(Model):
         return FoldJudge(site.families, folds, objective, scales, alphas, draws, site.sample.moments)
 
 
+def _limits(site):
+    """Powers of √2 between which bandwidths are tried: none is so small that kernels are bumps apart."""
+    least = int(np.ceil(2.0 * np.log2(max(site.least / site.median, np.finfo(np.float64).tiny))))
+    return max(LIMITS[0], least), LIMITS[1]
+
+
 def _bandwidth(model, site):
     """Bandwidth of the user, a number or an array (d,), or the median; None where it is to be chosen."""
     if isinstance(model.bandwidth, str):
@@ -278,8 +284,8 @@ def _warn_at_the_edge(trials, best, median):
     if others and is_last and best.score - max(trial.score for trial in others) > MATERIAL:
         warnings.warn(
             f"Kernel: the chosen bandwidth {bandwidth:.3g} is the {'least' if is_least else 'greatest'} "
-            f"of those tried, {bandwidth / median:.3g} times the median distance. Give a bandwidth beyond it, or doubt "
-            "whether kernels of one width suit this table.",
+            f"of those tried, {bandwidth / median:.3g} times the median distance. Give more landmarks, or a bandwidth "
+            "beyond it, or doubt whether kernels of one width suit this table.",
             ConvergenceWarning,
             stacklevel=6,
         )

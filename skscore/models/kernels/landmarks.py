@@ -8,12 +8,13 @@ total weight in that order.
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
 from sklearn.cluster import KMeans
 
 from ..folds import group_rows
 
-__all__ = ["distinct_rows", "median_bandwidth", "place_landmarks", "thinned"]
+__all__ = ["distinct_rows", "least_bandwidth", "median_bandwidth", "place_landmarks", "thinned"]
 
 ROWS_PER_LANDMARK = 30
 MOST_ROUNDS = 30  # of Lloyd's algorithm, after which centres hardly move
@@ -90,3 +91,18 @@ def median_bandwidth(rows, weight):
     """
     sample, _ = thinned(rows, weight, ROWS_FOR_DISTANCES)
     return float(np.median(pdist(sample)) / np.sqrt(2.0)) if len(sample) > 1 else 1.0
+
+
+def least_bandwidth(landmarks):
+    """A third of the median distance to the nearest landmark, below which kernels are bumps apart; 0 for one landmark.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.kernels.landmarks import least_bandwidth
+    >>> least_bandwidth(np.array([[0.0], [3.0], [9.0]]))
+    1.0
+    """
+    if len(landmarks) < 2:
+        return 0.0
+    return float(np.median(cKDTree(landmarks).query(landmarks, k=2)[0][:, 1])) / 3.0

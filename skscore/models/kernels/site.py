@@ -14,7 +14,7 @@ from ..forms import Denoising
 from .family import KernelFamily
 from .fourier import FourierFamily, frequencies
 from .held_out import Draws, proposal
-from .landmarks import distinct_rows, median_bandwidth, place_landmarks, thinned
+from .landmarks import distinct_rows, least_bandwidth, median_bandwidth, place_landmarks, thinned
 from .lite import LiteFamily
 from .nystrom import NystromFamily
 from .rkhs import orthonormal_basis
@@ -51,6 +51,7 @@ class KernelSite:
         self.rows, self.counts = distinct_rows(self.coordinates(sample.X), sample.weight)
         self.median = median_bandwidth(self.rows, self.counts)
         self.landmarks = None if model.basis == "fourier" else self._landmarks()
+        self.least = 0.0 if self.landmarks is None else min(least_bandwidth(self.landmarks), self.median)
 
     def _landmarks(self):
         if self.model.landmarks is None:

@@ -111,6 +111,14 @@ def test_the_search_stops_at_its_limits():
     assert trials[0].bandwidth == pytest.approx(2**-1.5)
 
 
+def test_no_kernels_are_tried_that_are_bumps_apart():
+    X = banana(300)
+    fitted = density(Kernel(12)).fit(X)
+    least = KernelSite(Kernel(12), sample(X)).least
+    tried = fitted.cv_results_["param_bandwidth"]
+    assert least <= tried.min() < 2.1 * least  # coarse bandwidths are a factor of 2 apart
+
+
 class _Doubter:
     """A judge whose draws miss the mass of every fit with less than some ridge."""
 

@@ -163,8 +163,8 @@ def test_a_given_bandwidth_is_not_smoothed_unless_asked_for(rng):
 def test_what_has_no_closed_form_refuses_noise(parameters):
     X = Moons().sample(40, random_state=0)
     with pytest.raises(ValueError, match=r"smoothing=0\.3 is for the implicit objective.*Set smoothing=0"):
-        ScoreMatchingDensity(Kernel(10, smoothing=0.3, **parameters)).fit(X)
-    assert ScoreMatchingDensity(Kernel(10, **parameters), random_state=0).fit(X).smoothing_ == 0.0
+        ScoreMatchingDensity(Kernel(40, smoothing=0.3, **parameters)).fit(X)
+    assert ScoreMatchingDensity(Kernel(40, **parameters), random_state=0).fit(X).smoothing_ == 0.0
 
 
 def test_noisy_objectives_have_noise_of_their_own():
