@@ -175,7 +175,7 @@ class Kernel(Model):
         """Place the kernels, and choose by rows held out what is left open."""
         if self.n_components > 1:
             return settle_mixture(self, sample, objective, alpha, criterion)
-        if isinstance(self.bandwidth, str) and self.bandwidth == "ard" and self.basis != "lite":
+        if self._bandwidth_is("ard") and self.basis != "lite":
             raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
         site = KernelSite(self, sample)
         bandwidth, smoothing = _bandwidth(self, site), self._fixed_smoothing(objective, criterion)
@@ -193,7 +193,7 @@ class Kernel(Model):
             trials = [attempt(bandwidth)]
         best = choose(judge, trials)
         _warn_at_the_edge(trials, best, site.median)
-        if isinstance(self.bandwidth, str) and self.bandwidth == "ard":
+        if self._bandwidth_is("ard"):
             trials.append(judge(self._bandwidths_by_direction(site, *best.choice)))
             best = max(trials, key=lambda trial: trial.score)
         *place, alpha = best.choice
@@ -209,6 +209,9 @@ class Kernel(Model):
         found = optimise_precisions(tables, site.landmarks, site.base(scale), bandwidth, alpha, self.regularizer)
         return found.precision**-0.5
 
+    def _bandwidth_is(self, name):
+        return isinstance(self.bandwidth, str) and self.bandwidth == name
+
     @property
     def _fixed_scale(self):
         return 1.0 if self.base_scale == "cv" else float(self.base_scale)
@@ -220,10 +223,10 @@ class Kernel(Model):
             and isinstance(objective, Implicit)
             and (self.base in (None, "gaussian") or isinstance(self.base, GaussianBase))
             and self.cv != "loo"
-            and not (isinstance(self.bandwidth, str) and self.bandwidth == "ard")
+            and not self._bandwidth_is("ard")
         )
         if self.smoothing == "auto":
-            is_open = is_possible and isinstance(self.bandwidth, str) and self.bandwidth == "cv"
+            is_open = is_possible and self._bandwidth_is("cv")
             return None if is_open and self._by_likelihood(criterion) else 0.0
         if self.smoothing > 0.0 and not is_possible:
             raise ValueError(

@@ -179,14 +179,21 @@ class LiteFamily(Family):
         """Sums over rows of the products of slopes, and of the constant of the objective."""
         per_block = self.block_rows * 8 // np.dtype(self.dtype).itemsize
         block_rows, constant = min(len(X), per_block), 0.0
-        sums = (StackedSums if self._is_stacked else PolarSums)(self.q, self.trace, block_rows, self.dtype)
+        sums = self._empty_sums(block_rows)
         for rows in row_blocks(len(X), 1, block_rows):
-            (p, q), root = self._coordinates(X[rows]), np.sqrt(weight[rows]).astype(self.dtype, copy=False)
-            b, divergence = self.base.grad_log_density(X[rows]), self.base.divergence(X[rows])
-            self._kernel_and_square(p, q, root, sums.tables(len(p)))
-            sums.add(q, b, root)
-            constant += float(weight[rows] @ objectives.implicit(b, divergence))
+            block, b = X[rows], self.base.grad_log_density(X[rows])
+            self._add(sums, block, b, np.sqrt(weight[rows]).astype(self.dtype, copy=False))
+            constant += float(weight[rows] @ objectives.implicit(b, self.base.divergence(block)))
         return sums, constant
+
+    def _empty_sums(self, block_rows):
+        return (StackedSums if self._is_stacked else PolarSums)(self.q, self.trace, block_rows, self.dtype)
+
+    def _add(self, sums, X, b, root):
+        """Add a block of rows (n, d), with the scores b (n, d) of the base measure and √w (n,), to the sums."""
+        p, q = self._coordinates(X)
+        self._kernel_and_square(p, q, root, sums.tables(len(p)))
+        sums.add(q, b, root)
 
     @property
     def _is_stacked(self):

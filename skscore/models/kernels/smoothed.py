@@ -32,8 +32,6 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ...fitting.statistics import row_blocks
-from ...formulas import objectives
 from ..forms import Implicit
 from .lite import LiteFamily
 from .slope_sums import PolarProducts
@@ -68,15 +66,15 @@ class SmoothedFamily(LiteFamily):
     def __init__(self, landmarks, factor, basis, base, noise, **parameters):
         super().__init__(landmarks, factor, basis, base, **parameters)
         d = len(factor)
-        self.noise, self.rho, self.eta = noise, 1.0 / (1.0 + 2.0 * noise), 1.0 / (1.0 + noise)
+        self.rho, self.eta = 1.0 / (1.0 + 2.0 * noise), 1.0 / (1.0 + noise)
         self.u, self.v = (
             LiteFamily(landmarks, np.sqrt(share) * factor, basis, base, **parameters) for share in (self.rho, self.eta)
         )
-        self.slope = _slope(base, d)
-        twisted = self.slope @ np.linalg.inv(self.metric)  # HP⁻¹
+        H = _slope(base, d)
+        twisted = H @ np.linalg.inv(self.metric)
         F = np.eye(d) + 0.5 * noise * (twisted + twisted.T)
         self.M, self.trace_F = self.metric @ F @ self.metric, float(np.trace(self.metric @ F))
-        self.surplus = 0.5 * noise * float(np.trace(twisted @ self.slope))  # of ½E‖b‖² over its value at the row
+        self.surplus = 0.5 * noise * float(np.trace(twisted @ H))  # of ½E‖b‖² over its value at the row
 
     # ---- factors that do not depend on rows ------------------------------------------------------
 
@@ -115,13 +113,18 @@ class SmoothedFamily(LiteFamily):
         return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
 
     def _sums(self, X, weight):
-        block_rows, constant = min(len(X), self.block_rows), 0.0
-        sums = _NoisySums(self, block_rows)
-        for rows in row_blocks(len(X), 1, block_rows):
-            B, b = X[rows], self.base.grad_log_density(X[rows])
-            sums.add(B, b, weight[rows].astype(self.dtype, copy=False))
-            constant += float(weight[rows] @ (objectives.implicit(b, self.base.divergence(B)) + self.surplus))
-        return sums, constant
+        sums, constant = super()._sums(X, weight)
+        return sums, constant + self.surplus * float(weight.sum())
+
+    def _empty_sums(self, block_rows):
+        return _NoisySums(self, block_rows)
+
+    def _add(self, sums, X, b, root):
+        K, KS = sums.tables(len(X))
+        self.u._kernel_and_square(*self.u._coordinates(X), root, (K, KS))
+        sums.multiply()
+        V = self.v._kernel(self.v._coordinates(X)[0], root * root, KS)
+        sums.moments += V.T @ self.monomials(X, b)
 
     def row_gradients(self, phi, X, Y, objective):
         """ψ = Γφ − g of each row's own form, shape (n, r)."""
@@ -145,19 +148,10 @@ class _NoisySums(PolarProducts):
 
     def __init__(self, family, block_rows):
         super().__init__(family.u.q, family.u.trace, block_rows, family.dtype)
-        self.family, self.moments = family, 0.0
-
-    def add(self, X, b, weight):
-        """Add rows (n, d), with the scores b (n, d) of the base measure and weights (n,)."""
-        u, v = self.family.u, self.family.v
-        K, KS = self.tables(len(X))
-        u._kernel_and_square(*u._coordinates(X), np.sqrt(weight), (K, KS))
-        self.multiply()
-        V = v._kernel(v._coordinates(X)[0], weight, KS)
-        self.moments = self.moments + V.T @ self.family.monomials(X, b)
+        self.family, self.moments = family, np.zeros_like(family.polynomials)
 
     def __add__(self, other):
-        self.moments = self.moments + other.moments
+        self.moments += other.moments
         return super().__add__(other)
 
     def result(self):
