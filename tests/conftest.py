@@ -12,6 +12,7 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 from scipy.special import softmax
 
+from skscore._kernels import threads
 from skscore.datasets import GaussianMixtureLaw
 from skscore.samplers import NoisyTarget
 
@@ -22,6 +23,17 @@ BESIDE = Path(__file__).resolve().parents[2] / "shared"
 def rng():
     """Seeded generator, a fresh one for each test."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def on_threads(monkeypatch):
+    """Function that gives every pass, however short, so many threads."""
+
+    def allow(number):
+        monkeypatch.setattr(threads, "LEAST_FLOPS", 1.0)
+        monkeypatch.setattr(threads, "available", lambda: number)
+
+    return allow
 
 
 @pytest.fixture(scope="session")

@@ -105,15 +105,15 @@ def _sweep(low, high, first, columns, mirror, block, blocks, curvature, penalty,
 
 
 @njit(cache=True, nogil=True)
-def descend(apart, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient, tolerance, most):
+def descend(span, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient, tolerance, most):
     """Sweep until no slope larger than `tolerance` is removed, at most `most` times; the number of sweeps.
 
-    Columns that have no pairs among them, `apart`, are solved one after the other, each from the cache.
+    `span` is (begin, end, width): these columns, so many at a time. Columns that have no pairs among them are best
+    solved one after the other, each from the cache, and in any number of threads.
     """
-    p = first.shape[0] - 1
-    width = 1 if apart else p
+    begin, end, width = span
     longest = 0
-    for low in range(0, p, width):
+    for low in range(begin, end, width):
         sweeps, largest = 0, np.inf
         while largest > tolerance and sweeps < most:
             largest = _sweep(

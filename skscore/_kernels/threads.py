@@ -1,6 +1,6 @@
-"""How many threads a pass over rows may use, and dealing the rows to them.
+"""How many threads a pass may use, and dealing its rows or columns to them.
 
-One level of threads is enough: rows are dealt in contiguous shares, each share calls BLAS on one thread, and compiled
+One level of threads is enough: they are dealt in contiguous shares, each share calls BLAS on one thread, and compiled
 kernels let go of Python's lock. The whole machine is taken as scikit-learn takes it, by default and no further than
 BLAS (OMP_NUM_THREADS, ``threadpoolctl.threadpool_limits``), numba (NUMBA_NUM_THREADS) and joblib (affinity, container
 quota) allow. Whoever is already one of many workers, a thread or a child process, uses one.
@@ -81,7 +81,7 @@ def _is_worker():
 
 
 def available():
-    """Threads that a pass over rows may use now.
+    """Threads that a pass may use now.
 
     Examples
     --------
@@ -96,16 +96,16 @@ def available():
     return min(joblib.cpu_count(), config.NUMBA_NUM_THREADS, *_allowed())
 
 
-def deal(function, n_rows, flops):
-    """Results of `function` for contiguous shares of the rows, in their order.
+def deal(function, size, flops):
+    """Results of `function` for contiguous shares of `size` rows or columns, in their order.
 
     Parameters
     ----------
     function : callable
-        Maps a slice of rows to its result; called from several threads at once.
-    n_rows : int
+        Maps a slice of them to its result; called from several threads at once.
+    size : int
     flops : float
-        Of the whole pass: little work is one share.
+        Of the whole work: little of it is one share.
 
     Returns
     -------
@@ -117,10 +117,10 @@ def deal(function, n_rows, flops):
     >>> deal(lambda rows: rows, 5, flops=100.0)
     [slice(0, 5, None)]
     """
-    most = min(n_rows, int(flops / LEAST_FLOPS))
+    most = min(size, int(flops / LEAST_FLOPS))
     n_shares = min(most, available()) if most > 1 else 1
     if n_shares == 1:
-        return [function(slice(0, n_rows))]
-    ends = [n_rows * share // n_shares for share in range(n_shares + 1)]
+        return [function(slice(0, size))]
+    ends = [size * share // n_shares for share in range(n_shares + 1)]
     with at_most(1), ThreadPoolExecutor(n_shares) as pool:
         return list(pool.map(function, map(slice, ends[:-1], ends[1:])))

@@ -24,7 +24,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.exceptions import ConvergenceWarning
 
-from .._kernels import coordinate_descent
+from .._kernels import coordinate_descent, threads
 from .boundedness import raise_if_unbounded
 from .interaction_problem import penalised_value
 from .unpenalised import solve_unpenalised
@@ -89,20 +89,7 @@ class _WorkingSet:
         values, slopes, penalty = theta[self.mask], gradient[self.mask], lam * self.penalty
         sweeps, at_a_time = 0, SWEEPS_AT_A_TIME
         while True:
-            swept = coordinate_descent.descend(
-                not self.problem.symmetric,
-                self.first,
-                self.columns,
-                self.mirror,
-                self.block,
-                self.blocks,
-                self.curvature,
-                (1.0 + LEAST_EXCESS) * penalty,
-                values,
-                slopes,
-                tolerance,
-                at_a_time,
-            )
+            swept = self._sweep(penalty, values, slopes, tolerance, at_a_time)
             sweeps += swept
             if swept < at_a_time or sweeps >= most_sweeps:
                 break
@@ -111,6 +98,21 @@ class _WorkingSet:
         theta = theta.copy()
         theta[self.mask] = values
         return theta, sweeps
+
+    def _sweep(self, penalty, values, slopes, tolerance, most):
+        """Coordinate descent in place, columns that are problems of their own in threads; the number of sweeps."""
+        p = len(self.mask)
+        known = self.first, self.columns, self.mirror, self.block, self.blocks, self.curvature
+        bounds = (1.0 + LEAST_EXCESS) * penalty
+
+        def descend(begin, end, width):
+            span = begin, end, width
+            return coordinate_descent.descend(span, *known, bounds, values, slopes, tolerance, most)
+
+        if self.problem.symmetric:
+            return descend(0, p, p)
+        flops = 2.0 * most * (np.diff(self.first) ** 2.0).sum()
+        return max(threads.deal(lambda columns: descend(columns.start, columns.stop, 1), p, flops))
 
     def _on_signs(self, values, slopes, penalty, tolerance):
         """Values and slopes towards the minimum over the same signs, and the share of the way that was gone.

@@ -218,6 +218,17 @@ def test_path_is_cold_starts_and_every_layout(rng, monkeypatch, symmetric, which
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_number_of_threads_changes_nothing(rng, on_threads, symmetric, which):
+    problem = random_problems(rng, symmetric, p=12, n=200)[which]
+    lambdas, paths = lambda_max(problem) * np.geomspace(1.0, 0.01, 8), []
+    for number in (1, 5):
+        on_threads(number)
+        paths.append([fit.theta for fit in path(problem, lambdas)])
+    np.testing.assert_array_equal(*paths)
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
 def test_gap_bounds_the_distance_to_the_minimum(rng, symmetric):
     """With ½ vᵀG⁻¹v added where the residual v is not zero, at any θ whatever."""
     problem = random_problems(rng, symmetric)[0]

@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..._kernels import threads
 from ...fitting.row_form import RowForm
 from ...fitting.statistics import row_blocks
 from ...formulas.quadratic import QuadraticForm
@@ -106,23 +107,32 @@ def interaction_form(X, weight, a, b, h, h_slope, *, centered=False, centre=0.0)
     weight = np.ones(len(X)) if weight is None else weight
     n, p = float(weight.sum()), X.shape[1]
     Gamma, g = np.zeros((p, p + 1, p + 1)), np.zeros((p, p + 1))
-    for rows in row_blocks(len(X), 8 * p, block_bytes=BLOCK_BYTES):
-        A = powers(X[rows], a, centre)
-        B = A if a == b else powers(X[rows], b)
-        share = weight[rows, None] / n
-        _add_products(Gamma, A, B, np.sqrt(share * h[rows]))
+
+    def add_products(columns):
+        for rows, A, B, share in _powers_of_rows(X, weight / n, a, b, centre):
+            _add_products(Gamma[columns], A, B, np.sqrt(share * h[rows]), columns)
+
+    threads.deal(add_products, p, float(len(X)) * p**3)
+    for rows, A, B, share in _powers_of_rows(X, weight / n, a, b, centre):
         _add_linear(g, A, B, a or 1.0, share * h[rows], share * h_slope[rows])
     m = p if centered else p + 1
     return QuadraticForm(Gamma[:, :m, :m], g[:, :m], 0.0, n)
 
 
-def _add_products(Gamma, A, B, root):
-    """Add Σ h_j D_j D_jᵀ to each block, as a matrix times its own transpose, so that BLAS does half the work."""
-    interaction, linear = root * A.slope, root * B.slope
+def _powers_of_rows(X, share, a, b, centre):
+    """Yield blocks of rows as a slice, with their powers of x^a and x^b and shares of the weight, shape (·, 1)."""
+    for rows in row_blocks(len(X), 8 * X.shape[1], block_bytes=BLOCK_BYTES):
+        A = powers(X[rows], a, centre)
+        yield rows, A, A if a == b else powers(X[rows], b), share[rows, None]
+
+
+def _add_products(Gamma, A, B, root, columns):
+    """Add Σ h_j D_j D_jᵀ to blocks of `columns`, each a matrix times its own transpose: BLAS does half the work."""
+    interaction, linear = root[:, columns] * A.slope[:, columns], root[:, columns] * B.slope[:, columns]
     features = np.empty((len(root), Gamma.shape[1]))
-    for j, block in enumerate(Gamma):
-        np.multiply(A.value, interaction[:, j, None], out=features[:, :-1])
-        np.negative(linear[:, j], out=features[:, -1])
+    for block, quadratic, flat in zip(Gamma, interaction.T, linear.T, strict=True):
+        np.multiply(A.value, quadratic[:, None], out=features[:, :-1])
+        np.negative(flat, out=features[:, -1])
         block += features.T @ features
 
 

@@ -218,6 +218,16 @@ def test_blocks_are_the_form_of_all_statistics(name, rng):
     np.testing.assert_allclose(form.g, generic.g, rtol=1e-10, atol=1e-12 * np.abs(generic.g).max())
 
 
+@pytest.mark.parametrize("name", ["truncated gaussian", "gamma", "powers"])
+def test_the_number_of_threads_changes_rounding_alone(name, rng, on_threads):
+    X, weight, forms = rows_for(name, rng), rng.uniform(0.0, 2.0, 60), []
+    for number in (1, 3):
+        on_threads(number)
+        forms.append(gathered(bound(MODELS[name], X), X, weight).form)
+    np.testing.assert_allclose(forms[0].Gamma, forms[1].Gamma, rtol=1e-12, atol=1e-12 * forms[0].Gamma.max())
+    np.testing.assert_array_equal(forms[0].g, forms[1].g)
+
+
 @every_model
 def test_derivatives_of_the_statistics_are_central_differences(fitted, rng):
     family, X, _, _ = fitted

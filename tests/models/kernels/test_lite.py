@@ -7,7 +7,6 @@ import pytest
 from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 
-from skscore._kernels import threads
 from skscore.models import GaussianBase
 from skscore.models.family import Family
 from skscore.models.kernels.lite import LiteFamily
@@ -86,12 +85,11 @@ def test_a_cut_basis_keeps_single_precision_solvable(rng):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("d", [2, 6])
-def test_the_number_of_threads_changes_rounding_alone(rng, assert_same_form, monkeypatch, d, dtype):
+def test_the_number_of_threads_changes_rounding_alone(rng, assert_same_form, on_threads, d, dtype):
     family, X, weight = lite(rng, d, block_rows=64, dtype=dtype), rng.standard_normal((1003, d)), rng.random(1003)
-    monkeypatch.setattr(threads, "LEAST_FLOPS", 1.0)
     forms = []
     for n_threads in (1, 2, 5):
-        monkeypatch.setattr(threads, "available", lambda n_threads=n_threads: n_threads)
+        on_threads(n_threads)
         forms.append(family.implicit_form(X, weight))
     rtol = 1e-12 if dtype == np.float64 else 1e-6
     for form in forms[1:]:
