@@ -28,11 +28,6 @@ class Robust:
             raise ValueError(
                 "robust weights need all rows at once: call fit, or set robust=None to partial_fit further rows."
             )
-        if self.inference:
-            raise ValueError(
-                "inference=True with robust weights: the standard errors hold for rows whose weights do not depend on "
-                "the estimate. Set inference=False, and bootstrap the rows for errors."
-            )
         if self.objective in ("explicit", "denoising"):
             raise ValueError(
                 f"robust={self.robust} with objective={self.objective!r}: rows weighted by a power of their density "

@@ -71,6 +71,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         c ≥ 0: weight each row by the power c of its own fitted density, so that outliers hardly count (Windham, 1995;
         :doc:`/user_guide/graphs`). 0.1 gives up little where there are none, 0 is the plain fit. For models in closed
         form whose powers are of the same model; ``alpha`` then penalises (1 + c)θ, the parameters of the weighted rows.
+        Standard errors know that the weights follow the estimate.
     noise_level : float, default=0.1
         σ of ``objective="denoising"``, in the units of X.
     criterion : {"log_likelihood", "hyvarinen"}, default="log_likelihood"
