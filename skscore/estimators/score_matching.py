@@ -239,14 +239,13 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         sample = Sample(X, Y, weight, own)
         self._check_same_statistics(model, objective, first)
         if first:
-            self._settled = self._settle(model, sample, objective)
+            self._settled = self._settle(model, self._without_far_rows(sample), objective)
         family = self._settled.family if first else self.family_.rebound(own)
         check_support(X, family.domain, self.objective)
         self._check_inference(family, first)
         if self.robust is not None:
             weight, X = rows_of_weight(self._robust_weight(family, sample, objective, first), X)
             table = own = moments(X, weight)
-            family = family.rebound(own)
         statistics = Statistics(table, family.assemble(X, Y, weight, objective))
         reference = moments(family.domain.to_reals(X), weight) if family.domain.bounded else own
         if not first:

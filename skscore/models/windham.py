@@ -10,7 +10,8 @@ which rows of :math:`p_\theta` leave where it is, and to which a row far from th
 normaliser is needed, since a factor of all weights is none. At c = 0 it is the plain fit.
 
 The plain fit of rows with outliers can be a function that grows towards them. The iteration therefore begins with
-the rows that are within five median absolute deviations of the median in each column.
+the rows that are within five median absolute deviations of the median in each column, at least half of all; and what a
+family takes from its table, its origin, its units and the weight of rows near a boundary, it takes from these.
 
 The standard errors (``fitting/inference.py``) ask for the slope in θ of what is zero at the estimate, the weighted mean
 of :math:`\psi_i + \alpha R\varphi` with :math:`\psi_i = \Gamma_i\varphi - g_i` and :math:`\varphi = (1 + c)\theta`. The
@@ -42,7 +43,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import Statistics, moments, row_blocks
 
-__all__ = ["feedback", "windham_weights"]
+__all__ = ["feedback", "near_the_median", "windham_weights"]
 
 TOLERANCE = 1e-9  # change of a weight, of which the largest is 1, at which the iteration has ended
 MOST_FITS = 500
@@ -56,7 +57,7 @@ def windham_weights(family, sample, objective, alpha, c):
     Parameters
     ----------
     family : Family
-        Closed under powers.
+        Closed under powers, bound to the rows near the median.
     sample : Sample
         All rows, with what each of them counts.
     objective : Implicit or Sliced
@@ -81,9 +82,7 @@ def windham_weights(family, sample, objective, alpha, c):
         Where the weights still change after 500 fits.
     """
     own = np.ones(len(sample.X)) if sample.weight is None else sample.weight
-    weight = _near_the_median(sample.X, sample.weight)
-    near = weight > 0.0
-    family = family.rebound(moments(sample.X[near], own[near]))  # coordinates that no outlier has stretched
+    weight = near_the_median(sample.X, sample.weight).astype(float)
     for _ in range(MOST_FITS):
         theta = family.power(_fit(family, sample.X, own * weight, objective, alpha), 1.0 / (1.0 + c))
         before, weight = weight, _power_of_density(family, theta, sample.X, c)
@@ -144,11 +143,12 @@ def _fit(family, X, weight, objective, alpha):
     return family.solve(statistics, objective, alpha)
 
 
-def _near_the_median(X, weight):
-    """1 for rows that are nowhere far from the median, else 0, shape (n,)."""
+def near_the_median(X, weight):
+    """Whether each row is far from the median in no column, or less far than half of the rows, shape (n,)."""
     deviation = np.abs(X - _median(X, weight))
     scale = _median(deviation, weight)
-    return (deviation <= FAR * np.where(scale > 0.0, scale, np.inf)).all(axis=1).astype(float)
+    farthest = (deviation / np.where(scale > 0.0, scale, np.inf)).max(axis=1)
+    return farthest <= max(FAR, _median(farthest[:, None], weight).item())
 
 
 def _median(X, weight):
