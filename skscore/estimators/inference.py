@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..fitting.inference import sandwich, wald
 from ..models.interactions.penalty_path import gradients
+from ..models.windham import feedback
 
 __all__ = ["Inference"]
 
@@ -22,17 +23,24 @@ class Inference:
     def _infer(self, X, Y, weight, objective):
         """Name standard errors of θ, by one more pass over the rows."""
         own = self.family_.natural(self._law.theta, self.statistics_, objective)
-        ridge, L, A = self._settled.alpha * (1.0 - self.l1_ratio), own.directions, own.family.report_matrix()
-        B = own.Gamma + ridge * own.family.ridge_matrix()
-        M = gradients(own.family, own.theta, X, Y, weight, objective).covariance_of_mean()
+        L, report = own.directions, own.family.report_matrix()
+        A, M = self._slope_and_noise(own, X, Y, weight, objective)
         try:
-            covariance = L @ sandwich(L.T @ B @ L, L.T @ M @ L) @ L.T
+            covariance = L @ sandwich(L.T @ A @ L, L.T @ M @ L) @ L.T
         except np.linalg.LinAlgError:
             raise ValueError(UNDETERMINED) from None
         if not hasattr(self, "theta_"):
-            self._name(theta=own.theta if A is None else A @ own.theta)
-        self._name(parameter_covariance=covariance if A is None else A @ covariance @ A.T)
+            self._name(theta=own.theta if report is None else report @ own.theta)
+        self._name(parameter_covariance=covariance if report is None else report @ covariance @ report.T)
         self._name(standard_errors=np.sqrt(np.diag(self.parameter_covariance_)))
+
+    def _slope_and_noise(self, own, X, Y, weight, objective):
+        """A and M of the sandwich, at the parameters φ = (1 + c)θ of the weighted rows."""
+        c = self.robust or 0.0
+        phi, ridge = (1.0 + c) * own.theta, self._settled.alpha * (1.0 - self.l1_ratio)
+        M = gradients(own.family, phi, X, Y, weight, objective).covariance_of_mean()
+        A = (1.0 + c) * (own.Gamma + ridge * own.family.ridge_matrix())
+        return A + c * feedback(own.family, phi, X, weight, objective) if c > 0.0 else A, M
 
     def _check_inference(self, family, first):
         """Raise a ValueError where the rows cannot be asked for their gradients."""

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from ..fitting.solvers import UnboundedObjectiveError
-from ..models.windham import windham_weights
+from ..fitting.statistics import moments
+from ..models.family import Sample
+from ..models.windham import near_the_median, windham_weights
 
 __all__ = ["Robust"]
 
 
 class Robust:
     """What an estimator with ``robust=c`` does before its fit; a part of ScoreMatchingDensity."""
+
+    def _without_far_rows(self, sample):
+        """The rows that a family is bound to: all, or those near the median where others are to have no say."""
+        if not self.robust:
+            return sample
+        near = near_the_median(sample.X, sample.weight)
+        X, Y, weight = (None if part is None else part[near] for part in sample[:3])
+        return Sample(X, Y, weight, moments(X, weight))
 
     def _robust_weight(self, family, sample, objective, first):
         """Weights of the rows by powers of their fitted densities, shape (n,)."""
@@ -27,11 +37,6 @@ class Robust:
         if not first:
             raise ValueError(
                 "robust weights need all rows at once: call fit, or set robust=None to partial_fit further rows."
-            )
-        if self.inference:
-            raise ValueError(
-                "inference=True with robust weights: the standard errors hold for rows whose weights do not depend on "
-                "the estimate. Set inference=False, and bootstrap the rows for errors."
             )
         if self.objective in ("explicit", "denoising"):
             raise ValueError(

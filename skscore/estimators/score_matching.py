@@ -71,6 +71,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         c ≥ 0: weight each row by the power c of its own fitted density, so that outliers hardly count (Windham, 1995;
         :doc:`/user_guide/graphs`). 0.1 gives up little where there are none, 0 is the plain fit. For models in closed
         form whose powers are of the same model; ``alpha`` then penalises (1 + c)θ, the parameters of the weighted rows.
+        Standard errors know that the weights follow the estimate.
     noise_level : float, default=0.1
         σ of ``objective="denoising"``, in the units of X.
     criterion : {"log_likelihood", "hyvarinen"}, default="log_likelihood"
@@ -238,14 +239,13 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         sample = Sample(X, Y, weight, own)
         self._check_same_statistics(model, objective, first)
         if first:
-            self._settled = self._settle(model, sample, objective)
+            self._settled = self._settle(model, self._without_far_rows(sample), objective)
         family = self._settled.family if first else self.family_.rebound(own)
         check_support(X, family.domain, self.objective)
         self._check_inference(family, first)
         if self.robust is not None:
             weight, X = rows_of_weight(self._robust_weight(family, sample, objective, first), X)
             table = own = moments(X, weight)
-            family = family.rebound(own)
         statistics = Statistics(table, family.assemble(X, Y, weight, objective))
         reference = moments(family.domain.to_reals(X), weight) if family.domain.bounded else own
         if not first:

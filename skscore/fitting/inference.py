@@ -1,13 +1,18 @@
-r"""How certain an estimate is: the sandwich covariance of a minimiser of a mean of quadratic forms.
+r"""How certain an estimate is: the sandwich covariance of a root of a mean gradient.
 
-With :math:`\psi_i = \Gamma_i\theta - g_i` the gradient of row i at the estimate and weights :math:`w_i`,
+With :math:`\psi_i = \Gamma_i\theta - g_i` the gradient of row i at the estimate, weights :math:`w_i`, and A the slope
+in θ of the weighted mean of the gradients and the penalty's,
 
-.. math:: \operatorname{Cov}(\hat\theta) = B^{-1} M B^{-1}, \qquad B = \Gamma + \alpha R, \qquad
-          M = \frac{n}{n - 1}\,\frac{\sum_i w_i^2\,(\psi_i - \bar\psi)(\psi_i - \bar\psi)^\top}{(\sum_i w_i)^2}
+.. math:: \operatorname{Cov}(\hat\theta) = A^{-1} M A^{-\top}, \qquad
+          M = \frac{n}{n - 1}\,\frac{\sum_i w_i^2\,(\psi_i - \bar\psi)(\psi_i - \bar\psi)^\top}{(\sum_i w_i)^2},
+          \qquad \bar\psi = \frac{\sum_i w_i\psi_i}{\sum_i w_i}
 
 (White, 1982, with score matching's estimating function in place of the likelihood's), n the number of rows of positive
-weight. A weight counts its row as one observation that matters more, not as several: an integer weight and repeated
-rows have the same estimate, and standard errors that differ. Under a ridge these are errors about the penalised target.
+weight. Where the weights are given :math:`A = \Gamma + \alpha R`; where they follow the estimate ``models/windham.py``
+has A. But for n/(n − 1) this is Σ (w_i ∂θ/∂w_i)², the infinitesimal jackknife.
+
+A weight counts its row as one observation that matters more, not as several: an integer weight and repeated rows have
+the same estimate, and standard errors that differ. Under a ridge these are errors about the penalised target.
 
 References
 ----------
@@ -19,8 +24,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
-from scipy.linalg.lapack import dpocon
 from scipy.stats import chi2
 
 __all__ = ["Gradients", "sandwich", "wald"]
@@ -35,8 +38,8 @@ class Gradients:
     n_rows : int
     weight, square : float
         Sums of the weights and of their squares.
-    first : ndarray of shape (m,)
-        Σ w² ψ.
+    first, cross : ndarrays of shape (m,)
+        Σ w ψ and Σ w² ψ.
     second : ndarray of shape (m, m)
         Σ w² ψψᵀ.
     """
@@ -45,6 +48,7 @@ class Gradients:
     weight: float
     square: float
     first: np.ndarray
+    cross: np.ndarray
     second: np.ndarray
 
     @classmethod
@@ -52,7 +56,9 @@ class Gradients:
         """Of gradients (n, m) and weights (n,)."""
         scaled = weight[:, None] * psi
         n_rows = int(np.count_nonzero(weight))
-        return cls(n_rows, float(weight.sum()), float(weight @ weight), weight @ scaled, scaled.T @ scaled)
+        return cls(
+            n_rows, float(weight.sum()), float(weight @ weight), weight @ psi, weight @ scaled, scaled.T @ scaled
+        )
 
     def __add__(self, other: Gradients) -> Gradients:
         """Sums over the rows of both."""
@@ -60,12 +66,14 @@ class Gradients:
 
     def covariance_of_mean(self):
         """M, shape (m, m)."""
-        centred = self.second - np.outer(self.first, self.first) / self.square
+        mean = self.first / self.weight
+        mixed = np.outer(self.cross, mean)
+        centred = self.second - mixed - mixed.T + self.square * np.outer(mean, mean)
         return centred * self.n_rows / (max(self.n_rows - 1, 1) * self.weight**2)
 
 
-def sandwich(B, M):
-    """B⁻¹ M B⁻¹ for a positive definite B; LinAlgError where B, in units of its diagonal, is singular up to rounding.
+def sandwich(A, M):
+    """A⁻¹ M A⁻ᵀ; LinAlgError where A, in units of its diagonal, is singular up to rounding.
 
     Examples
     --------
@@ -74,14 +82,14 @@ def sandwich(B, M):
     >>> sandwich(np.array([[2.0]]), np.array([[12.0]]))
     array([[3.]])
     """
-    scale = np.sqrt(np.maximum(np.diag(B), np.finfo(np.float64).tiny))
+    scale = np.sqrt(np.maximum(np.abs(np.diag(A)), np.finfo(np.float64).tiny))
     units = np.outer(scale, scale)
-    scaled = B / units
-    factor = cho_factor(scaled, lower=True)
-    reciprocal_condition, _ = dpocon(factor[0], np.abs(scaled).sum(axis=0).max(), uplo="L")
-    if reciprocal_condition < len(B) * np.finfo(np.float64).eps:
-        raise np.linalg.LinAlgError("B is singular")
-    return cho_solve(factor, cho_solve(factor, M / units).T) / units
+    scaled = A / units
+    inverse = np.linalg.inv(scaled)
+    condition = np.linalg.norm(scaled, 1) * np.linalg.norm(inverse, 1)
+    if condition * len(A) * np.finfo(np.float64).eps > 1.0:
+        raise np.linalg.LinAlgError("A is singular")
+    return inverse @ (M / units) @ inverse.T / units
 
 
 def wald(theta, covariance, groups):

@@ -7,11 +7,24 @@ rows of :math:`p_{(1+c)\theta}`, of the same family. So the estimate is the fixe
           \theta = \frac{1}{1 + c}\arg\min_\varphi \frac{\sum_iw_iJ_i(\varphi)}{\sum_iw_i},
 
 which rows of :math:`p_\theta` leave where it is, and to which a row far from the others adds next to nothing. No
-normaliser is needed, since a factor of all weights is none. At c = 0 it is the plain fit. The step contracts like
-c/(1 + c) (so for the variance of a Gaussian), and tens of fits reach the rounding.
+normaliser is needed, since a factor of all weights is none. At c = 0 it is the plain fit.
 
 The plain fit of rows with outliers can be a function that grows towards them. The iteration therefore begins with
-the rows that are within five median absolute deviations of the median in each column.
+the rows that are within five median absolute deviations of the median in each column, at least half of all; and what a
+family takes from its table, its origin, its units and the weight of rows near a boundary, it takes from these.
+
+The standard errors (``fitting/inference.py``) ask for the slope in θ of what is zero at the estimate, the weighted mean
+of :math:`\psi_i + \alpha R\varphi` with :math:`\psi_i = \Gamma_i\varphi - g_i` and :math:`\varphi = (1 + c)\theta`. The
+weights have the slopes :math:`c\,w_iT_i`, and so it is
+
+.. math:: A = (1 + c)(\Gamma + \alpha R) + c\,C, \qquad
+          C = \frac{\sum_iw_i\psi_i(T_i - \bar T)^\top}{\sum_iw_i}, \qquad
+          \bar T = \frac{\sum_iw_iT_i}{\sum_iw_i},
+
+with a constant :math:`\bar T`, a factor of all weights, that leaves the penalty out of C. The mean of :math:`\psi` over
+rows of :math:`p_\varphi` is zero for every φ, and so is its slope in φ, Γ + C. Where the rows are many and follow the
+model, and α = 0, A is therefore Γ. A step of the iteration multiplies the distance to its end by
+:math:`-\tfrac{c}{1 + c}(\Gamma + \alpha R)^{-1}C`, which there is c/(1 + c): tens of fits reach the rounding.
 
 References
 ----------
@@ -28,12 +41,13 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..fitting.solvers import UnboundedObjectiveError
-from ..fitting.statistics import Statistics, moments
+from ..fitting.statistics import Statistics, moments, row_blocks
 
-__all__ = ["windham_weights"]
+__all__ = ["feedback", "near_the_median", "windham_weights"]
 
 TOLERANCE = 1e-9  # change of a weight, of which the largest is 1, at which the iteration has ended
 MOST_FITS = 500
+BLOCK_BYTES = 1 << 22
 FAR = 5.0  # median absolute deviations, 3.4 standard deviations of a Gaussian
 
 
@@ -43,7 +57,7 @@ def windham_weights(family, sample, objective, alpha, c):
     Parameters
     ----------
     family : Family
-        Closed under powers.
+        Closed under powers, bound to the rows near the median.
     sample : Sample
         All rows, with what each of them counts.
     objective : Implicit or Sliced
@@ -68,9 +82,7 @@ def windham_weights(family, sample, objective, alpha, c):
         Where the weights still change after 500 fits.
     """
     own = np.ones(len(sample.X)) if sample.weight is None else sample.weight
-    weight = _near_the_median(sample.X, sample.weight)
-    near = weight > 0.0
-    family = family.rebound(moments(sample.X[near], own[near]))  # coordinates that no outlier has stretched
+    weight = near_the_median(sample.X, sample.weight).astype(float)
     for _ in range(MOST_FITS):
         theta = family.power(_fit(family, sample.X, own * weight, objective, alpha), 1.0 / (1.0 + c))
         before, weight = weight, _power_of_density(family, theta, sample.X, c)
@@ -85,6 +97,32 @@ def windham_weights(family, sample, objective, alpha, c):
             stacklevel=2,
         )
     return own * weight * (own.sum() / (own @ weight))
+
+
+def feedback(family, phi, X, weight, objective):
+    """C, by which the mean gradient answers to θ through the weights.
+
+    Parameters
+    ----------
+    family : Family
+        Whose parameters are a vector.
+    phi : ndarray of shape (m,)
+        Parameters of the weighted rows.
+    X : ndarray of shape (n, d)
+    weight : ndarray of shape (n,)
+        Positive, as of `windham_weights`.
+    objective : Implicit or Sliced
+
+    Returns
+    -------
+    ndarray of shape (m, m)
+        Rows for the gradients, columns for the statistics.
+    """
+    blocks = list(row_blocks(len(X), 8 * X.shape[1] * len(phi), BLOCK_BYTES))
+    share = weight / weight.sum()
+    mean = sum(share[b] @ family.statistics(X[b]) for b in blocks)
+    scaled = (share[b, None] * family.row_gradients(phi, X[b], None, objective) for b in blocks)
+    return sum(psi.T @ (family.statistics(X[b]) - mean) for b, psi in zip(blocks, scaled, strict=True))
 
 
 def _power_of_density(family, theta, X, c):
@@ -105,11 +143,12 @@ def _fit(family, X, weight, objective, alpha):
     return family.solve(statistics, objective, alpha)
 
 
-def _near_the_median(X, weight):
-    """1 for rows that are nowhere far from the median, else 0, shape (n,)."""
+def near_the_median(X, weight):
+    """Whether each row is far from the median in no column, or less far than half of the rows, shape (n,)."""
     deviation = np.abs(X - _median(X, weight))
     scale = _median(deviation, weight)
-    return (deviation <= FAR * np.where(scale > 0.0, scale, np.inf)).all(axis=1).astype(float)
+    farthest = (deviation / np.where(scale > 0.0, scale, np.inf)).max(axis=1)
+    return farthest <= max(FAR, _median(farthest[:, None], weight).item())
 
 
 def _median(X, weight):

@@ -10,7 +10,7 @@ from skscore.fitting.statistics import Statistics, moments
 from skscore.models import Gaussian, PairwiseInteraction, Polynomial, TruncatedGaussian, windham
 from skscore.models.family import Sample
 from skscore.models.forms import Implicit
-from skscore.models.windham import windham_weights
+from skscore.models.windham import feedback, windham_weights
 
 MODELS = {
     "gaussian": Gaussian(),
@@ -109,3 +109,50 @@ def test_weights_on_too_few_rows_are_refused(rng):
     family = bound(PairwiseInteraction(), X)
     with pytest.raises(UnboundedObjectiveError, match="have all the weight"):
         robust(family, X, 50.0)
+
+
+# ---- the slope of the mean gradient --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_slope_is_that_of_differences(name, rng, monkeypatch):
+    monkeypatch.setattr(windham, "BLOCK_BYTES", 1 << 12)  # several blocks
+    X, c, own = rows(name, rng), 0.4, rng.uniform(size=400)
+    weight, family, theta = robust(bound(MODELS[name], X), X, c, own)
+    statistics = Statistics(moments(X, weight), family.assemble(X, None, weight, Implicit()))
+    family, theta, Gamma, L = family.natural(theta, statistics, Implicit())
+    T = family.statistics(X)
+
+    def mean_gradient(theta):
+        followed = own * np.exp(c * (T - T.mean(axis=0)) @ theta)
+        return followed @ family.row_gradients((1.0 + c) * theta, X, None, Implicit()) / followed.sum()
+
+    A = (1.0 + c) * Gamma + c * feedback(family, (1.0 + c) * theta, X, weight, Implicit())
+    steps = 1e-4 / T.std(axis=0)
+    both = [(mean_gradient(theta + e), mean_gradient(theta - e)) for e in np.diag(steps)]
+    differences = np.column_stack([up - down for up, down in both]) / (2.0 * steps)
+    A, differences = L.T @ A @ L, L.T @ differences @ L  # along which the mean gradient is zero
+    np.testing.assert_allclose(differences, A, atol=1e-7 * np.abs(A).max())
+
+
+LAWS = {
+    "gaussian": (PairwiseInteraction(), np.array, [1.2, 0.3]),
+    "truncated gaussian": (TruncatedGaussian(), np.exp, [1.2, 0.3]),
+    "exponential": (PairwiseInteraction(0.5, 0.5, domain=Orthant()), np.exp, [1.2, 0.3]),
+    "gamma": (PairwiseInteraction(0.5, 0.0, domain=Orthant()), np.exp, [1.2, 0.3]),
+    "polynomial": (Polynomial(4, base=None), np.array, [0.1, -0.3, 0.05, -0.2]),
+}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_for_the_law_of_the_model_it_is_gamma(name):
+    """Γ + C = 0: expectations are trapezoidal sums in t, for x = t or exp t."""
+    model, law, phi = LAWS[name][0], LAWS[name][1], np.array(LAWS[name][2])
+    family = bound(model, law(np.linspace(-1.0, 1.0, 50))[:, None])
+    t = np.linspace(-100.0, 8.0, 5001)
+    X, step = law(t)[:, None], law(t) if law is np.exp else 1.0
+    weight = np.exp(family.log_density(phi, X)) * step
+    X, weight = X[weight > 0.0], weight[weight > 0.0]
+    C = feedback(family, phi, X, weight, Implicit())
+    statistics = Statistics(moments(X, weight), family.assemble(X, None, weight, Implicit()))
+    np.testing.assert_allclose(C, -family.form(statistics, Implicit()).Gamma, rtol=1e-7, atol=1e-9)

@@ -211,8 +211,11 @@ def test_gradients_merge_and_their_covariance_is_that_of_the_mean(rng):
     plain = Gradients.of_rows(psi, np.ones(50))
     np.testing.assert_allclose(plain.covariance_of_mean(), np.cov(psi.T) / 50, rtol=1e-12)
     np.testing.assert_allclose(Gradients.of_rows(psi, 7.0 * weight).covariance_of_mean(), whole.covariance_of_mean())
-    B = np.eye(3) + 0.2
-    np.testing.assert_allclose(sandwich(B, np.eye(3)), np.linalg.inv(B @ B), rtol=1e-12)
+    A = np.eye(3) + 0.2 + np.triu(psi[:3])
+    np.testing.assert_allclose(sandwich(A, np.eye(3)), np.linalg.inv(A.T @ A), rtol=1e-12)
+    mean = weight @ psi / weight.sum()
+    terms = weight[:, None] * (psi - mean) / weight.sum()
+    np.testing.assert_allclose(whole.covariance_of_mean(), 50 / 49 * terms.T @ terms, rtol=1e-12)
 
 
 def test_ridges_are_a_path_too(rng):
