@@ -11,7 +11,6 @@ from skscore.formulas.schedules import (
     log_normal,
     log_uniform,
     loss_weight,
-    stratified,
 )
 
 VARIANCE = np.array([0.02, 1.0, 7.0])
@@ -109,13 +108,6 @@ def test_the_ladder_has_a_constant_ratio_and_exact_ends():
     assert (levels[0], levels[-1]) == (20.0, 0.01)
     np.testing.assert_allclose(levels[1:] / levels[:-1], (0.01 / 20.0) ** (1 / 49), rtol=1e-12)
     assert geometric_ladder(0.01, 20.0, 1).tolist() == [0.01]
-
-
-def test_strata_hold_one_uniform_each(rng):
-    u = stratified(1000, rng)
-    assert np.array_equal(np.sort((1000 * u).astype(int)), np.arange(1000))
-    assert not np.array_equal(u, np.sort(u))
-    assert kstest(np.modf(1000 * u)[0], "uniform").pvalue > 1e-3
 
 
 @pytest.mark.parametrize("mean", [-1.2, -12.0, 9.0])
