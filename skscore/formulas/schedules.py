@@ -93,10 +93,6 @@ class Preconditioning:
         """What the network regresses on, t = (x − skip x̃)/out; arrays of shape (n, d)."""
         return (clean - self.skip * noisy) / self.out
 
-    def denoised(self, output, noisy):
-        """Denoised rows D = skip x̃ + out F, of shape (n, d)."""
-        return self.skip * noisy + self.out * output
-
     def score(self, output, noisy):
         """Score s = −x̃/r² + (√λ/σr) F of the noisy rows, of shape (n, d)."""
         return self.out / self.sigma**2 * output - noisy / self.r**2

@@ -39,15 +39,15 @@ def test_zero_output_is_the_reference_gaussian(rows, sigma):
 def test_score_and_denoiser_agree_by_tweedie(rows, sigma):
     _, _, noisy, output = rows
     level = Preconditioning(sigma, VARIANCE)
-    np.testing.assert_allclose(
-        level.denoised(output, noisy), noisy + sigma**2 * level.score(output, noisy), rtol=1e-8, atol=1e-10
-    )
+    denoised = level.skip * noisy + level.out * output
+    np.testing.assert_allclose(denoised, noisy + sigma**2 * level.score(output, noisy), rtol=1e-8, atol=1e-10)
 
 
 def test_the_target_recovers_the_clean_row(rows, sigma):
     clean, _, noisy, _ = rows
     level = Preconditioning(sigma, VARIANCE)
-    np.testing.assert_allclose(level.denoised(level.target(clean, noisy), noisy), clean, rtol=1e-8, atol=1e-10)
+    denoised = level.skip * noisy + level.out * level.target(clean, noisy)
+    np.testing.assert_allclose(denoised, clean, rtol=1e-8, atol=1e-10)
 
 
 def test_the_target_has_unit_variance(rng, sigma):
