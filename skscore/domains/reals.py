@@ -46,11 +46,6 @@ class Reals(BaseEstimator):
         """Whether each row of X (n, d) lies inside, shape (n,)."""
         return np.ones(len(X), dtype=bool)
 
-    def first_outside(self, X):
-        """Index of the first row of X (n, d) outside; None where all lie inside."""
-        inside = self.contains(X)
-        return None if inside.all() else int(inside.argmin())
-
     def boundary_distance(self, X):
         """Euclidean distance of each row to the boundary, shape (n,), and its gradient, shape (n, d)."""
         return np.full(len(X), np.inf), np.zeros_like(X)

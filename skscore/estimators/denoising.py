@@ -24,7 +24,7 @@ from .._compat import (
     validate_data,
     validate_parameters,
 )
-from ..fitting.eigenbasis import Eigenbasis
+from ..fitting.eigenbasis import COORDINATES, Eigenbasis
 from ..fitting.parzen import NARROWEST
 from ..fitting.statistics import moments
 from ..formulas.schedules import WEIGHTINGS
@@ -205,7 +205,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         "noise_levels": ["array-like", None],
         "noise_distribution": [StrOptions({"lognormal", "loguniform"})],
         "weighting": [StrOptions(set(WEIGHTINGS)), callable],
-        "preconditioning": [StrOptions({"auto", "per_direction", "whiten", "standardize"})],
+        "preconditioning": [StrOptions({"auto", *COORDINATES})],
         "dequantize": [StrOptions({"auto"}), "boolean"],
         "bounds": [tuple, list, None],
         "tail": [StrOptions({"auto"}), None],

@@ -46,7 +46,6 @@ __all__ = [
     "log_normal",
     "log_uniform",
     "loss_weight",
-    "stratified",
 ]
 
 
@@ -93,10 +92,6 @@ class Preconditioning:
     def target(self, clean, noisy):
         """What the network regresses on, t = (x − skip x̃)/out; arrays of shape (n, d)."""
         return (clean - self.skip * noisy) / self.out
-
-    def denoised(self, output, noisy):
-        """Denoised rows D = skip x̃ + out F, of shape (n, d)."""
-        return self.skip * noisy + self.out * output
 
     def score(self, output, noisy):
         """Score s = −x̃/r² + (√λ/σr) F of the noisy rows, of shape (n, d)."""
@@ -176,30 +171,6 @@ def geometric_ladder(sigma_min: float, sigma_max: float, n_levels: int) -> np.nd
     array([1.  , 0.1 , 0.01])
     """
     return np.geomspace(sigma_min, sigma_max, n_levels)[::-1]
-
-
-def stratified(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Uniforms (π(i) + u_i)/n, one in each nth of the unit interval, in random order.
-
-    Parameters
-    ----------
-    n : int
-        How many.
-    rng : numpy.random.Generator
-        Source of the order and of the places.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skscore.formulas.schedules import stratified
-    >>> np.sort((4 * stratified(4, np.random.default_rng(0))).astype(int))
-    array([0, 1, 2, 3])
-    """
-    return (rng.permutation(n) + rng.random(n)) / n
 
 
 def log_uniform(u, sigma_min: float, sigma_max: float):

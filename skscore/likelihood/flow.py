@@ -37,6 +37,7 @@ from ..fitting.statistics import row_blocks
 from ..formulas.schedules import Preconditioning, geometric_ladder
 from ..samplers import NoisyTarget
 from ..samplers.flow import velocity
+from .standard_normal import log_standard_normal
 
 __all__ = ["LikelihoodReport", "adaptive_steps", "antithetic_noise", "denoising_gain", "elbo", "flow_log_density"]
 
@@ -125,7 +126,7 @@ def _log_density(X, target, levels):
         y, before = _runge_kutta(y, slope, target, sigma, above), divergence
         slope, divergence = _slope_and_divergence(y, target, above)
         integral += np.log(above / sigma) / 2 * (before + divergence)
-    log_density = _log_normal(y) - np.log(scale).sum() + integral.mean(axis=1)
+    log_density = log_standard_normal(y) - np.log(scale).sum() + integral.mean(axis=1)
     n_probes = integral.shape[1]
     error = integral.std(axis=1, ddof=1) / np.sqrt(n_probes) if n_probes > 1 else np.zeros(len(X))
     finite = np.isfinite(log_density)
@@ -150,11 +151,6 @@ def _runge_kutta(y, slope, target, sigma, above):
     k3 = f(y + h / 2 * k2, middle)
     k4 = f(y + h * k3, above)
     return y + h / 6 * (slope + 2 * k2 + 2 * k3 + k4)
-
-
-def _log_normal(y):
-    """Log-density of N(0, I)."""
-    return -0.5 * (y * y).sum(axis=1) - 0.5 * y.shape[1] * np.log(2 * np.pi)
 
 
 def adaptive_steps(
@@ -210,7 +206,7 @@ def adaptive_steps(
             break
         half = log_density
     scale = Preconditioning(sigma_min, target.variance).r
-    gaussian = _log_normal(rows / scale) - np.log(scale).sum()
+    gaussian = log_standard_normal(rows / scale) - np.log(scale).sum()
     return LikelihoodReport(
         n_steps=steps,
         halving_difference=change,
@@ -309,7 +305,8 @@ def elbo(X: np.ndarray, target: NoisyTarget, levels: np.ndarray, noise: np.ndarr
     """
     gain = np.stack([denoising_gain(X, target, sigma, z) for sigma, z in zip(levels, noise, strict=True)])
     scale = np.sqrt(target.variance)
-    bound = _log_normal(X / scale) - np.log(scale).sum() + np.trapezoid(gain[::-1], np.log(levels[::-1]), axis=0)
+    gaussian = log_standard_normal(X / scale) - np.log(scale).sum()
+    bound = gaussian + np.trapezoid(gain[::-1], np.log(levels[::-1]), axis=0)
     return np.where(np.isfinite(bound), bound, -np.inf)
 
 

@@ -21,6 +21,7 @@ from scipy.special import gammaln, logsumexp
 
 from ..fitting.statistics import moments
 from ..samplers import HMC, Target
+from .standard_normal import log_standard_normal
 
 __all__ = [
     "LogNormalizer",
@@ -224,7 +225,7 @@ def annealed_particles(target, d, *, n_particles=1024, n_temperatures=100, rng) 
         np.linspace(0.0, 1.0, n_temperatures + 1) ** 2
     )  # most of the change is where the tails first meet the target
     for low, high in pairwise(betas):
-        log_weight += (high - low) * (target.log_density(T) - _log_normal(T))
+        log_weight += (high - low) * (target.log_density(T) - log_standard_normal(T))
         bridge = _bridge(target, high)
         state, info = sampler.step(sampler.init(T, bridge), bridge, rng)
         T = state.position
@@ -233,14 +234,10 @@ def annealed_particles(target, d, *, n_particles=1024, n_temperatures=100, rng) 
     return Particles(T, log_weight)
 
 
-def _log_normal(T):
-    return -0.5 * (T * T).sum(axis=1) - 0.5 * T.shape[1] * np.log(2.0 * np.pi)
-
-
 def _bridge(target, beta) -> Target:
     """The law q₀^{1−β} p̃^β."""
     return Target(
-        lambda T: (1.0 - beta) * _log_normal(T) + beta * target.log_density(T),
+        lambda T: (1.0 - beta) * log_standard_normal(T) + beta * target.log_density(T),
         lambda T: -(1.0 - beta) * T + beta * target.grad_log_density(T),
     )
 

@@ -18,18 +18,6 @@ def gaussian(X):
     return log_p, -X @ PRECISION
 
 
-def central(f, X, h=1e-4):
-    """Derivatives of f by central differences of fourth order, along the last axis."""
-    steps = h * np.eye(X.shape[1])
-    return np.stack([(8 * (f(X + e) - f(X - e)) - f(X + 2 * e) + f(X - 2 * e)) / (12 * h) for e in steps], axis=-1)
-
-
-@pytest.fixture
-def rows(rng):
-    """Rows from the core of the Gaussian to where only the second part is left."""
-    return rng.standard_normal((40, 3)) * np.geomspace(0.3, 8.0, 40)[:, None] * [1.0, 1.0, 0.3]
-
-
 PARTS = {
     "heavy": StudentT(2.5, VARIANCE),
     "light": StudentT(30.0, VARIANCE),
@@ -65,7 +53,7 @@ def test_mixture_has_mass_one(part):
     assert mass == pytest.approx(1.0, abs=1e-7)
 
 
-def test_mixture_derivatives(mixture, rows, rng):
+def test_mixture_derivatives(mixture, rows, rng, central):
     def log_density(X):
         return mixture.log_density(gaussian(X)[0], X)
 

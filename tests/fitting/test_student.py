@@ -15,18 +15,6 @@ def flow(X):
     return -0.5 * np.einsum("ni,ij,nj->n", X, PRECISION, X) + 0.5 * np.log(np.linalg.det(PRECISION / (2 * np.pi)))
 
 
-def central(f, X, h=1e-4):
-    """Derivatives of f by central differences of fourth order, along the last axis."""
-    steps = h * np.eye(X.shape[1])
-    return np.stack([(8 * (f(X + e) - f(X - e)) - f(X + 2 * e) + f(X - 2 * e)) / (12 * h) for e in steps], axis=-1)
-
-
-@pytest.fixture
-def rows(rng):
-    """Rows from the core of the flow to where only the tail is left."""
-    return rng.standard_normal((40, 3)) * np.geomspace(0.3, 8.0, 40)[:, None] * [1.0, 1.0, 0.3]
-
-
 @pytest.fixture(params=[*DEGREES_OF_FREEDOM, 1.0])
 def student(request):
     return StudentT(request.param, VARIANCE)
@@ -37,7 +25,7 @@ def test_student_density_is_scipys(student, rows):
     np.testing.assert_allclose(student.log_density(rows), expected, rtol=1e-12)
 
 
-def test_student_derivatives(student, rows):
+def test_student_derivatives(student, rows, central):
     s = student.score(rows)
     hessian = central(student.score, rows)
     np.testing.assert_allclose(s, central(student.log_density, rows), rtol=1e-6, atol=1e-6)

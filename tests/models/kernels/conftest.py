@@ -3,6 +3,18 @@
 import numpy as np
 import pytest
 
+METRICS = {
+    "isotropic": lambda d: np.eye(d) / 1.3,
+    "by column": lambda d: np.diag(1.0 / np.linspace(0.7, 1.9, d)),
+    "full": lambda d: np.eye(d) / 1.3 + 0.3 * np.eye(d, k=1),
+}
+
+
+@pytest.fixture(params=METRICS)
+def metric(request):
+    """Function from d to a root of a metric: with one bandwidth, one for each column, or directions of their own."""
+    return METRICS[request.param]
+
 
 @pytest.fixture
 def skew_rows():

@@ -1,6 +1,5 @@
-"""The kernel exponential family: fast and generic routes, reference numbers, invariances, what is refused."""
+"""The kernel exponential family: routes that agree, reference numbers, invariances, what is refused."""
 
-import json
 import pickle
 
 import numpy as np
@@ -13,10 +12,9 @@ from skscore.fitting.statistics import moments
 from skscore.formulas import objectives
 from skscore.models import GaussianBase, Kernel
 from skscore.models.affine import AffineMap, MappedBase
-from skscore.models.family import Family, Sample
+from skscore.models.family import Sample
 from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
 from skscore.models.kernels.landmarks import distinct_rows, median_bandwidth, place_landmarks
-from skscore.models.kernels.lite import LiteFamily
 from skscore.models.kernels.rkhs import orthonormal_basis
 from skscore.models.levels.ladder import fit_ladder, gather
 
@@ -28,63 +26,6 @@ def density(model, alpha=0.01, **parameters):
 def bound(model, X, alpha=0.01):
     """The family that a model is for these rows."""
     return model.settle(Sample(X, None, None, moments(X)), Implicit(), alpha, "log_likelihood").family
-
-
-# ---- fast routes and generic ones ----------------------------------------------------------------
-
-METRICS = {
-    "isotropic": lambda d: np.eye(d) / 1.3,
-    "by column": lambda d: np.diag(1.0 / np.linspace(0.7, 1.9, d)),
-    "full": lambda d: np.eye(d) / 1.3 + 0.3 * np.eye(d, k=1),
-}
-
-
-def lite(rng, d, metric, m=13, **parameters):
-    basis = np.linalg.qr(rng.standard_normal((m, m)))[0][:, : m - 2]
-    return LiteFamily(
-        1.5 + rng.standard_normal((m, d)),
-        METRICS[metric](d),
-        basis,
-        GaussianBase(0.5, np.linspace(1, 2, d)),
-        **parameters,
-    )
-
-
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("d", [1, 2, 3, 6])
-def test_fast_form_is_the_generic_form(rng, skew_rows, assert_same_form, d, metric):
-    family, X, weight = lite(rng, d, metric), skew_rows(rng, 200, d), rng.random(200)
-    weight[3] = 0.0
-    generic = Family.assemble(family, X, None, weight, Implicit())
-    assert_same_form(family.implicit_form(X, weight), generic, rtol=1e-12)
-
-
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("d", [1, 3, 6])
-def test_fast_evaluation_is_the_generic_one(rng, skew_rows, d, metric):
-    family, X = lite(rng, d, metric), skew_rows(rng, 100, d)
-    phi, V = rng.standard_normal(family.n_parameters), rng.standard_normal(X.shape)
-    base = family.base
-    for fast, generic in (
-        (family.log_density(phi, X), family.statistics(X) @ phi + base.log_density(X)),
-        (family.grad_log_density(phi, X), phi @ family.jacobian(X) + base.grad_log_density(X)),
-        (family.divergence(phi, X), family.laplacian(X) @ phi + base.divergence(X)),
-        (family.log_density_curvature(phi, X, V), family.curvature(X, V) @ phi + base.curvature(X, V)),
-        (family.laplacian(X), sum(family.curvature(X, axis) for axis in np.eye(d))),
-    ):
-        np.testing.assert_allclose(fast, generic, rtol=1e-12, atol=1e-12 * np.abs(generic).max())
-
-
-@pytest.mark.parametrize("d", [2, 5])
-def test_the_block_size_does_not_matter(skew_rows, assert_same_form, d):
-    X = skew_rows(np.random.default_rng(1), 300, d)
-    families = [lite(np.random.default_rng(2), d, "isotropic", block_rows=rows) for rows in (7, 128, 1024)]
-    forms = [family.implicit_form(X, np.ones(300)) for family in families]
-    phi = np.ones(families[0].n_parameters)
-    scores = [family.grad_log_density(phi, X) for family in families]
-    for form, score in zip(forms[1:], scores[1:], strict=True):
-        assert_same_form(form, forms[0], rtol=1e-12)
-        np.testing.assert_allclose(score, scores[0], rtol=1e-12, atol=1e-13)
 
 
 def test_many_and_few_rows_take_routes_that_agree(rng, skew_rows):
@@ -101,23 +42,14 @@ def test_many_and_few_rows_take_routes_that_agree(rng, skew_rows):
 LITE = ["lite_m=n_R=K_nobase", "lite_m=12_R=K_nobase", "lite_m=12_R=I_nobase", "lite_m=12_R=K_gaussbase"]
 
 
-@pytest.fixture(scope="module")
-def cases(reference):
-    return json.loads((reference / "kernel_and_polynomial.json").read_text())["cases"]
-
-
-def rows(reference, name):
-    return np.loadtxt(reference / "data" / f"{name}.csv", delimiter=",", skiprows=1)
-
-
 def test_no_case_is_left_out(cases):
     assert {name for name in cases if name.startswith("lite")} == set(LITE)
 
 
 @pytest.mark.parametrize("name", LITE)
-def test_reference(cases, reference, name):
+def test_reference(cases, rows, name):
     case = cases[name]
-    X, evaluated, held_out = (rows(reference, case[part]) for part in ("train", "eval", "heldout"))
+    X, evaluated, held_out = (rows(case[part]) for part in ("train", "eval", "heldout"))
     m, base = len(case["theta"]), GaussianBase(case["base"]["mu"], case["base"]["s"]) if case["base"] else None
     regularizer = {"K": "rkhs", "I": "identity"}[case["R"]]
     model = Kernel(landmarks=X[:m], bandwidth=case["sigma"], base=base, regularizer=regularizer, whiten=False)
