@@ -1,9 +1,11 @@
-"""How many threads a pass may use, and dealing its rows or columns to them.
+"""How many threads a piece of work may use, and dealing its rows or columns to them.
 
-One level of threads is enough: they are dealt in contiguous shares, each share calls BLAS on one thread, and compiled
-kernels let go of Python's lock. The whole machine is taken as scikit-learn takes it, by default and no further than
-BLAS (OMP_NUM_THREADS, ``threadpoolctl.threadpool_limits``), numba (NUMBA_NUM_THREADS) and joblib (affinity, container
-quota) allow. Whoever is already one of many workers, a thread or a child process, uses one.
+Threads with too little to do wait for each other, on a busy machine for many times as long as the work takes: BLAS has
+no more of them than its work can feed. One level of threads is enough: rows or columns are dealt in contiguous shares,
+each share calls BLAS on one thread, and compiled kernels let go of Python's lock. The whole machine is taken as scikit-
+learn takes it, by default and no further than BLAS (OMP_NUM_THREADS, ``threadpoolctl.threadpool_limits``), numba
+(NUMBA_NUM_THREADS) and joblib (affinity, container quota) allow. Whoever is already one of many workers, a thread or a
+child process, uses one.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import joblib
 from numba import config
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["at_most", "available", "deal"]
+__all__ = ["at_most", "available", "deal", "enough_for"]
 
 LEAST_FLOPS = 2e8  # for one more thread: some milliseconds, against a tenth of one to start it
 IMPORTED_IN = os.getpid()
@@ -75,6 +77,19 @@ class _Limits:
 at_most = _Limits().at_most
 
 
+def enough_for(flops):
+    """Context in which BLAS takes no more threads than `flops` at a time can feed.
+
+    Examples
+    --------
+    >>> from skscore._kernels.threads import available, enough_for
+    >>> with enough_for(1e6):
+    ...     available()
+    1
+    """
+    return at_most(max(1, int(flops / LEAST_FLOPS)))
+
+
 def _is_worker():
     is_child = multiprocessing.parent_process() is not None or os.getpid() != IMPORTED_IN
     return is_child or threading.current_thread() is not threading.main_thread()
@@ -120,7 +135,8 @@ def deal(function, size, flops):
     most = min(size, int(flops / LEAST_FLOPS))
     n_shares = min(most, available()) if most > 1 else 1
     if n_shares == 1:
-        return [function(slice(0, size))]
+        with enough_for(flops):
+            return [function(slice(0, size))]
     ends = [size * share // n_shares for share in range(n_shares + 1)]
     with at_most(1), ThreadPoolExecutor(n_shares) as pool:
         return list(pool.map(function, map(slice, ends[:-1], ends[1:])))

@@ -130,15 +130,16 @@ class _WorkingSet:
             return LinearOperator((len(values), len(values)), matvec=matvec)
 
         diagonal = np.where(free, paired(self.curvature), 1.0)
-        inner, _ = cg(
-            times(lambda v: paired(self._product(v))),
-            paired(self.g) - penalty * signs,
-            x0=values,
-            rtol=0.0,
-            atol=0.1 * tolerance * np.sqrt(len(values)),  # of the root of a sum, where the largest is to be tolerable
-            maxiter=MOST_STEPS,
-            M=times(lambda v: v / diagonal),
-        )
+        with threads.at_most(1):  # its products of vectors are too short for more
+            inner, _ = cg(
+                times(lambda v: paired(self._product(v))),
+                paired(self.g) - penalty * signs,
+                x0=values,
+                rtol=0.0,
+                atol=0.1 * tolerance * np.sqrt(len(values)),  # the root of a sum, where the largest is to be tolerable
+                maxiter=MOST_STEPS,
+                M=times(lambda v: v / diagonal),
+            )
         crossed = (penalty > 0.0) & (inner * signs < 0.0)
         least = penalised_value(values, slopes, self.g, penalty) + ROUNDING * np.abs(self.g * values).sum()
         for share in (1.0, _share_before_zero(values[crossed], inner[crossed])):

@@ -31,7 +31,8 @@ from functools import reduce
 from operator import add
 
 import numpy as np
-from scipy.linalg import eigh
+
+from .solvers import eigh
 
 __all__ = ["RidgePath", "held_out_values", "leave_one_out", "without"]
 

@@ -14,12 +14,16 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy.linalg import LinAlgError, LinAlgWarning, cho_factor, cho_solve, eigh, qr, solve, solve_triangular
+from scipy import linalg
+from scipy.linalg import LinAlgError, LinAlgWarning, cho_factor, cho_solve, qr, solve, solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["UnboundedObjectiveError", "solve_lyapunov", "solve_ridge"]
+from .._kernels.threads import enough_for
+
+__all__ = ["UnboundedObjectiveError", "eigh", "solve_lyapunov", "solve_ridge"]
 
 RANK_TOLERANCE = 1e-12  # relative to a unit diagonal, about 1e4 rounding errors
+EIGH_FLOPS = 9.0  # for each entry of a cube of its size (Golub & Van Loan, 2013, section 8.3)
 
 
 class UnboundedObjectiveError(LinAlgError):
@@ -31,6 +35,22 @@ class UnboundedObjectiveError(LinAlgError):
     def __init__(self, message, threshold=None):
         super().__init__(message)
         self.threshold = threshold
+
+
+def eigh(A):
+    """Eigenvalues and eigenvectors of a symmetric matrix, on as many threads as its size can feed.
+
+    Searches ask for hundreds of small ones, of which each takes many times as long where threads wait for each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.solvers import eigh
+    >>> eigh(np.diag([2.0, 1.0]))[0]
+    array([1., 2.])
+    """
+    with enough_for(EIGH_FLOPS * len(A) ** 3):
+        return linalg.eigh(A)
 
 
 def _minimum_norm(A, b):

@@ -108,3 +108,15 @@ def test_limits_of_threads_that_overlap_leave_no_trace():
         left.set()
         other.join()
         assert set(threads._allowed()) == {2}
+
+
+@pytest.mark.parametrize(("flops", "most"), [(0.0, 1), (2.9 * threads.LEAST_FLOPS, 2)])
+def test_little_work_has_few_threads_of_blas(flops, most):
+    before = blas_threads()
+    with threads.enough_for(flops):
+        assert blas_threads() == {min(most, *before)}
+    assert blas_threads() == before
+
+
+def test_a_single_share_of_little_work_has_one_thread_of_blas():
+    assert threads.deal(lambda _: blas_threads(), 9, flops=threads.LEAST_FLOPS) == [{1}]

@@ -27,10 +27,10 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy.linalg import eigh, eigvalsh
+from scipy.linalg import eigvalsh
 from sklearn.exceptions import ConvergenceWarning
 
-from ...fitting.solvers import RANK_TOLERANCE, UnboundedObjectiveError
+from ...fitting.solvers import RANK_TOLERANCE, UnboundedObjectiveError, eigh
 from ..affine_score import AffineScore
 from ..forms import Implicit
 from .family import PairwiseFamily

@@ -21,6 +21,7 @@ from scipy.special import logsumexp, ndtri, softmax
 from scipy.stats import qmc
 from sklearn.exceptions import ConvergenceWarning
 
+from ..._kernels.threads import enough_for
 from ...fitting.statistics import row_blocks
 
 __all__ = ["ConditionalLaw", "Nodes", "base_nodes", "coarse_nodes", "settled_nodes"]
@@ -117,9 +118,10 @@ class ConditionalLaw:
         nodes = self.nodes if nodes is None else nodes
         K = self.family.target_kernel(nodes.points)
         blocks = row_blocks(len(U), 8 * len(K), BLOCK_BYTES)
-        return np.concatenate(
-            [evaluate((self.family.input_kernel(U[rows]) * self.theta) @ K.T + nodes.log_weight) for rows in blocks]
-        )
+        with enough_for(2.0 * len(U) * K.size):
+            return np.concatenate(
+                [evaluate((self.family.input_kernel(U[rows]) * self.theta) @ K.T + nodes.log_weight) for rows in blocks]
+            )
 
     def log_normalizer(self, U):
         """log Z(u) of each input, shape (n,); equal inputs, as along a curve of v, are integrated once."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..._kernels.threads import enough_for
 from ...fitting.ridge_path import RidgePath, without
 from ..forms import Implicit
 from .conditional_kernel import ConditionalLiteFamily
@@ -67,19 +68,22 @@ def select(rows, weight, fold, landmarks, n_inputs, candidates, criterion):
     """
     folds = [(rows[fold == k], weight[fold == k]) for k in range(fold.max() + 1)]
     pairs = list(product(candidates.input_bandwidths, candidates.bandwidths))
-    scores = []
-    for input_bandwidth, bandwidth in pairs:
-        family = ConditionalLiteFamily(landmarks, n_inputs, input_bandwidth, bandwidth)
-        forms = [family.assemble(part, None, w, Implicit()) for part, w in folds]
-        paths = [RidgePath(without(forms, k)).thetas(candidates.alphas) for k in range(len(folds))]
-        if criterion == "log_likelihood":
-            by_fold = [_log_likelihoods(family, path, *part) for path, part in zip(paths, folds, strict=True)]
-        else:
-            by_fold = [[-form.value(phi) for phi in path] for form, path in zip(forms, paths, strict=True)]
-        scores.append(np.average(by_fold, axis=0, weights=[form.n for form in forms]))
-    scores = np.array(scores)
+    with enough_for(3.0 * len(rows) * len(landmarks) ** 2):  # of one pass over the rows
+        families = (ConditionalLiteFamily(landmarks, n_inputs, *pair) for pair in pairs)
+        scores = np.array([_scores(family, folds, candidates.alphas, criterion) for family in families])
     best_pair, best_alpha = np.unravel_index(scores.argmax(), scores.shape)
     return Choice(*pairs[best_pair], float(candidates.alphas[best_alpha]), scores.ravel())
+
+
+def _scores(family, folds, alphas, criterion):
+    """Mean criterion of the rows held out, for each ridge, shape (L,)."""
+    forms = [family.assemble(part, None, w, Implicit()) for part, w in folds]
+    paths = [RidgePath(without(forms, k)).thetas(alphas) for k in range(len(folds))]
+    if criterion == "log_likelihood":
+        by_fold = [_log_likelihoods(family, path, *part) for path, part in zip(paths, folds, strict=True)]
+    else:
+        by_fold = [[-form.value(phi) for phi in path] for form, path in zip(forms, paths, strict=True)]
+    return np.average(by_fold, axis=0, weights=[form.n for form in forms])
 
 
 def _log_likelihoods(family, path, rows, weight):

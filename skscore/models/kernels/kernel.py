@@ -34,6 +34,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from ..._compat import Interval, StrOptions
+from ..._kernels.threads import enough_for
 from ..base import GaussianBase
 from ..family import Model, Settled
 from ..folds import deal, group_rows, merge_equal
@@ -175,6 +176,10 @@ class Kernel(Model):
         """Place the kernels, and choose by rows held out what is left open."""
         if self.n_components > 1:
             return settle_mixture(self, sample, objective, alpha, criterion)
+        with enough_for(3.0 * len(sample.X) * self.n_landmarks**2):  # of one pass over the rows
+            return self._settle(sample, objective, alpha, criterion)
+
+    def _settle(self, sample, objective, alpha, criterion):
         if self._bandwidth_is("ard") and self.basis != "lite":
             raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
         site = KernelSite(self, sample)

@@ -10,7 +10,8 @@ a Cholesky factorisation.
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import eigh
+
+from ...fitting.solvers import eigh
 
 __all__ = ["orthonormal_basis"]
 
