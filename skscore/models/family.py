@@ -23,6 +23,8 @@ from .forms import Denoising, assemble
 
 __all__ = ["Family", "Model", "Natural", "Sample", "Settled"]
 
+BLOCK_BYTES = 1 << 22
+
 
 class Sample(NamedTuple):
     """Rows first fitted: X (n, d), known scores Y (n, d) or None, weights (n,) or None, and the moments of X."""
@@ -105,6 +107,7 @@ class Family:
     array_api_support = False
     keeps_single_precision = False  # of rows
     n_parameters: int
+    block_rows: int | None = None  # that are evaluated at a time; None for as many as BLOCK_BYTES hold
 
     # ---- supplied by each family: T and its derivatives, row by row ------------------------------
 
@@ -218,10 +221,11 @@ class Family:
 
     # ---- the density at θ ------------------------------------------------------------------------
 
-    def _blockwise(self, function, X):
-        """Rows of `function` over blocks of X, so that no array of n × m × d entries is formed."""
-        row_bytes = 8 * self.n_parameters * (X.shape[1] + 1)
-        parts = [function(X[rows]) for rows in row_blocks(len(X), row_bytes, block_bytes=1 << 22)]
+    def _blockwise(self, function, *tables):
+        """Rows of `function` over blocks of the tables, so that no array of n × m × d entries is formed."""
+        n, d = tables[0].shape
+        block_rows = self.block_rows or BLOCK_BYTES // (8 * self.n_parameters * (d + 1))
+        parts = [function(*(table[rows] for table in tables)) for rows in row_blocks(n, 1, block_rows)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def log_density(self, theta, X):

@@ -23,6 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ..._kernels.threads import enough_for
 from ...fitting.statistics import row_blocks
+from ...likelihood.standard_normal import log_standard_normal
 
 __all__ = ["ConditionalLaw", "Nodes", "base_nodes", "coarse_nodes", "settled_nodes"]
 
@@ -60,8 +61,7 @@ def trapezoid(family, step):
     reach = np.maximum(np.abs(family.targets).max(axis=0) + 6.0 * family.bandwidth, 8.0)
     axes = [step * np.arange(-np.ceil(r / step), np.ceil(r / step) + 1.0) for r in reach]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, t)
-    log_base = -0.5 * (points * points).sum(axis=1) - 0.5 * t * np.log(2.0 * np.pi)
-    return Nodes(points, log_base + t * np.log(step), step)
+    return Nodes(points, log_standard_normal(points) + t * np.log(step), step)
 
 
 def base_nodes(n_draws, n_targets, rng):

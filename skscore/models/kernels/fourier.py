@@ -169,11 +169,6 @@ class FourierFamily(Family):
 
     # ---- the density at φ ------------------------------------------------------------------------
 
-    def _blockwise(self, function, *tables):
-        blocks = row_blocks(len(tables[0]), 1, self.block_rows)
-        parts = [function(*(table[rows] for table in tables)) for rows in blocks]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
     def log_density(self, phi, X):
         """log q₀ + f of each row, shape (n,)."""
         theta = self.basis @ phi

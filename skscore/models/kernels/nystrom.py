@@ -214,11 +214,6 @@ class NystromFamily(Family):
         C = (self.axes @ phi).reshape(self.columns.shape).T
         return C, (self.p * C).sum(axis=1)
 
-    def _blockwise(self, function, *tables):
-        blocks = row_blocks(len(tables[0]), 1, self.block_rows)
-        parts = [function(*(table[rows] for table in tables)) for rows in blocks]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
     def log_density(self, phi, X):
         """log q₀ + f of each row, shape (n,)."""
         pulls = np.column_stack(self._coefficients(phi))
