@@ -123,6 +123,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     }
 
     alpha = "auto"  # chosen in fit
+    _penalty = "alphas"
     robust = None  # weights would have to follow the penalty along its path
 
     def __init__(

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
 from skscore.domains import Box, Halfspaces, MinPower, Orthant, Power, Simplex
 from skscore.models import Kernel, PairwiseInteraction, TruncatedGaussian
+from skscore.models.forms import Implicit
 
 P = 8
 PRECISION = np.eye(P) + 0.4 * (np.eye(P, k=1) + np.eye(P, k=-1))
@@ -108,6 +109,45 @@ def test_more_columns_than_rows(rng):
     model = PairwiseInteraction(diagonal_multiplier="auto", projection="nearest")
     fitted = ScoreMatchingDensityCV(model, selection="ebic", refit=False).fit(X)
     assert np.isfinite(fitted.interaction_).all()
+
+
+def test_remedies_are_those_of_the_penalty(rng):
+    """An l1 penalty does nothing for a constant column, and a path has no alpha."""
+    X = rng.standard_normal((50, 5))
+    X[:, 2] = 3.0
+    with pytest.raises(ValueError, match=r"with alphas=auto.*constant columns: \[2\].*alphas > 0 with a ridge in it"):
+        ScoreMatchingDensityCV().fit(X)
+    X[:, 2] = X[:, 1]
+    with pytest.raises(ValueError, match=r"with alpha=0\.3.*minimum from 1 on: set alpha there.*diagonal_multiplier"):
+        ScoreMatchingDensity("pairwise", alpha=0.3, l1_ratio=1.0).fit(X)
+    with pytest.raises(ValueError, match=r"with alphas=\[0\.0\].*Set alphas > 0, drop"):
+        ScoreMatchingDensityCV(alphas=[0.0], l1_ratio=0.0).fit(X)
+
+
+@pytest.mark.parametrize("model", ["pairwise", PairwiseInteraction(1.0, 0.5, domain=Orthant())], ids=["a=b", "a≠b"])
+@pytest.mark.parametrize("n", [50, 52])  # for some the mean of such a column is not quite its value
+def test_constant_columns_are_found_whatever_rounding_leaves_of_them(n, model):
+    X = np.abs(np.random.default_rng(n).standard_normal((n, 4)))
+    X[:, 2] = 3.0
+    for penalty in ({"alpha": 0.1, "l1_ratio": 1.0}, {"alpha": 0.0}):
+        with pytest.raises(ValueError, match=r"constant columns: \[2\]"):
+            ScoreMatchingDensity(model, **penalty).fit(X)
+
+
+@pytest.mark.parametrize(("seed", "l1_ratio", "symmetric"), [(8, 0.3, True), (0, 0.1, True), (17, 0.3, "and")])
+def test_an_automatic_path_begins_with_the_first_edge(seed, l1_ratio, symmetric):
+    """With a ridge in the penalty, which moves what is asked of its l1 part either way."""
+    X, model = np.random.default_rng(seed).uniform(size=(60, 2)), TruncatedGaussian(Box(), centered=True)
+
+    def correlated(alpha):
+        fitted = ScoreMatchingDensity(model, alpha=alpha, l1_ratio=l1_ratio, symmetric=symmetric).fit(X)
+        columns = fitted.family_.fit_interactions(fitted.statistics_, Implicit(), alpha).columns
+        return (columns != np.diag(np.diag(columns))).any()
+
+    path = {"l1_ratio": l1_ratio, "symmetric": symmetric, "n_alphas": 2}
+    greatest = ScoreMatchingDensityCV(model, selection="ebic", **path).fit(X).alphas_[0]
+    assert correlated(0.999 * greatest)
+    assert not any(correlated(factor * greatest) for factor in (1.0, 1.5, 10.0))
 
 
 # ---- truncated and positive tables ---------------------------------------------------------------
