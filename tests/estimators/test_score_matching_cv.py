@@ -88,6 +88,24 @@ def test_splits_of_scikit_learn_are_fitted_and_judged(rng, weighted):
         assert fitted.cv_results_[f"split{k}_test_score"][1] == pytest.approx(-expected, rel=1e-8)
 
 
+def test_weights_are_repetition_for_every_selection(rng):
+    X, weight = chain(rng, 80), rng.integers(0, 3, 80)
+    for selection in ("ebic", "smic"):
+        path = ScoreMatchingDensityCV(selection=selection, n_alphas=5)
+        weighted, repeated = clone(path).fit(X, sample_weight=weight), clone(path).fit(np.repeat(X, weight, axis=0))
+        values = [fitted.cv_results_["mean_test_score"] for fitted in (weighted, repeated)]
+        np.testing.assert_allclose(*values, rtol=1e-9)
+
+
+@pytest.mark.parametrize("symmetric", ["and", "or"])
+def test_columns_that_share_one_form_are_not_estimated_by_themselves(rng, symmetric):
+    composition = PairwiseInteraction(0, 0, domain=Simplex())
+    with pytest.raises(ValueError, match=f"symmetric='{symmetric}'.*simplex.*Set symmetric=True"):
+        ScoreMatchingDensityCV(composition, symmetric=symmetric).fit(rng.dirichlet([2.0, 3.0, 4.0], 50))
+    with pytest.raises(ValueError, match=f"symmetric='{symmetric}'.*implicit objective.*Set symmetric=True"):
+        ScoreMatchingDensity("pairwise", objective="denoising", symmetric=symmetric).fit(chain(rng, 50))
+
+
 def test_weights_are_repetition_and_chunks_a_whole(rng):
     X, weight = chain(rng, 60), rng.integers(0, 3, 60)
     fits = [

@@ -180,9 +180,10 @@ def gradients(family, theta, X, Y, weight, objective) -> Gradients:
 
 def by_smic(target, sample, path):
     """Score matching information criterion of each estimate, over its own free parameters."""
-    n, values = target.statistics.moments.n, []
+    (X, Y, weight, _), n, values = sample, target.statistics.moments.n, []
+    root = None if weight is None else np.sqrt(weight)  # the products have its square: a weight of 2 is two rows
     for theta in path.thetas:
         own = target.family.natural(theta, target.statistics, target.objective)
-        meat, L = gradients(own.family, own.theta, *sample[:3], target.objective).second / n, own.directions
+        meat, L = gradients(own.family, own.theta, X, Y, root, target.objective).second / n, own.directions
         values.append(smic(target.value(theta), L.T @ own.Gamma @ L, L.T @ meat @ L, n))
     return np.array(values)
