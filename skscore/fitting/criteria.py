@@ -65,7 +65,7 @@ def smic(objective, Gamma, meat, n):
     ----------
     objective : float
     Gamma : ndarray of shape (k, k)
-        Γ of the parameters that are free.
+        Γ of the parameters that are free, in any units.
     meat : ndarray of shape (k, k)
         I, the mean of ψψᵀ over rows.
     n : float
@@ -74,7 +74,9 @@ def smic(objective, Gamma, meat, n):
     -------
     float
     """
-    return float(n * objective + np.trace(np.linalg.lstsq(Gamma, meat, rcond=None)[0]))
+    scale = np.sqrt(np.maximum(np.diag(Gamma), np.finfo(float).tiny))
+    units = np.outer(scale, scale)  # of a unit diagonal: what least squares take for rounding has no units
+    return float(n * objective + np.trace(np.linalg.lstsq(Gamma / units, meat / units, rcond=None)[0]))
 
 
 def one_standard_error(means, errors):

@@ -106,6 +106,13 @@ def test_columns_that_share_one_form_are_not_estimated_by_themselves(rng, symmet
         ScoreMatchingDensity("pairwise", objective="denoising", symmetric=symmetric).fit(chain(rng, 50))
 
 
+def test_one_column_has_no_graph(rng):
+    for selection in ("cv", "ebic", "smic"):
+        fitted = ScoreMatchingDensityCV(TruncatedGaussian(), selection=selection).fit(rng.uniform(size=(50, 1)))
+        assert fitted.interaction_.shape == (1, 1)
+        assert fitted.alpha_ == 0.0
+
+
 def test_weights_are_repetition_and_chunks_a_whole(rng):
     X, weight = chain(rng, 60), rng.integers(0, 3, 60)
     fits = [

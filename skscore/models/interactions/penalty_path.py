@@ -139,7 +139,8 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
     """
     sparse, n = target.sparse, target.statistics.moments.n
     plain = sparse.without_multiplier
-    gain = _gain(target, sample, plain) if calibrate else lambda theta: 1.0
+    has_pairs = target.family.p > 1
+    gain = _gain(target, sample, plain) if calibrate and has_pairs else lambda theta: 1.0
     prices = ebic(0.0, path.n_edges, n, target.family.p, gamma)
     thetas = [_refitted(target, edges) for edges in path.edges] if refit else path.thetas
     values = np.full(len(thetas), np.inf)

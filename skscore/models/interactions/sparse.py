@@ -47,8 +47,8 @@ class SparseObjective:
     def __init__(self, family, form):
         if form.g.ndim == 1 and family.symmetric is not True:
             raise ValueError(
-                f"symmetric={family.symmetric!r}: columns of K are problems of their own for the implicit objective, and "
-                "not on the simplex, whose parts share their slopes. Set symmetric=True."
+                f"symmetric={family.symmetric!r}: columns of K are problems of their own for the implicit objective, "
+                "and not on the simplex, whose parts share their slopes. Set symmetric=True."
             )
         self.family, self.form = family, form
         self.own = family.interactions_form(form)
