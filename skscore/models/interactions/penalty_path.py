@@ -141,7 +141,8 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
     plain = sparse.without_multiplier
     has_pairs = target.family.p > 1
     gain = _gain(target, sample, plain) if calibrate and has_pairs else lambda theta: 1.0
-    prices = ebic(0.0, path.n_edges, n, target.family.p, gamma)
+    n_linear = 0 if refit else _n_linear(target.family, path.thetas)  # refits have them all
+    prices = ebic(0.0, path.n_edges, n, target.family.p, gamma, n_linear)
     thetas = [_refitted(target, edges) for edges in path.edges] if refit else path.thetas
     values = np.full(len(thetas), np.inf)
     for k, theta in enumerate(thetas):
@@ -149,6 +150,12 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
             J = plain.value(theta, 0.0) if refit else sparse.value(theta, path.alphas[k])
             values[k] = 2.0 * n * J + gain(theta) * prices[k]
     return values, thetas
+
+
+def _n_linear(family, thetas):
+    """Entries of η that a penalty on them left in each θ; none are chosen where there is no such penalty."""
+    chosen = [np.count_nonzero(theta[family.n_interactions :]) for theta in thetas]
+    return np.array(chosen) * family.shrinks_linear
 
 
 def _gain(target, sample, plain):
