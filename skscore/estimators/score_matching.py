@@ -65,7 +65,8 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         counted twice, in place of half the squares: it makes K sparse, a graph.
     symmetric : {True, "and", "or"}, default=True
         Estimate a symmetric K; or every column of K by itself, where a pair is an edge if both its entries are not
-        zero, or one is, and K is their mean.
+        zero, or one is, and K is their mean. Columns have problems of their own for the implicit objective, and not on
+        the simplex.
     inference : bool, default=False
         Find standard errors of the parameters, by one more pass over the rows, for every model in closed form.
     robust : float or None, default=None

@@ -237,6 +237,7 @@ def test_in_a_pipeline(rng):
         (ScoreMatchingDensity("pairwise", symmetric=False), "symmetric"),
         (ScoreMatchingDensityCV(alphas=[]), "alphas"),
         (ScoreMatchingDensityCV(alphas=[-1.0]), "alphas"),
+        (ScoreMatchingDensityCV(alphas=["few"]), "alphas.*give numbers"),
         (ScoreMatchingDensityCV(l1_ratio=0.0, selection="ebic"), "l1_ratio"),
         (
             ScoreMatchingDensityCV(
