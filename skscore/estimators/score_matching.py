@@ -38,6 +38,7 @@ from .density import DensityEstimator, rows_of_weight, seed_of
 from .inference import Inference
 from .model_checks import MODEL_NAMES, check_known_scores, check_model, check_support, model_object, seeded
 from .robust import Robust
+from .unsolved import why_unsolved
 
 __all__ = ["ScoreMatchingDensity"]
 
@@ -64,7 +65,8 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         counted twice, in place of half the squares: it makes K sparse, a graph.
     symmetric : {True, "and", "or"}, default=True
         Estimate a symmetric K; or every column of K by itself, where a pair is an edge if both its entries are not
-        zero, or one is, and K is their mean.
+        zero, or one is, and K is their mean. Columns have problems of their own for the implicit objective, and not on
+        the simplex.
     inference : bool, default=False
         Find standard errors of the parameters, by one more pass over the rows, for every model in closed form.
     robust : float or None, default=None
@@ -126,6 +128,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
     (2, 4)
     """
 
+    _penalty = "alpha"  # the parameter that messages name
     _parameter_constraints = {
         "model": [StrOptions(MODEL_NAMES), Model],
         "objective": [StrOptions({*OBJECTIVES, "auto"})],
@@ -332,12 +335,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
 
     def _why_unsolved(self):
         table = self.statistics_.moments.leading(self.n_features_in_)
-        constant = np.flatnonzero(table.constant).tolist()
-        return (
-            f"The score-matching objective of model={self.model!r} is unbounded below with alpha={self.alpha}: "
-            f"{table.n:g} rows do not determine it (constant columns: {constant}; collinear columns or fewer rows than "
-            "parameters have the same effect). Set alpha > 0, drop such columns or choose a smaller model."
-        ) + (f" Its l1 part has a minimum from {self._threshold:.4g} on." if self._threshold else "")
+        return why_unsolved(self, self._penalty, table, self._threshold)
 
     # ---- the normaliser --------------------------------------------------------------------------
 

@@ -123,6 +123,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     }
 
     alpha = "auto"  # chosen in fit
+    _penalty = "alphas"
     robust = None  # weights would have to follow the penalty along its path
 
     def __init__(
@@ -217,7 +218,10 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     def _penalties(self, target):
         if isinstance(self.alphas, str):
             return automatic_alphas(target, self.n_alphas)
-        alphas = np.sort(np.asarray(self.alphas, dtype=np.float64).ravel())[::-1]
+        try:
+            alphas = np.sort(np.asarray(self.alphas, dtype=np.float64).ravel())[::-1]
+        except (TypeError, ValueError):
+            alphas = np.empty(0)  # no numbers
         if not len(alphas) or not np.isfinite(alphas).all() or alphas[-1] < 0.0:
             raise ValueError(f"alphas={self.alphas!r}: give numbers of at least 0, at least one.")
         return alphas

@@ -10,7 +10,7 @@ that is never positive, that is where
 over symmetric D where K is symmetric: a linear programme, which has no feasible point, and λ₀ = 0, where all blocks are
 regular. Fewer rows than columns make them singular. Any one feasible D bounds λ₀ from below and proves that lower
 penalties have no minimum. Where the programme would be too large, D is the projection of a θ far down the slope on the
-null space; symmetric K with a block for each column have no such projection.
+null space; of symmetric θ on that which all blocks share, :math:`D = NN^\top\theta NN^\top`.
 """
 
 from __future__ import annotations
@@ -88,15 +88,36 @@ def unboundedness_threshold(problem):
     return max(float(1.0 / _least_penalty([image], np.arange(m)[None], g, w)) for image, g, w in columns)
 
 
-def _threshold_along(problem, theta):
-    """A lower bound on λ₀: that of the projection of θ on the null space."""
+@lru_cache(maxsize=1)
+def _common_kernel(problem):
+    """Orthonormal basis of what every block maps to zero, shape (p, k): as none is negative, what their sum does."""
+    blocks = problem.Gamma[:, : len(problem.g), : len(problem.g)]
+    diagonals = np.diagonal(blocks, axis1=1, axis2=2)
+    sizes = (diagonals / np.maximum(diagonals.sum(axis=0), np.finfo(float).tiny)).sum(axis=1)
+    return _split(np.tensordot(1.0 / sizes, blocks, 1))[1]  # blocks of one size: a small one counts as well
+
+
+def _null_direction(problem, theta):
+    """D with G_j D_j = 0 for each j: the projection of θ, or of g where θ is lost; None where there is no quick one."""
     p, m = problem.g.shape
-    if problem.Gamma is None or problem.n >= m or (problem.symmetric and (not problem.shared or m > p)):
-        return 0.0  # enough rows for regular blocks, or no projection
+    if problem.Gamma is None or (not problem.symmetric and problem.n >= m):
+        return None  # no blocks, or enough rows for regular ones
+    far = theta if np.isfinite(theta).all() else problem.g
+    far = far / np.abs(far).max()
+    if problem.symmetric:
+        kernel = _common_kernel(problem)
+        K = kernel @ (kernel.T @ problem.paired(far)[:, :p] @ kernel) @ kernel.T
+        return np.hstack([K, np.zeros((p, m - p))])
     kernels = [_split(block)[1] for block in problem.Gamma]
     kernels = kernels if len(kernels) == p else kernels * p
-    D = np.stack([kernel @ (kernel.T @ column) for kernel, column in zip(kernels, theta, strict=True)])
-    D = problem.paired(D @ kernels[0] @ kernels[0].T) if problem.symmetric else D
+    return np.stack([kernel @ (kernel.T @ column) for kernel, column in zip(kernels, far, strict=True)])
+
+
+def _threshold_along(problem, theta):
+    """A lower bound on λ₀: that of one direction in the null space."""
+    D = _null_direction(problem, theta)
+    if D is None:
+        return 0.0
     together = None if problem.symmetric else 1  # all entries are one direction, or those of each column
     falls, penalties = (np.sum(part, axis=together) for part in (problem.g * D, problem.weights * np.abs(D)))
     return float(np.max(falls / np.maximum(penalties, np.finfo(float).tiny)))

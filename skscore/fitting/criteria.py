@@ -5,7 +5,8 @@ The extended Bayesian information criterion (Foygel & Drton, 2010) with a score-
 
 .. math:: \mathrm{eBIC}_\gamma = 2nJ + |E|\log n + 2\gamma\log\binom{p(p-1)/2}{|E|},
 
-and the score matching information criterion (Matsuda, Uehara & Hyvärinen, 2021, eq. 13),
+in which linear parameters under a penalty of their own, :math:`|L|` of p, cost :math:`|L|\log n + 2\gamma\log\binom
+p{|L|}` more, and the score matching information criterion (Matsuda, Uehara & Hyvärinen, 2021, eq. 13),
 
 .. math:: \mathrm{SMIC} = nJ + \operatorname{tr}(I\,\Gamma^{-1}), \qquad I = E[\psi\psi^\top],
 
@@ -27,7 +28,7 @@ from scipy.special import gammaln
 __all__ = ["ebic", "one_standard_error", "smic"]
 
 
-def ebic(objective, n_edges, n, p, gamma):
+def ebic(objective, n_edges, n, p, gamma, n_linear=0):
     """Extended Bayesian information criterion, smaller is better.
 
     Parameters
@@ -42,6 +43,8 @@ def ebic(objective, n_edges, n, p, gamma):
         Columns.
     gamma : float
         γ in [0, 1]; 0 is the ordinary criterion.
+    n_linear : int or ndarray, default=0
+        Linear parameters that a penalty on them left.
 
     Returns
     -------
@@ -53,9 +56,13 @@ def ebic(objective, n_edges, n, p, gamma):
     >>> round(float(ebic(-1.0, 2, n=100, p=4, gamma=0.5)), 3)
     -188.082
     """
-    pairs = p * (p - 1) / 2.0
-    log_models = gammaln(pairs + 1.0) - gammaln(n_edges + 1.0) - gammaln(pairs - n_edges + 1.0)
-    return 2.0 * n * objective + n_edges * np.log(n) + 2.0 * gamma * log_models
+    log_models = _log_choices(p * (p - 1) / 2.0, n_edges) + _log_choices(p, n_linear)
+    return 2.0 * n * objective + (n_edges + n_linear) * np.log(n) + 2.0 * gamma * log_models
+
+
+def _log_choices(n, k):
+    """Logarithm of the number of ways to choose k of n."""
+    return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
 
 
 def smic(objective, Gamma, meat, n):
@@ -65,7 +72,7 @@ def smic(objective, Gamma, meat, n):
     ----------
     objective : float
     Gamma : ndarray of shape (k, k)
-        Γ of the parameters that are free.
+        Γ of the parameters that are free, in any units.
     meat : ndarray of shape (k, k)
         I, the mean of ψψᵀ over rows.
     n : float
@@ -74,7 +81,9 @@ def smic(objective, Gamma, meat, n):
     -------
     float
     """
-    return float(n * objective + np.trace(np.linalg.lstsq(Gamma, meat, rcond=None)[0]))
+    scale = np.sqrt(np.maximum(np.diag(Gamma), np.finfo(float).tiny))
+    units = np.outer(scale, scale)  # of a unit diagonal: what least squares take for rounding has no units
+    return float(n * objective + np.trace(np.linalg.lstsq(Gamma / units, meat / units, rcond=None)[0]))
 
 
 def one_standard_error(means, errors):

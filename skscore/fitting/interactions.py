@@ -114,6 +114,7 @@ class _WorkingSet:
         flops = 2.0 * most * (np.diff(self.first) ** 2.0).sum()
         return max(threads.deal(lambda columns: descend(columns.start, columns.stop, 1), p, flops))
 
+    @np.errstate(divide="ignore", over="ignore", invalid="ignore")  # without curvature the way has no end; not gone
     def _on_signs(self, values, slopes, penalty, tolerance):
         """Values and slopes towards the minimum over the same signs, and the share of the way that was gone.
 
@@ -268,6 +269,7 @@ def _converge(problem, lam, theta, gradient, mask):
             if optimal:
                 return solution
             if used >= MOST_SWEEPS or part < SMALLEST_PART:
+                raise_if_unbounded(problem, lam, theta)  # far out, rounding brings a descent to a stand
                 _warn(solution, lam)
                 return solution
             part *= 0.3 if sweeps < SWEEPS_BEFORE_ASKING else 1.0

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
 from skscore.domains import Box, Halfspaces, MinPower, Orthant, Power, Simplex
 from skscore.models import Kernel, PairwiseInteraction, TruncatedGaussian
+from skscore.models.forms import Implicit
 
 P = 8
 PRECISION = np.eye(P) + 0.4 * (np.eye(P, k=1) + np.eye(P, k=-1))
@@ -87,6 +88,31 @@ def test_splits_of_scikit_learn_are_fitted_and_judged(rng, weighted):
         assert fitted.cv_results_[f"split{k}_test_score"][1] == pytest.approx(-expected, rel=1e-8)
 
 
+def test_weights_are_repetition_for_every_selection(rng):
+    X, weight = chain(rng, 80), rng.integers(0, 3, 80)
+    for selection in ("ebic", "smic"):
+        path = ScoreMatchingDensityCV(selection=selection, n_alphas=5)
+        weighted, repeated = clone(path).fit(X, sample_weight=weight), clone(path).fit(np.repeat(X, weight, axis=0))
+        values = [fitted.cv_results_["mean_test_score"] for fitted in (weighted, repeated)]
+        np.testing.assert_allclose(*values, rtol=1e-9)
+
+
+@pytest.mark.parametrize("symmetric", ["and", "or"])
+def test_columns_that_share_one_form_are_not_estimated_by_themselves(rng, symmetric):
+    composition = PairwiseInteraction(0, 0, domain=Simplex())
+    with pytest.raises(ValueError, match=f"symmetric='{symmetric}'.*simplex.*Set symmetric=True"):
+        ScoreMatchingDensityCV(composition, symmetric=symmetric).fit(rng.dirichlet([2.0, 3.0, 4.0], 50))
+    with pytest.raises(ValueError, match=f"symmetric='{symmetric}'.*implicit objective.*Set symmetric=True"):
+        ScoreMatchingDensity("pairwise", objective="denoising", symmetric=symmetric).fit(chain(rng, 50))
+
+
+def test_one_column_has_no_graph(rng):
+    for selection in ("cv", "ebic", "smic"):
+        fitted = ScoreMatchingDensityCV(TruncatedGaussian(), selection=selection).fit(rng.uniform(size=(50, 1)))
+        assert fitted.interaction_.shape == (1, 1)
+        assert fitted.alpha_ == 0.0
+
+
 def test_weights_are_repetition_and_chunks_a_whole(rng):
     X, weight = chain(rng, 60), rng.integers(0, 3, 60)
     fits = [
@@ -108,6 +134,45 @@ def test_more_columns_than_rows(rng):
     model = PairwiseInteraction(diagonal_multiplier="auto", projection="nearest")
     fitted = ScoreMatchingDensityCV(model, selection="ebic", refit=False).fit(X)
     assert np.isfinite(fitted.interaction_).all()
+
+
+def test_remedies_are_those_of_the_penalty(rng):
+    """An l1 penalty does nothing for a constant column, and a path has no alpha."""
+    X = rng.standard_normal((50, 5))
+    X[:, 2] = 3.0
+    with pytest.raises(ValueError, match=r"with alphas=auto.*constant columns: \[2\].*alphas > 0 with a ridge in it"):
+        ScoreMatchingDensityCV().fit(X)
+    X[:, 2] = X[:, 1]
+    with pytest.raises(ValueError, match=r"with alpha=0\.3.*minimum from 1 on: set alpha there.*diagonal_multiplier"):
+        ScoreMatchingDensity("pairwise", alpha=0.3, l1_ratio=1.0).fit(X)
+    with pytest.raises(ValueError, match=r"with alphas=\[0\.0\].*Set alphas > 0, drop"):
+        ScoreMatchingDensityCV(alphas=[0.0], l1_ratio=0.0).fit(X)
+
+
+@pytest.mark.parametrize("model", ["pairwise", PairwiseInteraction(1.0, 0.5, domain=Orthant())], ids=["a=b", "a≠b"])
+@pytest.mark.parametrize("n", [50, 52])  # for some the mean of such a column is not quite its value
+def test_constant_columns_are_found_whatever_rounding_leaves_of_them(n, model):
+    X = np.abs(np.random.default_rng(n).standard_normal((n, 4)))
+    X[:, 2] = 3.0
+    for penalty in ({"alpha": 0.1, "l1_ratio": 1.0}, {"alpha": 0.0}):
+        with pytest.raises(ValueError, match=r"constant columns: \[2\]"):
+            ScoreMatchingDensity(model, **penalty).fit(X)
+
+
+@pytest.mark.parametrize(("seed", "l1_ratio", "symmetric"), [(8, 0.3, True), (0, 0.1, True), (17, 0.3, "and")])
+def test_an_automatic_path_begins_with_the_first_edge(seed, l1_ratio, symmetric):
+    """With a ridge in the penalty, which moves what is asked of its l1 part either way."""
+    X, model = np.random.default_rng(seed).uniform(size=(60, 2)), TruncatedGaussian(Box(), centered=True)
+
+    def correlated(alpha):
+        fitted = ScoreMatchingDensity(model, alpha=alpha, l1_ratio=l1_ratio, symmetric=symmetric).fit(X)
+        columns = fitted.family_.fit_interactions(fitted.statistics_, Implicit(), alpha).columns
+        return (columns != np.diag(np.diag(columns))).any()
+
+    path = {"l1_ratio": l1_ratio, "symmetric": symmetric, "n_alphas": 2}
+    greatest = ScoreMatchingDensityCV(model, selection="ebic", **path).fit(X).alphas_[0]
+    assert correlated(0.999 * greatest)
+    assert not any(correlated(factor * greatest) for factor in (1.0, 1.5, 10.0))
 
 
 # ---- truncated and positive tables ---------------------------------------------------------------
@@ -172,6 +237,7 @@ def test_in_a_pipeline(rng):
         (ScoreMatchingDensity("pairwise", symmetric=False), "symmetric"),
         (ScoreMatchingDensityCV(alphas=[]), "alphas"),
         (ScoreMatchingDensityCV(alphas=[-1.0]), "alphas"),
+        (ScoreMatchingDensityCV(alphas=["few"]), "alphas.*give numbers"),
         (ScoreMatchingDensityCV(l1_ratio=0.0, selection="ebic"), "l1_ratio"),
         (
             ScoreMatchingDensityCV(

@@ -148,6 +148,22 @@ def test_a_projection_bounds_the_threshold_from_below(reference, monkeypatch, sy
         solve(problem, 0.9 * exact)
 
 
+@pytest.mark.parametrize("p", [5, 70])  # few parameters, and too many for the linear programme
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_column_that_repeats_another_is_found_out(p, symmetric, shared):
+    """Far out on the slope rounding can bring a descent to a stand, which is no minimum."""
+    for seed in range(12 if p == 5 else 1):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((100, p))
+        X[:, 2] = X[:, 1]
+        h = np.ones((1, 100)) if shared else rng.uniform(0.5, 1.5, (p, 100))
+        G = np.squeeze(np.einsum("jn,na,nb->jab", h, X, X) / 100.0)
+        problem = InteractionProblem(QuadraticForm(G, np.eye(p), 0.0, 100), symmetric=symmetric)
+        with pytest.raises(UnboundedObjectiveError, match="1 on"):
+            solve(problem, 0.3)
+
+
 # ---- optimality and second routes --------------------------------------------------------------------------------
 
 

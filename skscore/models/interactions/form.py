@@ -45,6 +45,7 @@ __all__ = [
     "row_form",
 ]
 
+ROUNDING = 1e-14  # of a moment about the origin: what is left of it about the mean and less, as of a constant column
 BLOCK_BYTES = 1 << 22  # rows enough that adding a block of products to Γ costs little beside forming it
 
 
@@ -174,8 +175,8 @@ def moment_form(moments, *, centered=False, centre=0.0) -> QuadraticForm:
     """
     p = len(moments.mean)
     offset = np.append((moments.origin - centre) + moments.offset, -1.0)
-    Gamma = np.outer(offset, offset)
-    Gamma[:p, :p] += moments.covariance
+    Gamma, varies = np.outer(offset, offset), ~moments.constant
+    Gamma[:p, :p] += np.where(np.outer(varies, varies), moments.covariance, 0.0)  # of one value it is rounding
     m = p if centered else p + 1
     return QuadraticForm(Gamma[:m, :m], np.eye(p, m), 0.0, moments.n)
 
@@ -208,11 +209,13 @@ def profiled(form, q) -> QuadraticForm:
     pull = np.linalg.solve(form.Gamma[..., q:, q:], cross.mT)
     best = _times(np.linalg.inv(form.Gamma[..., q:, q:]), g_rest)
     explained = cross @ pull
+    kept = form.Gamma[..., :q, :q]
+    left = np.subtract(kept, explained, out=explained)  # p³ numbers, held once
+    flat = np.einsum("...ii->...i", left) <= ROUNDING * np.einsum("...ii->...i", kept)
+    if flat.any():
+        left[flat[..., :, None] | flat[..., None, :]] = 0.0
     return QuadraticForm(
-        np.subtract(form.Gamma[..., :q, :q], explained, out=explained),  # p³ numbers, held once
-        form.g[..., :q] - _times(cross, best),
-        form.c - 0.5 * float(np.sum(g_rest * best)),
-        form.n,
+        left, form.g[..., :q] - _times(cross, best), form.c - 0.5 * float(np.sum(g_rest * best)), form.n
     )
 
 

@@ -66,7 +66,8 @@ class PairwiseInteraction(Model):
         units of each pair, without which fewer rows than columns leave the objective unbounded. "auto" is the value
         that the theory of the l1 penalty asks for, between 1 and 2. "adaptive" is as much of it as the noise in the
         form asks for, and K is not shrunk as a whole: under an l1 penalty, the form is divided by the multiplier, too,
-        which leaves its diagonals; without one, on the simplex, and with a ``linear_penalty`` it is 1.
+        which leaves its diagonals; without one, on the simplex, and with a ``linear_penalty`` it is 1. Standard errors
+        are those without a multiplier, and too large for pairs where it is far from 1.
     projection : "nearest" or None, default=None
         What to do where a = b = 1 on R^d and a sparse penalty leaves K without positive definiteness, so that there is
         no density: None keeps K and warns. "nearest" takes the nearest matrix in the Frobenius norm, in the units of X,

@@ -139,8 +139,10 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
     """
     sparse, n = target.sparse, target.statistics.moments.n
     plain = sparse.without_multiplier
-    gain = _gain(target, sample, plain) if calibrate else lambda theta: 1.0
-    prices = ebic(0.0, path.n_edges, n, target.family.p, gamma)
+    has_pairs = target.family.p > 1
+    gain = _gain(target, sample, plain) if calibrate and has_pairs else lambda theta: 1.0
+    n_linear = 0 if refit else _n_linear(target.family, path.thetas)  # refits have them all
+    prices = ebic(0.0, path.n_edges, n, target.family.p, gamma, n_linear)
     thetas = [_refitted(target, edges) for edges in path.edges] if refit else path.thetas
     values = np.full(len(thetas), np.inf)
     for k, theta in enumerate(thetas):
@@ -148,6 +150,12 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
             J = plain.value(theta, 0.0) if refit else sparse.value(theta, path.alphas[k])
             values[k] = 2.0 * n * J + gain(theta) * prices[k]
     return values, thetas
+
+
+def _n_linear(family, thetas):
+    """Entries of η that a penalty on them left in each θ; none are chosen where there is no such penalty."""
+    chosen = [np.count_nonzero(theta[family.n_interactions :]) for theta in thetas]
+    return np.array(chosen) * family.shrinks_linear
 
 
 def _gain(target, sample, plain):
@@ -180,9 +188,10 @@ def gradients(family, theta, X, Y, weight, objective) -> Gradients:
 
 def by_smic(target, sample, path):
     """Score matching information criterion of each estimate, over its own free parameters."""
-    n, values = target.statistics.moments.n, []
+    (X, Y, weight, _), n, values = sample, target.statistics.moments.n, []
+    root = None if weight is None else np.sqrt(weight)  # the products have its square: a weight of 2 is two rows
     for theta in path.thetas:
         own = target.family.natural(theta, target.statistics, target.objective)
-        meat, L = gradients(own.family, own.theta, *sample[:3], target.objective).second / n, own.directions
+        meat, L = gradients(own.family, own.theta, X, Y, root, target.objective).second / n, own.directions
         values.append(smic(target.value(theta), L.T @ own.Gamma @ L, L.T @ meat @ L, n))
     return np.array(values)

@@ -47,6 +47,8 @@ def infinite_mass_reason(K, eta, a, b, domain):
     >>> infinite_mass_reason(K, np.zeros(2), 1.0, 1.0, Reals())
     'the interaction matrix is not positive definite (smallest eigenvalue -1)'
     """
+    if b == 2.0 * a > 0.0:  # both parts have x^2a of each column
+        K = K - np.diag(eta)
     if isinstance(domain, Halfspaces):
         return _grows_in_cone(K, np.asarray(domain.A, float)) if a == 1.0 else None
     if isinstance(domain, Intervals):

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
 from ...fitting import interactions
 from ...fitting.interaction_problem import InteractionProblem
@@ -44,6 +45,11 @@ class SparseObjective:
     """
 
     def __init__(self, family, form):
+        if form.g.ndim == 1 and family.symmetric is not True:
+            raise ValueError(
+                f"symmetric={family.symmetric!r}: columns of K are problems of their own for the implicit objective, "
+                "and not on the simplex, whose parts share their slopes. Set symmetric=True."
+            )
         self.family, self.form = family, form
         self.own = family.interactions_form(form)
 
@@ -92,14 +98,21 @@ class SparseObjective:
         return problem.value(columns, problem.gradient(columns), alpha * self.family.l1_ratio) + self.own.c
 
     def greatest_alpha(self):
-        """Smallest α at which no pair is an edge, for ρ > 0."""
+        """Smallest α at which, and beyond which, no pair is an edge nor an η under a penalty not zero, for ρ > 0."""
         rho = self.family.l1_ratio
-        low, alpha = 0.0, interactions.lambda_max(self.problem(0.0)) / rho
-        for _ in range(100 if rho < 1.0 else 0):  # the ridge grows with α, and lowers the penalty that is needed
-            low, alpha = alpha, interactions.lambda_max(self.problem(alpha)) / rho
-            if abs(alpha - low) <= 1e-12 * alpha:
-                break
-        return alpha
+        high = interactions.lambda_max(self.problem(0.0)) / rho
+        if rho == 1.0 or high == 0.0:
+            return high
+
+        def excess(alpha):  # the ridge grows with α, and changes the penalty that is needed
+            return interactions.lambda_max(self.problem(alpha)) - rho * alpha
+
+        while excess(high) > 0.0:
+            high *= 2.0
+        low = 0.5 * high
+        while excess(low) <= 0.0:
+            low, high = 0.5 * low, low
+        return brentq(excess, low, high, xtol=1e-14 * high)
 
     def path(self, alphas):
         """Yield the `SparseFit` of each α, best in descending order, each from the one before."""

@@ -1,5 +1,7 @@
 """An l1 penalty on the linear part: its conditions, through every form of the objective."""
 
+from math import comb
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,23 @@ def test_a_graph_is_refitted_without_it(rng):
     chosen = ScoreMatchingDensityCV(MODELS["gaussian"], selection="ebic", n_alphas=8).fit(X)
     np.testing.assert_allclose(chosen.interaction_, np.diag(1.0 / X.var(axis=0)), rtol=1e-9)
     np.testing.assert_allclose(chosen.linear_, X.mean(axis=0) / X.var(axis=0), rtol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:the chosen alpha")
+@pytest.mark.parametrize("name", ["gaussian", "truncated"])
+def test_the_extended_criterion_counts_what_the_penalty_leaves(name, rng):
+    """2nJ with the penalty, and log n for each pair and each linear parameter, of which any may be chosen."""
+    X, alphas, gamma = rows(rng), [1.0, 0.3, 0.1, 0.01], 0.7
+    path = {"selection": "ebic", "refit": False, "calibrate": False, "gamma": gamma}
+    values = ScoreMatchingDensityCV(MODELS[name], alphas=alphas, **path).fit(X).cv_results_["mean_test_score"]
+    counts = set()
+    for alpha, value in zip(alphas, values, strict=True):
+        fitted = density(name, alpha).fit(X)
+        off_diagonal = fitted.interaction_[np.triu_indices(3, 1)]
+        penalty = alpha * (2.0 * np.abs(off_diagonal).sum() + TAU * np.abs(fitted.linear_).sum())
+        chosen = np.count_nonzero(off_diagonal), np.count_nonzero(fitted.linear_)
+        models = sum(np.log(comb(3, k)) for k in chosen)
+        criterion = 600.0 * (fitted.objective_ + penalty) + sum(chosen) * np.log(300.0) + 2.0 * gamma * models
+        assert value == pytest.approx(-criterion, rel=1e-9)
+        counts.add(chosen[1])
+    assert len(counts) > 1

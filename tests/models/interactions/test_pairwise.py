@@ -427,6 +427,16 @@ PAIR = np.array([[1.0, 2.0], [2.0, 1.0]])  # copositive, not definite
         (PAIR, [0.0, 0.0], 1.0, 1.0, Halfspaces([[1.0, 1.0]], [0.0]), False),
         (PAIR, [0.0, 0.0], 1.0, 1.0, Halfspaces([[1.0, 1.0], [-1.0, -1.0]], [1.0, 1.0]), False),
         (np.eye(2), [3.0, 1.0], 1.0, 1.0, Halfspaces([[1.0, 1.0]], [0.0]), True),
+        (
+            -np.eye(2),
+            [-3.0, -2.0],
+            1.0,
+            2.0,
+            Reals(),
+            True,
+        ),  # of equal powers: K − diag(η)
+        (np.eye(2), [0.0, 3.0], 0.5, 1.0, Orthant(), False),
+        (-np.eye(2), [-3.0, -2.0], 1.0, 2.0, Halfspaces(-np.eye(2), [0.0, 0.0]), True),
     ],
 )
 def test_infinite_mass_is_recognised(K, eta, a, b, domain, finite):

@@ -195,6 +195,16 @@ def test_the_information_criterion_counts_parameters_where_the_model_is_right(rn
     assert smic(1.0, np.eye(2), np.diag([1.0, 3.0]), 10.0) == pytest.approx(14.0)
 
 
+def test_the_information_criterion_has_no_units(rng):
+    """K and η of columns in tiny units differ in size by many orders."""
+    X = rng.standard_normal((200, 3))
+    values = []
+    for unit in (1.0, 1e-8, 1e8):
+        target, sample = bound(PairwiseInteraction(), unit * X, 0.0)
+        values.append(unit**2 * by_smic(target, sample, penalty_path(target, [0.0]))[0])
+    np.testing.assert_allclose(values, values[0], rtol=1e-9)
+
+
 def test_one_standard_error_prefers_the_stronger_penalty():
     assert one_standard_error(np.array([5.0, 2.0, 1.5, 1.4, 2.0]), np.full(5, 0.2)) == 2
     assert one_standard_error(np.array([1.0, 2.0]), np.zeros(2)) == 0
