@@ -257,6 +257,12 @@ def test_bad_parameters_are_named(rng, estimator, message):
         estimator.fit(chain(rng, 40) - 3.0)
 
 
+@pytest.mark.parametrize("powers", [(0.0, 0.0), (0.5, 1.0), (1.0, 0.0)])
+def test_powers_that_end_at_zero_need_a_domain_that_does(rng, powers):
+    with pytest.raises(ValueError, match=r"domain=Reals\(\).*domain=Orthant\(\)"):
+        ScoreMatchingDensity(PairwiseInteraction(*powers)).fit(rng.gamma(2.0, size=(30, 2)))
+
+
 def test_weights_without_bound_are_refused_where_the_domain_has_none(rng):
     with pytest.raises(ValueError, match="Capped"):
         ScoreMatchingDensity(PairwiseInteraction(weight=Power(2.0))).fit(rng.standard_normal((30, 2)))

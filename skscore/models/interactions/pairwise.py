@@ -53,7 +53,7 @@ class PairwiseInteraction(Model):
     ----------
     a, b : float, default=1.0
         Powers of the interactions and of the linear part; 0 for the logarithm. Columns of either sign need whole powers
-        greater than 0.
+        greater than 0; for others the domain is the orthant, or another with a boundary.
     centered : bool, default=False
         Leave out the linear part, η = 0.
     domain : domain of :mod:`skscore.domains`, default=Reals()
@@ -150,6 +150,12 @@ class PairwiseInteraction(Model):
             raise ValueError(
                 f"{type(self).__name__}: a={self.a}, b={self.b} with values of X at or below 0 in columns "
                 f"{negative.tolist()}. Such values need whole powers greater than 0; or drop these rows."
+            )
+        if not (whole or self.domain.bounded):
+            raise ValueError(
+                f"{type(self).__name__}: a={self.a}, b={self.b} with domain={self.domain}: powers that are not whole "
+                "numbers greater than 0 have no values below 0, and score matching has to know of that boundary. Set "
+                "domain=Orthant(), or choose whole powers."
             )
         settled = super().settle(sample, objective, alpha, criterion)
         return Settled(settled.family.with_weight_fitted(sample.X, sample.weight), settled.alpha)
