@@ -113,7 +113,7 @@ class KernelSite:
 
     def draws(self, scales):
         """Importance draws for candidates with base measures of these scales, in the coordinates of the kernels."""
-        laws = [self._law(scale**2 * np.eye(self.d)) for scale in scales]
+        laws = [self._law(scale) for scale in scales]
         centres, counts = thinned(self.rows, self.counts, MOST_CENTRES)
         if self.model.whiten:
             return proposal(centres, counts, laws)
@@ -128,7 +128,14 @@ class KernelSite:
         scale = np.exp(np.log(self.sample.moments.scale).mean()) if in_units_of_X else 1.0
         return (self.median * scale) ** -2.0
 
-    def _law(self, shape):
+    def _law(self, scale):
+        """A base measure of this scale in standardised coordinates, to draw from."""
+        if isinstance(self.model.base, GaussianBase):
+            loc, spread = (np.broadcast_to(part, self.d) for part in (self.model.base.loc, self.model.base.scale))
+            _, root, axes = np.linalg.svd(spread[:, None] * self.standard.matrix)
+            return stats.multivariate_normal(
+                self.standard(loc), stats.Covariance.from_eigendecomposition((root**2, axes.T))
+            )
         if self.model.base == "student":
-            return stats.multivariate_t(shape=shape, df=STUDENT_DF)
-        return stats.multivariate_normal(cov=shape)
+            return stats.multivariate_t(shape=scale**2 * np.eye(self.d), df=STUDENT_DF)
+        return stats.multivariate_normal(cov=scale**2 * np.eye(self.d))
