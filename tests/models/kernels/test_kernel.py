@@ -329,6 +329,22 @@ def test_without_a_ridge_a_fit_that_follows_noise_warns(rng, skew_rows):
         density(Kernel(20, bandwidth=1.0, base_scale=1.0), alpha=0.0).fit(X)
 
 
+@pytest.mark.parametrize("bandwidth", [1e-8, 0.01])
+def test_spikes_that_no_node_meets_warn(rng, skew_rows, bandwidth):
+    X = skew_rows(rng, 60, 2)
+    fitted = density(Kernel(20, bandwidth=bandwidth, base_scale=1.0)).fit(X)
+    with pytest.warns(ConvergenceWarning, match="misses the mass of a narrow mode.*greater bandwidth"):
+        fitted.score_samples(X)
+
+
+def test_a_mode_has_the_mass_of_its_gaussian():
+    """Of one kernel so high that log p̃ is a parabola wherever it has mass; the base measure does not matter there."""
+    height, width = 1e4, 0.5
+    family = bound(Kernel(landmarks=np.zeros((1, 2)), bandwidth=width, base=None, whiten=False), np.eye(2) - 0.5)
+    mass = family.log_mass_of_a_mode(np.array([height]))
+    assert mass == pytest.approx(height + np.log(2.0 * np.pi * width**2 / height))
+
+
 def test_a_fit_survives_pickling(rng, skew_rows):
     X = skew_rows(rng, 50, 2)
     fitted = density("kernel").fit(X)
