@@ -47,7 +47,7 @@ class KernelSite:
         table, d = sample.moments, len(sample.moments.mean)
         self.model, self.sample, self.d = model, sample, d
         self.standard = (AffineMap.whitening if model.whiten else AffineMap.standardizing)(table)
-        self.coordinates = self.standard if model.whiten else AffineMap.identity(table)
+        self.coordinates = self.standard if model.whiten else AffineMap.centring(table)
         self.rows, self.counts = distinct_rows(self.coordinates(sample.X), sample.weight)
         self.median = median_bandwidth(self.rows, self.counts)
         self.landmarks = None if model.basis == "fourier" else self._landmarks()
@@ -69,6 +69,11 @@ class KernelSite:
             )
         return self.coordinates(landmarks)
 
+    @property
+    def _standardizing(self):
+        """From the coordinates of the kernels to columns of mean 0 and variance 1."""
+        return self.standard.after(self.coordinates.inverse)
+
     # ---- candidates ------------------------------------------------------------------------------
 
     def base(self, scale):
@@ -79,7 +84,7 @@ class KernelSite:
             return MappedBase(self.model.base, self.coordinates.inverse)
         law = GaussianBase() if self.model.base == "gaussian" else _StudentBase(STUDENT_DF, np.ones(self.d))
         spread = AffineMap(np.zeros(self.d), np.eye(self.d) / scale, np.zeros(self.d))
-        return MappedBase(law, spread if self.model.whiten else spread.after(self.standard))
+        return MappedBase(law, spread if self.model.whiten else spread.after(self._standardizing))
 
     def _functions(self, bandwidth, smoothing):
         """Constructor of the basis, its first two arguments, and how many functions they make."""

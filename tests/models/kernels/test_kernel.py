@@ -201,6 +201,16 @@ def test_a_table_far_from_the_origin(rng, skew_rows):
     np.testing.assert_allclose(far.grad_log_density(X + 1e8), near.grad_log_density(X), atol=1e-4)
 
 
+@pytest.mark.parametrize("basis", ["lite", "fourier"])
+def test_in_raw_units_the_origin_does_not_matter(rng, skew_rows, basis):
+    """Of folds, landmarks and waves alike."""
+    X = skew_rows(rng, 60, 2)
+    moved_rows, model = X + np.array([300.0, -1000.0]), Kernel(10, basis=basis, whiten=False)
+    first, moved = (density(model, alpha="auto").fit(rows) for rows in (X, moved_rows))
+    assert moved.bandwidth_ == pytest.approx(first.bandwidth_)
+    np.testing.assert_allclose(moved.score_samples(moved_rows), first.score_samples(X), rtol=1e-6)
+
+
 def test_constant_and_collinear_columns_fit(rng, skew_rows):
     X = np.column_stack([skew_rows(rng, 80, 2), np.ones(80), np.zeros(80)])
     X[:, 3] = X[:, 0] + X[:, 1]
