@@ -41,7 +41,7 @@ from ..forms import Implicit
 from .ard import optimise_precisions
 from .mixture import settle_mixture
 from .selection import FoldJudge, LeaveOneOutJudge, choose, explore, tabulate
-from .site import KernelSite
+from .site import KernelSite, as_numbers
 
 __all__ = ["Kernel"]
 
@@ -49,6 +49,7 @@ MOST_ROWS_TO_CHOOSE, MOST_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
 MATERIAL = 1e-3  # nats, by which the last bandwidth tried has to beat the one before it to be worth a warning
 ALPHAS = np.logspace(-8.0, 2.0, 21)
 BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
+BANDWIDTHS, MOST_SMOOTHING = (1e-50, 1e50), 1e6  # whose powers neither overflow nor vanish
 COARSE_POWERS, LIMITS = (-8, -6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
 
 
@@ -122,11 +123,11 @@ class Kernel(Model):
     _parameter_constraints = {
         "n_landmarks": [Interval(Integral, 1, None, closed="left")],
         "landmarks": ["array-like", None],
-        "bandwidth": [Interval(Real, 0.0, None, closed="neither"), "array-like", StrOptions({"cv", "median", "ard"})],
+        "bandwidth": [Interval(Real, *BANDWIDTHS, closed="both"), "array-like", StrOptions({"cv", "median", "ard"})],
         "basis": [StrOptions({"lite", "nystrom", "fourier"})],
         "base": [StrOptions({"gaussian", "student"}), GaussianBase, None],
         "base_scale": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv"})],
-        "smoothing": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
+        "smoothing": [Interval(Real, 0.0, MOST_SMOOTHING, closed="both"), StrOptions({"auto"})],
         "regularizer": [StrOptions({"rkhs", "identity"})],
         "whiten": ["boolean"],
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -258,15 +259,17 @@ def _bandwidth(model, site):
     """Bandwidth of the user, a number or an array (d,), or the median; None where it is to be chosen."""
     if isinstance(model.bandwidth, str):
         return site.median if model.bandwidth == "median" else None
-    bandwidth = np.asarray(model.bandwidth, dtype=np.float64)
+    bandwidth = as_numbers("bandwidth", model.bandwidth)
     if bandwidth.ndim and model.whiten:
         raise ValueError(
             f"Kernel: bandwidth={model.bandwidth!r} has an entry for each column, which whiten=True mixes. Give one "
             "number, or set whiten=False."
         )
-    if bandwidth.shape not in {(), (site.d,)} or not (np.isfinite(bandwidth) & (bandwidth > 0.0)).all():
+    least, greatest = BANDWIDTHS
+    if bandwidth.shape not in {(), (site.d,)} or not ((bandwidth >= least) & (bandwidth <= greatest)).all():
         raise ValueError(
-            f"Kernel: bandwidth={model.bandwidth!r}; give one positive number, or one for each of the {site.d} columns."
+            f"Kernel: bandwidth={model.bandwidth!r}; give one positive number, or one for each of the {site.d} "
+            f"columns, from {least:g} to {greatest:g}."
         )
     return bandwidth if bandwidth.ndim else float(bandwidth)
 

@@ -80,7 +80,7 @@ def place_landmarks(rows, weight, n_landmarks):
 
 
 def median_bandwidth(rows, weight):
-    """σ = median distance between distinct rows, over √2; 1 for a single row.
+    """σ = median distance between distinct rows, over √2; 1 for a single row, or where their distances underflow.
 
     Examples
     --------
@@ -90,7 +90,8 @@ def median_bandwidth(rows, weight):
     2.0
     """
     sample, _ = thinned(rows, weight, ROWS_FOR_DISTANCES)
-    return float(np.median(pdist(sample)) / np.sqrt(2.0)) if len(sample) > 1 else 1.0
+    median = np.median(pdist(sample)) if len(sample) > 1 else 0.0
+    return float(median / np.sqrt(2.0)) if median > 0.0 else 1.0
 
 
 def least_bandwidth(landmarks):

@@ -20,12 +20,20 @@ from .nystrom import NystromFamily
 from .rkhs import orthonormal_basis
 from .smoothed import SmoothedFamily
 
-__all__ = ["KernelSite"]
+__all__ = ["KernelSite", "as_numbers"]
 
 STUDENT_DF = 5.0
 MOST_CENTRES = 500
 SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}  # relative and squared, of functions that are kept
 SMALLEST_NORM_SINGLE = 1e-4
+
+
+def as_numbers(name, values):
+    """A parameter of a kernel model as an array of numbers."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"Kernel: {name}={values!r} has entries that are not numbers. Give finite ones.") from None
 
 
 class _StudentBase(StudentT):
@@ -56,7 +64,7 @@ class KernelSite:
     def _landmarks(self):
         if self.model.landmarks is None:
             return place_landmarks(self.rows, self.counts, self.model.n_landmarks)
-        landmarks = np.array(self.model.landmarks, dtype=np.float64)
+        landmarks = as_numbers("landmarks", self.model.landmarks)
         if (
             landmarks.ndim != 2
             or landmarks.shape[1] != self.d

@@ -305,6 +305,7 @@ def test_landmarks_are_distinct_rows_where_these_are_few():
     np.testing.assert_array_equal(weight, [2.0, 4.0])
     np.testing.assert_array_equal(place_landmarks(distinct, weight, 2), distinct)
     assert median_bandwidth(distinct[:1], weight[:1]) == 1.0
+    assert median_bandwidth(np.array([[0.0], [1e-200]]), np.ones(2)) == 1.0  # whose square is zero
     assert median_bandwidth(distinct, weight) == pytest.approx(1.0)
 
 
@@ -390,7 +391,13 @@ def test_every_base_climbs_a_ladder(rng, skew_rows, base):
         (Kernel(n_landmarks=0), "n_landmarks"),
         (Kernel(landmarks=np.ones((3, 1))), r"landmarks of shape \(3, 1\)"),
         (Kernel(landmarks=np.full((3, 2), np.nan)), "finite"),
+        (Kernel(landmarks=[["a", "b"]]), "landmarks=.*not numbers"),
+        (Kernel(landmarks=[[1.0, 2.0], [3.0]]), "landmarks=.*not numbers"),
         (Kernel(bandwidth=0.0), "bandwidth"),
+        (Kernel(bandwidth=1e200), "bandwidth"),
+        (Kernel(bandwidth=["a", "b"], whiten=False), "bandwidth=.*not numbers"),
+        (Kernel(bandwidth=[1.0, 1e-200], whiten=False), "from 1e-50 to 1e"),
+        (Kernel(smoothing=1e200), "smoothing"),
         (Kernel(bandwidth=[1.0, 2.0]), "whiten=False"),
         (Kernel(bandwidth=[1.0, 2.0, 3.0], whiten=False), "one for each of the 2 columns"),
         (Kernel(bandwidth=[1.0, -2.0], whiten=False), "positive"),
