@@ -348,6 +348,12 @@ def test_spikes_that_no_node_meets_warn(rng, skew_rows, bandwidth):
         fitted.score_samples(X)
 
 
+def test_a_single_row_has_its_mass_near_itself():
+    """No warning, that is."""
+    fitted = density(Kernel(), alpha="auto").fit(np.ones((5, 2)))
+    assert fitted.log_normalizer_ == pytest.approx(0.0, abs=0.1)
+
+
 def test_a_mode_has_the_mass_of_its_gaussian():
     """Of one kernel so high that log p̃ is a parabola wherever it has mass; the base measure does not matter there."""
     height, width = 1e4, 0.5
