@@ -39,6 +39,7 @@ from ..family import Model, Settled
 from ..folds import deal, group_rows, merge_equal
 from ..forms import Implicit
 from .ard import optimise_precisions
+from .landmarks import BANDWIDTHS
 from .mixture import settle_mixture
 from .selection import FoldJudge, LeaveOneOutJudge, choose, explore, tabulate
 from .site import KernelSite, as_numbers
@@ -49,7 +50,7 @@ MOST_ROWS_TO_CHOOSE, MOST_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
 MATERIAL = 1e-3  # nats, by which the last bandwidth tried has to beat the one before it to be worth a warning
 ALPHAS = np.logspace(-8.0, 2.0, 21)
 BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
-BANDWIDTHS, MOST_SMOOTHING = (1e-50, 1e50), 1e6  # whose powers neither overflow nor vanish
+MOST_SMOOTHING = 1e6
 COARSE_POWERS, LIMITS = (-8, -6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
 
 
@@ -287,7 +288,7 @@ def _warn_at_the_edge(trials, best, median):
     others = [trial for trial in trials if trial is not best and trial.bandwidth != bandwidth]
     is_least = all(bandwidth < trial.bandwidth for trial in others)
     is_last = is_least or all(bandwidth > trial.bandwidth for trial in others)
-    if others and is_last and best.score - max(trial.score for trial in others) > MATERIAL:
+    if others and is_last and best.score > MATERIAL + max(trial.score for trial in others):
         warnings.warn(
             f"Kernel: the chosen bandwidth {bandwidth:.3g} is the {'least' if is_least else 'greatest'} "
             f"of those tried, {bandwidth / median:.3g} times the median distance. Give more landmarks, or a bandwidth "

@@ -76,6 +76,14 @@ def test_draws_reach_the_tails_of_a_base_of_the_users_own(whiten):
     assert trial.score == pytest.approx(base.log_density(X).mean(), abs=noise)
 
 
+@pytest.mark.parametrize("parameters", [{}, {"cv": "loo"}, {"smoothing": 0.0}], ids=str)
+def test_without_a_ridge_the_bandwidth_is_chosen_too(parameters):
+    """Of wide kernels some are rounding: the least θ is judged."""
+    with pytest.warns(ConvergenceWarning, match="alpha=0"):
+        fitted = density(Kernel(40, base_scale=1.0, **parameters), alpha=0.0).fit(banana(120))
+    assert not np.isnan(fitted.cv_results_["mean_test_score"]).any()
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_leaving_out_one_row_is_refitting_without_it(rng, weighted):
     X = banana(25)
