@@ -28,7 +28,7 @@ from ..models.forms import Implicit
 from ..models.kernels.conditional_kernel import ConditionalLiteFamily
 from ..models.kernels.conditional_law import ConditionalLaw, settled_nodes
 from ..models.kernels.conditional_selection import Candidates, select
-from ..models.kernels.landmarks import distinct_rows, median_bandwidth, place_landmarks
+from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwidth, place_landmarks
 from ..models.residuals import residual_coordinates
 from .density import rows_of_weight, seed_of
 
@@ -105,8 +105,8 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
 
     _parameter_constraints = {
         "n_landmarks": [Interval(Integral, 1, None, closed="left")],
-        "bandwidth": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv", "median"})],
-        "input_bandwidth": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv", "median"})],
+        "bandwidth": [Interval(Real, *BANDWIDTHS, closed="both"), StrOptions({"cv", "median"})],
+        "input_bandwidth": [Interval(Real, *BANDWIDTHS, closed="both"), StrOptions({"cv", "median"})],
         "alpha": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv"})],
         "cv": [Interval(Integral, 2, None, closed="left")],
         "criterion": [StrOptions({"log_likelihood", "hyvarinen"})],

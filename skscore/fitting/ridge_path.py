@@ -38,7 +38,7 @@ __all__ = ["RidgePath", "held_out_values", "leave_one_out", "without"]
 
 
 class RidgePath:
-    """Minimisers of one quadratic form plus (α/2)‖θ‖², for any α > 0.
+    """Minimisers of one quadratic form plus (α/2)‖θ‖², for any α ≥ 0; with α = 0 those of least norm.
 
     Parameters
     ----------
@@ -64,14 +64,20 @@ class RidgePath:
 
     def thetas(self, alphas):
         """θ(α) for each ridge of `alphas` (L,), shape (L, r) or (s, L, r)."""
-        return self.pull[..., None, :] / np.add.outer(alphas, self.values) @ self.vectors.T
+        stiffness = np.array([alpha + self._curvature(alpha) for alpha in alphas])
+        return self.pull[..., None, :] / stiffness @ self.vectors.T
+
+    def _curvature(self, alpha):
+        """Eigenvalues of Γ; without a ridge those that are rounding count as infinite, so that θ is 0 there."""
+        is_rounding = self.values <= len(self.values) * np.finfo(np.float64).eps * self.values.max()
+        return np.where((alpha == 0.0) & is_rounding, np.inf, self.values)
 
     def leave_one_out(self, D, linear, constant, weight, alpha):
         """Objective of each row of a block, (n,), at the θ of all other rows; a row's own form as in ``forms``."""
         D = np.matmul(self.vectors.T, D)
         g = -linear @ self.vectors
         w, rest = weight[:, None], self.n - weight[:, None]
-        inverse = 1.0 / (self.n * self.values + rest * alpha)  # of M, shape (n, r)
+        inverse = 1.0 / (self.n * self._curvature(alpha) + rest * alpha)  # of M, shape (n, r)
         r = self.n * self.pull - w * g
         MD = inverse[:, :, None] * D
         kept = np.eye(D.shape[2]) - w[:, :, None] * np.matmul(D.mT, MD)  # I − H

@@ -48,9 +48,9 @@ class AffineMap:
     shift: np.ndarray
 
     @classmethod
-    def identity(cls, table):
-        """The identity, for rows with moments `table`."""
-        return cls(table.origin, np.eye(len(table.origin)), np.asarray(table.origin, float))
+    def centring(cls, table):
+        """Columns of mean 0 in their own units."""
+        return cls._centred(table, np.eye(len(table.origin)))
 
     @classmethod
     def standardizing(cls, table):

@@ -268,6 +268,10 @@ class Family:
         """log Z(θ) where it is analytic, else None."""
         return None
 
+    def log_mass_of_a_mode(self, theta):
+        """Mass of exp(θᵀT)q₀ about a narrow mode that integration may miss, as its logarithm."""
+        return -np.inf
+
     def log_normalizer_offset(self, theta):
         """What to add to log Z of ``log_density`` for the log Z that belongs to the reported natural parameters."""
         return 0.0

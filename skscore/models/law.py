@@ -78,6 +78,7 @@ class Law:
                 self._normalizer = normalizer(self.target(), self.d, np.random.default_rng(self.seed))
                 _warn_if_doubtful(self._normalizer)
                 self._warn_if_mass_is_elsewhere()
+                self._warn_if_a_mode_is_missed()
             else:
                 self._normalizer = exact if isinstance(exact, LogNormalizer) else LogNormalizer(exact, 0.0, 1.0)
         return self._normalizer
@@ -86,11 +87,23 @@ class Law:
         """Warn where no volume near the rows could hold the mass: the fitted function has a far and higher mode."""
         near = Chart.from_moments(self.family.domain, self.reference)
         T = np.random.default_rng(self.seed).standard_normal((512, self.d))
+        T[0] = 0.0  # the mean, which is all there is of a single row
         excess = self._normalizer.log_z - chart_target(self.family, self.theta, near).log_density(T).max()
         if excess > 20.0 + 5.0 * self.d:
             warnings.warn(
                 f"the fitted density has its mass far from the rows: log Z exceeds the highest value near them by "
                 f"{excess:.3g} nats. Choose another alpha, a lower degree or another model.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _warn_if_a_mode_is_missed(self):
+        """Warn where a mode too narrow for nodes or draws to meet holds more mass than was found in all."""
+        missed = self.family.log_mass_of_a_mode(self.theta) - self._normalizer.log_z
+        if missed > 1.0 + self.d:  # nats, within which Laplace's method may be off
+            warnings.warn(
+                f"log_normalizer_ misses the mass of a narrow mode, which alone exceeds it by {missed:.3g} nats: "
+                "log-densities are too high. Choose a greater bandwidth or alpha.",
                 ConvergenceWarning,
                 stacklevel=5,
             )

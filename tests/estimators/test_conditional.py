@@ -248,7 +248,16 @@ def test_bad_rows_are_refused(case):
 
 
 @pytest.mark.parametrize(
-    "parameter", [{"alpha": 0.0}, {"bandwidth": -1.0}, {"input_bandwidth": "mean"}, {"cv": 1}, {"criterion": "aic"}]
+    "parameter",
+    [
+        {"alpha": 0.0},
+        {"bandwidth": -1.0},
+        {"bandwidth": 1e-200},
+        {"input_bandwidth": "mean"},
+        {"input_bandwidth": 1e200},
+        {"cv": 1},
+        {"criterion": "aic"},
+    ],
 )
 def test_bad_parameters_are_refused(parameter):
     with pytest.raises(ValueError, match=next(iter(parameter))):

@@ -48,6 +48,8 @@ class Nodes(NamedTuple):
 def trapezoid(family, step):
     """Nodes at multiples of `step`, as far as the landmarks tilt the base measure and it has mass.
 
+    The step is greater where there would be many more than `MOST_NODES`.
+
     Examples
     --------
     >>> import numpy as np
@@ -59,6 +61,7 @@ def trapezoid(family, step):
     """
     t = family.targets.shape[1]
     reach = np.maximum(np.abs(family.targets).max(axis=0) + 6.0 * family.bandwidth, 8.0)
+    step = max(step, 2.0 * (reach.prod() / MOST_NODES) ** (1.0 / t))
     axes = [step * np.arange(-np.ceil(r / step), np.ceil(r / step) + 1.0) for r in reach]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, t)
     return Nodes(points, log_standard_normal(points) + t * np.log(step), step)
@@ -89,7 +92,20 @@ def settled_nodes(family, phi, seed):
         nodes = trapezoid(family, nodes.cell / 2.0)
         finer = ConditionalLaw(family, phi, nodes).log_normalizer(inputs)
         log_z, change = finer, np.abs(finer - log_z).max()
+    _warn_if_coarse(nodes, family.bandwidth)
     return _of_some_mass(ConditionalLaw(family, phi, nodes), inputs)
+
+
+def _warn_if_coarse(nodes, bandwidth):
+    """Warn where kernels, or the base measure, lie between the nodes."""
+    if nodes.cell > min(bandwidth, 1.0):
+        warnings.warn(
+            f"the {len(nodes.points)} nodes that integrate over the targets are {nodes.cell:.3g} apart, too far for "
+            f"bandwidth {bandwidth:.3g}: densities, means and samples are rough. Choose a bandwidth nearer to 1, which "
+            "is the standard deviation of the residuals, or look for outliers among the targets.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
 
 def _of_some_mass(law, inputs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from copy import copy
 
+import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ...fitting.ridge_path import RidgePath
@@ -117,6 +118,18 @@ class KernelFamily(Family):
                 'Set base="gaussian" or "student"'
             )
         return None
+
+    def log_mass_of_a_mode(self, phi):
+        """Of the greatest mode at a landmark, by Laplace's method with no more than the volume of a kernel.
+
+        The mean curvature stands for all, as a determinant is at most the power of the mean eigenvalue.
+        """
+        landmarks, precision = getattr(self.inner, "landmarks", None), np.mean(np.asarray(self.bandwidth) ** -2.0)
+        if landmarks is None:
+            return -np.inf
+        curvature = np.maximum(-self.inner.divergence(phi, landmarks) / landmarks.shape[1], precision)
+        volume = 0.5 * landmarks.shape[1] * np.log(2.0 * np.pi / curvature)
+        return float((self.inner.log_density(phi, landmarks) + volume).max())
 
     def report_matrix(self):
         """The basis, of which θ are the coefficients."""

@@ -40,9 +40,10 @@ from ..family import Model, Settled
 from ..folds import deal, group_rows, merge_equal
 from ..forms import Implicit
 from .ard import optimise_precisions
+from .landmarks import BANDWIDTHS
 from .mixture import settle_mixture
 from .selection import FoldJudge, LeaveOneOutJudge, choose, explore, tabulate
-from .site import KernelSite
+from .site import KernelSite, as_numbers
 
 __all__ = ["Kernel"]
 
@@ -50,6 +51,7 @@ MOST_ROWS_TO_CHOOSE, MOST_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
 MATERIAL = 1e-3  # nats, by which the last bandwidth tried has to beat the one before it to be worth a warning
 ALPHAS = np.logspace(-8.0, 2.0, 21)
 BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
+MOST_SMOOTHING = 1e6
 COARSE_POWERS, LIMITS = (-8, -6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
 
 
@@ -123,11 +125,11 @@ class Kernel(Model):
     _parameter_constraints = {
         "n_landmarks": [Interval(Integral, 1, None, closed="left")],
         "landmarks": ["array-like", None],
-        "bandwidth": [Interval(Real, 0.0, None, closed="neither"), "array-like", StrOptions({"cv", "median", "ard"})],
+        "bandwidth": [Interval(Real, *BANDWIDTHS, closed="both"), "array-like", StrOptions({"cv", "median", "ard"})],
         "basis": [StrOptions({"lite", "nystrom", "fourier"})],
         "base": [StrOptions({"gaussian", "student"}), GaussianBase, None],
         "base_scale": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv"})],
-        "smoothing": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto"})],
+        "smoothing": [Interval(Real, 0.0, MOST_SMOOTHING, closed="both"), StrOptions({"auto"})],
         "regularizer": [StrOptions({"rkhs", "identity"})],
         "whiten": ["boolean"],
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -263,15 +265,17 @@ def _bandwidth(model, site):
     """Bandwidth of the user, a number or an array (d,), or the median; None where it is to be chosen."""
     if isinstance(model.bandwidth, str):
         return site.median if model.bandwidth == "median" else None
-    bandwidth = np.asarray(model.bandwidth, dtype=np.float64)
+    bandwidth = as_numbers("bandwidth", model.bandwidth)
     if bandwidth.ndim and model.whiten:
         raise ValueError(
             f"Kernel: bandwidth={model.bandwidth!r} has an entry for each column, which whiten=True mixes. Give one "
             "number, or set whiten=False."
         )
-    if bandwidth.shape not in {(), (site.d,)} or not (np.isfinite(bandwidth) & (bandwidth > 0.0)).all():
+    least, greatest = BANDWIDTHS
+    if bandwidth.shape not in {(), (site.d,)} or not ((bandwidth >= least) & (bandwidth <= greatest)).all():
         raise ValueError(
-            f"Kernel: bandwidth={model.bandwidth!r}; give one positive number, or one for each of the {site.d} columns."
+            f"Kernel: bandwidth={model.bandwidth!r}; give one positive number, or one for each of the {site.d} "
+            f"columns, from {least:g} to {greatest:g}."
         )
     return bandwidth if bandwidth.ndim else float(bandwidth)
 
@@ -289,7 +293,7 @@ def _warn_at_the_edge(trials, best, median):
     others = [trial for trial in trials if trial is not best and trial.bandwidth != bandwidth]
     is_least = all(bandwidth < trial.bandwidth for trial in others)
     is_last = is_least or all(bandwidth > trial.bandwidth for trial in others)
-    if others and is_last and best.score - max(trial.score for trial in others) > MATERIAL:
+    if others and is_last and best.score > MATERIAL + max(trial.score for trial in others):
         warnings.warn(
             f"Kernel: the chosen bandwidth {bandwidth:.3g} is the {'least' if is_least else 'greatest'} "
             f"of those tried, {bandwidth / median:.3g} times the median distance. Give more landmarks, or a bandwidth "

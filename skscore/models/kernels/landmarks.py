@@ -14,8 +14,9 @@ from sklearn.cluster import KMeans
 
 from ..folds import group_rows
 
-__all__ = ["distinct_rows", "least_bandwidth", "median_bandwidth", "place_landmarks", "thinned"]
+__all__ = ["BANDWIDTHS", "distinct_rows", "least_bandwidth", "median_bandwidth", "place_landmarks", "thinned"]
 
+BANDWIDTHS = 1e-50, 1e50  # whose powers neither overflow nor vanish
 ROWS_PER_LANDMARK = 30
 MOST_ROUNDS = 30  # of Lloyd's algorithm, after which centres hardly move
 ROWS_FOR_DISTANCES = 1000
@@ -80,7 +81,7 @@ def place_landmarks(rows, weight, n_landmarks):
 
 
 def median_bandwidth(rows, weight):
-    """σ = median distance between distinct rows, over √2; 1 for a single row.
+    """σ = median distance between distinct rows, over √2; 1 for a single row, or where their distances underflow.
 
     Examples
     --------
@@ -90,7 +91,8 @@ def median_bandwidth(rows, weight):
     2.0
     """
     sample, _ = thinned(rows, weight, ROWS_FOR_DISTANCES)
-    return float(np.median(pdist(sample)) / np.sqrt(2.0)) if len(sample) > 1 else 1.0
+    median = np.median(pdist(sample)) if len(sample) > 1 else 0.0
+    return float(median / np.sqrt(2.0)) if median > 0.0 else 1.0
 
 
 def least_bandwidth(landmarks):

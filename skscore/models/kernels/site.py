@@ -20,12 +20,20 @@ from .nystrom import NystromFamily
 from .rkhs import orthonormal_basis
 from .smoothed import SmoothedFamily
 
-__all__ = ["KernelSite"]
+__all__ = ["KernelSite", "as_numbers"]
 
 STUDENT_DF = 5.0
 MOST_CENTRES = 500
 SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}  # relative and squared, of functions that are kept
 SMALLEST_NORM_SINGLE = 1e-4
+
+
+def as_numbers(name, values):
+    """A parameter of a kernel model as an array of numbers."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"Kernel: {name}={values!r} has entries that are not numbers. Give finite ones.") from None
 
 
 class _StudentBase(StudentT):
@@ -47,7 +55,7 @@ class KernelSite:
         table, d = sample.moments, len(sample.moments.mean)
         self.model, self.sample, self.d = model, sample, d
         self.standard = (AffineMap.whitening if model.whiten else AffineMap.standardizing)(table)
-        self.coordinates = self.standard if model.whiten else AffineMap.identity(table)
+        self.coordinates = self.standard if model.whiten else AffineMap.centring(table)
         self.rows, self.counts = distinct_rows(self.coordinates(sample.X), sample.weight)
         self.median = median_bandwidth(self.rows, self.counts)
         self.landmarks = None if model.basis == "fourier" else self._landmarks()
@@ -56,7 +64,7 @@ class KernelSite:
     def _landmarks(self):
         if self.model.landmarks is None:
             return place_landmarks(self.rows, self.counts, self.model.n_landmarks)
-        landmarks = np.array(self.model.landmarks, dtype=np.float64)
+        landmarks = as_numbers("landmarks", self.model.landmarks)
         if (
             landmarks.ndim != 2
             or landmarks.shape[1] != self.d
@@ -69,6 +77,11 @@ class KernelSite:
             )
         return self.coordinates(landmarks)
 
+    @property
+    def _standardizing(self):
+        """From the coordinates of the kernels to columns of mean 0 and variance 1."""
+        return self.standard.after(self.coordinates.inverse)
+
     # ---- candidates ------------------------------------------------------------------------------
 
     def base(self, scale):
@@ -79,7 +92,7 @@ class KernelSite:
             return MappedBase(self.model.base, self.coordinates.inverse)
         law = GaussianBase() if self.model.base == "gaussian" else _StudentBase(STUDENT_DF, np.ones(self.d))
         spread = AffineMap(np.zeros(self.d), np.eye(self.d) / scale, np.zeros(self.d))
-        return MappedBase(law, spread if self.model.whiten else spread.after(self.standard))
+        return MappedBase(law, spread if self.model.whiten else spread.after(self._standardizing))
 
     def _functions(self, bandwidth, smoothing):
         """Constructor of the basis, its first two arguments, and how many functions they make."""
@@ -113,7 +126,7 @@ class KernelSite:
 
     def draws(self, scales):
         """Importance draws for candidates with base measures of these scales, in the coordinates of the kernels."""
-        laws = [self._law(scale**2 * np.eye(self.d)) for scale in scales]
+        laws = [self._law(scale) for scale in scales]
         centres, counts = thinned(self.rows, self.counts, MOST_CENTRES)
         if self.model.whiten:
             return proposal(centres, counts, laws)
@@ -128,7 +141,14 @@ class KernelSite:
         scale = np.exp(np.log(self.sample.moments.scale).mean()) if in_units_of_X else 1.0
         return (self.median * scale) ** -2.0
 
-    def _law(self, shape):
+    def _law(self, scale):
+        """A base measure of this scale in standardised coordinates, to draw from."""
+        if isinstance(self.model.base, GaussianBase):
+            loc, spread = (np.broadcast_to(part, self.d) for part in (self.model.base.loc, self.model.base.scale))
+            _, root, axes = np.linalg.svd(spread[:, None] * self.standard.matrix)
+            return stats.multivariate_normal(
+                self.standard(loc), stats.Covariance.from_eigendecomposition((root**2, axes.T))
+            )
         if self.model.base == "student":
-            return stats.multivariate_t(shape=shape, df=STUDENT_DF)
-        return stats.multivariate_normal(cov=shape)
+            return stats.multivariate_t(shape=scale**2 * np.eye(self.d), df=STUDENT_DF)
+        return stats.multivariate_normal(cov=scale**2 * np.eye(self.d))

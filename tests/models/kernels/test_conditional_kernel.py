@@ -98,6 +98,14 @@ def test_quadrature_settles(rng, t):
     np.testing.assert_allclose(drawn.log_normalizer(U), law.log_normalizer(U), atol=0.02)
 
 
+@pytest.mark.parametrize(("t", "bandwidth"), [(1, 1e-4), (2, 0.01), (2, 500.0)])
+def test_kernels_between_the_nodes_warn(t, bandwidth):
+    """Where the step that kernels need would take more memory than there is."""
+    family = ConditionalLiteFamily(np.zeros((1, 1 + t)), 1, 1.0, bandwidth)
+    with pytest.warns(ConvergenceWarning, match=f"nodes .* apart, too far for bandwidth {bandwidth:.3g}"):
+        settled_nodes(family, np.array([0.1]), seed=0)
+
+
 @pytest.mark.parametrize("t", [1, 2, 3])
 def test_draws_follow_the_law(rng, t):
     """Their means and second moments are those of the nodes, within four standard errors."""

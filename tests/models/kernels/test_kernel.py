@@ -133,6 +133,16 @@ def test_a_table_far_from_the_origin(rng, skew_rows):
     np.testing.assert_allclose(far.grad_log_density(X + 1e8), near.grad_log_density(X), atol=1e-4)
 
 
+@pytest.mark.parametrize("basis", ["lite", "fourier"])
+def test_in_raw_units_the_origin_does_not_matter(rng, skew_rows, basis):
+    """Of folds, landmarks and waves alike."""
+    X = skew_rows(rng, 60, 2)
+    moved_rows, model = X + np.array([300.0, -1000.0]), Kernel(10, basis=basis, whiten=False)
+    first, moved = (density(model, alpha="auto").fit(rows) for rows in (X, moved_rows))
+    assert moved.bandwidth_ == pytest.approx(first.bandwidth_)
+    np.testing.assert_allclose(moved.score_samples(moved_rows), first.score_samples(X), rtol=1e-6)
+
+
 def test_constant_and_collinear_columns_fit(rng, skew_rows):
     X = np.column_stack([skew_rows(rng, 80, 2), np.ones(80), np.zeros(80)])
     X[:, 3] = X[:, 0] + X[:, 1]
@@ -227,6 +237,7 @@ def test_landmarks_are_distinct_rows_where_these_are_few():
     np.testing.assert_array_equal(weight, [2.0, 4.0])
     np.testing.assert_array_equal(place_landmarks(distinct, weight, 2), distinct)
     assert median_bandwidth(distinct[:1], weight[:1]) == 1.0
+    assert median_bandwidth(np.array([[0.0], [1e-200]]), np.ones(2)) == 1.0  # whose square is zero
     assert median_bandwidth(distinct, weight) == pytest.approx(1.0)
 
 
@@ -259,6 +270,28 @@ def test_without_a_ridge_a_fit_that_follows_noise_warns(rng, skew_rows):
     X = skew_rows(rng, 60, 2)
     with pytest.warns(ConvergenceWarning, match="alpha=0"):
         density(Kernel(20, bandwidth=1.0, base_scale=1.0), alpha=0.0).fit(X)
+
+
+@pytest.mark.parametrize("bandwidth", [1e-8, 0.01])
+def test_spikes_that_no_node_meets_warn(rng, skew_rows, bandwidth):
+    X = skew_rows(rng, 60, 2)
+    fitted = density(Kernel(20, bandwidth=bandwidth, base_scale=1.0)).fit(X)
+    with pytest.warns(ConvergenceWarning, match="misses the mass of a narrow mode.*greater bandwidth"):
+        fitted.score_samples(X)
+
+
+def test_a_single_row_has_its_mass_near_itself():
+    """No warning, that is."""
+    fitted = density(Kernel(), alpha="auto").fit(np.ones((5, 2)))
+    assert fitted.log_normalizer_ == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_mode_has_the_mass_of_its_gaussian():
+    """Of one kernel so high that log p̃ is a parabola wherever it has mass; the base measure does not matter there."""
+    height, width = 1e4, 0.5
+    family = bound(Kernel(landmarks=np.zeros((1, 2)), bandwidth=width, base=None, whiten=False), np.eye(2) - 0.5)
+    mass = family.log_mass_of_a_mode(np.array([height]))
+    assert mass == pytest.approx(height + np.log(2.0 * np.pi * width**2 / height))
 
 
 def test_a_fit_survives_pickling(rng, skew_rows):
@@ -296,7 +329,13 @@ def test_every_base_climbs_a_ladder(rng, skew_rows, base):
         (Kernel(n_landmarks=0), "n_landmarks"),
         (Kernel(landmarks=np.ones((3, 1))), r"landmarks of shape \(3, 1\)"),
         (Kernel(landmarks=np.full((3, 2), np.nan)), "finite"),
+        (Kernel(landmarks=[["a", "b"]]), "landmarks=.*not numbers"),
+        (Kernel(landmarks=[[1.0, 2.0], [3.0]]), "landmarks=.*not numbers"),
         (Kernel(bandwidth=0.0), "bandwidth"),
+        (Kernel(bandwidth=1e200), "bandwidth"),
+        (Kernel(bandwidth=["a", "b"], whiten=False), "bandwidth=.*not numbers"),
+        (Kernel(bandwidth=[1.0, 1e-200], whiten=False), "from 1e-50 to 1e"),
+        (Kernel(smoothing=1e200), "smoothing"),
         (Kernel(bandwidth=[1.0, 2.0]), "whiten=False"),
         (Kernel(bandwidth=[1.0, 2.0, 3.0], whiten=False), "one for each of the 2 columns"),
         (Kernel(bandwidth=[1.0, -2.0], whiten=False), "positive"),

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
 from skscore.datasets import Banana, Rings
 from skscore.fitting.statistics import moments
-from skscore.models import Kernel
+from skscore.models import GaussianBase, Kernel
 from skscore.models.family import Sample
 from skscore.models.folds import deal, group_rows
 from skscore.models.forms import Implicit
@@ -62,6 +62,26 @@ def test_folds_judge_as_refits_do(by_likelihood):
         expected = np.average(scores, weights=[len(fold.X) for fold in folds])
         noise = 5 * np.sqrt((1 / trial.ess[i, j] - 1) / N_DRAWS) if by_likelihood else 0.0
         assert score == pytest.approx(expected, rel=1e-9, abs=noise)
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+def test_draws_reach_the_tails_of_a_base_of_the_users_own(whiten):
+    """Without kernels the density is the base measure, whose log Z is 0."""
+    X = banana(100)
+    base = GaussianBase([30.0, -5.0], [100.0, 2.0])
+    site = KernelSite(Kernel(10, base=base, whiten=whiten), sample(X))
+    folds = deal(site.sample, group_rows(site.coordinates(X)), 3, 1000)
+    trial = FoldJudge(site.families, folds, Implicit(), np.ones(1), np.array([1e12]), site.draws([1.0]))(0.8)
+    noise = 5 * np.sqrt((1 / trial.ess.item() - 1) / N_DRAWS)
+    assert trial.score == pytest.approx(base.log_density(X).mean(), abs=noise)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"cv": "loo"}, {"smoothing": 0.0}], ids=str)
+def test_without_a_ridge_the_bandwidth_is_chosen_too(parameters):
+    """Of wide kernels some are rounding: the least θ is judged."""
+    with pytest.warns(ConvergenceWarning, match="alpha=0"):
+        fitted = density(Kernel(40, base_scale=1.0, **parameters), alpha=0.0).fit(banana(120))
+    assert not np.isnan(fitted.cv_results_["mean_test_score"]).any()
 
 
 @pytest.mark.parametrize("weighted", [False, True])
