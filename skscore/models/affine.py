@@ -7,15 +7,17 @@ for the columns.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from .base import GaussianBase
 
-__all__ = ["AffineMap", "MappedBase"]
+__all__ = ["AffineMap", "MappedBase", "warn_if_flat"]
 
 SMALLEST_VARIANCE = 1e-6  # of a direction in which standardised rows do not vary
 
@@ -91,6 +93,21 @@ class AffineMap:
     def log_volume(self):
         """log |det A|."""
         return np.linalg.slogdet(self.matrix)[1]
+
+
+def warn_if_flat(table):
+    """Warn where whitening leaves directions short, as their variance is but rounding."""
+    variance = np.linalg.eigvalsh(table.covariance / np.outer(table.scale, table.scale))
+    if n_flat := np.count_nonzero(variance < SMALLEST_VARIANCE):
+        constant = np.flatnonzero(table.constant).tolist()
+        warnings.warn(
+            f"{n_flat} of {len(variance)} directions have no variance (constant columns: {constant}; columns that are "
+            "collinear, or as many as rows, have the same effect): a relative variance of "
+            f"{SMALLEST_VARIANCE:g} stands in, and log-likelihoods compare only with fits under the same floor. Drop "
+            "such columns.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from ...fitting.student import StudentT
-from ..affine import AffineMap, MappedBase
+from ..affine import AffineMap, MappedBase, warn_if_flat
 from ..base import GaussianBase, resolve_base
 from ..forms import Denoising
 from .family import KernelFamily
@@ -54,6 +54,8 @@ class KernelSite:
     def __init__(self, model, sample):
         table, d = sample.moments, len(sample.moments.mean)
         self.model, self.sample, self.d = model, sample, d
+        if model.whiten:
+            warn_if_flat(table)
         self.standard = (AffineMap.whitening if model.whiten else AffineMap.standardizing)(table)
         self.coordinates = self.standard if model.whiten else AffineMap.centring(table)
         self.rows, self.counts = distinct_rows(self.coordinates(sample.X), sample.weight)
