@@ -87,7 +87,11 @@ def enough_for(flops):
     ...     available()
     1
     """
-    return at_most(max(1, int(flops / LEAST_FLOPS)))
+    return at_most(_fed_by(flops))
+
+
+def _fed_by(flops):
+    return max(1, int(flops / LEAST_FLOPS))
 
 
 def _is_worker():
@@ -132,7 +136,7 @@ def deal(function, size, flops):
     >>> deal(lambda rows: rows, 5, flops=100.0)
     [slice(0, 5, None)]
     """
-    most = min(size, int(flops / LEAST_FLOPS))
+    most = min(size, _fed_by(flops))
     n_shares = min(most, available()) if most > 1 else 1
     if n_shares == 1:
         with enough_for(flops):

@@ -133,7 +133,7 @@ class Chart:
     def from_moments(cls, domain, moments) -> Chart:
         """Chart of data with these moments in the coordinates u."""
         scale = moments.scale
-        values, vectors = np.linalg.eigh(moments.covariance / np.outer(scale, scale))
+        values, vectors = np.linalg.eigh(moments.correlation)
         spread = np.sqrt(np.maximum(values, 1e-10 * values[-1] if values[-1] > 0.0 else 1.0))
         return cls(domain, moments.mean, scale[:, None] * vectors * spread)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..fitting.solvers import UnboundedObjectiveError
 from ..fitting.statistics import moments
-from ..models.family import Sample
+from ..models.folds import taken
 from ..models.windham import near_the_median, windham_weights
 
 __all__ = ["Robust"]
@@ -17,9 +17,8 @@ class Robust:
         """The rows that a family is bound to: all, or those near the median where others are to have no say."""
         if not self.robust:
             return sample
-        near = near_the_median(sample.X, sample.weight)
-        X, Y, weight = (None if part is None else part[near] for part in sample[:3])
-        return Sample(X, Y, weight, moments(X, weight))
+        near = taken(sample, near_the_median(sample.X, sample.weight))
+        return near._replace(moments=moments(near.X, near.weight))
 
     def _robust_weight(self, family, sample, objective, first):
         """Weights of the rows by powers of their fitted densities, shape (n,)."""

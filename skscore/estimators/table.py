@@ -101,7 +101,7 @@ def _box(bounds, d):
 
 def _warn_if_singular(moments):
     constant = moments.constant
-    correlation = np.abs(moments.covariance / np.outer(moments.scale, moments.scale))
+    correlation = np.abs(moments.correlation)
     pairs = np.argwhere(np.triu(correlation > COLLINEAR, 1)).tolist()
     found = [f"columns {np.flatnonzero(constant).tolist()} are constant"] if constant.any() else []
     found += [f"columns {pairs[0]} are correlated beyond {COLLINEAR}"] if pairs else []

@@ -107,6 +107,6 @@ def _shrunk_correlation(X, table):
     rows = X[:: -(-len(X) // SHRINKAGE_ROWS)]
     standardised = ((rows - table.origin) - table.offset) / table.scale
     shrinkage = ledoit_wolf_shrinkage(standardised, assume_centered=True) if len(rows) > 1 else 1.0
-    correlation = table.covariance / np.outer(table.scale, table.scale)
+    correlation = table.correlation
     target = np.trace(correlation) / len(correlation) * np.eye(len(correlation))
     return (1.0 - shrinkage) * correlation + shrinkage * target

@@ -83,6 +83,12 @@ class Moments:
         xp, _ = get_namespace(self.covariance)
         return xp.where(self.constant, 0.0 * self.mean + 1.0, self.variance) ** 0.5
 
+    @property
+    def correlation(self):
+        """Correlations of the columns, those of a constant one 0 but for rounding, shape (d, d)."""
+        scale = self.scale
+        return self.covariance / (scale[:, None] * scale[None, :])
+
     def leading(self, d: int) -> Moments:
         """Moments of the first `d` columns."""
         return Moments(self.n, self.origin[:d], self.offset[:d], self.covariance[:d, :d])

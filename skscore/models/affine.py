@@ -65,10 +65,9 @@ class AffineMap:
 
         The root of the correlation matrix is the symmetric one: no sign or order of eigenvectors is left to rounding.
         """
-        scale = table.scale
-        variance, U = np.linalg.eigh(table.covariance / np.outer(scale, scale))
+        variance, U = np.linalg.eigh(table.correlation)
         symmetric = (U / np.sqrt(np.maximum(variance, SMALLEST_VARIANCE))) @ U.T
-        return cls._centred(table, symmetric / scale[:, None])
+        return cls._centred(table, symmetric / table.scale[:, None])
 
     @classmethod
     def _centred(cls, table, matrix):
@@ -97,7 +96,7 @@ class AffineMap:
 
 def warn_if_flat(table):
     """Warn where whitening leaves directions short, as their variance is but rounding."""
-    variance = np.linalg.eigvalsh(table.covariance / np.outer(table.scale, table.scale))
+    variance = np.linalg.eigvalsh(table.correlation)
     if n_flat := np.count_nonzero(variance < SMALLEST_VARIANCE):
         constant = np.flatnonzero(table.constant).tolist()
         warnings.warn(

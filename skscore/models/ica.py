@@ -117,10 +117,9 @@ def principal_coordinates(table, n_directions=None):
     array([[1., 0.],
            [0., 1.]])
     """
-    scale = table.scale
-    variance, U = np.linalg.eigh(table.covariance / np.outer(scale, scale))
+    variance, U = np.linalg.eigh(table.correlation)
     leading = np.argsort(-variance)[: np.count_nonzero(variance > SMALLEST_VARIANCE)][:n_directions]
-    matrix = U[:, leading] / np.sqrt(variance[leading]) / scale[:, None]
+    matrix = U[:, leading] / np.sqrt(variance[leading]) / table.scale[:, None]
     return AffineMap(table.origin, matrix, -table.offset @ matrix)
 
 

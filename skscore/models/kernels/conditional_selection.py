@@ -18,6 +18,7 @@ from ..forms import Implicit
 from .conditional_kernel import ConditionalLiteFamily
 from .conditional_law import ConditionalLaw, coarse_nodes
 from .landmarks import thinned
+from .lite import flops_of_a_pass
 
 __all__ = ["Candidates", "Choice", "select"]
 
@@ -68,7 +69,7 @@ def select(rows, weight, fold, landmarks, n_inputs, candidates, criterion):
     """
     folds = [(rows[fold == k], weight[fold == k]) for k in range(fold.max() + 1)]
     pairs = list(product(candidates.input_bandwidths, candidates.bandwidths))
-    with enough_for(3.0 * len(rows) * len(landmarks) ** 2):  # of one pass over the rows
+    with enough_for(flops_of_a_pass(len(rows), len(landmarks))):
         families = (ConditionalLiteFamily(landmarks, n_inputs, *pair) for pair in pairs)
         scores = np.array([_scores(family, folds, candidates.alphas, criterion) for family in families])
     best_pair, best_alpha = np.unravel_index(scores.argmax(), scores.shape)

@@ -41,6 +41,7 @@ from ..folds import deal, group_rows, merge_equal
 from ..forms import Implicit
 from .ard import optimise_precisions
 from .landmarks import BANDWIDTHS
+from .lite import flops_of_a_pass
 from .mixture import settle_mixture
 from .selection import FoldJudge, LeaveOneOutJudge, choose, explore, tabulate
 from .site import KernelSite, as_numbers
@@ -178,7 +179,7 @@ class Kernel(Model):
         """Place the kernels, and choose by rows held out what is left open."""
         if self.n_components > 1:
             return settle_mixture(self, sample, objective, alpha, criterion)
-        with enough_for(3.0 * len(sample.X) * self.n_landmarks**2):  # of one pass over the rows
+        with enough_for(flops_of_a_pass(len(sample.X), self.n_landmarks)):
             return self._settle(sample, objective, alpha, criterion)
 
     def _settle(self, sample, objective, alpha, criterion):

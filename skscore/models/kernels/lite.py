@@ -30,11 +30,16 @@ from ..family import Family
 from ..forms import Implicit
 from .slope_sums import PolarSums, StackedSums
 
-__all__ = ["LiteFamily"]
+__all__ = ["LiteFamily", "flops_of_a_pass"]
 
 BLOCK_ROWS = 768
 STACKED_COLUMNS = 2  # up to which Γ as a sum over columns takes fewer flops than the polar identity
 ROWS_PER_KERNEL = 4  # below which f nearly interpolates: kernels cancel, and Γ is built from functions, not kernels
+
+
+def flops_of_a_pass(n_rows, n_kernels):
+    """3nm² from rows to the quadratic form: a product of two matrices, and one of a matrix with itself."""
+    return 3.0 * n_rows * n_kernels**2
 
 
 def _squares(rows):
@@ -167,9 +172,8 @@ class LiteFamily(Family):
 
     def implicit_form(self, X, weight):
         """Quadratic form of the implicit objective by products of kernel matrices: the fast route."""
-        shares = threads.deal(
-            lambda rows: self._sums(X[rows], weight[rows]), len(X), flops=3.0 * len(X) * len(self.landmarks) ** 2
-        )
+        flops = flops_of_a_pass(len(X), len(self.landmarks))
+        shares = threads.deal(lambda rows: self._sums(X[rows], weight[rows]), len(X), flops)
         sums, constant, n = reduce(add, (s for s, _ in shares)), sum(c for _, c in shares), float(weight.sum())
         slopes, linear = sums.result()
         Gamma = self.basis.T @ slopes @ self.basis / n
