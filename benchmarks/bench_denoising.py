@@ -29,7 +29,7 @@ from report import command_line, machine, print_table, spread, write
 from threadpoolctl import threadpool_limits
 
 from skscore import DenoisingScoreEstimator
-from skscore.datasets import GaussianMixtureLaw
+from skscore.datasets import GaussianMixtureDistribution
 from skscore.formulas.schedules import geometric_ladder
 from skscore.likelihood import flow_log_density
 from skscore.metrics import energy_distance
@@ -80,7 +80,7 @@ def law():
     """Return a mixture of four Gaussians of different shapes in ten dimensions."""
     rng = np.random.default_rng(0)
     A = rng.standard_normal((4, COLUMNS, COLUMNS)) / COLUMNS**0.5
-    return GaussianMixtureLaw(
+    return GaussianMixtureDistribution(
         np.full(4, 0.25), 1.5 * rng.standard_normal((4, COLUMNS)), 0.3 * A @ A.mT + 0.02 * np.eye(COLUMNS)
     )
 

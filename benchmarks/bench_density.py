@@ -29,7 +29,7 @@ from report import command_line, machine, print_table, write
 from scipy.stats import wasserstein_distance
 from threadpoolctl import threadpool_limits
 
-from skscore.datasets import LAWS
+from skscore.datasets import DISTRIBUTIONS
 from skscore.metrics import classifier_two_sample_auc, energy_distance
 
 TOYS = ("moons", "banana", "funnel", "four_gaussians", "rings", "spirals", "checkerboard")
@@ -74,10 +74,10 @@ def toy_problems(names, seeds, rows):
     for name in names:
         for seed in seeds:
             rng = np.random.default_rng(seed)
-            train, test = (LAWS[name].sample(n, rng) for n in rows)
+            train, test = (DISTRIBUTIONS[name].sample(n, rng) for n in rows)
             mean, scale = train.mean(axis=0), train.std(axis=0)
-            log_density = LAWS[name].score_samples(test) + np.log(scale).sum()
-            score = LAWS[name].grad_log_density(test[:SCORED_ROWS]) * scale
+            log_density = DISTRIBUTIONS[name].score_samples(test) + np.log(scale).sum()
+            score = DISTRIBUTIONS[name].grad_log_density(test[:SCORED_ROWS]) * scale
             yield Problem(name, "toy", seed, (train - mean) / scale, (test - mean) / scale, log_density, score)
 
 
@@ -191,7 +191,7 @@ def arguments_of(argv):
     """Return the arguments, what was not given filled in."""
     parser = command_line("density", __doc__)
     parser.add_argument("--tables", type=Path, metavar="FILE", nargs="+", help=".npz files with an array X")
-    parser.add_argument("--toys", choices=LAWS, nargs="*", help="laws of skscore.datasets; the bare option: none")
+    parser.add_argument("--toys", choices=DISTRIBUTIONS, nargs="*", help="of skscore.datasets; the bare option: none")
     parser.add_argument("--splits", type=int, nargs="+", help="seeds of the splits of tables, and of the draws of toys")
     parser.add_argument("--methods", choices=METHODS, nargs="+")
     parser.add_argument("--samples", action="store_true", help="judge draws of each method too")

@@ -18,16 +18,16 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from skscore import ScoreMatchingDensity
-from skscore.datasets import Banana, Funnel, GaussianMixtureLaw, Rings
+from skscore.datasets import Banana, Funnel, GaussianMixtureDistribution, Rings
 from skscore.neural import NeuralEnergy
 
 WEIGHTS = np.array([0.4, 0.3, 0.2, 0.1])
 MEANS = 5.0 * np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
-LAWS = {
+DISTRIBUTIONS = {
     "banana": Banana(),
     "funnel": Funnel(),
     "rings": Rings(),
-    "four modes": GaussianMixtureLaw(WEIGHTS, MEANS, np.tile(np.eye(2), (4, 1, 1))),
+    "four modes": GaussianMixtureDistribution(WEIGHTS, MEANS, np.tile(np.eye(2), (4, 1, 1))),
 }
 OBJECTIVES = ("implicit", "sliced", "denoising")
 NOISE = 0.1
@@ -48,7 +48,9 @@ def distances(law, objective, seed, case):
 
 def measured(name, objective, case):
     """Return what the seeds give for one law and objective."""
-    columns = zip(*(distances(LAWS[name], objective, seed, case) for seed in range(case["seeds"])), strict=True)
+    columns = zip(
+        *(distances(DISTRIBUTIONS[name], objective, seed, case) for seed in range(case["seeds"])), strict=True
+    )
     kl, fisher, seconds = (summary([float(value) for value in column]) for column in columns)
     return {"law": name, "objective": objective, "kl": kl, "relative_fisher": fisher, "seconds": seconds}
 
@@ -59,7 +61,7 @@ def main(argv=None):
     case, facts = QUICK if arguments.quick else FULL, machine()
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        results = [measured(name, objective, case) for name in LAWS for objective in OBJECTIVES]
+        results = [measured(name, objective, case) for name in DISTRIBUTIONS for objective in OBJECTIVES]
     lines = []
     for found in results:
         ranges = (

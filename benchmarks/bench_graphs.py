@@ -29,11 +29,11 @@ from truncated_regression import evidence
 
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
 from skscore.domains import MinPower, Orthant
-from skscore.fitting.statistics import moments
+from skscore.formulas.moments import moments
 from skscore.models import PairwiseInteraction, TruncatedGaussian
 from skscore.models.family import Sample
-from skscore.models.forms import Implicit
 from skscore.models.interactions.penalty_path import Target, penalty_path
+from skscore.models.objectives import Implicit
 
 FRACTIONS = np.geomspace(1.0, 0.05, 20)
 CRITERIA = {
@@ -321,7 +321,7 @@ def coverage_kept(shares):
 
 def statistics_of(model, X):
     """Return a call that forms the statistics of a table."""
-    family = model.settle(Sample(X, None, None, moments(X)), Implicit(), 0.0, "log_likelihood").family
+    family = model.choose(Sample(X, None, None, moments(X)), Implicit(), 0.0, "log_likelihood").family
     return lambda: family.assemble(X, None, None, Implicit())
 
 

@@ -21,13 +21,13 @@ from sklearn.decomposition import FastICA
 from threadpoolctl import threadpool_limits
 
 from skscore.estimators.ica import ScoreMatchingICA
-from skscore.fitting.statistics import moments
-from skscore.models.ica import logcosh, objective, principal_coordinates
+from skscore.formulas.moments import moments
+from skscore.models.unmixing import logcosh, objective, principal_coordinates
 from skscore.samplers import HMC, Target, run_chains
 
 D, FILTERS, COLUMNS = 8, 8, 4
 MIXTURES = [(columns, active) for columns in (2, 4, 8) for active in (1.0, 0.2, 0.05)]
-LIMIT, LEAST_FOUND, NEAR = 1.1, 0.9, 0.95
+LIMIT, MIN_FOUND, NEAR = 1.1, 0.9, 0.95
 
 
 def laplace(rng, n):
@@ -111,7 +111,7 @@ def filters_found(n, seeds):
         A = apart(rng, FILTERS, COLUMNS)
         ica = ScoreMatchingICA(FILTERS, random_state=seed).fit(energy(A, rng, n))
         shares.append(matched(A, ica.components_))
-    return {"found": summary(shares), "kept": bool(median(shares) >= LEAST_FOUND)}
+    return {"found": summary(shares), "kept": bool(median(shares) >= MIN_FOUND)}
 
 
 def sources_found(columns, active, n, seeds):

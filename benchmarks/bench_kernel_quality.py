@@ -35,7 +35,7 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from skscore import ScoreMatchingDensity
-from skscore.datasets import LAWS
+from skscore.datasets import DISTRIBUTIONS
 from skscore.models import Kernel
 
 TOYS = ("banana", "rings", "moons", "funnel", "spirals", "checkerboard", "four_gaussians")
@@ -45,7 +45,7 @@ QUICK = {"toys": TOYS[:1], "seeds": {60: 1}, "held_out": 100, "splits": 1, "draw
 COMPONENTS = (1, 2, 3, 4, 6, 8, 12, 16, 20)
 RIDGES = (1e-6, 1e-2)
 DEFAULTS, CLUSTERED = "kernel", "kernel, 4 components"
-LEAST_ESS = 0.05
+MIN_ESS = 0.05
 
 
 class Case(NamedTuple):
@@ -73,7 +73,7 @@ class Fit(NamedTuple):
 
 def toy(name, n, plan, seed):
     """Return draws of a law, with its density and score in the units of the standardised columns."""
-    law, rng = LAWS[name], np.random.default_rng(seed)
+    law, rng = DISTRIBUTIONS[name], np.random.default_rng(seed)
     train, test = law.sample(n, rng), law.sample(plan["held_out"], rng)
     mean, scale = train.mean(axis=0), train.std(axis=0)
     log_density = law.score_samples(test) + np.log(scale).sum()
@@ -246,8 +246,8 @@ def print_safety(results):
     for _, kernel, cells in lines(results):
         counts = defaultdict(int)
         for ess, doubtful, edge in zip(kernel["ess"], kernel["doubtful"], kernel["at_an_edge"], strict=True):
-            counts["small"] += ess < LEAST_ESS
-            counts["silent"] += ess < LEAST_ESS and not doubtful
+            counts["small"] += ess < MIN_ESS
+            counts["silent"] += ess < MIN_ESS and not doubtful
             counts["edge"] += edge
         cells += [f"{max(kernel['far_mass']):.1e}", f"{min(kernel['ess']):.2f}"]
         rows.append(

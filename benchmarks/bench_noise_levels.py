@@ -25,7 +25,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from threadpoolctl import threadpool_limits
 
 from skscore import DenoisingScoreEstimator
-from skscore.datasets import GaussianMixtureLaw, Moons
+from skscore.datasets import GaussianMixtureDistribution, Moons
 from skscore.formulas.schedules import geometric_ladder
 
 FULL = {
@@ -57,17 +57,17 @@ def ring_of_eight():
     """Eight round Gaussians on a circle, all columns of unit variance."""
     angle = np.arange(8) * np.pi / 4
     means = np.sqrt(2) * np.column_stack([np.cos(angle), np.sin(angle)])
-    return GaussianMixtureLaw(np.full(8, 1 / 8), means, np.tile(0.03 * np.eye(2), (8, 1, 1)))
+    return GaussianMixtureDistribution(np.full(8, 1 / 8), means, np.tile(0.03 * np.eye(2), (8, 1, 1)))
 
 
 def mixture_in_eight_dimensions():
     """Five oblong Gaussians of unequal weight."""
     rng = np.random.default_rng(0)
     weights, factors = rng.dirichlet(np.full(5, 3.0)), 0.3 * rng.standard_normal((5, 8, 8)) / np.sqrt(8)
-    return GaussianMixtureLaw(weights, rng.standard_normal((5, 8)), factors @ factors.mT + 0.01 * np.eye(8))
+    return GaussianMixtureDistribution(weights, rng.standard_normal((5, 8)), factors @ factors.mT + 0.01 * np.eye(8))
 
 
-LAWS = {"moons": Moons(), "ring of eight": ring_of_eight(), "8-d mixture": mixture_in_eight_dimensions()}
+DISTRIBUTIONS = {"moons": Moons(), "ring of eight": ring_of_eight(), "8-d mixture": mixture_in_eight_dimensions()}
 
 
 def denoising_losses(density, X):
@@ -91,11 +91,14 @@ def criteria(density, X, y=None):
 
 def search(law, n_rows, plan):
     """Return the divergence of every candidate, and what each criterion says of them and picks."""
-    X, fresh = LAWS[law].sample(n_rows, random_state=0), LAWS[law].sample(plan["held_out_rows"], random_state=1)
+    X, fresh = (
+        DISTRIBUTIONS[law].sample(n_rows, random_state=0),
+        DISTRIBUTIONS[law].sample(plan["held_out_rows"], random_state=1),
+    )
     density = DenoisingScoreEstimator(device="cpu", random_state=0, **plan["network"])
     folds = KFold(plan["folds"], shuffle=True, random_state=0)
     grid = GridSearchCV(density, {"sigma_min": plan["sigma_min"]}, scoring=criteria, refit=False, cv=folds).fit(X)
-    exact = LAWS[law].score_samples(fresh).mean()
+    exact = DISTRIBUTIONS[law].score_samples(fresh).mean()
     fits = [clone(density).set_params(sigma_min=sigma).fit(X) for sigma in plan["sigma_min"]]
     divergence = np.array([exact - fit.score(fresh) for fit in fits])
     values = {name: grid.cv_results_[f"mean_test_{name}"] for name in CRITERIA}

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from skscore import ScoreMatchingDensity
 from skscore.models import ExponentialFamily, Polynomial
-from skscore.models.forms import Implicit, assemble
+from skscore.models.objectives import Implicit, assemble
 
 DEGREE = 4
 FULL = {"columns": (2, 5, 10), "rows": 5_000, "fitted_rows": 5_000, "product": 1_000, "repetitions": 5}

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from skscore.formulas.schedules import Preconditioning
-from skscore.samplers import NoisyTarget
+from skscore.samplers import NoiseConditionalScore
 
 
 class PlainNetwork(nn.Module):
@@ -73,7 +73,7 @@ def plain_target(network, variance, shrinkage):
         slopes = numpy(torch.stack(slopes, dim=1), sigma) * level.out / (sigma**2 * level.r)
         return level.score(numpy(F, sigma), x), (slopes - 1 / level.r**2).sum(axis=1, keepdims=True)
 
-    return NoisyTarget(score, score_and_divergence, variance)
+    return NoiseConditionalScore(score, score_and_divergence, variance)
 
 
 def torchebm_step(network, rows, batch_size):

@@ -22,7 +22,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.utils import check_array, gen_batches
 
-from .formulas import objectives
+from .formulas import score_losses
 
 __all__ = [
     "classifier_two_sample_auc",
@@ -78,7 +78,7 @@ def hyvarinen_score(score, X, *, divergence=None, sample_weight=None):
     _check_callable("score", score)
     s = _values("score", score, X, X.shape)
     div = _central_divergence(score, X) if divergence is None else _values("divergence", divergence, X, X.shape[:1])
-    return _mean(objectives.implicit(s, div), sample_weight)
+    return _mean(score_losses.implicit(s, div), sample_weight)
 
 
 def fisher_divergence(score_true, score_model, X, *, sample_weight=None):
@@ -115,7 +115,7 @@ def fisher_divergence(score_true, score_model, X, *, sample_weight=None):
     X = check_array(X, dtype=np.float64, input_name="X")
     s_true = _values("score_true", score_true, X, X.shape)
     s_model = _values("score_model", score_model, X, X.shape)
-    return _mean(objectives.explicit(s_model, s_true), sample_weight)
+    return _mean(score_losses.explicit(s_model, s_true), sample_weight)
 
 
 def sliced_score(score, X, *, n_projections=1, distribution="rademacher", variance_reduced=True, random_state=None):
@@ -133,7 +133,7 @@ def sliced_score(score, X, *, n_projections=1, distribution="rademacher", varian
     n_projections : int, default=1
         Directions drawn for each row.
     distribution : {"rademacher", "gaussian"}, default="rademacher"
-        Law of v: independent signs, or N(0, I).
+        FittedDensity of v: independent signs, or N(0, I).
     variance_reduced : bool, default=True
         Replace ½(vᵀs)² by its expectation ½‖s‖². With Gaussian v in few columns this may add variance: near the true
         score the two terms offset each other.
@@ -168,7 +168,9 @@ def sliced_score(score, X, *, n_projections=1, distribution="rademacher", varian
     total = 0.0
     for v in (_DIRECTIONS[distribution](rng, X.shape) for _ in range(n_projections)):
         c = _curvature(score, X, v, scale)
-        total += np.mean(objectives.sliced_variance_reduced(s, c) if variance_reduced else objectives.sliced(s, c, v))
+        total += np.mean(
+            score_losses.sliced_variance_reduced(s, c) if variance_reduced else score_losses.sliced(s, c, v)
+        )
     return float(total / n_projections)
 
 

@@ -13,8 +13,8 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 from scipy.special import softmax
 
 from skscore._kernels import threads
-from skscore.datasets import GaussianMixtureLaw
-from skscore.samplers import NoisyTarget
+from skscore.datasets import GaussianMixtureDistribution
+from skscore.samplers import NoiseConditionalScore
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
 
@@ -30,7 +30,7 @@ def on_threads(monkeypatch):
     """Function that gives every pass, however short, so many threads."""
 
     def allow(number):
-        monkeypatch.setattr(threads, "LEAST_FLOPS", 1.0)
+        monkeypatch.setattr(threads, "MIN_FLOPS", 1.0)
         monkeypatch.setattr(threads, "available", lambda: number)
 
     return allow
@@ -38,7 +38,7 @@ def on_threads(monkeypatch):
 
 @pytest.fixture(scope="session")
 def noisy_target():
-    """Function from a mixture of Gaussians to its exact `NoisyTarget`, with the variances of its columns."""
+    """Function from a mixture of Gaussians to its exact `NoiseConditionalScore`, with the variances of its columns."""
     return _noisy_target
 
 
@@ -48,7 +48,7 @@ def _noisy_target(law):
     variance = weights @ (np.diagonal(covariances, axis1=1, axis2=2) + centred**2)
 
     def at(sigma):
-        return GaussianMixtureLaw(weights, means, covariances + sigma**2 * np.eye(law.n_features))
+        return GaussianMixtureDistribution(weights, means, covariances + sigma**2 * np.eye(law.n_features))
 
     def score_and_divergence(x, sigma):
         """With responsibilities P_k and components' scores s_k: ∇·s = Σ P_k (‖s_k‖² − tr Σ_k⁻¹) − ‖s‖²."""
@@ -60,7 +60,7 @@ def _noisy_target(law):
         squares = (scores**2).sum(axis=2) - np.trace(precisions, axis1=1, axis2=2)
         return score, ((responsibility * squares).sum(axis=1) - (score**2).sum(axis=1))[:, None]
 
-    return NoisyTarget(lambda x, sigma: at(sigma).grad_log_density(x), score_and_divergence, variance)
+    return NoiseConditionalScore(lambda x, sigma: at(sigma).grad_log_density(x), score_and_divergence, variance)
 
 
 @pytest.fixture(scope="session", params=["ring_of_eight", "mixture_8d"])
@@ -75,13 +75,13 @@ def _mixture_8d():
     means, covariances = rng.standard_normal((5, 8)), factors @ factors.mT + 0.01 * np.eye(8)
     means -= weights @ means
     _, basis = np.linalg.eigh((weights * means.T) @ means + np.tensordot(weights, covariances, axes=1))
-    return GaussianMixtureLaw(weights, means @ basis, basis.T @ covariances @ basis)
+    return GaussianMixtureDistribution(weights, means @ basis, basis.T @ covariances @ basis)
 
 
 def _ring_of_eight():
     angle = np.arange(8) * np.pi / 4
     means = np.sqrt(2) * np.column_stack([np.cos(angle), np.sin(angle)])
-    return GaussianMixtureLaw(np.full(8, 1 / 8), means, np.tile(0.03 * np.eye(2), (8, 1, 1)))
+    return GaussianMixtureDistribution(np.full(8, 1 / 8), means, np.tile(0.03 * np.eye(2), (8, 1, 1)))
 
 
 MIXTURES = {"ring_of_eight": _ring_of_eight(), "mixture_8d": _mixture_8d()}

@@ -25,9 +25,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # Rooms by floor. A room imports from its own floor and from those before it.
 FLOORS = (
     ("_compat", "formulas", "domains", "_kernels"),
-    ("fitting", "samplers", "datasets", "metrics"),
+    ("maps", "fitting", "samplers", "datasets", "metrics"),
     ("models", "likelihood"),
-    ("neural",),
+    ("levels", "neural"),
     ("estimators", "plotting", "demo"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

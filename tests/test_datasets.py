@@ -12,13 +12,13 @@ from sklearn.mixture import GaussianMixture
 
 from skscore import datasets
 from skscore.datasets import (
-    LAWS,
+    DISTRIBUTIONS,
     Banana,
     Checkerboard,
+    Distribution,
     FourGaussians,
     Funnel,
-    GaussianMixtureLaw,
-    Law,
+    GaussianMixtureDistribution,
     Moons,
     Rings,
     Spirals,
@@ -30,13 +30,13 @@ def random_mixture(n_components, n_features):
     factors = rng.normal(size=(n_components, n_features, n_features))
     covariances = factors @ factors.transpose(0, 2, 1) + 0.5 * np.eye(n_features)
     weights = rng.dirichlet(np.full(n_components, 3.0))
-    return GaussianMixtureLaw(weights, 4 * rng.normal(size=(n_components, n_features)), covariances)
+    return GaussianMixtureDistribution(weights, 4 * rng.normal(size=(n_components, n_features)), covariances)
 
 
 def ring_of_eight():
     angle = np.arange(8) * np.pi / 4
     means = 4 * np.column_stack([np.cos(angle), np.sin(angle)])
-    return GaussianMixtureLaw(np.full(8, 1 / 8), means, np.tile(0.25 * np.eye(2), (8, 1, 1)))
+    return GaussianMixtureDistribution(np.full(8, 1 / 8), means, np.tile(0.25 * np.eye(2), (8, 1, 1)))
 
 
 OTHERS = {
@@ -48,7 +48,7 @@ OTHERS = {
     "ring_of_eight": ring_of_eight(),
     "mixture_8d": random_mixture(3, 8),
 }
-ALL = LAWS | OTHERS
+ALL = DISTRIBUTIONS | OTHERS
 PLANAR = [name for name, law in ALL.items() if law.n_features == 2]
 every_law = pytest.mark.parametrize("law", ALL.values(), ids=ALL)
 
@@ -215,9 +215,11 @@ def test_laws_are_frozen(law):
 
 
 def test_catalogue_is_complete():
-    public = {getattr(datasets, name) for name in datasets.__all__ if name != "LAWS"}
-    assert {type(law) for law in LAWS.values()} == public - {Law, GaussianMixtureLaw}
-    assert {name: law.n_features for name, law in LAWS.items()} == {name: 10 if "10d" in name else 2 for name in LAWS}
+    public = {getattr(datasets, name) for name in datasets.__all__ if name != "DISTRIBUTIONS"}
+    assert {type(law) for law in DISTRIBUTIONS.values()} == public - {Distribution, GaussianMixtureDistribution}
+    assert {name: law.n_features for name, law in DISTRIBUTIONS.items()} == {
+        name: 10 if "10d" in name else 2 for name in DISTRIBUTIONS
+    }
 
 
 # --- each law by a second route

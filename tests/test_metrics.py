@@ -83,7 +83,7 @@ class Gumbel:
 GAUSSIAN = Gaussian(MEAN, PRECISION)
 OTHER = Gaussian(np.array([0.0, -1.0, 1.0]), np.diag([1.0, 0.5, 2.0]))
 GUMBEL = Gumbel(np.array([0.0, 3.0, -1.0]), np.array([1.0, 0.5, 2.0]))
-LAWS = [pytest.param(GAUSSIAN, id="gaussian"), pytest.param(GUMBEL, id="gumbel")]
+DISTRIBUTIONS = [pytest.param(GAUSSIAN, id="gaussian"), pytest.param(GUMBEL, id="gumbel")]
 
 
 class GaussianDensity(BaseEstimator):
@@ -122,14 +122,14 @@ def test_hyvarinen_score_of_a_gaussian_is_minus_half_the_trace():
     assert hyvarinen_score(GAUSSIAN.score, X) == pytest.approx(-1.75, rel=1e-9)
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", DISTRIBUTIONS)
 def test_hyvarinen_score_of_the_true_score_is_minus_half_its_energy(law):
     rng = np.random.default_rng(0)
     values = [hyvarinen_score(law.score, law.sample(2000, rng), divergence=law.divergence) for _ in range(50)]
     assert_mean(values, law.expected)
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", DISTRIBUTIONS)
 def test_true_score_beats_its_opposite(law):
     X = law.sample(2000, np.random.default_rng(1))
     assert hyvarinen_score(law.score, X) < 0 < hyvarinen_score(lambda X: -law.score(X), X)
@@ -194,7 +194,7 @@ def test_fisher_divergence_takes_callables_and_arrays():
     assert len(values) == 1
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", DISTRIBUTIONS)
 def test_fisher_divergence_is_the_gap_in_hyvarinen_score(law):
     def gap(X):
         true = hyvarinen_score(law.score, X, divergence=law.divergence)
@@ -211,7 +211,7 @@ SLICES = [(name, reduced) for name in ("rademacher", "gaussian") for reduced in 
 
 
 @pytest.mark.parametrize(("distribution", "variance_reduced"), SLICES)
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", DISTRIBUTIONS)
 def test_sliced_score_averages_to_the_exact_one(law, distribution, variance_reduced):
     rng = np.random.default_rng(6)
     X = law.sample(200, rng)
@@ -245,7 +245,7 @@ def test_sliced_score_has_the_variance_of_its_directions(distribution, variance_
     assert np.var(values) == pytest.approx(variance, rel=4 * np.sqrt(2 / len(values)))
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", DISTRIBUTIONS)
 def test_reduced_form_has_the_lower_variance(law):
     X = law.sample(50, np.random.default_rng(9))
     reduced, full = (

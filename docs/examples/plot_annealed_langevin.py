@@ -9,18 +9,18 @@ follow it down (Song & Ermon, 2019) find all modes, with their weights.
 # %%
 # A target at every noise level
 # -----------------------------
-# Samplers down a ladder need a :class:`~skscore.samplers.NoisyTarget`: a function from rows and σ to scores, and the
-# variances of a reference Gaussian. For a mixture of Gaussians it is exact. A ring of eight, the modes on the right
-# four times as heavy as those on the left:
+# Samplers down a ladder need a :class:`~skscore.samplers.NoiseConditionalScore`: a function from rows and σ to
+# scores, and the variances of a reference Gaussian. For a mixture of Gaussians it is exact. A ring of eight, the
+# modes on the right four times as heavy as those on the left:
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from skscore.datasets import GaussianMixtureLaw
+from skscore.datasets import GaussianMixtureDistribution
 from skscore.formulas.schedules import geometric_ladder
 from skscore.metrics import energy_distance
 from skscore.plotting import DensityDisplay
-from skscore.samplers import AnnealedLangevin, NoisyTarget, tweedie
+from skscore.samplers import AnnealedLangevin, NoiseConditionalScore, tweedie
 
 angle = np.pi / 8 + np.arange(8) * np.pi / 4
 means = np.sqrt(2) * np.column_stack([np.cos(angle), np.sin(angle)])
@@ -28,10 +28,10 @@ weights = np.where(means[:, 0] > 0, 0.2, 0.05)
 
 
 def ring(sigma):
-    return GaussianMixtureLaw(weights, means, np.tile((0.03 + sigma**2) * np.eye(2), (8, 1, 1)))
+    return GaussianMixtureDistribution(weights, means, np.tile((0.03 + sigma**2) * np.eye(2), (8, 1, 1)))
 
 
-target = NoisyTarget(lambda x, sigma: ring(sigma).grad_log_density(x), None, np.ones(2))
+target = NoiseConditionalScore(lambda x, sigma: ring(sigma).grad_log_density(x), None, np.ones(2))
 
 # %%
 # The descent

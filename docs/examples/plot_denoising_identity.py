@@ -15,11 +15,11 @@ exactly, so they can be seen, and subtracted.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from skscore.datasets import GaussianMixtureLaw
+from skscore.datasets import GaussianMixtureDistribution
 
 
 def two_modes(variance, weight=0.3):
-    return GaussianMixtureLaw([weight, 1 - weight], [[-1.5], [1.5]], variance * np.ones((2, 1, 1)))
+    return GaussianMixtureDistribution([weight, 1 - weight], [[-1.5], [1.5]], variance * np.ones((2, 1, 1)))
 
 
 rng = np.random.default_rng(0)

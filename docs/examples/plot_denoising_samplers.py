@@ -15,11 +15,11 @@ differences are their own.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from skscore.datasets import GaussianMixtureLaw, Moons
+from skscore.datasets import GaussianMixtureDistribution, Moons
 from skscore.formulas.schedules import geometric_ladder
 from skscore.metrics import energy_distance
 from skscore.plotting import DensityDisplay
-from skscore.samplers import AnnealedLangevin, Flow, NoisyTarget, PredictorCorrector, ReverseSDE, descend
+from skscore.samplers import AnnealedLangevin, Flow, NoiseConditionalScore, PredictorCorrector, ReverseSDE, descend
 
 law = Moons()
 rows, others = law.sample(1000, random_state=0), law.sample(1000, random_state=1)
@@ -32,7 +32,7 @@ def score(x, sigma):
     return Moons(noise=np.hypot(law.noise, sigma)).grad_log_density(x + centre)
 
 
-target = NoisyTarget(score, None, rows.var(axis=0))
+target = NoiseConditionalScore(score, None, rows.var(axis=0))
 samplers = {
     "flow": Flow(geometric_ladder(0.01, 20.0, 33)),
     "annealed_langevin": AnnealedLangevin(geometric_ladder(0.01, 20.0, 100)),
@@ -69,10 +69,10 @@ plt.show()
 
 def two_modes(x, sigma):
     variance = np.full((2, 1, 1), 0.04 + sigma**2)
-    return GaussianMixtureLaw([0.3, 0.7], [[-1.4], [0.6]], variance).grad_log_density(x)
+    return GaussianMixtureDistribution([0.3, 0.7], [[-1.4], [0.6]], variance).grad_log_density(x)
 
 
-column = NoisyTarget(two_modes, None, np.ones(1))
+column = NoiseConditionalScore(two_modes, None, np.ones(1))
 figure, axes = plt.subplots(1, 4, figsize=(13, 3.2), sharey=True, layout="constrained")
 for ax, (name, sampler) in zip(axes, samplers.items(), strict=True):
     rng = np.random.default_rng(3)

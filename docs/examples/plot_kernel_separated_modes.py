@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from skscore import ScoreMatchingDensity
-from skscore.datasets import GaussianMixtureLaw
+from skscore.datasets import GaussianMixtureDistribution
 from skscore.models import Kernel
 
 one = Kernel(n_landmarks=100, base_scale=1.0)
@@ -34,7 +34,7 @@ left, step = grid[:, 0] < 0.0, grid[1, 0] - grid[0, 0]
 
 
 def two_modes(half):
-    return GaussianMixtureLaw([0.3, 0.7], [[-half], [half]], np.ones((2, 1, 1)))
+    return GaussianMixtureDistribution([0.3, 0.7], [[-half], [half]], np.ones((2, 1, 1)))
 
 
 halves, tables = [1.5, 3.0, 4.5], range(4)

@@ -18,13 +18,13 @@ from sklearn.datasets import load_iris
 from sklearn.mixture import GaussianMixture
 
 from skscore import ScoreMatchingDensity
-from skscore.datasets import GaussianMixtureLaw
+from skscore.datasets import GaussianMixtureDistribution
 from skscore.metrics import fisher_divergence
 from skscore.models import Polynomial
 
 
 def two_modes(weight, distance):
-    return GaussianMixtureLaw([weight, 1 - weight], [[-distance / 2], [distance / 2]], np.ones((2, 1, 1)))
+    return GaussianMixtureDistribution([weight, 1 - weight], [[-distance / 2], [distance / 2]], np.ones((2, 1, 1)))
 
 
 weights, distances = np.linspace(0.02, 0.98, 49), [2, 4, 6, 8]

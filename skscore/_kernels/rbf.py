@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-MOST_DIFFERENCES = 4  # columns up to which a sum of squared differences is as cheap as a matrix product
+MAX_DIFFERENCES = 4  # columns up to which a sum of squared differences is as cheap as a matrix product
 LARGEST = 1400.0  # of S, where k is 1e-304: S stands still beyond, and k with it
 LARGEST_SINGLE = 120.0  # where k is 9e-27, of which the square is still a number
 MAGIC, MAGIC_SINGLE = 1.5 * 2.0**52, np.float32(1.5 * 2.0**23)
@@ -106,7 +106,7 @@ def _distances(rows, row_norms, a, landmarks, norms, products, S):
     Few columns are subtracted, which loses no digit. Of more, the inner products are given.
     """
     d, n = rows.shape
-    if d <= MOST_DIFFERENCES:
+    if d <= MAX_DIFFERENCES:
         S[:] = 0.0
         for j in range(d):
             of_landmark = landmarks[j, a]
@@ -127,7 +127,7 @@ def _distances(rows, row_norms, a, landmarks, norms, products, S):
 def gaussian(p, landmarks, norms, root, K):
     """Turn inner products K (n, m) of rows p (n, d) and landmarks (d, m) in place into √w k, with √w in `root` (n,).
 
-    Up to MOST_DIFFERENCES columns K may hold anything. `norms` (m,) are those of the landmarks, squared.
+    Up to MAX_DIFFERENCES columns K may hold anything. `norms` (m,) are those of the landmarks, squared.
     """
     n, m = K.shape
     rows, row_norms = _columns_and_norms(p)

@@ -23,7 +23,7 @@ from threadpoolctl import ThreadpoolController
 
 __all__ = ["at_most", "available", "deal", "enough_for"]
 
-LEAST_FLOPS = 2e8  # for one more thread: some milliseconds, against a tenth of one to start it
+MIN_FLOPS = 2e8  # for one more thread: some milliseconds, against a tenth of one to start it
 IMPORTED_IN = os.getpid()
 
 
@@ -91,7 +91,7 @@ def enough_for(flops):
 
 
 def _fed_by(flops):
-    return max(1, int(flops / LEAST_FLOPS))
+    return max(1, int(flops / MIN_FLOPS))
 
 
 def _is_worker():

@@ -1,26 +1,26 @@
 """Toy laws whose density, score and sampler are exact, to test and to teach score matching.
 
 Every law offers `score_samples(X)`, `grad_log_density(X)`, `sample(n_samples, random_state)` and `n_features`.
-`LAWS` maps a name to each law at its default parameters.
+`DISTRIBUTIONS` maps a name to each law at its default parameters.
 
 Examples
 --------
->>> from skscore.datasets import LAWS
->>> sorted(LAWS)
+>>> from skscore.datasets import DISTRIBUTIONS
+>>> sorted(DISTRIBUTIONS)
 ['banana', 'checkerboard', 'four_gaussians', 'funnel', 'funnel_10d', 'moons', 'rings', 'spirals']
->>> LAWS["moons"].sample(5, random_state=0).shape
+>>> DISTRIBUTIONS["moons"].sample(5, random_state=0).shape
 (5, 2)
 """
 
 from .banana import Banana
 from .checkerboard import Checkerboard
+from .distribution import Distribution
 from .funnel import Funnel
+from .gaussian_mixture import FourGaussians, GaussianMixtureDistribution
 from .half_circles import Moons, Spirals
-from .law import Law
-from .mixture import FourGaussians, GaussianMixtureLaw
 from .rings import Rings
 
-LAWS: dict[str, Law] = {
+DISTRIBUTIONS: dict[str, Distribution] = {
     "moons": Moons(),
     "rings": Rings(),
     "checkerboard": Checkerboard(),
@@ -32,13 +32,13 @@ LAWS: dict[str, Law] = {
 }
 
 __all__ = [
-    "LAWS",
+    "DISTRIBUTIONS",
     "Banana",
     "Checkerboard",
+    "Distribution",
     "FourGaussians",
     "Funnel",
-    "GaussianMixtureLaw",
-    "Law",
+    "GaussianMixtureDistribution",
     "Moons",
     "Rings",
     "Spirals",

@@ -7,7 +7,7 @@ With z₁ ~ N(0, s²) and z₂ ~ N(0, 1) independent,
 References
 ----------
 H. Haario, E. Saksman, J. Tamminen (1999), Adaptive proposal distribution for random walk Metropolis algorithm,
-Computational Statistics 14, section 3.
+Computational Summary 14, section 3.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .law import Law
+from .distribution import Distribution
 
 
 @dataclass(frozen=True)
-class Banana(Law):
+class Banana(Distribution):
     """Gaussian bent along a parabola, of mean zero and with uncorrelated coordinates.
 
     Parameters

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import erfcx, logsumexp, ndtr, softmax
 
-from .law import Law
+from .distribution import Distribution
 
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
@@ -41,7 +41,7 @@ def _smeared_interval(u, middle, noise):
 
 
 @dataclass(frozen=True)
-class Checkerboard(Law):
+class Checkerboard(Distribution):
     """Smeared checkerboard of unit cells, centred on the origin.
 
     Parameters

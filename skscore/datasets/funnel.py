@@ -5,7 +5,7 @@
 
 References
 ----------
-R. M. Neal (2003), Slice sampling, Annals of Statistics 31, section 8.
+R. M. Neal (2003), Slice sampling, Annals of Summary 31, section 8.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .law import Law
+from .distribution import Distribution
 
 # e^−v is held at e^600 below v = −600, where the mass is zero, so that e^−v ‖x‖² stays a finite float64.
 LARGEST_LOG_PRECISION = 600.0
 
 
 @dataclass(frozen=True)
-class Funnel(Law):
+class Funnel(Distribution):
     """Neal's funnel in any dimension; the coordinates are (v, x_2, …, x_d).
 
     Parameters

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .law import Law
+from .distribution import Distribution
 
 # Nodes and weights of Gauss-Legendre quadrature on [0, 1].
 NODES, WEIGHTS = (np.polynomial.legendre.leggauss(24) + np.array([[1.0], [0.0]])) / 2
@@ -46,7 +46,7 @@ def _reach(lower, kappa):
     return 2 * np.arcsin(np.sqrt(np.minimum(sine_squared, 1)))
 
 
-class HalfCirclesLaw(Law):
+class HalfCircles(Distribution):
     """Base of the laws made of smeared half-circles; a subclass has a `noise` and names its half-circles."""
 
     @abstractmethod
@@ -88,7 +88,7 @@ class HalfCirclesLaw(Law):
 
 
 @dataclass(frozen=True)
-class Moons(HalfCirclesLaw):
+class Moons(HalfCircles):
     """Two interleaved half-circles of radius 1, in the geometry of `sklearn.datasets.make_moons`.
 
     The upper moon is (cos t, sin t), the lower one (1 − cos t, ½ − sin t), t uniform on [0, π].
@@ -115,7 +115,7 @@ class Moons(HalfCirclesLaw):
 
 
 @dataclass(frozen=True)
-class Spirals(HalfCirclesLaw):
+class Spirals(HalfCircles):
     """Two intertwined spiral arms, one the other's reflection in the origin, uniform in arc length.
 
     Each arm is a chain of half-circles whose centres alternate between (±spacing/2, 0) and whose radii grow by one

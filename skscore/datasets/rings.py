@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import i0e, i1e, logsumexp, softmax
 
-from .law import Law
+from .distribution import Distribution
 
 
 @dataclass(frozen=True)
-class Rings(Law):
+class Rings(Distribution):
     """Smeared concentric circles of equal mass, in the geometry of `sklearn.datasets.make_circles`.
 
     Parameters

@@ -40,7 +40,7 @@ class Ball(Reals):
     (array([[2., 4.]]), array([[-1.,  0.]]))
     """
 
-    bounded = True
+    has_boundary = True
 
     def __init__(self, radius=1.0, centre=0.0):
         self.radius = radius

@@ -28,7 +28,7 @@ __all__ = ["Box", "Intervals", "Orthant"]
 class _Separable(Reals):
     """A domain whose nearest boundary point differs from a row in one coordinate."""
 
-    bounded = True
+    has_boundary = True
 
     def boundary_distance(self, X):
         """Euclidean distance of each row to the nearest face, shape (n,), and its gradient, shape (n, d)."""

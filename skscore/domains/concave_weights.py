@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .elementary_weights import Weight
+from .elementary_weights import BoundaryWeight
 
 __all__ = ["MCP", "SCAD"]
 
 
-class MCP(Weight):
+class MCP(BoundaryWeight):
     """h′(t) = (lam − t/gamma)₊: straight at first, flat from gamma·lam on.
 
     Parameters
@@ -27,7 +27,7 @@ class MCP(Weight):
 
     References
     ----------
-    Zhang, C.-H. (2010). Nearly unbiased variable selection under minimax concave penalty. Annals of Statistics, 38.
+    Zhang, C.-H. (2010). Nearly unbiased variable selection under minimax concave penalty. Annals of Summary, 38.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class MCP(Weight):
         return np.maximum(self.lam - t / self.gamma, 0.0)
 
 
-class SCAD(Weight):
+class SCAD(BoundaryWeight):
     """h′(t) = min{lam, (gamma·lam − t)₊/(gamma − 1)}: straight up to lam, flat from gamma·lam on.
 
     Parameters

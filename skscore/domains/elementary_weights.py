@@ -31,6 +31,7 @@ from sklearn.base import BaseEstimator
 
 __all__ = [
     "Arcsinh",
+    "BoundaryWeight",
     "Cosh",
     "Expm1",
     "Identity",
@@ -41,11 +42,10 @@ __all__ = [
     "Tanh",
     "TruncatedSine",
     "TruncatedTangent",
-    "Weight",
 ]
 
 
-class Weight(BaseEstimator):
+class BoundaryWeight(BaseEstimator):
     """A weight; members write down `_value`, h(t), and `_slope`, h′(t), for distances 0 ≤ t ≤ ∞."""
 
     def value_and_slope(self, distance):
@@ -53,7 +53,7 @@ class Weight(BaseEstimator):
         with np.errstate(over="ignore", divide="ignore"):  # infinite limits are meant
             return self._value(distance), self._slope(distance)
 
-    def fitted(self, distance, sample_weight=None) -> Weight:
+    def fitted(self, distance, sample_weight=None) -> BoundaryWeight:
         """The weight with what it takes from the distances (n, d) of the training rows; most take nothing."""
         return self
 
@@ -64,14 +64,14 @@ class Weight(BaseEstimator):
                 raise ValueError(f"{type(self).__name__}: {name}={value!r}; give one positive number.")
 
 
-class _Scaled(Weight):
+class _Scaled(BoundaryWeight):
     """A weight of the distance times a rate a, in inverse units of X."""
 
     def __init__(self, rate=1.0):
         self.rate = rate
 
 
-class Identity(Weight):
+class Identity(BoundaryWeight):
     """h(t) = t.
 
     Examples
@@ -89,7 +89,7 @@ class Identity(Weight):
         return np.ones_like(t, dtype=float)
 
 
-class Power(Weight):
+class Power(BoundaryWeight):
     """h(t) = t^power.
 
     Parameters
@@ -115,7 +115,7 @@ class Power(Weight):
         return self.power * np.power(t, self.power - 1.0, dtype=float)
 
 
-class LogPower(Weight):
+class LogPower(BoundaryWeight):
     """h(t) = log(1 + t)^power.
 
     Parameters

@@ -55,7 +55,7 @@ class Halfspaces(Reals):
     array([[2., 2.]])
     """
 
-    bounded = True
+    has_boundary = True
     _origin = None
 
     def __init__(self, A, b):

@@ -33,7 +33,7 @@ class Reals(BaseEstimator):
     array([ True])
     """
 
-    bounded = False
+    has_boundary = False
 
     def check(self, d):
         """Raise a ValueError where the parameters do not describe a domain of rows with d columns."""

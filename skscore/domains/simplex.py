@@ -39,7 +39,7 @@ class Simplex(Reals):
     array([[1., 0., 0.]])
     """
 
-    bounded = True
+    has_boundary = True
 
     def check(self, d):
         """Raise a ValueError for fewer than two parts."""

@@ -13,6 +13,7 @@ import numpy as np
 from .concave_weights import MCP, SCAD
 from .elementary_weights import (
     Arcsinh,
+    BoundaryWeight,
     Cosh,
     Expm1,
     Identity,
@@ -23,19 +24,18 @@ from .elementary_weights import (
     Tanh,
     TruncatedSine,
     TruncatedTangent,
-    Weight,
 )
 from .reals import one_for_each_column
 
 __all__ = ["WEIGHTS", "Capped", "MinPower", "Normalised", "resolve"]
 
 
-class Capped(Weight):
+class Capped(BoundaryWeight):
     """h(min(t, cap)): any weight made bounded, by a distance from which on all rows count alike.
 
     Parameters
     ----------
-    weight : Weight
+    weight : BoundaryWeight
         h, any weight, or an object with the methods of one.
     cap : float or array-like of shape (d,), optional
         Distance in the units of X, for all columns or for each its own.
@@ -87,12 +87,12 @@ def _finite_quantile(t, quantile, sample_weight):
     return np.quantile(t[finite], quantile, weights=weight, method="inverted_cdf") if finite.any() else np.inf
 
 
-class Normalised(Weight):
+class Normalised(BoundaryWeight):
     """h(t) over its mean: any weight made to count every column alike, however near to the boundary its rows are.
 
     Parameters
     ----------
-    weight : Weight
+    weight : BoundaryWeight
         h, any weight, or an object with the methods of one.
     mean : float or array-like of shape (d,), default=1.0
         What h is divided by, for all columns or for each its own; a fit takes the means over its rows.
@@ -131,7 +131,7 @@ class Normalised(Weight):
             return value / self.mean, slope / self.mean
 
 
-class MinPower(Weight):
+class MinPower(BoundaryWeight):
     """h(t) = min(t, cap)^power.
 
     Parameters

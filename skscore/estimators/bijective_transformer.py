@@ -15,7 +15,7 @@ from numpy import ndarray
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_array
 
-from .change_of_variables import Elementwise
+from ..maps.algebra import Elementwise
 
 
 class BijectiveTransformer(FunctionTransformer):

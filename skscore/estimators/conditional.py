@@ -20,16 +20,16 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from .._compat import Interval, StrOptions, check_sample_weight, fit_context, validate_data
 from ..fitting.solvers import solve_ridge
-from ..fitting.statistics import moments
-from ..formulas import objectives
-from ..models.affine import AffineMap
+from ..formulas import score_losses
+from ..formulas.moments import moments
+from ..maps.affine import AffineMap
+from ..maps.residuals import residual_coordinates
 from ..models.folds import group_rows
-from ..models.forms import Implicit
 from ..models.kernels.conditional_kernel import ConditionalLiteFamily
-from ..models.kernels.conditional_law import ConditionalLaw, settled_nodes
+from ..models.kernels.conditional_law import ConditionalDensity, chosen_nodes
 from ..models.kernels.conditional_selection import Candidates, select
 from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwidth, place_landmarks
-from ..models.residuals import residual_coordinates
+from ..models.objectives import Implicit
 from .density import rows_of_weight, seed_of
 
 __all__ = ["ConditionalScoreDensity"]
@@ -198,7 +198,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         form = family.assemble(rows, None, weight, Implicit())
         phi = solve_ridge(form, self.alpha_)
         seed, self._stream = rng.integers(1 << 32), rng
-        self._law = ConditionalLaw(family, phi, settled_nodes(family, phi, seed))
+        self._law = ConditionalDensity(family, phi, chosen_nodes(family, phi, seed))
         self.theta_ = self._law.theta
         if self.verbose:
             print(
@@ -283,7 +283,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         return self._score(self._check_rows(X, y)).reshape(-1, *self._target_shape)
 
     def _score(self, rows):
-        return self._law.family.grad_log_density(self._law.phi, rows) @ self._coordinates.residuals.matrix.T
+        return self._law.family.score(self._law.phi, rows) @ self._coordinates.residuals.matrix.T
 
     def hyvarinen_score(self, X, y, standardize=False):
         """Hyvärinen score ½‖s‖² + ∇·s of each row, with s = ∇_y log p(y | x): smaller is better.
@@ -305,8 +305,8 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         rows, law = self._check_rows(X, y), self._law
         scale = self._target_scale if standardize else np.ones(self.n_targets_)
         axes = scale[:, None] * self._coordinates.residuals.matrix  # a step along each target, in coordinates v
-        divergence = sum(law.family.log_density_curvature(law.phi, rows, axis) for axis in axes)
-        return objectives.implicit(scale * self._score(rows), divergence)
+        divergence = sum(law.family.curvature(law.phi, rows, axis) for axis in axes)
+        return score_losses.implicit(scale * self._score(rows), divergence)
 
     # ---- means and draws -------------------------------------------------------------------------
 

@@ -24,17 +24,17 @@ from .._compat import (
     validate_data,
     validate_parameters,
 )
-from ..fitting.eigenbasis import COORDINATES, Eigenbasis
-from ..fitting.parzen import NARROWEST
-from ..fitting.statistics import moments
+from ..formulas.moments import moments
 from ..formulas.schedules import WEIGHTINGS
+from ..levels.flow_density import SAMPLERS
+from ..levels.parzen import NARROWEST
+from ..maps.eigenbasis import COORDINATES, Eigenbasis
 from ..models.catalog import MODELS, resolve_model
 from ..models.family import Model
-from ..models.levels.flow_law import SAMPLERS
-from .denoising_fit import Rows, coordinates, fit_closed_form, fit_network, may_scale, so_far
+from .denoising_routes import Rows, coordinates, fit_closed_form, fit_network, may_scale, so_far
 from .density import rows_of_weight, seed_of
-from .noise_law import NoiseLawDensity
-from .table import read_table
+from .noise_density import NoiseDensity
+from .preprocessing import read_preprocessing
 
 __all__ = ["DenoisingScoreEstimator"]
 
@@ -43,7 +43,7 @@ DOUBTFUL_REPETITION = 0.1  # of the density in the narrowest windows
 SPREAD_SEED = 0  # where in its cell an atom falls is the same in every fit
 
 
-class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
+class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
     r"""Density estimator fitted by denoising score matching over one or many noise levels.
 
     Parameters
@@ -335,7 +335,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseLawDensity):
         seed = seed_of(self.random_state) if self.random_state is not None or self.checkpoint is None else 0
         self._stream = np.random.default_rng(seed)
         seed = int(self._stream.integers(2**31)) if seed is None else seed
-        table = self.table_ if former else read_table(X, weight, coordinates(self), self.dequantize, self.bounds)
+        fresh = None if former else read_preprocessing(X, weight, coordinates(self), self.dequantize, self.bounds)
+        table = fresh or self.table_
         spread = table.spread(X, np.random.default_rng(SPREAD_SEED))
         table = table.with_scales(spread, weight, coordinates(self)) if not former and may_scale(self) else table
         seen = moments(spread, weight)

@@ -15,7 +15,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_sample_weight, get_namespace, validate_data
-from ..formulas import objectives
+from ..formulas import score_losses
 
 __all__ = ["DensityEstimator", "rows_of_weight", "seed_of"]
 
@@ -153,7 +153,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         return self._on_support(lambda X: self._hyvarinen(X, scale), X, outside=np.full(X.shape[:1], np.nan))
 
     def _hyvarinen(self, X, scale):
-        return objectives.implicit(*self._score_and_divergence(X, scale))
+        return score_losses.implicit(*self._score_and_divergence(X, scale))
 
     def _score_and_divergence(self, X, scale):
         """s and ∇·s with coordinate j measured in units of scale_j, raw where `scale` is None."""

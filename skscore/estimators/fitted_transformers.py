@@ -23,9 +23,9 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from ..maps.algebra import Bijection, ColumnBlocks, Identity, Linear, compose
+from ..maps.elementwise import BoxCox, NormalQuantile, PiecewiseLinear, Scale, YeoJohnson
 from .bijective_transformer import BijectiveTransformer, MonotoneFunction
-from .change_of_variables import Bijection, ColumnBlocks, Identity, Linear, compose
-from .elementwise_maps import BoxCox, NormalQuantile, PiecewiseLinear, Scale, YeoJohnson
 
 SUPPORTED = (
     "StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler, PowerTransformer, QuantileTransformer, PCA of full rank,"

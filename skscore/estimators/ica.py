@@ -1,7 +1,8 @@
 r"""Independent component analysis by score matching, a scikit-learn transformer.
 
-The model and its objective are those of :mod:`skscore.models.ica`: :math:`\log p(x) = \sum_k \alpha_k G(w_k^\top x)`
-plus a constant that score matching need not know, so that there may be more components than columns.
+The model and its objective are those of :mod:`skscore.models.unmixing`:
+:math:`\log p(x) = \sum_k \alpha_k G(w_k^\top x)` plus a constant that score
+matching need not know, so that there may be more components than columns.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions, check_sample_weight, fit_context, validate_data
-from ..fitting.statistics import moments
-from ..models.affine import AffineMap
-from ..models.ica import SOURCES, best_unmixing, principal_coordinates
+from ..formulas.moments import moments
+from ..maps.affine import AffineMap
+from ..models.unmixing import SOURCES, best_unmixing, principal_coordinates
 from .density import rows_of_weight, seed_of
 
 __all__ = ["ScoreMatchingICA"]

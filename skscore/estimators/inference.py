@@ -37,7 +37,7 @@ class Inference:
     def _slope_and_noise(self, own, X, Y, weight, objective):
         """A and M of the sandwich, at the parameters φ = (1 + c)θ of the weighted rows."""
         c = self.robust or 0.0
-        phi, ridge = (1.0 + c) * own.theta, self._settled.alpha * (1.0 - self.l1_ratio)
+        phi, ridge = (1.0 + c) * own.theta, self._choice.alpha * (1.0 - self.l1_ratio)
         M = gradients(own.family, phi, X, Y, weight, objective).covariance_of_mean()
         A = (1.0 + c) * (own.Gamma + ridge * own.family.ridge_matrix())
         return A + c * feedback(own.family, phi, X, weight, objective) if c > 0.0 else A, M

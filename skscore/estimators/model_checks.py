@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils import check_array
 
 from ..domains import Reals
-from ..domains.elementary_weights import Weight
+from ..domains.elementary_weights import BoundaryWeight
 from ..models.base import GaussianBase
 from ..models.catalog import MODELS, resolve_model
 from ..models.kernels.kernel import Kernel
@@ -62,11 +62,11 @@ def check_known_scores(X, y):
 
 def check_support(X, domain, objective):
     """Raise a ValueError where rows lie outside the domain, or the objective would move them there."""
-    if domain.bounded and objective == "denoising":
+    if domain.has_boundary and objective == "denoising":
         raise ValueError(
             f'objective="denoising" adds noise that leaves the domain {domain}; choose objective="implicit".'
         )
-    if domain.bounded and not (inside := domain.contains(X)).all():
+    if domain.has_boundary and not (inside := domain.contains(X)).all():
         raise ValueError(
             f"X has {(~inside).sum()} rows outside the domain {domain}, the first at row {inside.argmin()}. "
             "Drop them, or widen the domain."
@@ -86,7 +86,7 @@ def _(part: GaussianBase, n_features):
 
 
 @_check_part.register
-def _(part: Reals | Weight, n_features):
+def _(part: Reals | BoundaryWeight, n_features):
     part.check(n_features)
 
 

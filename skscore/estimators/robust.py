@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..fitting.solvers import UnboundedObjectiveError
-from ..fitting.statistics import moments
+from ..formulas.moments import moments
 from ..models.folds import taken
 from ..models.windham import near_the_median, windham_weights
 
@@ -24,7 +24,7 @@ class Robust:
         """Weights of the rows by powers of their fitted densities, shape (n,)."""
         self._check_robust(family, first)
         try:
-            return windham_weights(family, sample, objective, self._settled.alpha, self.robust)
+            return windham_weights(family, sample, objective, self._choice.alpha, self.robust)
         except UnboundedObjectiveError as error:
             raise ValueError(
                 f"robust={self.robust}: the rows with their robust weights do not determine model={self.model!r} "

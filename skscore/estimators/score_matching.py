@@ -28,11 +28,11 @@ from .._compat import (
     validate_parameters,
 )
 from ..fitting.solvers import UnboundedObjectiveError
-from ..fitting.statistics import Statistics, moments
-from ..formulas import objectives
+from ..formulas import score_losses
+from ..formulas.moments import Summary, moments
 from ..models.catalog import OBJECTIVES, resolve_objective
-from ..models.family import Model, Sample, Settled
-from ..models.law import SAMPLERS, Law
+from ..models.family import Choice, Model, Sample
+from ..models.fitted_density import SAMPLERS, FittedDensity
 from .covariance_surface import CovarianceSurface
 from .density import DensityEstimator, rows_of_weight, seed_of
 from .inference import Inference
@@ -114,7 +114,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
     References
     ----------
     Hyvärinen, A. (2005). Estimation of non-normalized statistical models by score matching. JMLR 6, 695-709.
-    Hyvärinen, A. (2007). Some extensions of score matching. Computational Statistics & Data Analysis 51, 2499-2512.
+    Hyvärinen, A. (2007). Some extensions of score matching. Computational Summary & Data Analysis 51, 2499-2512.
 
     Examples
     --------
@@ -242,15 +242,15 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         sample = Sample(X, Y, weight, own)
         self._check_same_statistics(model, objective, first)
         if first:
-            self._settled = self._settle(model, self._without_far_rows(sample), objective)
-        family = self._settled.family if first else self.family_.rebound(own)
+            self._choice = self._choose(model, self._without_far_rows(sample), objective)
+        family = self._choice.family if first else self.family_.rebound(own)
         check_support(X, family.domain, self.objective)
         self._check_inference(family, first)
         if self.robust is not None:
             weight, X = rows_of_weight(self._robust_weight(family, sample, objective, first), X)
             table = own = moments(X, weight)
-        statistics = Statistics(table, family.assemble(X, Y, weight, objective))
-        reference = moments(family.domain.to_reals(X), weight) if family.domain.bounded else own
+        statistics = Summary(table, family.assemble(X, Y, weight, objective))
+        reference = moments(family.domain.to_reals(X), weight) if family.domain.has_boundary else own
         if not first:
             family, statistics, reference = self._merged(family, statistics, reference)
         self._forget_solution()
@@ -260,10 +260,10 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
             self._infer(X, Y, weight, objective)
         return self
 
-    def _settle(self, model, sample, objective):
+    def _choose(self, model, sample, objective):
         """Family and ridge by the first rows."""
-        family, alpha, results = seeded(model, self.random_state).settle(sample, objective, self.alpha, self.criterion)
-        return Settled(family.penalised(self.l1_ratio, self.symmetric), alpha, results)
+        family, alpha, results = seeded(model, self.random_state).choose(sample, objective, self.alpha, self.criterion)
+        return Choice(family.penalised(self.l1_ratio, self.symmetric), alpha, results)
 
     def _merged(self, family, statistics, reference):
         """Family, statistics and reference of all rows seen, in the coordinates of their union."""
@@ -271,7 +271,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         union = self.family_.rebound(seen.leading(self.n_features_in_))
         parts = [(self.family_, self.statistics_), (family, statistics)]
         forms = [union.translate(part.form, source) for source, part in parts]
-        return union, Statistics(seen, None if None in forms else forms[0] + forms[1]), self._reference + reference
+        return union, Summary(seen, None if None in forms else forms[0] + forms[1]), self._reference + reference
 
     def _check_same_statistics(self, model, objective, first):
         """Refuse to merge statistics of another model or objective; functions are trusted."""
@@ -312,7 +312,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
 
     def _estimate(self, sample, objective):
         """θ by the statistics of all rows seen; `sample` has the rows where they are the first."""
-        return self.family_.solve(self.statistics_, objective, self._settled.alpha)
+        return self.family_.solve(self.statistics_, objective, self._choice.alpha)
 
     def _solve(self, sample, objective):
         """Find θ and name it; leave the estimator without a law where the objective has no minimum."""
@@ -324,12 +324,12 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         family, statistics = self.family_, self.statistics_
         value = family.objective_value(theta, statistics, objective)
         theta = theta if self.robust is None else family.power(theta, 1.0 / (1.0 + self.robust))
-        self._name(**family.attributes(theta), objective=value, alpha=self._settled.alpha)
-        if self._settled.results is not None:
-            self._name(cv_results=self._settled.results)
+        self._name(**family.attributes(theta), objective=value, alpha=self._choice.alpha)
+        if self._choice.results is not None:
+            self._name(cv_results=self._choice.results)
         seed = seed_of(self.random_state)
         self._stream = np.random.default_rng(seed)
-        self._law = Law(family, theta, self._reference, seed or 0, repr(self.model))
+        self._law = FittedDensity(family, theta, self._reference, seed or 0, repr(self.model))
         if self.verbose:
             print(f"[ScoreMatchingDensity] {statistics.moments.n:g} rows, objective {value:.6g}")
 
@@ -359,16 +359,16 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         return self.statistics_.moments.leading(self.n_features_in_).variance
 
     def _support(self, X):
-        return self.family_.domain.contains(X) if self.family_.domain.bounded else None
+        return self.family_.domain.contains(X) if self.family_.domain.has_boundary else None
 
     def _log_density(self, X):
         return self._law.log_density(X)
 
     def _score(self, X):
-        return self.family_.grad_log_density(self._law.theta, X)
+        return self.family_.score(self._law.theta, X)
 
     def _curvature(self, X, V):
-        return self.family_.log_density_curvature(self._law.theta, X, V)
+        return self.family_.curvature(self._law.theta, X, V)
 
     def _divergence(self, X):
         return self.family_.divergence(self._law.theta, X)
@@ -376,11 +376,11 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
     def _hyvarinen(self, X, scale):
         if hasattr(self.family_, "hyvarinen_score"):
             return self.family_.hyvarinen_score(self._law.theta, X, 1.0 if scale is None else scale)
-        if not self.family_.domain.bounded:
+        if not self.family_.domain.has_boundary:
             return super()._hyvarinen(X, scale)
         unit = np.ones(X.shape[1]) if scale is None else scale
         h, grad_h = self.family_.domain.rescaled(unit).boundary_distance(X / unit)
-        return objectives.weighted(*self._score_and_divergence(X, scale), h, grad_h)
+        return score_losses.weighted(*self._score_and_divergence(X, scale), h, grad_h)
 
     def _draw(self, n_samples, rng):
         draws, diagnostics = self._law.sample(n_samples, self.sampler, rng)

@@ -11,10 +11,10 @@ from sklearn.model_selection import check_cv
 from .._compat import HasMethods, Interval, Options, StrOptions, n_rows
 from ..fitting.criteria import one_standard_error
 from ..models.catalog import MODELS
-from ..models.family import Model, Settled
+from ..models.family import Choice, Model
 from ..models.folds import deal, group_rows, taken
 from ..models.interactions.penalty_path import (
-    Target,
+    PathProblem,
     automatic_alphas,
     by_ebic,
     by_folds,
@@ -94,7 +94,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     ----------
     Foygel, R., & Drton, M. (2010). Extended Bayesian information criteria for Gaussian graphical models. NeurIPS.
     Lin, L., Drton, M., & Shojaie, A. (2016). Estimation of high-dimensional graphical models using regularized score
-    matching. Electronic Journal of Statistics, 10(1), 806-854.
+    matching. Electronic Journal of Summary, 10(1), 806-854.
 
     Examples
     --------
@@ -186,8 +186,8 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         self._kept = np.arange(n_rows(X)) if sample_weight is None else np.flatnonzero(np.asarray(sample_weight))
         return super().fit(X, y, sample_weight)
 
-    def _settle(self, model, sample, objective):
-        family = model.settle(sample, objective, 0.0, self.criterion).family.penalised(self.l1_ratio, self.symmetric)
+    def _choose(self, model, sample, objective):
+        family = model.choose(sample, objective, 0.0, self.criterion).family.penalised(self.l1_ratio, self.symmetric)
         if self.selection == "ebic" and self.l1_ratio == 0.0:
             raise ValueError('selection="ebic" counts edges, which l1_ratio=0 does not leave out. Set l1_ratio > 0.')
         if self.selection == "smic" and not family.has_row_gradients:
@@ -195,13 +195,13 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
                 f'selection="smic" needs the gradient of each row, which model={self.model!r} does not form. Choose '
                 'selection="cv", or model="pairwise", which is Gaussian by default.'
             )
-        return Settled(family, 0.0)
+        return Choice(family, 0.0)
 
     def _estimate(self, sample, objective):
         """θ at the penalty that the first rows choose, from its path."""
         if sample is None:
             return super()._estimate(sample, objective)
-        target = Target(self.family_, self.statistics_, objective)
+        target = PathProblem(self.family_, self.statistics_, objective)
         path = penalty_path(target, self._penalties(target))
         place, results, thetas = self._judge(target, sample, path)
         warn_at_the_edge(place, path.alphas, is_whole=isinstance(self.alphas, str) and self.l1_ratio > 0.0)
@@ -210,7 +210,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         self.alphas_, self.path_ = path.alphas, [target.family.path_entry(theta) for theta in path.thetas]
         if self.selection == "ebic" and self.refit:
             self.family_ = target.family.on_graph(path.edges[place])
-        self._settled = Settled(self.family_, float(path.alphas[place]), results)
+        self._choice = Choice(self.family_, float(path.alphas[place]), results)
         if thetas[place] is None:  # no graph of the path could be refitted
             return super()._estimate(sample, objective)
         return self.family_.as_density(thetas[place], self.statistics_, objective)

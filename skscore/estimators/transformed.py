@@ -25,7 +25,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
 from .._compat import check_sample_weight, validate_data
-from ..fitting.statistics import moments
+from ..formulas.moments import moments
 from .density import DensityEstimator
 from .fitted_transformers import bijection_of
 from .foreign_densities import draw, weight_arguments

@@ -26,7 +26,7 @@ from .solvers import RANK_TOLERANCE, UnboundedObjectiveError
 
 __all__ = ["raise_if_unbounded", "unboundedness_threshold"]
 
-MOST_PARAMETERS = 2000  # of one linear programme
+MAX_PARAMETERS = 2000  # of one linear programme
 
 
 def _split(block):
@@ -139,7 +139,7 @@ def raise_if_unbounded(problem, lam, theta):
         With λ₀ in its message, or with a lower bound where the linear programme would be too large.
     """
     n_parameters = problem.numbering().max() + 1 if problem.symmetric else problem.g.shape[1]
-    exact = problem.Gamma is not None and n_parameters <= MOST_PARAMETERS
+    exact = problem.Gamma is not None and n_parameters <= MAX_PARAMETERS
     threshold = unboundedness_threshold(problem) if exact else _threshold_along(problem, theta)
     if lam < threshold * (1.0 - 1e-6):  # the programme is solved to some seven digits
         raise UnboundedObjectiveError(

@@ -11,7 +11,7 @@ duality gap of :mod:`~skscore.fitting.interaction_problem` are at rounding.
 
 References
 ----------
-Rosset, S., & Zhu, J. (2007). Piecewise linear regularized solution paths. Annals of Statistics, 35(3), 1012-1030.
+Rosset, S., & Zhu, J. (2007). Piecewise linear regularized solution paths. Annals of Summary, 35(3), 1012-1030.
 Tibshirani, R., et al. (2012). Strong rules for discarding predictors in lasso-type problems. Journal of the Royal
 Statistical Society B, 74(2), 245-266.
 """
@@ -35,14 +35,14 @@ RESIDUAL = 1e-11  # at which descent ends, relative to the largest entry of g
 GAP = 1e-11  # relative to Σ|gθ|, which is no less than twice the quadratic part at the minimum
 ROUGH = 1e-2  # of λ: residual up to which a working set is first solved, to find out which entries matter
 NEAR = 1e-2  # of λ: how near its bound the slope of an entry is that enters a working set before it must
-SWEEPS_BEFORE_ASKING, MOST_SWEEPS = 100, 100_000  # whether a minimum exists is asked after each of the first
-SWEEPS_AT_A_TIME, MOST_STEPS = 4, 30  # of coordinate descent, and of conjugate gradients in turn
-MOST_AT_A_TIME = 32  # sweeps, reached by doubling as long as signs stop the conjugate gradients
-LEAST_EXCESS = 3e-12  # of the bound, with which an entry leaves zero: the largest λ itself is known no better
+SWEEPS_BEFORE_ASKING, MAX_SWEEPS = 100, 100_000  # whether a minimum exists is asked after each of the first
+SWEEPS_AT_A_TIME, MAX_STEPS = 4, 30  # of coordinate descent, and of conjugate gradients in turn
+MAX_AT_A_TIME = 32  # sweeps, reached by doubling as long as signs stop the conjugate gradients
+MIN_EXCESS = 3e-12  # of the bound, with which an entry leaves zero: the largest λ itself is known no better
 ROUNDING = 1e-14  # relative
 SMALLEST_PART = 1e-3  # of the residual that a single step may remove when descent ends: less is rounding
-MOST_GATHERED = 1 << 24  # numbers in the gathered blocks of a working set, 128 MB
-LEAST_KEPT = 0.8  # of the entries of a working set: it is not gathered anew for fewer that leave it
+MAX_GATHERED = 1 << 24  # numbers in the gathered blocks of a working set, 128 MB
+MIN_KEPT = 0.8  # of the entries of a working set: it is not gathered anew for fewer that leave it
 IN_PLACE = 0.8  # of all numbers: a working set of more reads the blocks where they lie
 
 
@@ -54,7 +54,7 @@ class _WorkingSet:
         sizes = mask.sum(axis=1)
         numbers = sizes**2
         self.problem = problem
-        in_place = problem.Gamma is not None and numbers.sum() > min(IN_PLACE * p * m * m, MOST_GATHERED)
+        in_place = problem.Gamma is not None and numbers.sum() > min(IN_PLACE * p * m * m, MAX_GATHERED)
         if in_place:  # the blocks are as quick where they lie
             mask, sizes, numbers = np.ones_like(mask), np.full(p, m), np.full(p, m * m)
             self.blocks = problem.Gamma.ravel()
@@ -81,7 +81,7 @@ class _WorkingSet:
 
     def redrawn(self, mask):
         """The set of `mask`; this one, which needs no gathering, where it has all of that and little more."""
-        enough = not (mask & ~self.mask).any() and mask.sum() >= LEAST_KEPT * self.mask.sum()
+        enough = not (mask & ~self.mask).any() and mask.sum() >= MIN_KEPT * self.mask.sum()
         return self if enough else _WorkingSet(self.problem, mask)
 
     def descend(self, theta, gradient, lam, tolerance, most_sweeps):
@@ -94,7 +94,7 @@ class _WorkingSet:
             if swept < at_a_time or sweeps >= most_sweeps:
                 break
             values, slopes, share = self._on_signs(values, slopes, penalty, tolerance)
-            at_a_time = SWEEPS_AT_A_TIME if share == 1.0 else min(2 * at_a_time, MOST_AT_A_TIME)
+            at_a_time = SWEEPS_AT_A_TIME if share == 1.0 else min(2 * at_a_time, MAX_AT_A_TIME)
         theta = theta.copy()
         theta[self.mask] = values
         return theta, sweeps
@@ -103,7 +103,7 @@ class _WorkingSet:
         """Coordinate descent in place, columns that are problems of their own in threads; the number of sweeps."""
         p = len(self.mask)
         known = self.first, self.columns, self.mirror, self.block, self.blocks, self.curvature
-        bounds = (1.0 + LEAST_EXCESS) * penalty
+        bounds = (1.0 + MIN_EXCESS) * penalty
 
         def descend(begin, end, width):
             span = begin, end, width
@@ -138,7 +138,7 @@ class _WorkingSet:
                 x0=values,
                 rtol=0.0,
                 atol=0.1 * tolerance * np.sqrt(len(values)),  # the root of a sum, where the largest is to be tolerable
-                maxiter=MOST_STEPS,
+                maxiter=MAX_STEPS,
                 M=times(lambda v: v / diagonal),
             )
         crossed = (penalty > 0.0) & (inner * signs < 0.0)
@@ -167,7 +167,7 @@ def _on_free_entries(problem):
     theta = np.zeros_like(problem.g)
     scale = np.abs(problem.g).max()
     free = problem.weights == 0.0
-    theta, _ = _WorkingSet(problem, free).descend(theta, -problem.g, 0.0, 1e-15 * scale, MOST_SWEEPS)
+    theta, _ = _WorkingSet(problem, free).descend(theta, -problem.g, 0.0, 1e-15 * scale, MAX_SWEEPS)
     return theta, problem.gradient(theta)
 
 
@@ -263,12 +263,12 @@ def _converge(problem, lam, theta, gradient, mask):
             raise_if_unbounded(problem, lam, theta)
         slope = np.abs(problem.paired(gradient))
         found = ((slope > lam * problem.weights + tolerance) & ~working.mask).any()
-        if used >= MOST_SWEEPS or (tolerance <= finest and not found):
+        if used >= MAX_SWEEPS or (tolerance <= finest and not found):
             solution = problem.certificate(theta, gradient, lam)
             optimal = solution.residual <= finest and solution.gap <= GAP * np.abs(problem.g * theta).sum()
             if optimal:
                 return solution
-            if used >= MOST_SWEEPS or part < SMALLEST_PART:
+            if used >= MAX_SWEEPS or part < SMALLEST_PART:
                 raise_if_unbounded(problem, lam, theta)  # far out, rounding brings a descent to a stand
                 _warn(solution, lam)
                 return solution

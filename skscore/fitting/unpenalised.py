@@ -20,7 +20,7 @@ from .solvers import RANK_TOLERANCE, UnboundedObjectiveError, solve_lyapunov, so
 
 __all__ = ["solve_unpenalised"]
 
-MOST_DENSE = 1891  # parameters of a dense system: the pairs of 61 columns
+MAX_DENSE = 1891  # parameters of a dense system: the pairs of 61 columns
 CG_TOLERANCE = 1e-13
 
 
@@ -112,6 +112,6 @@ def solve_unpenalised(problem, support=None):
     elif problem.shared and m == p and (numbers >= 0).all() and _is_regular(problem.Gamma[0]):
         theta = solve_lyapunov(problem.Gamma[0], problem.g)
     else:
-        theta = (_dense if numbers.max() < MOST_DENSE else _iterative)(problem, numbers)
+        theta = (_dense if numbers.max() < MAX_DENSE else _iterative)(problem, numbers)
     gradient = np.where(numbers >= 0, problem.gradient(theta), 0.0)
     return problem.certificate(theta, gradient, 0.0)

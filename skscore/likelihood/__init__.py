@@ -1,6 +1,6 @@
 """Log-densities: the normaliser of a closed-form family; the density along the flow of a noise-conditional score."""
 
-from .flow import LikelihoodReport, adaptive_steps, antithetic_noise, denoising_gain, elbo, flow_log_density
+from .flow_likelihood import LikelihoodReport, adaptive_steps, antithetic_noise, denoising_gain, elbo, flow_log_density
 from .normalizer import (
     LogNormalizer,
     Particles,

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from ..fitting.statistics import moments
+from ..formulas.moments import moments
 from ..samplers import HMC, Target
 from .standard_normal import log_standard_normal
 
@@ -94,11 +94,11 @@ def chart_target(family, theta, chart) -> Target:
             value = family.log_density(theta, chart.to_domain(T)) + chart.log_volume(T)
         return np.where(np.isnan(value), -np.inf, value)
 
-    def grad_log_density(T):
+    def score(T):
         with np.errstate(over="ignore", invalid="ignore"):
             return chart.pull_back(T, family.force(theta, chart.to_domain(T)))
 
-    return Target(log_density, grad_log_density)
+    return Target(log_density, score)
 
 
 def adapted_chart(family, theta, chart, rng, *, n_draws=4096, most_steps=40):
@@ -238,7 +238,7 @@ def _bridge(target, beta) -> Target:
     """The law q₀^{1−β} p̃^β."""
     return Target(
         lambda T: (1.0 - beta) * log_standard_normal(T) + beta * target.log_density(T),
-        lambda T: -(1.0 - beta) * T + beta * target.grad_log_density(T),
+        lambda T: -(1.0 - beta) * T + beta * target.score(T),
     )
 
 

@@ -2,10 +2,16 @@ r"""Base measures :math:`q_0` of an exponential family, :math:`p(x) \propto \exp
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+from scipy.special import gammaln
 from sklearn.base import BaseEstimator
 
-__all__ = ["GaussianBase", "resolve_base"]
+from ..maps.affine import AffineMap
+
+__all__ = ["GaussianBase", "MappedBase", "StudentT", "resolve_base"]
 
 
 class GaussianBase(BaseEstimator):
@@ -22,7 +28,7 @@ class GaussianBase(BaseEstimator):
     --------
     >>> import numpy as np
     >>> from skscore.models import GaussianBase
-    >>> GaussianBase(loc=1.0, scale=2.0).grad_log_density(np.array([[3.0]]))
+    >>> GaussianBase(loc=1.0, scale=2.0).score(np.array([[3.0]]))
     array([[-0.5]])
     """
 
@@ -41,7 +47,7 @@ class GaussianBase(BaseEstimator):
         Z, scale = self._standardized(X)
         return -0.5 * (Z * Z).sum(axis=1) - np.log(scale).sum() - 0.5 * X.shape[1] * np.log(2.0 * np.pi)
 
-    def grad_log_density(self, X):
+    def score(self, X):
         """∇ log q₀ of each row, shape (n, d)."""
         Z, scale = self._standardized(X)
         return -Z / scale
@@ -68,6 +74,108 @@ class _Lebesgue(GaussianBase):
     def log_density(self, X):
         """log 1 of each row."""
         return np.zeros(len(X))
+
+
+@dataclass(frozen=True, eq=False)
+class StudentT:
+    """Multivariate Student t around the origin with a diagonal scale matrix.
+
+    Parameters
+    ----------
+    df : float
+        Degrees of freedom ν > 0.
+    variance : ndarray of shape (d,)
+        Diagonal λ of the scale matrix: the variances of the Gaussian that ν → ∞ gives.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.base import StudentT
+    >>> cauchy = StudentT(1.0, np.ones(1))
+    >>> np.exp(cauchy.log_density(np.array([[0.0], [1.0]]))) * np.pi
+    array([1. , 0.5])
+    """
+
+    df: float
+    variance: np.ndarray
+
+    def _distance(self, X):
+        return (X**2 / self.variance).sum(axis=1)
+
+    def log_density(self, X):
+        """Log-density in nats, shape (n,)."""
+        nu, d = self.df, len(self.variance)
+        log_z = gammaln(nu / 2) - gammaln((nu + d) / 2) + 0.5 * (d * np.log(nu * np.pi) + np.log(self.variance).sum())
+        return -0.5 * (nu + d) * np.log1p(self._distance(X) / nu) - log_z
+
+    def _pull(self, X):
+        """c = (ν + d) / (ν + q): the weight of a row in the likelihood of the scale."""
+        return (self.df + len(self.variance)) / (self.df + self._distance(X))
+
+    def score(self, X):
+        """Score −c x/λ, shape (n, d)."""
+        return -self._pull(X)[:, None] * X / self.variance
+
+    def curvature(self, X, V):
+        """Second derivative vᵀ ∇² log t v along `V` of shape (d,) or (n, d), shape (n,)."""
+        along = (self.score(X) * V).sum(axis=1) ** 2
+        flat = (np.broadcast_to(V, X.shape) ** 2 / self.variance).sum(axis=1)
+        return -self._pull(X) * flat + 2 / (self.df + len(self.variance)) * along
+
+    def sample(self, n, rng):
+        """Draw `n` rows, shape (n, d)."""
+        z = rng.standard_normal((n, len(self.variance))) * np.sqrt(self.variance)
+        return z / np.sqrt(rng.chisquare(self.df, size=(n, 1)) / self.df)
+
+
+@dataclass(frozen=True, eq=False)
+class MappedBase:
+    """The base measure of rows x whose coordinates y have the base measure `law`.
+
+    Parameters
+    ----------
+    law : GaussianBase or another with its methods
+    coordinates : AffineMap
+        From x to y.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models import GaussianBase
+    >>> from skscore.maps.affine import AffineMap
+    >>> from skscore.models.base import MappedBase
+    >>> halved = AffineMap(np.zeros(1), np.array([[0.5]]), np.zeros(1))
+    >>> MappedBase(GaussianBase(), halved).score(np.array([[2.0]]))  # of N(0, 4)
+    array([[-0.5]])
+    """
+
+    law: Any
+    coordinates: AffineMap
+    is_flat = False
+
+    def log_density(self, X):
+        """Log-density of each row, shape (n,)."""
+        return self.law.log_density(self.coordinates(X)) + self.coordinates.log_volume
+
+    def score(self, X):
+        """∇ log q₀ of each row, shape (n, d)."""
+        return self.law.score(self.coordinates(X)) @ self.coordinates.matrix.T
+
+    def curvature(self, X, V):
+        """vᵀ ∇² log q₀(x) v of each row, shape (n,), for directions V of shape (d,) or (n, d)."""
+        return self.law.curvature(self.coordinates(X), V @ self.coordinates.matrix)
+
+    def divergence(self, X):
+        """Δ log q₀ of each row, shape (n,)."""
+        Y = self.coordinates(X)
+        return sum(self.law.curvature(Y, axis) for axis in self.coordinates.matrix)
+
+    def blurred(self, noise):
+        """Base measure of rows with Gaussian noise of covariance `noise` (d, d), where `law` is a GaussianBase."""
+        A, loc, scale = self.coordinates.matrix, np.asarray(self.law.loc), np.asarray(self.law.scale)
+        covariance = scale**2 * np.eye(len(A)) + A.T @ noise @ A
+        whiten = AffineMap(loc * np.ones(len(A)), np.linalg.inv(np.linalg.cholesky(covariance)).T, np.zeros(len(A)))
+        return MappedBase(GaussianBase(), whiten.after(self.coordinates))
 
 
 def resolve_base(base, moments):

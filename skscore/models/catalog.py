@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .forms import Denoising, Explicit, Implicit, Sliced
 from .gaussian import Gaussian
 from .interactions.pairwise import PairwiseInteraction, TruncatedGaussian
 from .kernels.kernel import Kernel
+from .objectives import Denoising, Explicit, Implicit, Sliced
 from .polynomial import Polynomial
 
 __all__ = ["MODELS", "OBJECTIVES", "resolve_model", "resolve_objective"]

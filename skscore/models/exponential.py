@@ -114,7 +114,7 @@ class _CallableFamily(Family):
     def laplacian(self, X):
         return self._checked("laplacian", self.model.laplacian(X), (len(X), self.n_parameters))
 
-    def curvature(self, X, V):
+    def statistics_curvature(self, X, V):
         if self.model.curvature is None:
             raise ValueError(
                 "ExponentialFamily(curvature=None): second derivatives along a direction are needed here. Pass "

@@ -17,11 +17,11 @@ from sklearn.base import BaseEstimator
 
 from ..domains import Reals
 from ..fitting.solvers import solve_ridge
-from ..fitting.statistics import row_blocks
+from ..formulas.moments import row_blocks
 from .base import GaussianBase, resolve_base
-from .forms import Denoising, assemble
+from .objectives import Denoising, assemble
 
-__all__ = ["Family", "Model", "Natural", "Sample", "Settled"]
+__all__ = ["Choice", "Family", "Model", "Natural", "Sample"]
 
 BLOCK_BYTES = 1 << 22
 
@@ -35,7 +35,7 @@ class Sample(NamedTuple):
     moments: Any
 
 
-class Settled(NamedTuple):
+class Choice(NamedTuple):
     """What the first rows decide: the family, the ridge α, and what was tried (by column) where there was a choice."""
 
     family: Any
@@ -80,7 +80,7 @@ class Model(BaseEstimator):
         """
         raise NotImplementedError
 
-    def settle(self, sample, objective, alpha, criterion):
+    def choose(self, sample, objective, alpha, criterion):
         """Family and ridge for a table of which `sample` are the first rows.
 
         Parameters
@@ -94,9 +94,9 @@ class Model(BaseEstimator):
 
         Returns
         -------
-        Settled
+        Choice
         """
-        return Settled(self.family(sample.moments), 0.0 if alpha == "auto" else alpha)
+        return Choice(self.family(sample.moments), 0.0 if alpha == "auto" else alpha)
 
 
 class Family:
@@ -123,7 +123,7 @@ class Family:
         """ΔT(x) of each row, shape (n, m)."""
         raise NotImplementedError
 
-    def curvature(self, X, V):
+    def statistics_curvature(self, X, V):
         """vᵀ∇²T(x)v of each row, shape (n, m), for directions V of shape (d,) or (n, d)."""
         raise NotImplementedError
 
@@ -236,27 +236,25 @@ class Family:
             value[inside] = self._blockwise(lambda B: self.statistics(B) @ theta + self.base.log_density(B), X[inside])
         return value
 
-    def grad_log_density(self, theta, X):
+    def score(self, theta, X):
         """∇ₓ log p of each row, shape (n, d)."""
-        return self._blockwise(
-            lambda B: np.einsum("nmd,m->nd", self.jacobian(B), theta) + self.base.grad_log_density(B), X
-        )
+        return self._blockwise(lambda B: np.einsum("nmd,m->nd", self.jacobian(B), theta) + self.base.score(B), X)
 
     def force(self, theta, X):
         """∇ log p of each row, shape (n, d), as precisely as a proposal of a Markov chain needs it."""
-        return self.grad_log_density(theta, X)
+        return self.score(theta, X)
 
     def divergence(self, theta, X):
         """Δ log p of each row, shape (n,)."""
         return self._blockwise(lambda B: self.laplacian(B) @ theta + self.base.divergence(B), X)
 
-    def log_density_curvature(self, theta, X, V):
+    def curvature(self, theta, X, V):
         """vᵀ ∇² log p(x) v of each row, shape (n,)."""
-        return self.curvature(X, V) @ theta + self.base.curvature(X, V)
+        return self.statistics_curvature(X, V) @ theta + self.base.curvature(X, V)
 
     def traced_curvature(self, theta, X, A):
         """Σ_j aⱼᵀ ∇² log p(x) aⱼ over the rows aⱼ of A, shape (n,): the Laplacian in coordinates z with x = zA."""
-        return sum(self.log_density_curvature(theta, X, a) for a in A)
+        return sum(self.curvature(theta, X, a) for a in A)
 
     # ---- what a family may know in closed form ---------------------------------------------------
 

@@ -30,12 +30,12 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import StrOptions, get_namespace
 from ..fitting.solvers import solve_lyapunov
-from ..fitting.statistics import Statistics, is_rounding
+from ..formulas.moments import Summary, is_rounding
 from ..formulas.quadratic import QuadraticForm
 from .affine_score import AffineScore
 from .family import Family, Model, Natural
-from .forms import Denoising, Explicit, Implicit
 from .interactions.pairwise import PairwiseInteraction
+from .objectives import Denoising, Explicit, Implicit
 
 __all__ = ["Gaussian"]
 
@@ -176,7 +176,7 @@ class _FullGaussian(Family):
         return Natural(
             family,
             np.concatenate([theta.precision[family.pairs], linear]),
-            family.form(Statistics(table), Implicit()).Gamma,
+            family.form(Summary(table), Implicit()).Gamma,
             block_diag([self._free_precisions(*family.pairs), eye_array(len(linear))], format="csr"),
         )
 
@@ -191,14 +191,14 @@ class _FullGaussian(Family):
         centred = X - theta.centre
         return xp.sum((theta.slope - 0.5 * (centred @ theta.precision)) * centred, axis=-1)
 
-    def grad_log_density(self, theta, X):
+    def score(self, theta, X):
         return theta.slope - (X - theta.centre) @ theta.precision
 
     def divergence(self, theta, X):
         xp, _ = get_namespace(X)
         return 0.0 * X[:, 0] - xp.sum(xp.linalg.diagonal(theta.precision))
 
-    def log_density_curvature(self, theta, X, V):
+    def curvature(self, theta, X, V):
         xp, _ = get_namespace(X)
         return 0.0 * X[:, 0] - xp.sum((V @ theta.precision) * V, axis=-1)
 

@@ -27,13 +27,13 @@ import numpy as np
 
 from .._compat import Interval, StrOptions
 from ..fitting.solvers import solve_ridge
-from ..fitting.statistics import row_blocks
+from ..formulas.moments import row_blocks
 from ..formulas.quadratic import QuadraticForm
 from .base import GaussianBase, resolve_base
 from .family import Family, Model
-from .forms import Denoising, Explicit
+from .integrability import no_density_reason
 from .monomials import MonomialBasis
-from .tails import no_density_reason
+from .objectives import Denoising, Explicit
 
 __all__ = ["Polynomial"]
 
@@ -116,7 +116,7 @@ class PolynomialFamily(Family):
         """Sum of their second derivatives, shape (n, m)."""
         return self._monomials(X) @ sum(D @ D for D in self._scaled_derivatives)[:, 1:]
 
-    def curvature(self, X, V):
+    def statistics_curvature(self, X, V):
         """Their second derivatives along V, (d,) or (n, d), shape (n, m)."""
         T, scaled = self._monomials(X), self._scaled_derivatives
         V = np.broadcast_to(V, X.shape).T[..., None]
@@ -254,7 +254,7 @@ class PolynomialFamily(Family):
     def log_density(self, theta, X):
         return self.basis.evaluate(self._coefficients(theta)[None], self._standardized(X))[:, 0]
 
-    def grad_log_density(self, theta, X):
+    def score(self, theta, X):
         c = self._coefficients(theta)
         slopes = np.stack([D @ c for D in self._scaled_derivatives])
         return self.basis.evaluate(slopes, self._standardized(X))
@@ -263,7 +263,7 @@ class PolynomialFamily(Family):
         c = self.basis.laplacian(self._coefficients(theta)[None], self.scale)
         return self.basis.evaluate(c, self._standardized(X))[:, 0]
 
-    def log_density_curvature(self, theta, X, V):
+    def curvature(self, theta, X, V):
         c, scaled = self._coefficients(theta), self._scaled_derivatives
         if V.ndim == 1:
             along = sum(v * D for v, D in zip(V, scaled, strict=True))

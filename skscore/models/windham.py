@@ -29,7 +29,7 @@ model, and α = 0, A is therefore Γ. A step of the iteration multiplies the dis
 References
 ----------
 Scealy, J. L., Hingee, K. L., Kent, J. T., & Wood, A. T. A. (2024). Robust score matching for compositional data.
-Statistics and Computing, 34, 93.
+Summary and Computing, 34, 93.
 Windham, M. P. (1995). Robustifying model fitting. JRSS B, 57(3), 599-609.
 """
 
@@ -41,12 +41,12 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..fitting.solvers import UnboundedObjectiveError
-from ..fitting.statistics import Statistics, moments, row_blocks
+from ..formulas.moments import Summary, moments, row_blocks
 
 __all__ = ["feedback", "near_the_median", "windham_weights"]
 
 TOLERANCE = 1e-9  # change of a weight, of which the largest is 1, at which the iteration has ended
-MOST_FITS = 500
+MAX_FITS = 500
 BLOCK_BYTES = 1 << 22
 FAR = 5.0  # median absolute deviations, 3.4 standard deviations of a Gaussian
 
@@ -83,7 +83,7 @@ def windham_weights(family, sample, objective, alpha, c):
     """
     own = np.ones(len(sample.X)) if sample.weight is None else sample.weight
     weight = near_the_median(sample.X, sample.weight).astype(float)
-    for _ in range(MOST_FITS):
+    for _ in range(MAX_FITS):
         theta = family.power(_fit(family, sample.X, own * weight, objective, alpha), 1.0 / (1.0 + c))
         before, weight = weight, _power_of_density(family, theta, sample.X, c)
         change = np.abs(weight - before).max()
@@ -91,7 +91,7 @@ def windham_weights(family, sample, objective, alpha, c):
             break
     else:
         warnings.warn(
-            f"robust={c:g}: after {MOST_FITS} fits the weights of rows still change by {change:.2g} of the largest. A "
+            f"robust={c:g}: after {MAX_FITS} fits the weights of rows still change by {change:.2g} of the largest. A "
             "smaller value converges sooner.",
             ConvergenceWarning,
             stacklevel=2,
@@ -139,7 +139,7 @@ def _fit(family, X, weight, objective, alpha):
     if effective <= X.shape[1]:
         raise UnboundedObjectiveError(f"{effective:.3g} rows have all the weight")
     X, weight = X[weight > 0.0], weight[weight > 0.0]  # the others count for nothing, however far they lie
-    statistics = Statistics(moments(X, weight), family.assemble(X, None, weight, objective))
+    statistics = Summary(moments(X, weight), family.assemble(X, None, weight, objective))
     return family.solve(statistics, objective, alpha)
 
 

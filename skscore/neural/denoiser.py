@@ -81,7 +81,7 @@ class Denoiser:
 
 
 class NoisyField:
-    """Score of a denoiser at every noise level: a ``NoisyTarget``, with directional derivatives.
+    """Score of a denoiser at every noise level: a ``NoiseConditionalScore``, with directional derivatives.
 
     Parameters
     ----------

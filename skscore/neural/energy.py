@@ -4,7 +4,7 @@ Score matching needs no normaliser, so that E may be any smooth function (Hyvär
 the coordinates :math:`y = (x - o)A + b` in which the first rows have the covariance I: a change of units changes
 nothing. Where columns set the scale of others, and rows held out agree, y is that of ``models.scaled_coordinates``: the
 objective weighs a row by the square of its slope, and a few rows in a narrow neck would outweigh all others. The
-normaliser is found afterwards, by ``models.law.Law``.
+normaliser is found afterwards, by ``models.law.FittedDensity``.
 
 References
 ----------
@@ -22,10 +22,10 @@ import numpy as np
 import torch
 
 from .._compat import Interval, StrOptions
-from ..models.affine import AffineMap
-from ..models.family import Model, Settled
-from ..models.forms import Implicit, Sliced
-from ..models.scale_regression import scaled_coordinates
+from ..maps.affine import AffineMap
+from ..maps.scale_regression import scaled_coordinates
+from ..models.family import Choice, Model
+from ..models.objectives import Implicit, Sliced
 from .activations import ACTIVATIONS
 from .devices import resolve_device
 from .energy_family import EnergyFamily
@@ -169,15 +169,15 @@ class NeuralEnergy(Model):
         """Name of the objective that reaches a given accuracy soonest at d columns."""
         return "implicit" if d <= EXACT_UP_TO else "sliced"
 
-    def settle(self, sample, objective, alpha, criterion):
+    def choose(self, sample, objective, alpha, criterion):
         """Family in the whitened or scaled coordinates of the first rows; α = 0 for "auto"."""
         alpha = 0.0 if alpha == "auto" else float(alpha)
         model = self._frozen()
         if isinstance(objective, Implicit | Sliced):
             scaled = scaled_coordinates(sample.X, sample.weight, *model.held_out_split(len(sample.X)))
             if scaled is not None:
-                return Settled(ScaledEnergyFamily(model, scaled, alpha), alpha)
-        return Settled(EnergyFamily(model, AffineMap.whitening(sample.moments), alpha), alpha)
+                return Choice(ScaledEnergyFamily(model, scaled, alpha), alpha)
+        return Choice(EnergyFamily(model, AffineMap.whitening(sample.moments), alpha), alpha)
 
     def held_out_split(self, n):
         """Indices of the rows to train on, and of those that judge, of n rows."""

@@ -16,9 +16,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from ..fitting.statistics import row_blocks
+from ..formulas.moments import row_blocks
 from ..models.family import Family
-from ..models.forms import Denoising, Explicit, Implicit, Sliced
+from ..models.objectives import Denoising, Explicit, Implicit, Sliced
 from .checkpoint import Checkpoint, fingerprint
 from .devices import threads_for
 from .energy_training import Curvature, Match, Noisy, Rows, Training
@@ -209,7 +209,7 @@ class EnergyFamily(Family):
         """−E of each row, shape (n,)."""
         return self.in_blocks(lambda x: -self.energy(theta, self.coordinates(x)), X)
 
-    def grad_log_density(self, theta, X):
+    def score(self, theta, X):
         """∇ log p of each row, shape (n, d), by the network in the precision of the rows."""
         return self._score(theta, X, X.dtype)
 
@@ -231,14 +231,14 @@ class EnergyFamily(Family):
     def traced_curvature(self, theta, X, A):
         """Σ_j aⱼᵀ∇² log p(x) aⱼ over the rows aⱼ of A, shape (n,)."""
         V = np.broadcast_to(A, (len(X), *A.shape))
-        return self.in_blocks(lambda x, v: self.curvature(theta, x, v.swapaxes(0, 1)), X, V)
-
-    def log_density_curvature(self, theta, X, V):
-        """vᵀ∇² log p(x) v of each row, shape (n,)."""
-        V = np.broadcast_to(V, X.shape)
-        return self.in_blocks(lambda x, v: self.curvature(theta, x, v[None]), X, V)
+        return self.in_blocks(lambda x, v: self.summed_curvature(theta, x, v.swapaxes(0, 1)), X, V)
 
     def curvature(self, theta, X, V):
+        """vᵀ∇² log p(x) v of each row, shape (n,)."""
+        V = np.broadcast_to(V, X.shape)
+        return self.in_blocks(lambda x, v: self.summed_curvature(theta, x, v[None]), X, V)
+
+    def summed_curvature(self, theta, X, V):
         """Σ_k v_kᵀ∇² log p(x) v_k of each row, shape (n,), along directions V of shape (K, n, d)."""
         return -tuple(self.derivatives(theta, self.coordinates(X), V @ self.whiten.matrix))[1]
 

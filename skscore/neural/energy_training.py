@@ -37,7 +37,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..formulas import objectives
+from ..formulas import score_losses
 from .checkpoint import Checkpoint, progress, take_up
 from .devices import threads_for
 
@@ -77,7 +77,7 @@ class Curvature:
     def values(self, energy, rows, directions):
         """Objective of each row, shape (n,)."""
         gradient, curvature = energy.derivatives(rows.y, directions)
-        return objectives.implicit(-gradient, -curvature)
+        return score_losses.implicit(-gradient, -curvature)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Match:
 
     def values(self, energy, rows, nothing):
         """Objective of each row, shape (n,)."""
-        return objectives.explicit(-energy.gradient(rows.y), rows.known)
+        return score_losses.explicit(-energy.gradient(rows.y), rows.known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ class Noisy:
         A, inverse = (torch.as_tensor(M, dtype=z.dtype, device=z.device) for M in (self.matrix, self._inverse))
         noisy, known = rows.y + self.sigma * z @ A, -(z @ inverse.T) / self.sigma
         score = -energy.gradient(noisy.flatten(0, 1))
-        return objectives.explicit(score, known.flatten(0, 1)).view(self.n_draws, -1).mean(dim=0)
+        return score_losses.explicit(score, known.flatten(0, 1)).view(self.n_draws, -1).mean(dim=0)
 
     @property
     def _inverse(self):

@@ -14,7 +14,7 @@ from ..formulas.schedules import log_normal, log_uniform
 from .denoiser import Denoiser
 from .devices import threads_for
 from .networks import ResidualMLP
-from .noise import NoiseLevels
+from .noise_schedule import NoiseLevels
 from .potential import Potential
 from .training import Jury, Member, Recipe, Run
 
@@ -22,8 +22,8 @@ __all__ = ["Architecture", "Noise", "Trained", "TrainingJob"]
 
 QUANTILES = 1025  # entries of the table of a continuous law of noise levels
 VALIDATION_DRAWS = 8192  # noisy rows of all juries, as long as each row has its least and most repeats
-LEAST_REPEATS, MOST_REPEATS = 4, 64
-N_PROBES, MOST_EXACT = 16, 64  # divergence probes, for tables of more columns than the latter
+MIN_REPEATS, MAX_REPEATS = 4, 64
+N_PROBES, MAX_EXACT = 16, 64  # divergence probes, for tables of more columns than the latter
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class TrainingJob:
     def denoiser(self, run, n_folds) -> Denoiser:
         """The networks of `run` at their best so far."""
         d = self.Z.shape[1]
-        probes = None if d <= MOST_EXACT else np.random.default_rng(self.seed).choice([-1.0, 1.0], size=(N_PROBES, d))
+        probes = None if d <= MAX_EXACT else np.random.default_rng(self.seed).choice([-1.0, 1.0], size=(N_PROBES, d))
         return Denoiser(
             self.architecture, run.weights(), self.architecture.variance, run.best.shrinkage, probes, n_folds
         )
@@ -226,7 +226,7 @@ class TrainingJob:
     def _juries(self, folds):
         rows, weight, variance, levels = self._tensors
         n_held_out = max(1, sum(map(len, folds)))
-        repeats = min(MOST_REPEATS, max(LEAST_REPEATS, VALIDATION_DRAWS // n_held_out))
+        repeats = min(MAX_REPEATS, max(MIN_REPEATS, VALIDATION_DRAWS // n_held_out))
         juries = []
         for k, index in enumerate(folds):
             if len(index) == 0:

@@ -18,8 +18,8 @@ import torch
 
 from ..formulas.schedules import loss_weight
 from .checkpoint import progress, take_up
-from .noise import Batch, noisy_batch
-from .shrinkage import Shrinkage, best_shrinkage
+from .noise_schedule import Batch, noisy_batch
+from .output_scaling import OutputScaling, best_shrinkage
 
 __all__ = ["Jury", "Member", "Recipe", "Run"]
 
@@ -205,7 +205,7 @@ class Best(NamedTuple):
 
     value: float = 0.0
     step: int = 0
-    shrinkage: Shrinkage = Shrinkage([0.0], [0.0])
+    shrinkage: OutputScaling = OutputScaling([0.0], [0.0])
     states: list | None = None
 
 
@@ -304,7 +304,7 @@ class Run:
         for member, saved in zip(self.members, state["members"], strict=True):
             member.restore(saved)
         take_up(self, state)
-        self.best = Best(**{**state["best"], "shrinkage": Shrinkage(*state["best"]["shrinkage"])})
+        self.best = Best(**{**state["best"], "shrinkage": OutputScaling(*state["best"]["shrinkage"])})
 
     def weights(self):
         """Averaged weights of each member at the best judgement, as numpy arrays by name."""

@@ -5,7 +5,7 @@ and may be called again with other options.
 """
 
 from .graph import GraphDisplay
-from .noise import NoiseLevelDisplay
+from .noise_levels import NoiseLevelDisplay
 from .pairs import DensityDisplay, ScoreFieldDisplay
 from .path import PathDisplay
 

@@ -14,7 +14,7 @@ from .canvas import column_names, new_axes
 
 __all__ = ["DensityDisplay", "ScoreFieldDisplay"]
 
-MOST_ROWS_SHOWN = 1000
+MAX_ROWS_SHOWN = 1000
 
 
 def _pair(features, names):
@@ -63,7 +63,7 @@ class _PairDisplay:
         names = column_names(estimator, X)
         pair = _pair(features, names)
         axes, points = _grid(rows, list(pair), grid_resolution, eps)
-        shown = rows[:: max(1, len(rows) // MOST_ROWS_SHOWN), list(pair)]
+        shown = rows[:: max(1, len(rows) // MAX_ROWS_SHOWN), list(pair)]
         return axes, _like(X, points), [names[k] for k in pair], shown, len(names) - 2
 
     def _new_axes(self, ax, xlabel, ylabel):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contract import Descending, Descent, Info, NoisyTarget
+from .contract import Descending, Descent, Info, NoiseConditionalScore
 from .langevin import langevin_step
 
 
@@ -45,8 +45,8 @@ class AnnealedLangevin(Descending):
     --------
     >>> import numpy as np
     >>> from skscore.formulas.schedules import geometric_ladder
-    >>> from skscore.samplers import AnnealedLangevin, NoisyTarget, descend
-    >>> shifted = NoisyTarget(lambda x, sigma: (4 - x) / (1 + sigma**2), None, np.ones(1))  # N(4, 1)
+    >>> from skscore.samplers import AnnealedLangevin, NoiseConditionalScore, descend
+    >>> shifted = NoiseConditionalScore(lambda x, sigma: (4 - x) / (1 + sigma**2), None, np.ones(1))  # N(4, 1)
     >>> sampler = AnnealedLangevin(geometric_ladder(0.01, 20.0, 100))
     >>> draws = descend(sampler, shifted, 10_000, np.random.default_rng(0))
     >>> f"{draws.mean():.1f}"
@@ -63,7 +63,7 @@ class AnnealedLangevin(Descending):
         """One step at each level."""
         return len(self.levels)
 
-    def step(self, state: Descent, target: NoisyTarget, rng: np.random.Generator) -> tuple[Descent, Info]:
+    def step(self, state: Descent, target: NoiseConditionalScore, rng: np.random.Generator) -> tuple[Descent, Info]:
         """Move every row `n_moves` times at its level."""
         x, sigma = state.position, self.levels[state.level]
         for _ in range(self.n_moves):

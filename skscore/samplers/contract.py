@@ -12,8 +12,9 @@ attribute `target_acceptance` is the mean acceptance that suits the sampler, Non
 Langevin steps that are never rejected keep the precision of `position`: chains that begin in float32 ask for scores in
 float32. A Metropolis step compares log-densities, and is taken in float64.
 
-Samplers that descend a ladder of noise levels keep the same contract on a `NoisyTarget`, the laws p_σ = p * N(0, σ²I)
-of the noisy rows: each step moves all rows from one level to the next, and `n_steps` of them reach the last.
+Samplers that descend a ladder of noise levels keep the same contract on a `NoiseConditionalScore`, the densities
+p_σ = p * N(0, σ²I) of the noisy rows: each step moves all rows from one level to the next, and `n_steps` of them reach
+the last.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Target(NamedTuple):
     log_density : callable, (n, d) -> (n,), or None
         log p in nats, up to a constant. A value that is not finite means zero density. None suits samplers without a
         Metropolis step only.
-    grad_log_density : callable, (n, d) -> (n, d)
+    score : callable, (n, d) -> (n, d)
         The score, ∇ log p.
 
     Examples
@@ -41,15 +42,15 @@ class Target(NamedTuple):
     >>> import numpy as np
     >>> from skscore.samplers import Target
     >>> normal = Target(lambda x: -0.5 * (x**2).sum(axis=1), lambda x: -x)
-    >>> normal.grad_log_density(np.array([[1.0, -2.0]]))
+    >>> normal.score(np.array([[1.0, -2.0]]))
     array([[-1.,  2.]])
     """
 
     log_density: Callable[[ndarray], ndarray] | None
-    grad_log_density: Callable[[ndarray], ndarray]
+    score: Callable[[ndarray], ndarray]
 
 
-class NoisyTarget(NamedTuple):
+class NoiseConditionalScore(NamedTuple):
     """The laws p_σ = p * N(0, σ²I) by their scores, at every noise level σ.
 
     Attributes
@@ -66,8 +67,8 @@ class NoisyTarget(NamedTuple):
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.samplers import NoisyTarget
-    >>> normal = NoisyTarget(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(2))
+    >>> from skscore.samplers import NoiseConditionalScore
+    >>> normal = NoiseConditionalScore(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(2))
     >>> normal.score(np.array([[2.0, -4.0]]), 1.0)
     array([[-1.,  2.]])
     """
@@ -143,6 +144,6 @@ class Descending:
         """Steps from the first level to the last."""
         return len(self.levels) - 1
 
-    def init(self, position: ndarray, target: NoisyTarget) -> Descent:
+    def init(self, position: ndarray, target: NoiseConditionalScore) -> Descent:
         """State of rows of shape (n, d) that follow the law at the first level."""
         return Descent(position)

@@ -22,17 +22,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from .contract import NoisyTarget
+from .contract import NoiseConditionalScore
 
 
-def tweedie(position: np.ndarray, target: NoisyTarget, sigma: float) -> np.ndarray:
+def tweedie(position: np.ndarray, target: NoiseConditionalScore, sigma: float) -> np.ndarray:
     """Denoise rows by one step, x + σ² s(x, σ).
 
     Parameters
     ----------
     position : ndarray of shape (n, d)
         Rows that follow p_σ.
-    target : NoisyTarget
+    target : NoiseConditionalScore
         The laws.
     sigma : float
         Their noise level σ.
@@ -45,22 +45,22 @@ def tweedie(position: np.ndarray, target: NoisyTarget, sigma: float) -> np.ndarr
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.samplers import NoisyTarget, tweedie
-    >>> normal = NoisyTarget(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(1))
+    >>> from skscore.samplers import NoiseConditionalScore, tweedie
+    >>> normal = NoiseConditionalScore(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(1))
     >>> tweedie(np.array([[5.0]]), normal, sigma=0.5)
     array([[4.]])
     """
     return position + sigma**2 * target.score(position, sigma)
 
 
-def descend(sampler, target: NoisyTarget, n: int, rng: np.random.Generator) -> np.ndarray:
+def descend(sampler, target: NoiseConditionalScore, n: int, rng: np.random.Generator) -> np.ndarray:
     """Draw `n` rows: from N(0, diag(λ + σ_1²)) down all levels of the sampler.
 
     Parameters
     ----------
     sampler : Flow, AnnealedLangevin, ReverseSDE, PredictorCorrector or any object of their contract
         Its `levels` are the ladder; where its `denoise` is true a step of Tweedie's formula follows at the last level.
-    target : NoisyTarget
+    target : NoiseConditionalScore
         The laws.
     n : int
         Number of rows.
@@ -76,8 +76,8 @@ def descend(sampler, target: NoisyTarget, n: int, rng: np.random.Generator) -> n
     --------
     >>> import numpy as np
     >>> from skscore.formulas.schedules import geometric_ladder
-    >>> from skscore.samplers import Flow, NoisyTarget, descend
-    >>> wide = NoisyTarget(lambda x, sigma: -x / (9 + sigma**2), None, np.array([9.0]))
+    >>> from skscore.samplers import Flow, NoiseConditionalScore, descend
+    >>> wide = NoiseConditionalScore(lambda x, sigma: -x / (9 + sigma**2), None, np.array([9.0]))
     >>> flow = Flow(geometric_ladder(0.01, 50.0, 5))
     >>> draws = descend(flow, wide, 100_000, np.random.default_rng(0))
     >>> f"{draws.std():.2f}"

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..formulas.schedules import Preconditioning
-from .contract import Descending, Descent, Info, NoisyTarget
+from .contract import Descending, Descent, Info, NoiseConditionalScore
 
 ADAMS_ORDER = 3
 
@@ -53,8 +53,8 @@ class Flow(Descending):
     Where the reference Gaussian is the law, one step of any length is exact:
 
     >>> import numpy as np
-    >>> from skscore.samplers import Flow, NoisyTarget
-    >>> normal = NoisyTarget(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(1))
+    >>> from skscore.samplers import Flow, NoiseConditionalScore
+    >>> normal = NoiseConditionalScore(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(1))
     >>> flow = Flow(np.array([7.0, 1.0]))
     >>> state, info = flow.step(flow.init(np.array([[5.0]]), normal), normal, np.random.default_rng(0))
     >>> state.position  # 5 of scale √50 becomes 1 of scale √2
@@ -65,7 +65,7 @@ class Flow(Descending):
     method: str = "heun"
     denoise: bool = False
 
-    def step(self, state: Descent, target: NoisyTarget, rng: np.random.Generator) -> tuple[Descent, Info]:
+    def step(self, state: Descent, target: NoiseConditionalScore, rng: np.random.Generator) -> tuple[Descent, Info]:
         """Move every row one level down; `rng` is left alone."""
         solve = {"heun": self._heun, "adams": self._adams}[self.method]
         y, slopes = solve(state, target)
@@ -86,14 +86,14 @@ class Flow(Descending):
         return x / Preconditioning(self.levels[k], target.variance).r + change, slopes[: ADAMS_ORDER - 1]
 
 
-def velocity(position: np.ndarray, target: NoisyTarget, sigma: float) -> np.ndarray:
+def velocity(position: np.ndarray, target: NoiseConditionalScore, sigma: float) -> np.ndarray:
     """Slope dy/d log σ of the flow, in scaled coordinates y = x/r.
 
     Parameters
     ----------
     position : ndarray of shape (n, d)
         Rows x, not scaled.
-    target : NoisyTarget
+    target : NoiseConditionalScore
         The laws.
     sigma : float
         Noise level.

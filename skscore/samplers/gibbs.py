@@ -8,7 +8,7 @@ a state of that window and runs for a quarter of its length.
 References
 ----------
 Geweke, J. (1991). Efficient simulation from the multivariate normal and Student-t distributions subject to linear
-constraints. Computing Science and Statistics, 23, 571-578.
+constraints. Computing Science and Summary, 23, 571-578.
 Vehtari, A., Gelman, A., Simpson, D., Carpenter, B., & Bürkner, P.-C. (2021). Rank-normalization, folding, and
 localization: an improved R̂ for assessing convergence of MCMC. Bayesian Analysis, 16(2), 667-718.
 """
@@ -26,7 +26,7 @@ __all__ = ["draw_truncated_gaussian"]
 
 N_PILOTS = 64  # chains that find out how long chains must be
 N_KEPT = 64  # states of a window on which they are judged, evenly spaced
-MOST_SWEEPS = 4096  # of one window
+MAX_SWEEPS = 4096  # of one window
 MIXED = 1.05  # R-hat, which exceeds 1 by about the autocorrelation time over the number of states in half a window
 HEAT = 4.0  # temperature of the law from which the chains begin
 
@@ -83,7 +83,7 @@ def _mixed_states(law, start, rng):
     for _ in range(N_KEPT):
         heated.sweep(columns, rng)
     thin, disagreement = 1, np.inf
-    while not disagreement <= MIXED and thin * N_KEPT <= MOST_SWEEPS:
+    while not disagreement <= MIXED and thin * N_KEPT <= MAX_SWEEPS:
         kept = _window(law, columns, thin, rng)
         disagreement, thin = float(rhat(kept).max()), 2 * thin
     return kept.reshape(-1, len(start)), thin // 2 * N_KEPT, disagreement

@@ -92,7 +92,7 @@ class ULA:
 
     def init(self, position: np.ndarray, target: Target) -> State:
         """State of chains that start at `position`, shape (n, d)."""
-        return State(position, None, target.grad_log_density(position))
+        return State(position, None, target.score(position))
 
     def step(self, state: State, target: Target, rng: np.random.Generator) -> tuple[State, Info]:
         """Move every chain by one Euler step."""

@@ -59,7 +59,7 @@ def score(target: Target, position: np.ndarray) -> np.ndarray:
         Always finite.
     """
     finite, inside = _finite_rows(position)
-    value = target.grad_log_density(inside)
+    value = target.score(inside)
     return np.where((finite & np.isfinite(value).all(axis=1))[:, None], value, 0.0)
 
 

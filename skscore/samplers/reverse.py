@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contract import Descending, Descent, Info, NoisyTarget
+from .contract import Descending, Descent, Info, NoiseConditionalScore
 from .flow import Flow
 from .langevin import langevin_step
 
@@ -49,8 +49,8 @@ class ReverseSDE(Descending):
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.samplers import NoisyTarget, ReverseSDE, descend
-    >>> normal = NoisyTarget(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(1))
+    >>> from skscore.samplers import NoiseConditionalScore, ReverseSDE, descend
+    >>> normal = NoiseConditionalScore(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(1))
     >>> draws = descend(ReverseSDE(np.array([50.0, 0.01])), normal, 100_000, np.random.default_rng(0))
     >>> f"{draws.std():.2f}"  # one step, exact for the reference Gaussian
     '1.00'
@@ -59,7 +59,7 @@ class ReverseSDE(Descending):
     levels: np.ndarray
     denoise: bool = False
 
-    def step(self, state: Descent, target: NoisyTarget, rng: np.random.Generator) -> tuple[Descent, Info]:
+    def step(self, state: Descent, target: NoiseConditionalScore, rng: np.random.Generator) -> tuple[Descent, Info]:
         """Move every row one level down."""
         x, (sigma, below) = state.position, self.levels[state.level : state.level + 2]
         lost, variance = sigma**2 - below**2, target.variance
@@ -87,8 +87,8 @@ class PredictorCorrector(Descending):
     --------
     >>> import numpy as np
     >>> from skscore.formulas.schedules import geometric_ladder
-    >>> from skscore.samplers import NoisyTarget, PredictorCorrector, ReverseSDE, descend
-    >>> shifted = NoisyTarget(lambda x, sigma: (4 - x) / (1 + sigma**2), None, np.ones(1))  # N(4, 1)
+    >>> from skscore.samplers import NoiseConditionalScore, PredictorCorrector, ReverseSDE, descend
+    >>> shifted = NoiseConditionalScore(lambda x, sigma: (4 - x) / (1 + sigma**2), None, np.ones(1))  # N(4, 1)
     >>> sampler = PredictorCorrector(ReverseSDE(geometric_ladder(0.01, 50.0, 50)))
     >>> draws = descend(sampler, shifted, 10_000, np.random.default_rng(0))
     >>> f"{draws.mean():.1f}"
@@ -105,7 +105,7 @@ class PredictorCorrector(Descending):
         """Noise levels of the predictor."""
         return self.predictor.levels
 
-    def step(self, state: Descent, target: NoisyTarget, rng: np.random.Generator) -> tuple[Descent, Info]:
+    def step(self, state: Descent, target: NoiseConditionalScore, rng: np.random.Generator) -> tuple[Descent, Info]:
         """Predict the next level of every row, then correct it there."""
         (x, level, _), info = self.predictor.step(state, target, rng)
         for _ in range(self.n_corrections):

@@ -83,5 +83,5 @@ class SGLD:
     def step(self, state: Aged, target: Target, rng: np.random.Generator) -> tuple[Aged, Info]:
         """Move every chain by one Euler step, shorter than the last."""
         x, t = state
-        x = langevin_step(x, target.grad_log_density(x), self.epsilon(t), rng)
+        x = langevin_step(x, target.score(x), self.epsilon(t), rng)
         return Aged(x, t + 1), Info.certain(len(x))

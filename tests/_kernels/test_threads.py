@@ -87,7 +87,7 @@ def test_shares_run_in_other_threads_with_one_thread_of_blas_each(three_threads)
 
 
 def test_little_work_stays_in_this_thread(three_threads):
-    assert threads.deal(lambda _: threading.get_ident(), 9, flops=threads.LEAST_FLOPS) == [threading.get_ident()]
+    assert threads.deal(lambda _: threading.get_ident(), 9, flops=threads.MIN_FLOPS) == [threading.get_ident()]
 
 
 def test_limits_of_threads_that_overlap_leave_no_trace():
@@ -110,7 +110,7 @@ def test_limits_of_threads_that_overlap_leave_no_trace():
         assert set(threads._allowed()) == {2}
 
 
-@pytest.mark.parametrize(("flops", "most"), [(0.0, 1), (2.9 * threads.LEAST_FLOPS, 2)])
+@pytest.mark.parametrize(("flops", "most"), [(0.0, 1), (2.9 * threads.MIN_FLOPS, 2)])
 def test_little_work_has_few_threads_of_blas(flops, most):
     before = blas_threads()
     with threads.enough_for(flops):
@@ -119,4 +119,4 @@ def test_little_work_has_few_threads_of_blas(flops, most):
 
 
 def test_a_single_share_of_little_work_has_one_thread_of_blas():
-    assert threads.deal(lambda _: blas_threads(), 9, flops=threads.LEAST_FLOPS) == [{1}]
+    assert threads.deal(lambda _: blas_threads(), 9, flops=threads.MIN_FLOPS) == [{1}]

@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from sklearn.base import clone
 
 from skscore.domains import Ball, Box, Chart, Halfspaces, Intervals, Orthant, Reals, Simplex
-from skscore.fitting.statistics import moments
+from skscore.formulas.moments import moments
 
 D = 4
 FACES = np.vstack([np.random.default_rng(1).standard_normal((7, D)), -np.ones(D)])
@@ -189,7 +189,7 @@ def test_reals_have_no_boundary(U):
     for distance, gradient in (Reals().boundary_distance(U), Reals().coordinate_distance(U)):
         assert (distance == np.inf).all()
         assert not gradient.any()
-    assert not Reals().bounded
+    assert not Reals().has_boundary
 
 
 def test_open_boxes_have_no_boundary(U):

@@ -541,7 +541,7 @@ def test_clone_is_unfitted(model):
     ids=repr,
 )
 def test_parameters_changed_between_chunks(change):
-    """Statistics of one objective or model say nothing of another."""
+    """Summary of one objective or model say nothing of another."""
     X, Y = table(), -table()
     fitted = density(objective="implicit" if "noise_level" not in change else "denoising").fit(X, Y)
     fitted.set_params(**change)

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skscore.estimators.conditional import ConditionalScoreDensity
-from skscore.formulas import objectives
+from skscore.formulas import score_losses
 
 NEEDS_TARGETS = "score_samples is a density of targets and cannot be called with X alone"
 EXPECTED_FAILURES = {
@@ -129,7 +129,7 @@ def test_hyvarinen_score_is_its_definition(fitted, standardize):
         c**2 * (density.grad_log_density(X, Y + h * e) - density.grad_log_density(X, Y - h * e)) @ e / (2.0 * h)
         for c, e in zip(scale, np.eye(Y.shape[1]), strict=True)
     )
-    expected = objectives.implicit(scale * s, divergence)
+    expected = score_losses.implicit(scale * s, divergence)
     np.testing.assert_allclose(density.hyvarinen_score(X, Y, standardize=standardize), expected, rtol=1e-5, atol=1e-5)
 
 

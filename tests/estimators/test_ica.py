@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skscore.estimators.ica import ScoreMatchingICA
-from skscore.models.ica import logcosh
+from skscore.models.unmixing import logcosh
 from skscore.samplers import HMC, Target, run_chains
 
 N = 10_000

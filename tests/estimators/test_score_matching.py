@@ -70,7 +70,7 @@ def table(name, d, n=3000):
 @pytest.mark.parametrize("name", MODELS)
 def test_density_integrates_to_one(name, d):
     density = MODELS[name].set_params(random_state=0).fit(table(name, d))
-    bounded = density.family_.domain.bounded
+    bounded = density.family_.domain.has_boundary
     low, high = (0.0, 1.5) if "box" in name else (0.0 if bounded else -8.0, 8.0)
     nodes, weights = np.polynomial.legendre.leggauss(400)
     x = low + (high - low) * (nodes + 1) / 2
@@ -164,7 +164,7 @@ def hill():
 
 @pytest.mark.parametrize("estimate", [(0.0, 0.3, 0.5), (0.0, 0.01, 0.02)])
 def test_doubtful_normalizer_warns_with_its_figures(monkeypatch, estimate):
-    monkeypatch.setattr("skscore.models.law.normalizer", lambda *_: LogNormalizer(*estimate))
+    monkeypatch.setattr("skscore.models.fitted_density.normalizer", lambda *_: LogNormalizer(*estimate))
     density = ScoreMatchingDensity("polynomial").fit(skew(2, 500))
     with pytest.warns(
         ConvergenceWarning, match=f"standard error {estimate[1]} nat, effective sample size {estimate[2]:.1%}"

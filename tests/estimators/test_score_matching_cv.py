@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
 from skscore.domains import Box, Halfspaces, MinPower, Orthant, Power, Simplex
 from skscore.models import Kernel, PairwiseInteraction, TruncatedGaussian
-from skscore.models.forms import Implicit
+from skscore.models.objectives import Implicit
 
 P = 8
 PRECISION = np.eye(P) + 0.4 * (np.eye(P, k=1) + np.eye(P, k=-1))

@@ -142,7 +142,7 @@ def test_regular_blocks_are_bounded(rng):
 def test_a_projection_bounds_the_threshold_from_below(reference, monkeypatch, symmetric):
     problem = covariance(reference, "gauss_p30_n20", symmetric)
     exact = unboundedness_threshold(problem)
-    monkeypatch.setattr("skscore.fitting.boundedness.MOST_PARAMETERS", 0)
+    monkeypatch.setattr("skscore.fitting.boundedness.MAX_PARAMETERS", 0)
     raise_if_unbounded(problem, exact, problem.g)
     with pytest.raises(UnboundedObjectiveError, match="more than"):
         solve(problem, 0.9 * exact)
@@ -226,7 +226,7 @@ def test_path_is_cold_starts_and_every_layout(rng, monkeypatch, symmetric, which
     problem = random_problems(rng, symmetric, p=12, n=200)[which]
     lambdas = lambda_max(problem) * np.geomspace(1.0, 0.01, 8)
     fits = path(problem, lambdas)
-    monkeypatch.setattr(interactions, "MOST_GATHERED", -1)  # blocks stay where they lie
+    monkeypatch.setattr(interactions, "MAX_GATHERED", -1)  # blocks stay where they lie
     for lam, fit in zip(lambdas, fits, strict=True):
         np.testing.assert_allclose(solve(problem, lam).theta, fit.theta, rtol=1e-8, atol=1e-9)
         assert fit.residual <= 1e-9
@@ -280,7 +280,7 @@ def test_unpenalised_routes_agree(rng, monkeypatch, symmetric, which):
     support = np.abs(solve(problem, 0.2 * lambda_max(problem)).theta) > 0.0
     for kept in (None, support):
         fit = solve_unpenalised(problem, kept)
-        monkeypatch.setattr("skscore.fitting.unpenalised.MOST_DENSE", 0)
+        monkeypatch.setattr("skscore.fitting.unpenalised.MAX_DENSE", 0)
         np.testing.assert_allclose(solve_unpenalised(problem, kept).theta, fit.theta, rtol=1e-8, atol=1e-10)
         monkeypatch.undo()
         assert fit.residual <= 1e-9

@@ -11,9 +11,9 @@ from skscore.fitting.ridge_path import RidgePath, held_out_values, leave_one_out
 from skscore.fitting.solvers import solve_ridge
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models.base import GaussianBase, resolve_base
-from skscore.models.forms import Implicit
 from skscore.models.kernels.lite import LiteFamily
 from skscore.models.kernels.rkhs import orthonormal_basis
+from skscore.models.objectives import Implicit
 
 ALPHAS = np.array([1e-3, 0.1, 10.0])
 

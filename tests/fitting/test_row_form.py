@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from skscore.domains import Box, Orthant
-from skscore.fitting.statistics import Statistics, moments
+from skscore.formulas.moments import Summary, moments
 from skscore.models.family import Sample
-from skscore.models.forms import Implicit
 from skscore.models.interactions import family as pairwise_family
 from skscore.models.interactions.form import interaction_form, multiplied, profile, profiled, row_form
 from skscore.models.interactions.pairwise import PairwiseInteraction, TruncatedGaussian
 from skscore.models.interactions.shrinkage import shrunk
+from skscore.models.objectives import Implicit
 
 P = 5
 MODELS = {
@@ -28,7 +28,7 @@ def rows(rng, n=40):
 
 
 def bound(model, X):
-    return model.settle(Sample(X, None, None, moments(X)), Implicit(), 0.0, "log_likelihood").family
+    return model.choose(Sample(X, None, None, moments(X)), Implicit(), 0.0, "log_likelihood").family
 
 
 @pytest.fixture(params=MODELS)
@@ -78,9 +78,9 @@ def test_forms_of_rows_merge(pair, rng):
 def test_estimates_are_the_same(name, penalty, symmetric, rng, monkeypatch):
     (alpha, l1_ratio), X, thetas = penalty, rows(rng), []
     for most_bytes in (1 << 30, 0):
-        monkeypatch.setattr(pairwise_family, "MOST_BLOCK_BYTES", most_bytes)
+        monkeypatch.setattr(pairwise_family, "MAX_BLOCK_BYTES", most_bytes)
         family = bound(MODELS[name], X).penalised(l1_ratio, symmetric)
-        statistics = Statistics(moments(X), family.assemble(X, None, None, Implicit()))
+        statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
         theta = family.solve(statistics, Implicit(), alpha)
         thetas.append(np.append(theta, family.objective_value(theta, statistics, Implicit())))
     np.testing.assert_allclose(thetas[1], thetas[0], rtol=1e-7, atol=1e-8)

@@ -51,32 +51,32 @@ def mixture(d, gap=1.5):
     return Target(lambda t: np.logaddexp(*logs(t)) - np.log(2.0), score), 0.5 * d * LOG_2PI
 
 
-LAWS = {"gaussian": gaussian, "log gamma": log_gamma, "mixture": mixture}
+DISTRIBUTIONS = {"gaussian": gaussian, "log gamma": log_gamma, "mixture": mixture}
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", DISTRIBUTIONS)
 @pytest.mark.parametrize("d", [1, 2])
 def test_quadrature(law, d):
-    target, log_z = LAWS[law](d)
+    target, log_z = DISTRIBUTIONS[law](d)
     found = quadrature(target.log_density, d)
     assert found.log_z == pytest.approx(log_z, abs=1e-8)
     assert found.stderr < 1e-8
     assert found.ess == 1.0
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", DISTRIBUTIONS)
 @pytest.mark.parametrize("d", [1, 3, 4])
 def test_importance_sampling(law, d, rng):
-    target, log_z = LAWS[law](d)
+    target, log_z = DISTRIBUTIONS[law](d)
     found = importance_sampling(target.log_density, d, rng=rng)
     assert abs(found.log_z - log_z) < 4 * found.stderr
     assert found.stderr < 0.05
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("law", DISTRIBUTIONS)
 @pytest.mark.parametrize("d", [1, 2, 8])
 def test_annealed_importance_sampling(law, d, rng):
-    target, log_z = LAWS[law](d)
+    target, log_z = DISTRIBUTIONS[law](d)
     found = annealed_importance_sampling(target, d, rng=rng)
     assert abs(found.log_z - log_z) < 4 * found.stderr
     assert found.stderr < 0.1

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from skscore.domains import Box, Orthant
-from skscore.fitting.statistics import Statistics, moments
-from skscore.formulas import objectives
+from skscore.formulas import score_losses
+from skscore.formulas.moments import Summary, moments
 from skscore.models import (
     ExponentialFamily,
     Gaussian,
@@ -17,9 +17,9 @@ from skscore.models import (
 )
 from skscore.models.catalog import MODELS
 from skscore.models.family import Family, Sample
-from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
 from skscore.models.kernels.family import KernelFamily
 from skscore.models.monomials import MonomialBasis
+from skscore.models.objectives import Denoising, Explicit, Implicit, Sliced
 
 D = 3
 
@@ -89,7 +89,7 @@ def X(rng):
 
 def bound(model, X):
     """The family that a model is for these rows."""
-    return model.settle(Sample(X, None, None, moments(X)), Implicit(), 0.01, "log_likelihood").family
+    return model.choose(Sample(X, None, None, moments(X)), Implicit(), 0.01, "log_likelihood").family
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def fitted(request, X, rng):
     Y = rng.standard_normal(X.shape) - X if isinstance(objective, Explicit) else None
     family = bound(model, X)
     table = X if Y is None else np.hstack([X, Y])
-    statistics = Statistics(moments(table), family.assemble(X, Y, None, objective))
+    statistics = Summary(moments(table), family.assemble(X, Y, None, objective))
     return family, statistics, family.solve(statistics, objective, alpha=0.01), objective, Y
 
 
@@ -111,24 +111,24 @@ def objective_on_the_score(family, theta, objective, X, Y):
     """The formula of the objective, applied to the fitted score: what the quadratic form must equal."""
 
     def score(X):
-        return family.grad_log_density(theta, X)
+        return family.score(theta, X)
 
     if isinstance(objective, Explicit):
-        return objectives.explicit(score(X), Y).mean()
+        return score_losses.explicit(score(X), Y).mean()
     if isinstance(objective, Sliced):
         directions = [np.sqrt(D) * np.broadcast_to(q, X.shape) for q in objective.frame(D)]
-        return np.mean([objectives.sliced(score(X), family.log_density_curvature(theta, X, V), V) for V in directions])
+        return np.mean([score_losses.sliced(score(X), family.curvature(theta, X, V), V) for V in directions])
     if isinstance(objective, Denoising):
         noise, weight = noise_law(family, objective)
-        means = [objectives.denoising(score(X + objective.sigma * z), z, objective.sigma).mean() for z in noise]
+        means = [score_losses.denoising(score(X + objective.sigma * z), z, objective.sigma).mean() for z in noise]
         return weight @ means
     if hasattr(family, "hyvarinen_score"):  # with a weight for each coordinate
-        s, slopes = score(X), np.column_stack([family.log_density_curvature(theta, X, axis) for axis in np.eye(D)])
-        return objectives.coordinatewise(s, slopes, *family.weights(X)).mean()
+        s, slopes = score(X), np.column_stack([family.curvature(theta, X, axis) for axis in np.eye(D)])
+        return score_losses.coordinatewise(s, slopes, *family.weights(X)).mean()
     divergence = family.divergence(theta, X)
-    if not family.domain.bounded:
-        return objectives.implicit(score(X), divergence).mean()
-    return objectives.weighted(score(X), divergence, *family.domain.boundary_distance(X)).mean()
+    if not family.domain.has_boundary:
+        return score_losses.implicit(score(X), divergence).mean()
+    return score_losses.weighted(score(X), divergence, *family.domain.boundary_distance(X)).mean()
 
 
 def noise_law(family, objective):
@@ -153,7 +153,7 @@ def test_form_is_the_objective_formula_on_the_score(fitted, X):
 def test_score_and_its_derivatives_are_central_differences(fitted, X, rng):
     family, _, theta, _, _ = fitted
     step, V = 1e-5, rng.standard_normal(X.shape)
-    score = family.grad_log_density(theta, X)
+    score = family.score(theta, X)
     scale = 1.0 + np.abs(score).max()
 
     def slope(function, direction):
@@ -162,13 +162,13 @@ def test_score_and_its_derivatives_are_central_differences(fitted, X, rng):
     divergence = np.zeros(len(X))
     for j, e in enumerate(np.eye(D)):
         np.testing.assert_allclose(score[:, j], slope(family.log_density, e), atol=1e-6 * scale)
-        divergence += slope(family.grad_log_density, e)[:, j]
+        divergence += slope(family.score, e)[:, j]
     np.testing.assert_allclose(family.divergence(theta, X), divergence, atol=1e-6 * scale)
-    along = (V * slope(family.grad_log_density, V)).sum(axis=1)
-    np.testing.assert_allclose(family.log_density_curvature(theta, X, V), along, atol=1e-5 * scale)
+    along = (V * slope(family.score, V)).sum(axis=1)
+    np.testing.assert_allclose(family.curvature(theta, X, V), along, atol=1e-5 * scale)
     np.testing.assert_allclose(
-        family.log_density_curvature(theta, X, V[0]),
-        family.log_density_curvature(theta, X, np.broadcast_to(V[0], X.shape)),
+        family.curvature(theta, X, V[0]),
+        family.curvature(theta, X, np.broadcast_to(V[0], X.shape)),
         rtol=1e-12,
     )
 
@@ -184,8 +184,8 @@ def test_fast_route_is_the_generic_route(model, degree, interaction_degree, obje
     objective = Denoising(1e-4) if objective == "denoising" and degree > 2 else OBJECTIVES[objective]
     scores = []
     for family in (FAMILIES[model].family(moments(X)), monomials(degree, interaction_degree).family(moments(X))):
-        statistics = Statistics(moments(X if Y is None else np.hstack([X, Y])), family.assemble(X, Y, None, objective))
-        scores.append(family.grad_log_density(family.solve(statistics, objective, 0.0), X))
+        statistics = Summary(moments(X if Y is None else np.hstack([X, Y])), family.assemble(X, Y, None, objective))
+        scores.append(family.score(family.solve(statistics, objective, 0.0), X))
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6 * np.abs(scores[1]).max())
 
 
@@ -212,7 +212,7 @@ def test_chunks_and_weights_merge_to_the_same_statistics(pair, X, rng):
     def statistics(rows, weight=None):
         y = None if Y is None else Y[rows]
         table = X[rows] if y is None else np.hstack([X[rows], y])
-        return Statistics(moments(table, weight), family.assemble(X[rows], y, weight, objective))
+        return Summary(moments(table, weight), family.assemble(X[rows], y, weight, objective))
 
     everything = np.arange(len(X))
     whole = statistics(everything)
@@ -232,8 +232,8 @@ def test_gaussian_base_does_not_matter_without_ridge(X):
     scores = []
     for base in (None, "gaussian", GaussianBase(0.3, 0.7)):
         family = Polynomial(4, interaction_degree=1, base=base).family(moments(X))
-        statistics = Statistics(moments(X), family.assemble(X, None, None, Implicit()))
-        scores.append(family.grad_log_density(family.solve(statistics, Implicit(), 0.0), X))
+        statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
+        scores.append(family.score(family.solve(statistics, Implicit(), 0.0), X))
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-9)
     np.testing.assert_allclose(scores[0], scores[2], rtol=1e-9)
 
@@ -244,7 +244,7 @@ def test_denoising_tends_to_implicit(X):
         fits = []
         for objective in (Denoising(sigma), Implicit()):
             family = Gaussian().family(moments(X))
-            fits.append(family.solve(Statistics(moments(X)), objective, 0.0).precision)
+            fits.append(family.solve(Summary(moments(X)), objective, 0.0).precision)
         gaps.append(np.abs(fits[0] - fits[1]).max())
     assert gaps[1] == pytest.approx(0.01 * gaps[0], rel=0.2)  # the bias is of order σ²
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from skscore import ScoreMatchingDensity
-from skscore.fitting.statistics import moments
+from skscore.formulas.moments import moments
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models import Gaussian, GaussianBase, Polynomial
-from skscore.models.forms import Implicit
+from skscore.models.objectives import Implicit
 from skscore.models.polynomial import PolynomialFamily
 
 RTOL = 1e-9

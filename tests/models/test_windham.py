@@ -6,10 +6,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skscore.domains import Box, Orthant, Simplex
 from skscore.fitting.solvers import UnboundedObjectiveError
-from skscore.fitting.statistics import Statistics, moments
+from skscore.formulas.moments import Summary, moments
 from skscore.models import Gaussian, PairwiseInteraction, Polynomial, TruncatedGaussian, windham
 from skscore.models.family import Sample
-from skscore.models.forms import Implicit
+from skscore.models.objectives import Implicit
 from skscore.models.windham import feedback, windham_weights
 
 MODELS = {
@@ -34,11 +34,11 @@ def sampled(X, weight=None):
 
 
 def bound(model, X):
-    return model.settle(sampled(X), Implicit(), 0.0, "log_likelihood").family
+    return model.choose(sampled(X), Implicit(), 0.0, "log_likelihood").family
 
 
 def solved(family, X, weight):
-    return family.solve(Statistics(moments(X, weight), family.assemble(X, None, weight, Implicit())), Implicit(), 0.0)
+    return family.solve(Summary(moments(X, weight), family.assemble(X, None, weight, Implicit())), Implicit(), 0.0)
 
 
 def robust(family, X, c, weight=None):
@@ -99,7 +99,7 @@ def test_a_far_and_tight_cluster_has_no_weight(rng):
 
 def test_what_does_not_converge_says_how_far_it_is(rng, monkeypatch):
     X = rows("gaussian", rng)
-    monkeypatch.setattr(windham, "MOST_FITS", 2)
+    monkeypatch.setattr(windham, "MAX_FITS", 2)
     with pytest.warns(ConvergenceWarning, match=r"after 2 fits the weights of rows still change by 0\.\d+"):
         robust(bound(Gaussian(), X), X, 1.0)
 
@@ -119,7 +119,7 @@ def test_the_slope_is_that_of_differences(name, rng, monkeypatch):
     monkeypatch.setattr(windham, "BLOCK_BYTES", 1 << 12)  # several blocks
     X, c, own = rows(name, rng), 0.4, rng.uniform(size=400)
     weight, family, theta = robust(bound(MODELS[name], X), X, c, own)
-    statistics = Statistics(moments(X, weight), family.assemble(X, None, weight, Implicit()))
+    statistics = Summary(moments(X, weight), family.assemble(X, None, weight, Implicit()))
     family, theta, Gamma, L = family.natural(theta, statistics, Implicit())
     T = family.statistics(X)
 
@@ -135,7 +135,7 @@ def test_the_slope_is_that_of_differences(name, rng, monkeypatch):
     np.testing.assert_allclose(differences, A, atol=1e-7 * np.abs(A).max())
 
 
-LAWS = {
+DISTRIBUTIONS = {
     "gaussian": (PairwiseInteraction(), np.array, [1.2, 0.3]),
     "truncated gaussian": (TruncatedGaussian(), np.exp, [1.2, 0.3]),
     "exponential": (PairwiseInteraction(0.5, 0.5, domain=Orthant()), np.exp, [1.2, 0.3]),
@@ -144,15 +144,15 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_for_the_law_of_the_model_it_is_gamma(name):
     """Γ + C = 0: expectations are trapezoidal sums in t, for x = t or exp t."""
-    model, law, phi = LAWS[name][0], LAWS[name][1], np.array(LAWS[name][2])
+    model, law, phi = DISTRIBUTIONS[name][0], DISTRIBUTIONS[name][1], np.array(DISTRIBUTIONS[name][2])
     family = bound(model, law(np.linspace(-1.0, 1.0, 50))[:, None])
     t = np.linspace(-100.0, 8.0, 5001)
     X, step = law(t)[:, None], law(t) if law is np.exp else 1.0
     weight = np.exp(family.log_density(phi, X)) * step
     X, weight = X[weight > 0.0], weight[weight > 0.0]
     C = feedback(family, phi, X, weight, Implicit())
-    statistics = Statistics(moments(X, weight), family.assemble(X, None, weight, Implicit()))
+    statistics = Summary(moments(X, weight), family.assemble(X, None, weight, Implicit()))
     np.testing.assert_allclose(C, -family.form(statistics, Implicit()).Gamma, rtol=1e-7, atol=1e-9)

@@ -9,7 +9,7 @@ from scipy import stats
 from skscore.samplers import HMC, MALA, SGLD, ULA, Target
 
 
-class Law(NamedTuple):
+class FittedDensity(NamedTuple):
     """A law with everything a test may ask of it; `cdf` of the coordinates, `third` their third central moments."""
 
     target: Target
@@ -27,7 +27,7 @@ def correlated_normal():
         lambda x: -0.5 * np.einsum("ni,ij,nj->n", x - mean, precision, x - mean),
         lambda x: -(x - mean) @ precision,
     )
-    return Law(
+    return FittedDensity(
         target,
         lambda rng, n: rng.multivariate_normal(mean, covariance, size=n),
         mean,
@@ -40,7 +40,7 @@ def correlated_normal():
 def independent(distribution, derivative):
     """Two independent coordinates of a skew law; `derivative` of its log-density."""
     mean, variance, skewness = (float(m) for m in distribution.stats(moments="mvs"))
-    return Law(
+    return FittedDensity(
         Target(lambda x: distribution.logpdf(x).sum(axis=1), derivative),
         lambda rng, n: distribution.rvs(size=(n, 2), random_state=rng),
         np.full(2, mean),
@@ -50,19 +50,19 @@ def independent(distribution, derivative):
     )
 
 
-LAWS = {
+DISTRIBUTIONS = {
     "normal": correlated_normal(),
     "gumbel": independent(stats.gumbel_r(), lambda x: np.exp(-x) - 1),  # skewed to the right
     "log_gamma": independent(stats.loggamma(1.5), lambda x: 1.5 - np.exp(x)),  # to the left
 }
 
 
-@pytest.fixture(params=LAWS.values(), ids=LAWS)
+@pytest.fixture(params=DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
 def law(request):
     return request.param
 
 
-@pytest.fixture(params=[LAWS["gumbel"], LAWS["log_gamma"]], ids=["gumbel", "log_gamma"])
+@pytest.fixture(params=[DISTRIBUTIONS["gumbel"], DISTRIBUTIONS["log_gamma"]], ids=["gumbel", "log_gamma"])
 def skew_law(request):
     return request.param
 

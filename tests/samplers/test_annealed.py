@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skscore.formulas.schedules import geometric_ladder
-from skscore.samplers import ULA, AnnealedLangevin, NoisyTarget, Target, descend
+from skscore.samplers import ULA, AnnealedLangevin, NoiseConditionalScore, Target, descend
 
 
 def test_a_level_is_a_chain_of_unadjusted_langevin_steps(mixture, noisy_target):
@@ -24,7 +24,7 @@ def test_a_level_is_a_chain_of_unadjusted_langevin_steps(mixture, noisy_target):
 def test_one_level_draws_from_the_noisy_law(denoise):
     """A long chain at one level: N(0, 1 + σ²) with ULA's bias 1/(1 − ε/4(1 + σ²)), denoised times 1/(1 + σ²)."""
     n, sigma = 20_000, 1.0
-    normal = NoisyTarget(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(1))
+    normal = NoiseConditionalScore(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(1))
     sampler = AnnealedLangevin(geometric_ladder(sigma, 20.0, 1), n_moves=50, denoise=denoise)
     draws = descend(sampler, normal, n, np.random.default_rng(0))
     expected = (1 + sigma**2) / (1 - sampler.step_size * sigma**2 / 4 / (1 + sigma**2))
@@ -37,7 +37,7 @@ def test_one_level_draws_from_the_noisy_law(denoise):
 def test_the_variance_of_a_gaussian_follows_its_recursion(step_size, variance):
     """A step of length α = εσ² takes v to (1 − α/2(λ + σ²))² v + α: it lags behind the levels."""
     n, levels = 20_000, geometric_ladder(0.01, 20.0, 100)
-    law = NoisyTarget(lambda x, sigma: -x / (variance + sigma**2), None, np.array([variance]))
+    law = NoiseConditionalScore(lambda x, sigma: -x / (variance + sigma**2), None, np.array([variance]))
     expected = variance + levels[0] ** 2
     for alpha in np.repeat(step_size * levels**2, 5):
         expected = (1 - alpha / 2 / (variance + alpha / step_size)) ** 2 * expected + alpha
@@ -48,7 +48,7 @@ def test_the_variance_of_a_gaussian_follows_its_recursion(step_size, variance):
 
 def test_the_noise_left_is_removed():
     """Of an atom: the rows end within a thousandth of σ_min of it, and about σ_min away without the last step."""
-    atom = NoisyTarget(lambda x, sigma: (3 - x) / sigma**2, None, np.ones(1))
+    atom = NoiseConditionalScore(lambda x, sigma: (3 - x) / sigma**2, None, np.ones(1))
     levels = geometric_ladder(0.01, 20.0, 100)
     denoised, noisy = (
         descend(AnnealedLangevin(levels, denoise=denoise), atom, 1000, np.random.default_rng(0))

@@ -6,7 +6,15 @@ from scipy.spatial.distance import cdist
 
 from skscore.formulas.schedules import geometric_ladder
 from skscore.metrics import classifier_two_sample_auc
-from skscore.samplers import AnnealedLangevin, Flow, NoisyTarget, PredictorCorrector, ReverseSDE, descend, tweedie
+from skscore.samplers import (
+    AnnealedLangevin,
+    Flow,
+    NoiseConditionalScore,
+    PredictorCorrector,
+    ReverseSDE,
+    descend,
+    tweedie,
+)
 
 SIGMA_MIN, SIGMA_MAX = 0.01, 20.0
 
@@ -56,7 +64,7 @@ def test_the_two_sample_test_sees_a_wrong_weight(mixture, rng):
     assert energy_p_value(X, Y, rng) <= 0.002
 
 
-GAUSSIAN = NoisyTarget(lambda x, sigma: -x / (np.array([9.0, 0.04]) + sigma**2), None, np.array([9.0, 0.04]))
+GAUSSIAN = NoiseConditionalScore(lambda x, sigma: -x / (np.array([9.0, 0.04]) + sigma**2), None, np.array([9.0, 0.04]))
 
 
 @pytest.mark.parametrize("n_levels", [2, 7, 40])

@@ -5,7 +5,7 @@ import pytest
 
 from skscore.formulas.schedules import geometric_ladder
 from skscore.metrics import energy_distance
-from skscore.samplers import Flow, NoisyTarget, descend
+from skscore.samplers import Flow, NoiseConditionalScore, descend
 from skscore.samplers.flow import adams_weights
 
 SIGMA_MIN, SIGMA_MAX = 0.01, 20.0
@@ -24,7 +24,7 @@ def method(request):
 
 def test_a_gaussian_wider_than_the_reference_is_stretched(method):
     """p = N(0, 4) over λ = 1: the flow is linear, x(σ) ∝ √(4 + σ²)."""
-    target = NoisyTarget(lambda x, sigma: -x / (4 + sigma**2), None, np.ones(1))
+    target = NoiseConditionalScore(lambda x, sigma: -x / (4 + sigma**2), None, np.ones(1))
     start = np.sqrt(1 + SIGMA_MAX**2) * np.random.default_rng(0).standard_normal((300, 1))
     exact = start * np.sqrt((4 + SIGMA_MIN**2) / (4 + SIGMA_MAX**2))
     np.testing.assert_allclose(flow_down(target, 80, method), exact, rtol=2e-3)
@@ -32,7 +32,7 @@ def test_a_gaussian_wider_than_the_reference_is_stretched(method):
 
 def test_the_error_falls_by_the_order(method):
     """From a level so high that the first steps of Adams' method, of lower order, have nothing to spoil."""
-    target, start = NoisyTarget(lambda x, sigma: -x / (4 + sigma**2), None, np.ones(1)), np.full((1, 1), 1e4)
+    target, start = NoiseConditionalScore(lambda x, sigma: -x / (4 + sigma**2), None, np.ones(1)), np.full((1, 1), 1e4)
 
     def error(n_steps):
         flow, rng = Flow(geometric_ladder(SIGMA_MIN, 1e4, n_steps + 1), method), np.random.default_rng(0)
@@ -72,7 +72,7 @@ def test_adams_stays_stable_where_the_law_is_thin(noisy_target):
         weight = np.exp(square - square.max(axis=1, keepdims=True))
         return (weight @ atoms / weight.sum(axis=1, keepdims=True) - x) / sigma**2
 
-    draws = flow_down(NoisyTarget(score, None, np.ones(1)), 31, "adams")
+    draws = flow_down(NoiseConditionalScore(score, None, np.ones(1)), 31, "adams")
     distance = np.abs(draws - atoms.T).min(axis=1)
     assert np.mean(distance < 4 * SIGMA_MIN) > 0.99
 

@@ -62,7 +62,7 @@ def test_bias_of_ula_has_its_closed_form(eps, dtype):
 
 
 def test_ula_needs_no_log_density():
-    score_only = Target(None, STANDARD_NORMAL.grad_log_density)
+    score_only = Target(None, STANDARD_NORMAL.score)
     state = ULA(0.1).init(np.zeros((3, 2)), score_only)
     state, _ = ULA(0.1).step(state, score_only, np.random.default_rng(0))
     assert state.log_density is None
@@ -75,7 +75,7 @@ def test_state_and_info_are_what_they_claim(adjusted_sampler, law):
     after, info = adjusted_sampler.step(before, law.target, rng)
     assert np.array_equal((after.position != before.position).any(axis=1), info.accepted)
     np.testing.assert_allclose(after.log_density, law.target.log_density(after.position), rtol=1e-12)
-    np.testing.assert_allclose(after.score, law.target.grad_log_density(after.position), rtol=1e-12)
+    np.testing.assert_allclose(after.score, law.target.score(after.position), rtol=1e-12)
     assert info.acceptance.min() >= 0
     assert info.acceptance.max() <= 1
     excess = info.accepted.sum() - info.acceptance.sum()
@@ -193,7 +193,7 @@ def test_unadjusted_chains_keep_the_precision_that_they_begin_in(sampler, law):
 
     def score(x):
         asked.append(x.dtype)
-        return law.target.grad_log_density(x)  # in double precision
+        return law.target.score(x)  # in double precision
 
     target, start = Target(law.target.log_density, score), law.draw(np.random.default_rng(14), 20).astype(np.float32)
     chains = run_chains(sampler, target, start, n_warmup=0, n_draws=2, rng=np.random.default_rng(15))

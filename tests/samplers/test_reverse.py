@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skscore.samplers import Descent, Flow, NoisyTarget, PredictorCorrector, ReverseSDE
+from skscore.samplers import Descent, Flow, NoiseConditionalScore, PredictorCorrector, ReverseSDE
 
 
 def test_the_mean_of_a_step_is_that_of_the_transition(mixture, noisy_target, rng):
@@ -24,7 +24,7 @@ def test_the_mean_of_a_step_is_that_of_the_transition(mixture, noisy_target, rng
 def test_a_corrector_takes_its_ratio_of_signal_to_noise():
     """One correction on N(0, I): x (1 − ε/2) + √ε z with √ε/2 · ‖s‖ = ρ ‖z‖."""
     n, ratio = 100_000, 0.3
-    normal = NoisyTarget(lambda x, sigma: -x, None, np.ones(2))
+    normal = NoiseConditionalScore(lambda x, sigma: -x, None, np.ones(2))
     start = Descent(np.random.default_rng(0).standard_normal((n, 2)))
     still = Flow(np.array([1.0, 1.0]))  # a predictor that does not move
     state, _ = PredictorCorrector(still, ratio=ratio).step(start, normal, np.random.default_rng(1))

@@ -26,7 +26,7 @@ def moments_after(sampler, n_steps, noise=0.0):
 @pytest.mark.parametrize("n_steps", [5, 40])
 def test_moments_on_a_gaussian_have_their_closed_form(noise, n_steps, dtype):
     rng, n, sampler = np.random.default_rng(0), 50_000, SGLD(0.8, b=5.0, gamma=0.7)
-    target = Target(None, lambda x: NORMAL.grad_log_density(x) + noise * rng.standard_normal(x.shape))
+    target = Target(None, lambda x: NORMAL.score(x) + noise * rng.standard_normal(x.shape))
     state = sampler.init(np.tile(START, (n, 1)).astype(dtype), target)
     for _ in range(n_steps):
         state, info = sampler.step(state, target, rng)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csc_array
 
-from ...fitting.statistics import row_blocks
+from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 from .family import PairwiseFamily
 
@@ -67,8 +67,8 @@ class CompositionFamily(PairwiseFamily):
         return directional_form(self, X, weight, self.directions)
 
     def _score_and_slope(self, theta, X):
-        slopes = [self.log_density_curvature(theta, X, v) for v in self.directions]
-        return self.grad_log_density(theta, X) @ self.directions.T, np.column_stack(slopes)
+        slopes = [self.curvature(theta, X, v) for v in self.directions]
+        return self.score(theta, X) @ self.directions.T, np.column_stack(slopes)
 
 
 def directional_form(family, X, weight, directions) -> QuadraticForm:
@@ -77,7 +77,7 @@ def directional_form(family, X, weight, directions) -> QuadraticForm:
     Parameters
     ----------
     family : PairwiseFamily
-        Supplies ``jacobian``, ``curvature`` and ``weights``.
+        Supplies ``jacobian``, ``statistics_curvature`` and ``weights``.
     X : ndarray of shape (n, p)
     weight : ndarray of shape (n,) or None
     directions : ndarray of shape (p, p)
@@ -97,5 +97,5 @@ def directional_form(family, X, weight, directions) -> QuadraticForm:
         features = (np.sqrt(h)[..., None] * D).reshape(-1, m)
         Gamma += features.T @ features
         g -= np.einsum("nj,njm->m", h_slope, D)
-        g -= sum(h[:, j] @ family.curvature(X[rows], v) for j, v in enumerate(directions))
+        g -= sum(h[:, j] @ family.statistics_curvature(X[rows], v) for j, v in enumerate(directions))
     return QuadraticForm(Gamma, g, 0.0, n)

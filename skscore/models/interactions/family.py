@@ -19,12 +19,12 @@ from scipy.sparse import eye_array
 
 from ...domains import Normalised, Tanh
 from ...domains.weights import resolve
-from ...formulas import objectives
+from ...formulas import score_losses
 from ...formulas.quadratic import QuadraticForm
 from ...samplers.gibbs import draw_truncated_gaussian
 from ...samplers.truncated_gaussians import gaussian_on
 from ..family import Family
-from ..forms import Implicit
+from ..objectives import Implicit
 from .form import default_multiplier, interaction_form, multiplied, powers, profile, profiled, row_form
 from .recession import infinite_mass_reason
 from .shrinkage import shrunk
@@ -32,7 +32,7 @@ from .sparse import SparseObjective
 
 __all__ = ["PairwiseFamily"]
 
-MOST_BLOCK_BYTES = 1 << 30  # of the blocks of a form, beyond which the rows are kept in their place
+MAX_BLOCK_BYTES = 1 << 30  # of the blocks of a form, beyond which the rows are kept in their place
 
 
 class PairwiseFamily(Family):
@@ -88,7 +88,7 @@ class PairwiseFamily(Family):
         """h, or None where it is 1; by default it saturates, since rows far from the boundary say most of K."""
         if model.weight is not None:
             return resolve(model.weight)
-        return Normalised(Tanh(0.5 / moments.scale)) if self.domain.bounded else None
+        return Normalised(Tanh(0.5 / moments.scale)) if self.domain.has_boundary else None
 
     def with_weight_fitted(self, X, sample_weight):
         """The family with caps at quantiles of the rows, and means over them."""
@@ -115,11 +115,11 @@ class PairwiseFamily(Family):
         """Generalised score matching at each row, shape (n,), with columns measured in units of `scale`."""
         h, h_slope = self.weights(X)
         square = np.square(scale)
-        return objectives.coordinatewise(*self._score_and_slope(theta, X), square * h, square * h_slope)
+        return score_losses.coordinatewise(*self._score_and_slope(theta, X), square * h, square * h_slope)
 
     def _score_and_slope(self, theta, X):
         """s_j and ∂_j s_j, both of shape (n, p)."""
-        return self.grad_log_density(theta, X), self.slopes(theta, X)
+        return self.score(theta, X), self.slopes(theta, X)
 
     # ---- T and its derivatives -------------------------------------------------------------------
 
@@ -133,7 +133,7 @@ class PairwiseFamily(Family):
         return A, A if self.a == self.b else powers(X, self.b, float(self.b > 0.0))
 
     def _with_linear(self, interactions, linear):
-        """Statistics of the pairs, then of the columns unless η = 0."""
+        """Summary of the pairs, then of the columns unless η = 0."""
         return interactions if self.centered else np.concatenate([interactions, linear], axis=1)
 
     def statistics(self, X):
@@ -154,9 +154,9 @@ class PairwiseFamily(Family):
 
     def laplacian(self, X):
         """Sum of their second derivatives, shape (n, m)."""
-        return sum(self.curvature(X, e) for e in np.eye(self.p))
+        return sum(self.statistics_curvature(X, e) for e in np.eye(self.p))
 
-    def curvature(self, X, V):
+    def statistics_curvature(self, X, V):
         """Their second derivatives along V, shape (n, m)."""
         (A, B), (i, j), a = self.powers_of(X), self.pairs, self.a or 1.0
         along, bend = V * A.slope, V**2 * A.curvature
@@ -171,7 +171,7 @@ class PairwiseFamily(Family):
         if not isinstance(objective, Implicit):
             return super().assemble(X, Y, weight, objective)
         h, h_slope = self.weights(X)
-        assembled = interaction_form if 8 * self.p * self.position.shape[1] ** 2 <= MOST_BLOCK_BYTES else row_form
+        assembled = interaction_form if 8 * self.p * self.position.shape[1] ** 2 <= MAX_BLOCK_BYTES else row_form
         return assembled(X, weight, self.a, self.b, h, h_slope, centered=self.centered, centre=self.centre)
 
     def form(self, statistics, objective):
@@ -251,7 +251,7 @@ class PairwiseFamily(Family):
         D, directions = self.jacobian(X), self.directions
         D = D @ directions.T
         psi = np.einsum("nmj,nj->nm", D, h * np.einsum("nmj,m->nj", D, theta) + h_slope)
-        return psi + sum(h[:, [j]] * self.curvature(X, v) for j, v in enumerate(directions))
+        return psi + sum(h[:, [j]] * self.statistics_curvature(X, v) for j, v in enumerate(directions))
 
     def natural(self, theta, statistics, objective):
         """θ, free in η and what an l1 penalty or a graph left of K."""
@@ -308,7 +308,7 @@ class PairwiseFamily(Family):
         value[inside] = -0.5 * per_a * ((A.value @ K) * A.value).sum(axis=1) + per_b * (B.value @ eta)
         return value
 
-    def grad_log_density(self, theta, X):
+    def score(self, theta, X):
         """Score s of each row, shape (n, p)."""
         (K, eta), (A, B) = self.unpack(theta), self.powers_of(X)
         return eta * B.slope - A.slope * (A.value @ K)
@@ -322,7 +322,7 @@ class PairwiseFamily(Family):
         """∇·s of each row, shape (n,)."""
         return self.slopes(theta, X).sum(axis=1)
 
-    def log_density_curvature(self, theta, X, V):
+    def curvature(self, theta, X, V):
         """vᵀ∇s v of each row, shape (n,)."""
         (K, eta), (A, B) = self.unpack(theta), self.powers_of(X)
         along = V * A.slope

@@ -1,4 +1,4 @@
-r"""Statistics of a pairwise interaction model: one small quadratic form for each column of the interaction matrix.
+r"""Summary of a pairwise interaction model: one small quadratic form for each column of the interaction matrix.
 
 The score of :math:`\log p = -\tfrac1{2a}{x^a}^\top K x^a + \tfrac1b\eta^\top(x^b - 1)` (a power 0 stands for the
 logarithm, with 1 for 1/a) is linear in column j of K and :math:`\eta_j` alone,
@@ -30,7 +30,7 @@ import numpy as np
 
 from ..._kernels import threads
 from ...fitting.row_form import RowForm
-from ...fitting.statistics import row_blocks
+from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 
 __all__ = [

@@ -32,13 +32,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ...fitting.solvers import RANK_TOLERANCE, UnboundedObjectiveError, eigh
 from ..affine_score import AffineScore
-from ..forms import Implicit
+from ..objectives import Implicit
 from .family import PairwiseFamily
 from .form import moment_form
 
 __all__ = ["GaussianInteractions", "nearest_definite"]
 
-LEAST_EIGENVALUE = 1e-4  # of a projected K, relative to its largest
+MIN_EIGENVALUE = 1e-4  # of a projected K, relative to its largest
 
 
 class GaussianInteractions(PairwiseFamily):
@@ -121,5 +121,5 @@ def nearest_definite(K):
            [2., 2.]])
     """
     values, V = eigh(K)
-    nearest = (V * np.maximum(values, LEAST_EIGENVALUE * values[-1])) @ V.T
+    nearest = (V * np.maximum(values, MIN_EIGENVALUE * values[-1])) @ V.T
     return 0.5 * (nearest + nearest.T)

@@ -33,9 +33,9 @@ import numpy as np
 
 from ..._compat import Interval, StrOptions
 from ...domains import Orthant, Reals, Simplex
-from ...domains.elementary_weights import Weight
+from ...domains.elementary_weights import BoundaryWeight
 from ...domains.weights import WEIGHTS
-from ..family import Model, Settled
+from ..family import Choice, Model
 from .composition import CompositionFamily
 from .family import PairwiseFamily
 from .gaussian_family import GaussianInteractions
@@ -87,12 +87,12 @@ class PairwiseInteraction(Model):
     --------
     >>> import numpy as np
     >>> from skscore.domains import Orthant
-    >>> from skscore.fitting.statistics import Statistics, moments
-    >>> from skscore.models.forms import Implicit
+    >>> from skscore.formulas.moments import Summary, moments
+    >>> from skscore.models.objectives import Implicit
     >>> from skscore.models.interactions.pairwise import PairwiseInteraction
     >>> X = np.random.default_rng(0).exponential(0.5, size=(2000, 1))
     >>> family = PairwiseInteraction(a=0.5, b=0.5, domain=Orthant(), centered=True).family(moments(X))
-    >>> statistics = Statistics(moments(X), family.assemble(X, None, None, Implicit()))
+    >>> statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
     >>> family.solve(statistics, Implicit(), alpha=0.0).round(1)  # exp(−Kx) with K = 2
     array([2.])
     """
@@ -102,7 +102,7 @@ class PairwiseInteraction(Model):
         "b": [Interval(Real, 0.0, None, closed="left")],
         "centered": ["boolean"],
         "domain": [Reals],
-        "weight": [StrOptions(set(WEIGHTS)), Weight, None],
+        "weight": [StrOptions(set(WEIGHTS)), BoundaryWeight, None],
         "diagonal_multiplier": MULTIPLIERS,
         "projection": [StrOptions({"nearest"}), None],
         "linear_penalty": [Interval(Real, 0.0, None, closed="left")],
@@ -135,10 +135,10 @@ class PairwiseInteraction(Model):
         """Family bound to a table with these moments."""
         if isinstance(self.domain, Simplex):
             return CompositionFamily(self, moments)
-        gaussian = self.a == self.b == 1.0 and not self.domain.bounded and self.weight is None
+        gaussian = self.a == self.b == 1.0 and not self.domain.has_boundary and self.weight is None
         return (GaussianInteractions if gaussian else PairwiseFamily)(self, moments)
 
-    def settle(self, sample, objective, alpha, criterion):
+    def choose(self, sample, objective, alpha, criterion):
         """Family and ridge for a table: a weight capped at quantiles is settled by its first rows."""
         if self.log_ratios and not (self.a == 0.0 and isinstance(self.domain, Simplex)):
             raise ValueError(
@@ -151,14 +151,14 @@ class PairwiseInteraction(Model):
                 f"{type(self).__name__}: a={self.a}, b={self.b} with values of X at or below 0 in columns "
                 f"{negative.tolist()}. Such values need whole powers greater than 0; or drop these rows."
             )
-        if not (whole or self.domain.bounded):
+        if not (whole or self.domain.has_boundary):
             raise ValueError(
                 f"{type(self).__name__}: a={self.a}, b={self.b} with domain={self.domain}: powers that are not whole "
                 "numbers greater than 0 have no values below 0, and score matching has to know of that boundary. Set "
                 "domain=Orthant(), or choose whole powers."
             )
-        settled = super().settle(sample, objective, alpha, criterion)
-        return Settled(settled.family.with_weight_fitted(sample.X, sample.weight), settled.alpha)
+        settled = super().choose(sample, objective, alpha, criterion)
+        return Choice(settled.family.with_weight_fitted(sample.X, sample.weight), settled.alpha)
 
 
 class TruncatedGaussian(PairwiseInteraction):
@@ -178,12 +178,12 @@ class TruncatedGaussian(PairwiseInteraction):
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.fitting.statistics import Statistics, moments
-    >>> from skscore.models.forms import Implicit
+    >>> from skscore.formulas.moments import Summary, moments
+    >>> from skscore.models.objectives import Implicit
     >>> from skscore.models.interactions.pairwise import TruncatedGaussian
     >>> X = np.abs(np.random.default_rng(0).standard_normal((4000, 1)))
     >>> family = TruncatedGaussian(centered=True).family(moments(X))
-    >>> statistics = Statistics(moments(X), family.assemble(X, None, None, Implicit()))
+    >>> statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
     >>> family.attributes(family.solve(statistics, Implicit(), alpha=0.0))["precision"].round(1)
     array([[1.]])
     """

@@ -12,13 +12,13 @@ import numpy as np
 from ...fitting.criteria import ebic, smic
 from ...fitting.inference import Gradients
 from ...fitting.solvers import UnboundedObjectiveError
-from ...fitting.statistics import Statistics, moments, row_blocks
-from .chance import GainByChance, gain_by_rows
+from ...formulas.moments import Summary, moments, row_blocks
+from .null_gain import NullGain, gain_by_rows
 from .sparse import SparseObjective
 
 __all__ = [
+    "PathProblem",
     "PenaltyPath",
-    "Target",
     "automatic_alphas",
     "by_ebic",
     "by_folds",
@@ -28,18 +28,18 @@ __all__ = [
     "penalty_path",
 ]
 
-LEAST_ALPHA = 1e-3  # of an automatic grid, relative to the greatest
+MIN_ALPHA = 1e-3  # of an automatic grid, relative to the greatest
 RIDGES = np.logspace(2.0, -6.0, 25)
 BLOCK_BYTES = 1 << 22
 EDGES_FOR_EACH_COLUMN = 10  # at most, of graphs that are refitted: denser ones are far from any that is chosen
 
 
 @dataclass(frozen=True)
-class Target:
+class PathProblem:
     """What a path is fitted to: the objective of some rows, in a family."""
 
     family: Any
-    statistics: Statistics
+    statistics: Summary
     objective: Any
 
     @property
@@ -74,7 +74,7 @@ def automatic_alphas(target, n_alphas):
     """A descending grid: from the least penalty without an edge where it is sparse, else of ridges."""
     if not target.is_sparse:
         return RIDGES
-    return target.sparse.greatest_alpha() * np.logspace(0.0, np.log10(LEAST_ALPHA), n_alphas)
+    return target.sparse.greatest_alpha() * np.logspace(0.0, np.log10(MIN_ALPHA), n_alphas)
 
 
 def penalty_path(target, alphas) -> PenaltyPath:
@@ -112,13 +112,16 @@ def by_splits(family, splits, objective, alphas):
 
 
 def _statistics(family, sample, objective):
-    return Statistics(moments(_joined(sample), sample.weight), family.assemble(*sample[:3], objective))
+    return Summary(moments(_joined(sample), sample.weight), family.assemble(*sample[:3], objective))
 
 
 def _judged(family, pairs, objective, alphas):
     values = []
     for fitted, held_out in pairs:
-        path, judge = penalty_path(Target(family, fitted, objective), alphas), Target(family, held_out, objective)
+        path, judge = (
+            penalty_path(PathProblem(family, fitted, objective), alphas),
+            PathProblem(family, held_out, objective),
+        )
         judged = [judge.value(theta) for theta in path.thetas]
         values.append(judged + [np.inf] * (len(alphas) - len(judged)))
     mean = np.average(values, axis=0, weights=[held_out.moments.n for _, held_out in pairs])
@@ -162,7 +165,7 @@ def _gain(target, sample, plain):
     """What an edge gains by chance, as a function of θ."""
     if plain.form.g.ndim == 1:
         return partial(gain_by_rows, target.family, sample, target.objective, plain.form)
-    return GainByChance(target.family, sample, plain.problem(0.0).curvature)
+    return NullGain(target.family, sample, plain.problem(0.0).curvature)
 
 
 def _refitted(target, edges):

@@ -53,7 +53,7 @@ def infinite_mass_reason(K, eta, a, b, domain):
         return _grows_in_cone(K, np.asarray(domain.A, float)) if a == 1.0 else None
     if isinstance(domain, Intervals):
         domain = domain.hull(len(eta))
-    if domain.bounded and not isinstance(domain, Box):
+    if domain.has_boundary and not isinstance(domain, Box):
         return None
     lower, upper = (np.broadcast_to(end, eta.shape) for end in _limits(domain))
     if b == 0.0 and a > 0.0 and (poles := np.flatnonzero((lower == 0.0) & (eta <= -1.0))).size:
@@ -67,7 +67,7 @@ def infinite_mass_reason(K, eta, a, b, domain):
 
 
 def _limits(domain):
-    if not domain.bounded:
+    if not domain.has_boundary:
         return -np.inf, np.inf
     return np.asarray(domain.lower, float), np.asarray(domain.upper, float)
 

@@ -44,8 +44,8 @@ from scipy.optimize import minimize
 
 from ...fitting.ridge_path import held_out_values, without
 from ...fitting.solvers import solve_ridge
-from ...fitting.statistics import row_blocks
-from ..forms import Implicit
+from ...formulas.moments import row_blocks
+from ..objectives import Implicit
 from .lite import LiteFamily
 from .rkhs import orthonormal_basis
 
@@ -53,7 +53,7 @@ __all__ = ["ColumnKernels", "ColumnPrecisions", "held_out_objective", "optimise_
 
 REACH = 20.0  # by which a bandwidth may change either way from the common one; the ridge by its square
 N_RIDGES = 13
-MOST_STEPS = 50
+MAX_STEPS = 50
 
 
 class ColumnKernels(LiteFamily):
@@ -102,7 +102,7 @@ class ColumnKernels(LiteFamily):
         total = np.zeros((len(pairs), X.shape[1]))
         for rows in row_blocks(len(X), 1, self.block_rows):
             p, q = self._coordinates(X[rows])
-            block = X[rows] - self.centre, q, *self._kernel_and_square(p, q), self.base.grad_log_density(X[rows])
+            block = X[rows] - self.centre, q, *self._kernel_and_square(p, q), self.base.score(X[rows])
             total += [weight[rows] @ self._row_slopes(*block, b, a) for b, a in pairs]
         return total
 
@@ -268,7 +268,7 @@ def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="
     centre, reach = np.log(np.append(common, alpha)), 2.0 * np.log(REACH)
     bounds = np.column_stack([centre - reach, centre + reach])
     start = np.append(centre[:-1], _best_ridge(_forms(kernels(common), tables), bounds[-1]))
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MOST_STEPS})
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MAX_STEPS})
     return ColumnPrecisions(np.exp(found.x[:-1]), float(np.exp(found.x[-1])), float(found.fun))
 
 

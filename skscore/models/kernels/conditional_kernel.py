@@ -37,10 +37,10 @@ class _TargetBase:
     def log_density(self, X):
         return self.law.log_density(X[:, self.n_inputs :])
 
-    def grad_log_density(self, X):
-        return self.law.grad_log_density(X[:, self.n_inputs :])
+    def score(self, X):
+        return self.law.score(X[:, self.n_inputs :])
 
-    def curvature(self, X, V):
+    def statistics_curvature(self, X, V):
         return self.law.curvature(X[:, self.n_inputs :], V)
 
     def divergence(self, X):
@@ -103,7 +103,7 @@ class ConditionalLiteFamily(LiteFamily):
         along = np.einsum("nj,nj->n", q, V)[:, None] - V @ self.q.T
         return (along**2 - (V * V).sum(axis=1)[:, None] / self.bandwidth**2) * self._kernel(p)
 
-    def log_density_curvature(self, phi, X, V):
+    def curvature(self, phi, X, V):
         """vᵀ ∇² log p(x) v of each row, shape (n,), for directions V of targets of shape (t,) or (n, t)."""
         theta = self.basis @ phi
 

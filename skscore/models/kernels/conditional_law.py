@@ -22,13 +22,13 @@ from scipy.stats import qmc
 from sklearn.exceptions import ConvergenceWarning
 
 from ..._kernels.threads import enough_for
-from ...fitting.statistics import row_blocks
+from ...formulas.moments import row_blocks
 from ...likelihood.standard_normal import log_standard_normal
 
-__all__ = ["ConditionalLaw", "Nodes", "base_nodes", "coarse_nodes", "settled_nodes"]
+__all__ = ["ConditionalDensity", "Nodes", "base_nodes", "chosen_nodes", "coarse_nodes"]
 
 GRID_TARGETS = 2  # up to which the trapezoidal rule is affordable
-MOST_NODES = 1 << 16
+MAX_NODES = 1 << 16
 SETTLED = 1e-6  # nats: the change of log Z at which the step is small enough
 N_DRAWS = 1 << 13
 COARSE_DRAWS = 1 << 10
@@ -48,7 +48,7 @@ class Nodes(NamedTuple):
 def trapezoid(family, step):
     """Nodes at multiples of `step`, as far as the landmarks tilt the base measure and it has mass.
 
-    The step is greater where there would be many more than `MOST_NODES`.
+    The step is greater where there would be many more than `MAX_NODES`.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def trapezoid(family, step):
     """
     t = family.targets.shape[1]
     reach = np.maximum(np.abs(family.targets).max(axis=0) + 6.0 * family.bandwidth, 8.0)
-    step = max(step, 2.0 * (reach.prod() / MOST_NODES) ** (1.0 / t))
+    step = max(step, 2.0 * (reach.prod() / MAX_NODES) ** (1.0 / t))
     axes = [step * np.arange(-np.ceil(r / step), np.ceil(r / step) + 1.0) for r in reach]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, t)
     return Nodes(points, log_standard_normal(points) + t * np.log(step), step)
@@ -80,20 +80,20 @@ def coarse_nodes(family, seed):
     return base_nodes(COARSE_DRAWS, family.targets.shape[1], np.random.default_rng(seed))
 
 
-def settled_nodes(family, phi, seed):
+def chosen_nodes(family, phi, seed):
     """Nodes for the density at φ: the step is halved until log Z settles at the inputs of the landmarks."""
     t = family.targets.shape[1]
     if t > GRID_TARGETS:
         return base_nodes(N_DRAWS, t, np.random.default_rng(seed))
     inputs = family.landmarks[:: max(1, len(family.landmarks) // 50), : family.n_inputs]
     nodes = trapezoid(family, min(family.bandwidth, 1.0) / 2.0)
-    log_z, change = ConditionalLaw(family, phi, nodes).log_normalizer(inputs), np.inf
-    while change > SETTLED and len(nodes.points) << t <= MOST_NODES:
+    log_z, change = ConditionalDensity(family, phi, nodes).log_normalizer(inputs), np.inf
+    while change > SETTLED and len(nodes.points) << t <= MAX_NODES:
         nodes = trapezoid(family, nodes.cell / 2.0)
-        finer = ConditionalLaw(family, phi, nodes).log_normalizer(inputs)
+        finer = ConditionalDensity(family, phi, nodes).log_normalizer(inputs)
         log_z, change = finer, np.abs(finer - log_z).max()
     _warn_if_coarse(nodes, family.bandwidth)
-    return _of_some_mass(ConditionalLaw(family, phi, nodes), inputs)
+    return _of_some_mass(ConditionalDensity(family, phi, nodes), inputs)
 
 
 def _warn_if_coarse(nodes, bandwidth):
@@ -115,7 +115,7 @@ def _of_some_mass(law, inputs):
     return Nodes(law.nodes.points[kept], law.nodes.log_weight[kept], law.nodes.cell)
 
 
-class ConditionalLaw:
+class ConditionalDensity:
     """The normalised family at φ.
 
     Parameters

@@ -14,15 +14,15 @@ import numpy as np
 
 from ..._kernels.threads import enough_for
 from ...fitting.ridge_path import RidgePath, without
-from ..forms import Implicit
+from ..objectives import Implicit
 from .conditional_kernel import ConditionalLiteFamily
-from .conditional_law import ConditionalLaw, coarse_nodes
+from .conditional_law import ConditionalDensity, coarse_nodes
 from .landmarks import thinned
 from .lite import flops_of_a_pass
 
-__all__ = ["Candidates", "Choice", "select"]
+__all__ = ["Candidates", "ConditionalChoice", "select"]
 
-MOST_HELD_OUT = 400  # rows of a fold whose normalisers are computed
+MAX_HELD_OUT = 400  # rows of a fold whose normalisers are computed
 
 
 class Candidates(NamedTuple):
@@ -38,7 +38,7 @@ class Candidates(NamedTuple):
         return len(self.input_bandwidths) == len(self.bandwidths) == len(self.alphas) == 1
 
 
-class Choice(NamedTuple):
+class ConditionalChoice(NamedTuple):
     """The best candidate, and the mean criterion of all, in the order of their product."""
 
     input_bandwidth: float
@@ -65,7 +65,7 @@ def select(rows, weight, fold, landmarks, n_inputs, candidates, criterion):
 
     Returns
     -------
-    Choice
+    ConditionalChoice
     """
     folds = [(rows[fold == k], weight[fold == k]) for k in range(fold.max() + 1)]
     pairs = list(product(candidates.input_bandwidths, candidates.bandwidths))
@@ -73,7 +73,7 @@ def select(rows, weight, fold, landmarks, n_inputs, candidates, criterion):
         families = (ConditionalLiteFamily(landmarks, n_inputs, *pair) for pair in pairs)
         scores = np.array([_scores(family, folds, candidates.alphas, criterion) for family in families])
     best_pair, best_alpha = np.unravel_index(scores.argmax(), scores.shape)
-    return Choice(*pairs[best_pair], float(candidates.alphas[best_alpha]), scores.ravel())
+    return ConditionalChoice(*pairs[best_pair], float(candidates.alphas[best_alpha]), scores.ravel())
 
 
 def _scores(family, folds, alphas, criterion):
@@ -89,8 +89,8 @@ def _scores(family, folds, alphas, criterion):
 
 def _log_likelihoods(family, path, rows, weight):
     """Mean log p(v | u) of `rows` at each φ of `path`, shape (L,)."""
-    rows, weight = thinned(rows, weight, MOST_HELD_OUT)
+    rows, weight = thinned(rows, weight, MAX_HELD_OUT)
     U, nodes = rows[:, : family.n_inputs], coarse_nodes(family, seed=0)
-    log_z = [ConditionalLaw(family, phi, nodes).log_normalizer(U) for phi in path]
+    log_z = [ConditionalDensity(family, phi, nodes).log_normalizer(U) for phi in path]
     log_density = family.statistics(rows) @ path.T + family.base.log_density(rows)[:, None] - np.transpose(log_z)
     return weight @ log_density / weight.sum()

@@ -9,10 +9,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ...fitting.ridge_path import RidgePath
-from ..affine import MappedBase
-from ..base import GaussianBase
+from ..base import GaussianBase, MappedBase
 from ..family import Family
-from ..forms import Denoising
+from ..objectives import Denoising
 
 __all__ = ["KernelFamily"]
 
@@ -51,11 +50,11 @@ class KernelFamily(Family):
     def laplacian(self, X):
         """ΔT(x) of each row, shape (n, r)."""
         Y = self.coordinates(X)
-        return sum(self.inner.curvature(Y, axis) for axis in self.coordinates.matrix)
+        return sum(self.inner.statistics_curvature(Y, axis) for axis in self.coordinates.matrix)
 
-    def curvature(self, X, V):
+    def statistics_curvature(self, X, V):
         """vᵀ∇²T(x)v of each row, shape (n, r), for directions V of shape (d,) or (n, d)."""
-        return self.inner.curvature(self.coordinates(X), V @ self.coordinates.matrix)
+        return self.inner.statistics_curvature(self.coordinates(X), V @ self.coordinates.matrix)
 
     # ---- from rows to θ --------------------------------------------------------------------------
 
@@ -98,17 +97,17 @@ class KernelFamily(Family):
         """log q₀ + f of each row, shape (n,)."""
         return self.inner.log_density(phi, self.coordinates(X)) + self.coordinates.log_volume
 
-    def grad_log_density(self, phi, X):
+    def score(self, phi, X):
         """∇ₓ log p of each row, shape (n, d)."""
-        return self.inner.grad_log_density(phi, self.coordinates(X)) @ self.coordinates.matrix.T
+        return self.inner.score(phi, self.coordinates(X)) @ self.coordinates.matrix.T
 
     def divergence(self, phi, X):
         """Δ log p of each row, shape (n,)."""
         return self.inner.traced_curvature(phi, self.coordinates(X), self.coordinates.matrix)
 
-    def log_density_curvature(self, phi, X, V):
+    def curvature(self, phi, X, V):
         """vᵀ ∇² log p(x) v of each row, shape (n,)."""
-        return self.inner.log_density_curvature(phi, self.coordinates(X), V @ self.coordinates.matrix)
+        return self.inner.curvature(phi, self.coordinates(X), V @ self.coordinates.matrix)
 
     def infinite_mass(self, phi):
         """A flat base measure has infinite mass."""

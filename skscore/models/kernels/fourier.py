@@ -27,12 +27,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.blas import dsyrk
 
-from ..._kernels.waves import cosines_and_sines
-from ...fitting.statistics import row_blocks
-from ...formulas import objectives
+from ..._kernels.sincos import cosines_and_sines
+from ...formulas import score_losses
+from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 from ..family import Family
-from ..forms import Implicit
+from ..objectives import Implicit
 
 __all__ = ["FourierFamily", "frequencies"]
 
@@ -139,7 +139,7 @@ class FourierFamily(Family):
         """ΔT(x) of each row, shape (n, r)."""
         return -self._cosines(X) @ ((self.frequencies**2).sum(axis=0)[:, None] * self.basis)
 
-    def curvature(self, X, V):
+    def statistics_curvature(self, X, V):
         """vᵀ∇²T(x)v of each row, shape (n, r), for directions V of shape (d,) or (n, d)."""
         return -(self._cosines(X) * (V @ self.frequencies) ** 2) @ self.basis
 
@@ -158,8 +158,8 @@ class FourierFamily(Family):
         linear, constant = np.zeros(m), 0.0
         for rows in row_blocks(len(X), 1, self.block_rows):
             block, w = X[rows], weight[rows]
-            (cosines, sines), b = self._waves(block), self.base.grad_log_density(block)
-            constant += float(w @ objectives.implicit(b, self.base.divergence(block)))
+            (cosines, sines), b = self._waves(block), self.base.score(block)
+            constant += float(w @ score_losses.implicit(b, self.base.divergence(block)))
             linear -= (omega**2).sum(axis=0) * (w @ cosines)  # Σ w ΔT
             linear -= (omega * ((w[:, None] * b).T @ sines)).sum(axis=0)  # Σ w ∇T·b
             dsyrk(1.0, (np.sqrt(w)[:, None] * sines).T, 1.0, gram, lower=1, overwrite_c=1)
@@ -174,10 +174,10 @@ class FourierFamily(Family):
         theta = self.basis @ phi
         return self._blockwise(lambda B: self._cosines(B) @ theta + self.base.log_density(B), X)
 
-    def grad_log_density(self, phi, X):
+    def score(self, phi, X):
         """∇ₓ log p of each row, shape (n, d)."""
         pulls = -(self.frequencies * (self.basis @ phi)).T
-        return self._blockwise(lambda B: self._sines(B) @ pulls + self.base.grad_log_density(B), X)
+        return self._blockwise(lambda B: self._sines(B) @ pulls + self.base.score(B), X)
 
     def divergence(self, phi, X):
         """Δ log p of each row, shape (n,)."""
@@ -189,7 +189,7 @@ class FourierFamily(Family):
         pulls = -((A @ self.frequencies) ** 2).sum(axis=0) * (self.basis @ phi)
         return self._blockwise(lambda B: self._cosines(B) @ pulls + sum(self.base.curvature(B, a) for a in A), X)
 
-    def log_density_curvature(self, phi, X, V):
+    def curvature(self, phi, X, V):
         """vᵀ ∇² log p(x) v of each row, shape (n,)."""
         theta = self.basis @ phi
 

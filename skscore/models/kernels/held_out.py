@@ -17,7 +17,7 @@ import numpy as np
 from scipy.spatial.distance import cdist, pdist
 from scipy.special import logsumexp
 
-from ...fitting.statistics import row_blocks
+from ...formulas.moments import row_blocks
 
 __all__ = ["Draws", "log_likelihoods", "proposal"]
 

@@ -36,23 +36,23 @@ from sklearn.exceptions import ConvergenceWarning
 from ..._compat import Interval, StrOptions
 from ..._kernels.threads import enough_for
 from ..base import GaussianBase
-from ..family import Model, Settled
+from ..family import Choice, Model
 from ..folds import deal, group_rows, merge_equal
-from ..forms import Implicit
+from ..objectives import Implicit
 from .ard import optimise_precisions
+from .kernel_mixture import settle_mixture
 from .landmarks import BANDWIDTHS
 from .lite import flops_of_a_pass
-from .mixture import settle_mixture
-from .selection import FoldJudge, LeaveOneOutJudge, choose, explore, tabulate
-from .site import KernelSite, as_numbers
+from .selection import FoldScorer, LeaveOneOutScorer, choose, explore, tabulate
+from .setup import KernelSetup, as_numbers
 
 __all__ = ["Kernel"]
 
-MOST_ROWS_TO_CHOOSE, MOST_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
+MAX_ROWS_TO_CHOOSE, MAX_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
 MATERIAL = 1e-3  # nats, by which the last bandwidth tried has to beat the one before it to be worth a warning
 ALPHAS = np.logspace(-8.0, 2.0, 21)
 BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
-MOST_SMOOTHING = 1e6
+MAX_SMOOTHING = 1e6
 COARSE_POWERS, LIMITS = (-8, -6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
 
 
@@ -130,7 +130,7 @@ class Kernel(Model):
         "basis": [StrOptions({"lite", "nystrom", "fourier"})],
         "base": [StrOptions({"gaussian", "student"}), GaussianBase, None],
         "base_scale": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv"})],
-        "smoothing": [Interval(Real, 0.0, MOST_SMOOTHING, closed="both"), StrOptions({"auto"})],
+        "smoothing": [Interval(Real, 0.0, MAX_SMOOTHING, closed="both"), StrOptions({"auto"})],
         "regularizer": [StrOptions({"rkhs", "identity"})],
         "whiten": ["boolean"],
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -175,24 +175,24 @@ class Kernel(Model):
             )
         return clone(self).set_params(smoothing=0.0)
 
-    def settle(self, sample, objective, alpha, criterion):
+    def choose(self, sample, objective, alpha, criterion):
         """Place the kernels, and choose by rows held out what is left open."""
         if self.n_components > 1:
             return settle_mixture(self, sample, objective, alpha, criterion)
         with enough_for(flops_of_a_pass(len(sample.X), self.n_landmarks)):
-            return self._settle(sample, objective, alpha, criterion)
+            return self._choose(sample, objective, alpha, criterion)
 
-    def _settle(self, sample, objective, alpha, criterion):
+    def _choose(self, sample, objective, alpha, criterion):
         if self._bandwidth_is("ard") and self.basis != "lite":
             raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
-        site = KernelSite(self, sample)
+        site = KernelSetup(self, sample)
         bandwidth, smoothing = _bandwidth(self, site), self._fixed_smoothing(objective, criterion)
         alphas = ALPHAS * site.unit(objective) if isinstance(alpha, str) else np.array([float(alpha)])
         scales = BASE_SCALES if self.base_scale == "cv" and isinstance(self.base, str) else [self._fixed_scale]
         is_settled = len(alphas) == len(scales) == 1 and bandwidth is not None
         if is_settled or len(site.rows) < 2:
             bandwidth = site.median if bandwidth is None else bandwidth
-            return Settled(site.family(bandwidth, scales[0], smoothing or 0.0), float(alphas[-1]))
+            return Choice(site.family(bandwidth, scales[0], smoothing or 0.0), float(alphas[-1]))
         judge = self._judge(site, objective, criterion, np.asarray(scales), alphas)
         attempt = partial(judge, smoothing=smoothing) if smoothing else judge
         if bandwidth is None:
@@ -205,12 +205,12 @@ class Kernel(Model):
             trials.append(judge(self._bandwidths_by_direction(site, *best.choice)))
             best = max(trials, key=lambda trial: trial.score)
         *place, alpha = best.choice
-        return Settled(site.family(*place), alpha, tabulate(trials))
+        return Choice(site.family(*place), alpha, tabulate(trials))
 
     def _bandwidths_by_direction(self, site, bandwidth, scale, _, alpha):
         """One bandwidth for each coordinate, from the best common one."""
         group = group_rows(site.coordinates(site.sample.X))
-        folds = deal(site.sample, group, self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MOST_ROWS_FOR_ARD)
+        folds = deal(site.sample, group, self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MAX_ROWS_FOR_ARD)
         tables = [
             (site.coordinates(fold.X), np.ones(len(fold.X)) if fold.weight is None else fold.weight) for fold in folds
         ]
@@ -250,10 +250,10 @@ class Kernel(Model):
     def _judge(self, site, objective, criterion, scales, alphas):
         group = group_rows(site.coordinates(site.sample.X))
         if self.cv == "loo":
-            return LeaveOneOutJudge(site.families, merge_equal(site.sample, group), objective, scales, alphas)
-        folds = deal(site.sample, group, self.cv, MOST_ROWS_TO_CHOOSE)
+            return LeaveOneOutScorer(site.families, merge_equal(site.sample, group), objective, scales, alphas)
+        folds = deal(site.sample, group, self.cv, MAX_ROWS_TO_CHOOSE)
         draws = site.draws(scales) if self._by_likelihood(criterion) else None
-        return FoldJudge(site.families, folds, objective, scales, alphas, draws, site.sample.moments)
+        return FoldScorer(site.families, folds, objective, scales, alphas, draws, site.sample.moments)
 
 
 def _limits(site):

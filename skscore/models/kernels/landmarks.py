@@ -18,7 +18,7 @@ __all__ = ["BANDWIDTHS", "distinct_rows", "least_bandwidth", "median_bandwidth",
 
 BANDWIDTHS = 1e-50, 1e50  # whose powers neither overflow nor vanish
 ROWS_PER_LANDMARK = 30
-MOST_ROUNDS = 30  # of Lloyd's algorithm, after which centres hardly move
+MAX_ROUNDS = 30  # of Lloyd's algorithm, after which centres hardly move
 ROWS_FOR_DISTANCES = 1000
 
 
@@ -76,7 +76,7 @@ def place_landmarks(rows, weight, n_landmarks):
     sample, weight = thinned(rows, weight, ROWS_PER_LANDMARK * n_landmarks)
     if len(sample) <= n_landmarks:
         return sample
-    centres = KMeans(n_landmarks, n_init=1, max_iter=MOST_ROUNDS, random_state=0).fit(sample, sample_weight=weight)
+    centres = KMeans(n_landmarks, n_init=1, max_iter=MAX_ROUNDS, random_state=0).fit(sample, sample_weight=weight)
     return centres.cluster_centers_[np.lexsort(centres.cluster_centers_.T)]
 
 

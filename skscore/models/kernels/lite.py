@@ -23,11 +23,11 @@ from operator import add
 import numpy as np
 
 from ..._kernels import rbf, threads
-from ...fitting.statistics import row_blocks
-from ...formulas import objectives
+from ...formulas import score_losses
+from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 from ..family import Family
-from ..forms import Implicit
+from ..objectives import Implicit
 from .slope_sums import PolarSums, StackedSums
 
 __all__ = ["LiteFamily", "flops_of_a_pass"]
@@ -115,7 +115,7 @@ class LiteFamily(Family):
     def _products(self, p, out=None):
         """Inner products with the landmarks, where the kernels of ``_kernels`` want them; else room for the result."""
         K = self._room(p) if out is None else out
-        return _inner_products(p, self.p, K) if p.shape[1] > rbf.MOST_DIFFERENCES else K
+        return _inner_products(p, self.p, K) if p.shape[1] > rbf.MAX_DIFFERENCES else K
 
     def _kernel_and_square(self, p, q, root=None, out=(None, None)):
         """√w k and √w kS of a block of rows, each of shape (n, m)."""
@@ -151,7 +151,7 @@ class LiteFamily(Family):
         K, KS = self._kernel_and_square(*self._coordinates(X))
         return (KS - self.trace * K) @ self.basis
 
-    def curvature(self, X, V):
+    def statistics_curvature(self, X, V):
         """vᵀ∇²T(x)v of each row, shape (n, r), for directions V of shape (d,) or (n, d)."""
         return self._kernel_curvature(X, V) @ self.basis
 
@@ -185,9 +185,9 @@ class LiteFamily(Family):
         block_rows, constant = min(len(X), per_block), 0.0
         sums = self._empty_sums(block_rows)
         for rows in row_blocks(len(X), 1, block_rows):
-            block, b = X[rows], self.base.grad_log_density(X[rows])
+            block, b = X[rows], self.base.score(X[rows])
             self._add(sums, block, b, np.sqrt(weight[rows]).astype(self.dtype, copy=False))
-            constant += float(weight[rows] @ objectives.implicit(b, self.base.divergence(block)))
+            constant += float(weight[rows] @ score_losses.implicit(b, self.base.divergence(block)))
         return sums, constant
 
     def _empty_sums(self, block_rows):
@@ -210,7 +210,7 @@ class LiteFamily(Family):
         theta = self.basis @ phi
         return self._blockwise(lambda B: self._kernel(self._coordinates(B)[0]) @ theta + self.base.log_density(B), X)
 
-    def grad_log_density(self, phi, X):
+    def score(self, phi, X):
         """∇ₓ log p of each row, shape (n, d)."""
         theta = self.basis @ phi
         pulls = np.column_stack([theta[:, None] * self.q, theta])
@@ -218,7 +218,7 @@ class LiteFamily(Family):
         def slope(B):
             p, q = self._coordinates(B)
             pulled = self._kernel(p) @ pulls
-            return pulled[:, :-1] - pulled[:, -1:] * q + self.base.grad_log_density(B)
+            return pulled[:, :-1] - pulled[:, -1:] * q + self.base.score(B)
 
         return self._blockwise(slope, X)
 
@@ -245,7 +245,7 @@ class LiteFamily(Family):
 
         return self._blockwise(traced, X)
 
-    def log_density_curvature(self, phi, X, V):
+    def curvature(self, phi, X, V):
         """vᵀ ∇² log p(x) v of each row, shape (n,)."""
         theta = self.basis @ phi
 

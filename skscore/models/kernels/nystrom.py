@@ -36,11 +36,11 @@ from scipy.linalg.blas import dgemm, dsyrk
 from scipy.spatial.distance import cdist
 
 from ..._kernels import rbf
-from ...fitting.statistics import row_blocks
-from ...formulas import objectives
+from ...formulas import score_losses
+from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 from ..family import Family
-from ..forms import Implicit
+from ..objectives import Implicit
 
 __all__ = ["NystromFamily"]
 
@@ -128,7 +128,7 @@ class NystromFamily(Family):
         S = self.c @ V**2
         return self._in_basis((S[:, None] - self.trace - 2.0 * self.c[:, None]) * V * K[:, None])
 
-    def curvature(self, X, V):
+    def statistics_curvature(self, X, V):
         """vᵀ∇²T(x)v of each row, shape (n, r), for directions V of shape (d,) or (n, d)."""
         p, E = self._coordinates(X), np.broadcast_to(V, X.shape) @ self.factor
         along, squares = self._along(p, E), (E**2).sum(axis=1)
@@ -169,8 +169,8 @@ class NystromFamily(Family):
             p, root = self._coordinates(X[rows]), np.sqrt(weight[rows])
             K, V = self._kernel(p, root), self._differences(p)
             S = self.c @ V**2
-            b, divergence = self.base.grad_log_density(X[rows]), self.base.divergence(X[rows])
-            constant += float(weight[rows] @ objectives.implicit(b, divergence))
+            b, divergence = self.base.score(X[rows]), self.base.divergence(X[rows])
+            constant += float(weight[rows] @ score_losses.implicit(b, divergence))
             linear += self._linear(K, V, S, self._along(p, b @ self.factor), b @ self.factor, root)
             add(K, V, S, *products)
         Gamma = self.axes.T @ gamma(*products) @ self.axes / n
@@ -225,7 +225,7 @@ class NystromFamily(Family):
 
         return self._blockwise(value, X)
 
-    def grad_log_density(self, phi, X):
+    def score(self, phi, X):
         """∇ₓ log p of each row, shape (n, d)."""
         C, offsets = self._coefficients(phi)
 
@@ -233,7 +233,7 @@ class NystromFamily(Family):
             p = self._coordinates(B)
             K = self._kernel(p)
             W = K * (p @ C.T - offsets)
-            return (K @ C + W @ self.p - W.sum(axis=1)[:, None] * p) @ self.factor.T + self.base.grad_log_density(B)
+            return (K @ C + W @ self.p - W.sum(axis=1)[:, None] * p) @ self.factor.T + self.base.score(B)
 
         return self._blockwise(slope, X)
 
@@ -258,7 +258,7 @@ class NystromFamily(Family):
         bent = (K * (S - (E**2).sum()) * (p @ C.T - offsets)).sum(axis=1)
         return bent - 2.0 * ((p * (K @ CE)).sum(axis=1) - K @ (self.p * CE).sum(axis=1))
 
-    def log_density_curvature(self, phi, X, V):
+    def curvature(self, phi, X, V):
         """vᵀ ∇² log p(x) v of each row, shape (n,)."""
         C, offsets = self._coefficients(phi)
 

@@ -18,17 +18,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...fitting.ridge_path import RidgePath, leave_one_out, without
-from ...fitting.statistics import row_blocks
+from ...formulas.moments import row_blocks
 from ...likelihood import annealed_importance_sampling
-from ..law import Law
+from ..fitted_density import FittedDensity
 from .held_out import log_likelihoods
 
-__all__ = ["FoldJudge", "LeaveOneOutJudge", "Trial", "choose", "explore", "tabulate"]
+__all__ = ["CandidateScores", "FoldScorer", "LeaveOneOutScorer", "choose", "explore", "tabulate"]
 
 SMALLEST_ESS = 0.02  # of importance draws, below which their log Z is not to be trusted
 SURE_ESS = 0.3  # from which on it is
 MISSED = 0.1  # nats between the two
-MOST_DOUBTS = 6  # candidates that are checked, at most
+MAX_DOUBTS = 6  # candidates that are checked, at most
 TIE = 1e-9  # relative, or in nats: below it scores are equal
 ROUNDING = 32 * np.finfo(np.float64).eps  # of a sum θᵀT, per unit of ‖θ‖, where ‖T‖ is at most one
 STEP = np.sqrt(2.0)
@@ -36,7 +36,7 @@ NOISES, LIMITS_OF_NOISE = (-6, -4, -2), (-8, 0)  # powers of √2, from the band
 BLOCK_BYTES = 1 << 22
 
 
-class Trial(NamedTuple):
+class CandidateScores(NamedTuple):
     """Scores (s, L) of all scales and ridges at one bandwidth and smoothing, larger is better; the ESS of each.
 
     Scores that differ by `rounding` do not differ.
@@ -83,7 +83,7 @@ class Trial(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FoldJudge:
+class FoldScorer:
     """Judges a bandwidth by rows held out: their mean log-likelihood, or minus the objective.
 
     Parameters
@@ -108,7 +108,7 @@ class FoldJudge:
     reference: Any = None
 
     def __call__(self, bandwidth, smoothing=0.0):
-        """Trial of one bandwidth and smoothing."""
+        """CandidateScores of one bandwidth and smoothing."""
         families = self.build(bandwidth, self.scales, smoothing)
         forms = self._forms(families)
         thetas = np.stack([self._paths(forms, k) for k in range(len(self.folds))], axis=1)
@@ -121,7 +121,7 @@ class FoldJudge:
         scores, ess = np.average(scores, axis=1, weights=share), ess.min(axis=1)
         rounding = ROUNDING * np.linalg.norm(thetas, axis=-1).max(axis=1)
         scores = np.where(ess < SMALLEST_ESS, -np.inf, scores)
-        return Trial(bandwidth, smoothing, self.scales, self.alphas, scores, ess, rounding)
+        return CandidateScores(bandwidth, smoothing, self.scales, self.alphas, scores, ess, rounding)
 
     def missed(self, trial):
         """By how much log Z of the best fit exceeds what the draws say, by annealed importance sampling."""
@@ -131,7 +131,7 @@ class FoldJudge:
         families = self.build(bandwidth, [scale], smoothing)
         theta = RidgePath(reduce(add, self._forms(families)[0])).thetas([alpha])
         by_draws, _ = self._likelihoods(families, np.broadcast_to(theta, (1, len(self.folds), *theta.shape)))
-        law = Law(families[0], theta[0], self.reference, 0, "Kernel")
+        law = FittedDensity(families[0], theta[0], self.reference, 0, "Kernel")
         log_z = annealed_importance_sampling(law.target(), law.d, rng=np.random.default_rng(0)).log_z
         X, _, weight = self.folds[0][:3]
         return by_draws.item(0) - np.average(families[0].log_density(theta[0], X), weights=weight) + log_z
@@ -162,8 +162,8 @@ class FoldJudge:
 
 
 @dataclass(frozen=True)
-class LeaveOneOutJudge:
-    """Judges a bandwidth by the objective of each row where it is left out, in closed form; see FoldJudge.
+class LeaveOneOutScorer:
+    """Judges a bandwidth by the objective of each row where it is left out, in closed form; see FoldScorer.
 
     Parameters
     ----------
@@ -186,9 +186,9 @@ class LeaveOneOutJudge:
         return 0.0
 
     def __call__(self, bandwidth):
-        """Trial of one bandwidth."""
+        """CandidateScores of one bandwidth."""
         scores = np.stack([self._scores(family) for family in self.build(bandwidth, self.scales)])
-        return Trial(bandwidth, 0.0, self.scales, self.alphas, scores, np.ones_like(scores))
+        return CandidateScores(bandwidth, 0.0, self.scales, self.alphas, scores, np.ones_like(scores))
 
     def _scores(self, family):
         X, Y = family.own_coordinates(*self.sample[:2])
@@ -237,7 +237,7 @@ def explore(judge, start, coarse, limits, smooth=False):
     Parameters
     ----------
     judge : callable
-        Maps a bandwidth, and a smoothing where it is not 0, to a Trial.
+        Maps a bandwidth, and a smoothing where it is not 0, to a CandidateScores.
     start : float
     coarse : sequence of int
         Powers tried first.
@@ -248,7 +248,7 @@ def explore(judge, start, coarse, limits, smooth=False):
 
     Returns
     -------
-    list of Trial
+    list of CandidateScores
         By bandwidth and smoothing.
     """
     search = _Climb(judge, start, limits)
@@ -266,7 +266,7 @@ def choose(judge, trials):
 
     Where nothing is confirmed it is the last that was looked at; the normaliser of the fit will warn.
     """
-    for _ in range(MOST_DOUBTS):
+    for _ in range(MAX_DOUBTS):
         k = max(range(len(trials)), key=lambda i: trials[i].score)
         if abs(judge.missed(trials[k])) <= MISSED or not np.isfinite(trials[k].without_best().score):
             break

@@ -32,7 +32,7 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ..forms import Implicit
+from ..objectives import Implicit
 from .lite import LiteFamily
 from .slope_sums import PolarProducts
 
@@ -53,7 +53,7 @@ class SmoothedFamily(LiteFamily):
     --------
     >>> import numpy as np
     >>> from skscore.models import GaussianBase
-    >>> from skscore.models.forms import Implicit
+    >>> from skscore.models.objectives import Implicit
     >>> from skscore.models.kernels.smoothed import SmoothedFamily
     >>> family = SmoothedFamily(np.zeros((1, 1)), np.eye(1), np.eye(1), GaussianBase(), noise=0.5)
     >>> z = np.linspace(-6.0, 6.0, 1001)  # one row at 1, and the mean over its noise by quadrature
@@ -139,7 +139,7 @@ class SmoothedFamily(LiteFamily):
         rest = self.excess - 0.5 * self.rho**2 * cdist(self.q, self.q, "sqeuclidean")
         quadratic = 0.5 * (KS * (K @ weighted) + K * (KS @ weighted)) + K * (K @ (rest * weighted))
         V = self.v._kernel(self.v._coordinates(X)[0])
-        linear = V * (self.monomials(X, self.base.grad_log_density(X)) @ self.polynomials.T)
+        linear = V * (self.monomials(X, self.base.score(X)) @ self.polynomials.T)
         return (quadratic + linear) @ self.basis
 
 

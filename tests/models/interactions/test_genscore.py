@@ -17,15 +17,15 @@ from skscore.fitting.criteria import ebic
 from skscore.fitting.inference import sandwich
 from skscore.fitting.interaction_problem import InteractionProblem
 from skscore.fitting.interactions import lambda_max, path
-from skscore.fitting.statistics import moments
 from skscore.fitting.unpenalised import solve_unpenalised
+from skscore.formulas.moments import moments
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models import PairwiseInteraction, TruncatedGaussian
 from skscore.models.family import Sample
-from skscore.models.forms import Implicit
 from skscore.models.interactions.form import default_multiplier, interaction_form, profile, profiled
 from skscore.models.interactions.penalty_path import gradients
 from skscore.models.interactions.sparse import SparseObjective
+from skscore.models.objectives import Implicit
 
 SETTINGS = {"gaussian": (1.0, 1.0), "exp": (0.5, 0.5), "log_log": (0.0, 0.0), "log_log_sum0": (0.0, 0.0)}
 WEIGHTS = {
@@ -198,7 +198,7 @@ def test_no_case_is_left_out(reference):
 
 
 def bound(model, X):
-    return model.settle(Sample(X, None, None, moments(X)), Implicit(), 0.0, "log_likelihood").family
+    return model.choose(Sample(X, None, None, moments(X)), Implicit(), 0.0, "log_likelihood").family
 
 
 def blocks_of(model, X, multiplied_by):

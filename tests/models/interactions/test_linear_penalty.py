@@ -8,9 +8,9 @@ import pytest
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
 from skscore.domains import MinPower, Orthant
 from skscore.models import PairwiseInteraction
-from skscore.models.forms import Explicit, Implicit
 from skscore.models.interactions import family as pairwise_family
 from skscore.models.interactions.sparse import SparseObjective
+from skscore.models.objectives import Explicit, Implicit
 
 TAU = 2.0
 MODELS = {
@@ -56,7 +56,7 @@ def test_the_fit_is_optimal(name, objective, alpha, rng):
 def test_rows_in_the_place_of_blocks_lead_to_the_same(name, rng, monkeypatch):
     X = rows(rng)
     wanted = density(name, 0.1).fit(X)
-    monkeypatch.setattr(pairwise_family, "MOST_BLOCK_BYTES", 0)
+    monkeypatch.setattr(pairwise_family, "MAX_BLOCK_BYTES", 0)
     by_rows = density(name, 0.1).fit(X)
     np.testing.assert_allclose(by_rows.theta_, wanted.theta_, rtol=1e-7, atol=1e-9)
 

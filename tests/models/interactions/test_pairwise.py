@@ -27,10 +27,9 @@ from skscore.domains import (
     Tanh,
 )
 from skscore.fitting.solvers import UnboundedObjectiveError
-from skscore.fitting.statistics import Statistics, moments
+from skscore.formulas.moments import Summary, moments
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models.family import Sample
-from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
 from skscore.models.interactions.composition import directional_form
 from skscore.models.interactions.form import (
     default_multiplier,
@@ -43,6 +42,7 @@ from skscore.models.interactions.form import (
 from skscore.models.interactions.gaussian_family import nearest_definite
 from skscore.models.interactions.pairwise import PairwiseInteraction, TruncatedGaussian
 from skscore.models.interactions.recession import infinite_mass_reason
+from skscore.models.objectives import Denoising, Explicit, Implicit, Sliced
 
 D = 4
 SETTINGS = {"gaussian": (1.0, 1.0), "exp": (0.5, 0.5), "log_log": (0.0, 0.0)}
@@ -84,11 +84,11 @@ def rows_for(name, rng, n=60):
 
 
 def bound(model, X):
-    return model.settle(Sample(X, None, None, moments(X)), Implicit(), 0.0, "log_likelihood").family
+    return model.choose(Sample(X, None, None, moments(X)), Implicit(), 0.0, "log_likelihood").family
 
 
 def gathered(family, X, weight=None):
-    return Statistics(moments(X, weight), family.assemble(X, None, weight, Implicit()))
+    return Summary(moments(X, weight), family.assemble(X, None, weight, Implicit()))
 
 
 @pytest.fixture
@@ -249,10 +249,10 @@ def test_products_are_the_sums_over_statistics(fitted, rng):
     V = rng.standard_normal(X.shape)
     np.testing.assert_allclose(family.log_density(theta, X), family.statistics(X) @ theta, rtol=1e-10, atol=1e-10)
     by_sum = np.einsum("nmd,m->nd", family.jacobian(X), theta)
-    np.testing.assert_allclose(family.grad_log_density(theta, X), by_sum, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(family.score(theta, X), by_sum, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(family.divergence(theta, X), family.laplacian(X) @ theta, rtol=1e-10, atol=1e-10)
     by_sum = family.curvature(X, V) @ theta
-    np.testing.assert_allclose(family.log_density_curvature(theta, X, V), by_sum, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(family.curvature(theta, X, V), by_sum, rtol=1e-9, atol=1e-9)
 
 
 @every_model
@@ -297,10 +297,10 @@ def test_columns_far_from_zero_keep_their_digits(domain, rng):
     near = rng.standard_normal((300, 3)) + rng.standard_normal((300, 1))
     X = np.round(near, 6) + 1e8
     near = X - 1e8
-    shifted = Box(-8.0, np.inf) if domain.bounded else domain
+    shifted = Box(-8.0, np.inf) if domain.has_boundary else domain
     K = []
     for rows, support in ((X, domain), (near, shifted)):
-        family = bound(TruncatedGaussian(support, weight=MinPower(1.0, 2.0) if domain.bounded else None), rows)
+        family = bound(TruncatedGaussian(support, weight=MinPower(1.0, 2.0) if domain.has_boundary else None), rows)
         theta = family.solve(gathered(family, rows), Implicit(), 0.0)
         K.append((family.attributes(theta)["precision"], family.attributes(theta)["location"]))
     np.testing.assert_allclose(K[0][0], K[1][0], rtol=1e-9)
@@ -354,9 +354,9 @@ def test_other_objectives_have_a_form_in_theta(name, objective, rng):
     X = rows_for(name, rng)
     family = bound(MODELS[name], X)
     truth = family.solve(gathered(family, X), Implicit(), 0.1)
-    Y = family.grad_log_density(truth, X)
+    Y = family.score(truth, X)
     form = family.assemble(X, Y if isinstance(objective, Explicit) else None, None, objective)
-    statistics = Statistics(moments(X), form)
+    statistics = Summary(moments(X), form)
     theta = family.solve(statistics, objective, 0.0)
     np.testing.assert_allclose(form.gradient(theta), 0.0, atol=1e-8 * np.abs(form.g).max())
     if isinstance(objective, Explicit):
@@ -482,7 +482,7 @@ def test_draws_are_exact_for_truncated_gaussians(fitted, request, rng):
 def assert_stein_identity(family, theta, draws):
     """E[h_j s_j + h_j'] = 0 for an h that is zero on the boundary: the capped distance, or 1."""
     h, h_slope = family.weights(draws) if family.weight is not None else (np.ones_like(draws), np.zeros_like(draws))
-    stein = h * family.grad_log_density(theta, draws) + h_slope
+    stein = h * family.score(theta, draws) + h_slope
     np.testing.assert_array_less(np.abs(stein.mean(axis=0)), 4.0 * stein.std(axis=0) / np.sqrt(len(draws)))
 
 

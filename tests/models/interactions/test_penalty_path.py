@@ -11,17 +11,16 @@ from skscore.fitting.criteria import ebic, one_standard_error, smic
 from skscore.fitting.inference import Gradients, sandwich
 from skscore.fitting.interaction_problem import InteractionProblem
 from skscore.fitting.interactions import path as solve_path
-from skscore.fitting.statistics import Statistics, moments
 from skscore.fitting.unpenalised import solve_unpenalised
+from skscore.formulas.moments import Summary, moments
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models import Gaussian, PairwiseInteraction, Polynomial, TruncatedGaussian
 from skscore.models.family import Sample
 from skscore.models.folds import deal, group_rows
-from skscore.models.forms import Implicit
-from skscore.models.interactions.chance import GainByChance, gain_by_rows
 from skscore.models.interactions.form import default_multiplier, moment_form, profile, profiled
+from skscore.models.interactions.null_gain import NullGain, gain_by_rows
 from skscore.models.interactions.penalty_path import (
-    Target,
+    PathProblem,
     automatic_alphas,
     by_ebic,
     by_folds,
@@ -29,6 +28,7 @@ from skscore.models.interactions.penalty_path import (
     gradients,
     penalty_path,
 )
+from skscore.models.objectives import Implicit
 
 
 def rows(rng, n=60, p=5):
@@ -36,11 +36,11 @@ def rows(rng, n=60, p=5):
 
 
 def bound(model, X, l1_ratio=1.0, symmetric=True):
-    """Target of a path, and sample, of a model on these rows."""
+    """PathProblem of a path, and sample, of a model on these rows."""
     sample = Sample(X, None, None, moments(X))
-    family = model.settle(sample, Implicit(), 0.0, "log_likelihood").family.penalised(l1_ratio, symmetric)
-    statistics = Statistics(sample.moments, family.assemble(X, None, None, Implicit()))
-    return Target(family, statistics, Implicit()), sample
+    family = model.choose(sample, Implicit(), 0.0, "log_likelihood").family.penalised(l1_ratio, symmetric)
+    statistics = Summary(sample.moments, family.assemble(X, None, None, Implicit()))
+    return PathProblem(family, statistics, Implicit()), sample
 
 
 # ---- genscore ------------------------------------------------------------------------------------
@@ -258,7 +258,7 @@ def test_an_edge_gains_by_chance_what_independent_columns_say(rng, model):
 def test_an_edge_gains_what_the_gradients_of_rows_say(rng, model):
     target, sample = bound(model, rows(rng, p=4))
     family, theta = target.family, rng.standard_normal(target.family.n_parameters)
-    gain = GainByChance(family, sample, target.sparse.problem(0.0).curvature)(theta)
+    gain = NullGain(family, sample, target.sparse.problem(0.0).curvature)(theta)
     form = family.form(target.statistics, Implicit())
     assert gain_by_rows(family, sample, Implicit(), form, theta) == pytest.approx(gain, rel=1e-9)
 

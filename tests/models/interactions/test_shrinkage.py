@@ -7,9 +7,9 @@ from skscore import ScoreMatchingDensity
 from skscore.domains import Orthant
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models import PairwiseInteraction, TruncatedGaussian
-from skscore.models.forms import Implicit
 from skscore.models.interactions.form import default_multiplier
 from skscore.models.interactions.shrinkage import adaptive_multiplier, shrunk
+from skscore.models.objectives import Implicit
 
 MODELS = {
     "gaussian": PairwiseInteraction(diagonal_multiplier="adaptive"),

@@ -5,9 +5,9 @@ import pytest
 from scipy.stats import ks_2samp
 
 from skscore.domains import Ball, Box, Halfspaces, Intervals, Orthant
-from skscore.fitting.statistics import moments
+from skscore.formulas.moments import moments
 from skscore.models import TruncatedGaussian
-from skscore.models.law import Law
+from skscore.models.fitted_density import FittedDensity
 
 D = 3
 K = np.array([[1.0, 0.5, -0.2], [0.5, 1.5, 0.3], [-0.2, 0.3, 0.8]])
@@ -38,7 +38,7 @@ def case(request, brute):
     rows = brute[domain.contains(brute)]
     family = TruncatedGaussian(domain).family(moments(rows[:500]))
     theta = np.concatenate([K[family.pairs], K @ (MEAN - family.centre)])
-    return Law(family, theta, moments(family.domain.to_reals(rows[:500])), 0, "model"), rows
+    return FittedDensity(family, theta, moments(family.domain.to_reals(rows[:500])), 0, "model"), rows
 
 
 def assert_same_law(draws, rows, rng):
@@ -80,7 +80,7 @@ def test_in_the_plane_the_normalizer_is_by_quadrature(brute):
     rows = brute[domain.contains(brute[:, :2])][:500, :2]
     family = TruncatedGaussian(domain).family(moments(rows))
     theta = np.concatenate([np.array([1.0, 0.0, 1.0]), -family.centre])
-    law = Law(family, theta, moments(domain.to_reals(rows)), 0, "model")
+    law = FittedDensity(family, theta, moments(domain.to_reals(rows)), 0, "model")
     inside = np.sqrt(2.0 * np.pi) * (0.5 + 0.3085375387)  # Φ(0) and 1 − Φ(0.5)
     whole = 0.5 * family.centre @ family.centre
     assert law.log_normalizer().log_z == pytest.approx(2.0 * np.log(inside) + whole, abs=1e-4)
@@ -97,7 +97,7 @@ def test_ten_ordered_columns(offset, rng):
     draws = family.sample(theta, 2000, rng)
     for j in (0, 4, 9):
         assert ks_2samp(draws[:, j], rows[:, j]).pvalue > 1e-3
-    law = Law(family, theta, moments(family.domain.to_reals(rows)), 0, "model")
+    law = FittedDensity(family, theta, moments(family.domain.to_reals(rows)), 0, "model")
     found = law.log_normalizer()
     c = offset - family.centre
     expected = 0.5 * c @ c + 0.5 * p * np.log(2.0 * np.pi) - np.log(3628800.0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from skscore.models.base import GaussianBase, resolve_base
-from skscore.models.forms import Implicit
 from skscore.models.kernels.ard import ColumnKernels, held_out_objective, optimise_precisions
+from skscore.models.objectives import Implicit
 
 BASES = {"gaussian": GaussianBase(0.5, 1.4), "flat": resolve_base(None, None)}
 

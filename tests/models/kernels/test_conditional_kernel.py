@@ -5,14 +5,14 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skscore.fitting.solvers import solve_ridge
+from skscore.maps.residuals import residual_coordinates
 from skscore.models.base import GaussianBase
 from skscore.models.family import Family
-from skscore.models.forms import Implicit
 from skscore.models.kernels.conditional_kernel import ConditionalLiteFamily
-from skscore.models.kernels.conditional_law import ConditionalLaw, base_nodes, settled_nodes, trapezoid
+from skscore.models.kernels.conditional_law import ConditionalDensity, base_nodes, chosen_nodes, trapezoid
 from skscore.models.kernels.conditional_selection import Candidates, select
 from skscore.models.kernels.lite import LiteFamily
-from skscore.models.residuals import residual_coordinates
+from skscore.models.objectives import Implicit
 
 SHAPES = [(1, 1), (3, 1), (2, 2), (1, 3), (4, 5)]  # inputs, targets
 shapes = pytest.mark.parametrize(("d", "t"), SHAPES)
@@ -30,7 +30,7 @@ def family_of(rng, d, t, m=15, **parameters):
 def fitted_law(rng, d, t):
     family = family_of(rng, d, t)
     phi = solve_ridge(family.assemble(joint_rows(rng, 500, d, t), None, None, Implicit()), 1e-3)
-    return ConditionalLaw(family, phi, settled_nodes(family, phi, seed=0))
+    return ConditionalDensity(family, phi, chosen_nodes(family, phi, seed=0))
 
 
 @shapes
@@ -70,9 +70,9 @@ def test_fast_evaluation_is_the_generic_one(rng, d, t):
     phi, V = rng.standard_normal(15), rng.standard_normal(t)
     for name, arguments in {
         "log_density": (rows,),
-        "grad_log_density": (rows,),
+        "score": (rows,),
         "divergence": (rows,),
-        "log_density_curvature": (rows, V),
+        "curvature": (rows, V),
     }.items():
         generic = getattr(Family, name)(family, phi, *arguments)
         np.testing.assert_allclose(getattr(family, name)(phi, *arguments), generic, rtol=1e-10, atol=1e-10)
@@ -91,10 +91,10 @@ def test_a_constant_input_kernel_leaves_the_kernels_of_targets(rng, assert_same_
 def test_quadrature_settles(rng, t):
     """Half the step says the same, far below what matters, and draws of the base measure agree."""
     law, U = fitted_law(rng, 2, t), rng.standard_normal((20, 2))
-    finer = ConditionalLaw(law.family, law.phi, trapezoid(law.family, law.nodes.cell / 2.0))
+    finer = ConditionalDensity(law.family, law.phi, trapezoid(law.family, law.nodes.cell / 2.0))
     np.testing.assert_allclose(law.log_normalizer(U), finer.log_normalizer(U), atol=1e-6)
     np.testing.assert_allclose(law.mean(U), finer.mean(U), atol=1e-5)
-    drawn = ConditionalLaw(law.family, law.phi, base_nodes(1 << 14, t, rng))
+    drawn = ConditionalDensity(law.family, law.phi, base_nodes(1 << 14, t, rng))
     np.testing.assert_allclose(drawn.log_normalizer(U), law.log_normalizer(U), atol=0.02)
 
 
@@ -103,7 +103,7 @@ def test_kernels_between_the_nodes_warn(t, bandwidth):
     """Where the step that kernels need would take more memory than there is."""
     family = ConditionalLiteFamily(np.zeros((1, 1 + t)), 1, 1.0, bandwidth)
     with pytest.warns(ConvergenceWarning, match=f"nodes .* apart, too far for bandwidth {bandwidth:.3g}"):
-        settled_nodes(family, np.array([0.1]), seed=0)
+        chosen_nodes(family, np.array([0.1]), seed=0)
 
 
 @pytest.mark.parametrize("t", [1, 2, 3])
@@ -125,7 +125,7 @@ def test_one_row_at_a_time_says_the_same(rng):
 
 def test_few_effective_draws_warn(rng):
     family = ConditionalLiteFamily(np.array([[0.0, 1.5, 1.5, 1.5]]), 1, 1.0, 1.0)
-    law = ConditionalLaw(family, np.array([20.0]), settled_nodes(family, None, seed=0))
+    law = ConditionalDensity(family, np.array([20.0]), chosen_nodes(family, None, seed=0))
     with pytest.warns(ConvergenceWarning, match=r"at worst 0\.\d+ % of 8192"):
         law.warn_if_rough(np.zeros((2, 1)))
 
@@ -144,11 +144,11 @@ def test_selection_is_the_best_of_fits_to_other_folds(rng, criterion):
                 train, test = fold != k, fold == k
                 phi = solve_ridge(family.assemble(rows[train], None, weight[train], Implicit()), alpha)
                 if criterion == "hyvarinen":
-                    s, divergence = family.grad_log_density(phi, rows[test]), family.divergence(phi, rows[test])
+                    s, divergence = family.score(phi, rows[test]), family.divergence(phi, rows[test])
                     values[test] = -0.5 * (s * s).sum(axis=1) - divergence
                 else:
-                    nodes = settled_nodes(family, phi, seed=0)
-                    values[test] = ConditionalLaw(family, phi, nodes).log_density(rows[test])
+                    nodes = chosen_nodes(family, phi, seed=0)
+                    values[test] = ConditionalDensity(family, phi, nodes).log_density(rows[test])
             expected.append(np.average(values, weights=weight))
     choice = select(rows, weight, fold, landmarks, 1, candidates, criterion)
     np.testing.assert_allclose(choice.scores, expected, rtol=1e-6)

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from skscore.fitting.solvers import solve_ridge
-from skscore.formulas import objectives
+from skscore.formulas import score_losses
 from skscore.models import GaussianBase
 from skscore.models.base import resolve_base
 from skscore.models.family import Family
-from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
 from skscore.models.kernels.fourier import FourierFamily, frequencies
 from skscore.models.kernels.lite import LiteFamily
 from skscore.models.kernels.nystrom import NystromFamily
 from skscore.models.kernels.rkhs import orthonormal_basis
+from skscore.models.objectives import Denoising, Explicit, Implicit, Sliced
 
 BASES = {"gaussian": lambda d: GaussianBase(0.5, np.linspace(1, 2, d)), "flat": lambda d: resolve_base(None, None)}
 
@@ -86,9 +86,9 @@ def test_fast_evaluation_is_the_generic_one(rng, skew_rows, family_of, d, base):
     curvatures = [family.curvature(X, a) @ phi + family.base.curvature(X, a) for a in A]
     for fast, generic in (
         (family.log_density(phi, X), Family.log_density(family, phi, X)),
-        (family.grad_log_density(phi, X), phi @ family.jacobian(X) + family.base.grad_log_density(X)),
+        (family.score(phi, X), phi @ family.jacobian(X) + family.base.score(X)),
         (family.divergence(phi, X), family.laplacian(X) @ phi + family.base.divergence(X)),
-        (family.log_density_curvature(phi, X, V), family.curvature(X, V) @ phi + family.base.curvature(X, V)),
+        (family.curvature(phi, X, V), family.curvature(X, V) @ phi + family.base.curvature(X, V)),
         (family.traced_curvature(phi, X, A), sum(curvatures)),
     ):
         assert_close(fast, generic, rtol=1e-12)
@@ -100,7 +100,7 @@ def test_the_block_size_does_not_matter(skew_rows, assert_same_form, family_of, 
     families = [family_of(np.random.default_rng(2), d, block_rows=rows) for rows in (7, 128, 1024)]
     forms = [family.implicit_form(X, np.ones(300)) for family in families]
     phi = np.ones(families[0].n_parameters)
-    scores = [family.grad_log_density(phi, X) for family in families]
+    scores = [family.score(phi, X) for family in families]
     for form, score in zip(forms[1:], scores[1:], strict=True):
         assert_same_form(form, forms[0], rtol=1e-12)
         assert_close(score, scores[0], rtol=1e-12)
@@ -152,7 +152,7 @@ def test_reference(cases, rows, name, route):
     np.testing.assert_allclose(family.basis @ phi, case["theta"], rtol=1e-8)
     np.testing.assert_allclose(form.value(phi), case["J_train"], rtol=1e-9)
     np.testing.assert_allclose(family.log_density(phi, evaluated), case["log_unnorm"], rtol=1e-9)
-    np.testing.assert_allclose(family.grad_log_density(phi, evaluated), case["grad"], rtol=1e-9)
+    np.testing.assert_allclose(family.score(phi, evaluated), case["grad"], rtol=1e-9)
     np.testing.assert_allclose(family.divergence(phi, evaluated), case["laplacian"], rtol=1e-9)
-    score, divergence = family.grad_log_density(phi, held_out), family.divergence(phi, held_out)
-    np.testing.assert_allclose(objectives.implicit(score, divergence).mean(), case["J_heldout"], rtol=1e-9)
+    score, divergence = family.score(phi, held_out), family.divergence(phi, held_out)
+    np.testing.assert_allclose(score_losses.implicit(score, divergence).mean(), case["J_heldout"], rtol=1e-9)

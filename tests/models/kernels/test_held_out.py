@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skscore.fitting.statistics import moments
+from skscore.formulas.moments import moments
 from skscore.likelihood import quadrature
 from skscore.models import GaussianBase
 from skscore.models.family import Sample

@@ -8,15 +8,16 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
 from skscore.datasets import Banana, Moons
-from skscore.fitting.statistics import moments
-from skscore.formulas import objectives
+from skscore.formulas import score_losses
+from skscore.formulas.moments import moments
+from skscore.levels.ladder import fit_ladder, gather
+from skscore.maps.affine import AffineMap
 from skscore.models import GaussianBase, Kernel
-from skscore.models.affine import AffineMap, MappedBase
+from skscore.models.base import MappedBase
 from skscore.models.family import Sample
-from skscore.models.forms import Denoising, Explicit, Implicit, Sliced
 from skscore.models.kernels.landmarks import distinct_rows, median_bandwidth, place_landmarks
 from skscore.models.kernels.rkhs import orthonormal_basis
-from skscore.models.levels.ladder import fit_ladder, gather
+from skscore.models.objectives import Denoising, Explicit, Implicit, Sliced
 
 
 def density(model, alpha=0.01, **parameters):
@@ -25,7 +26,7 @@ def density(model, alpha=0.01, **parameters):
 
 def bound(model, X, alpha=0.01):
     """The family that a model is for these rows."""
-    return model.settle(Sample(X, None, None, moments(X)), Implicit(), alpha, "log_likelihood").family
+    return model.choose(Sample(X, None, None, moments(X)), Implicit(), alpha, "log_likelihood").family
 
 
 def test_many_and_few_rows_take_routes_that_agree(rng, skew_rows):
@@ -101,15 +102,15 @@ def test_the_objective_is_that_of_whitened_coordinates(rng, skew_rows, objective
     inverse = AffineMap.whitening(moments(X)).inverse.matrix
     s = fitted.grad_log_density(X) @ inverse.T
     if name == "implicit":
-        expected = objectives.implicit(s, sum(fitted.curvature(X, axis) for axis in inverse)).mean()
+        expected = score_losses.implicit(s, sum(fitted.curvature(X, axis) for axis in inverse)).mean()
     elif name == "explicit":
-        expected = objectives.explicit(s, Y @ inverse.T).mean()
+        expected = score_losses.explicit(s, Y @ inverse.T).mean()
     elif name == "sliced":
         directions = np.sqrt(3.0) * objective.frame(3)
-        expected = np.mean([objectives.sliced(s, fitted.curvature(X, v @ inverse), v[None]) for v in directions])
+        expected = np.mean([score_losses.sliced(s, fitted.curvature(X, v @ inverse), v[None]) for v in directions])
     else:
         draws = objective.draws(3)
-        expected = np.mean([objectives.denoising(fitted.grad_log_density(X + 0.3 * z), z, 0.3) for z in draws])
+        expected = np.mean([score_losses.denoising(fitted.grad_log_density(X + 0.3 * z), z, 0.3) for z in draws])
     assert fitted.objective_ == pytest.approx(expected, rel=1e-10)
 
 
@@ -163,8 +164,8 @@ def test_base_measures_have_the_derivatives_of_their_logarithm(rng, skew_rows, b
         return (function(X + step * direction) - function(X - step * direction)) / (2 * step)
 
     for j, axis in enumerate(np.eye(3)):
-        np.testing.assert_allclose(base.grad_log_density(X)[:, j], slope(base.log_density, axis), atol=1e-7)
-    along = (V * slope(base.grad_log_density, V)).sum(axis=1)
+        np.testing.assert_allclose(base.score(X)[:, j], slope(base.log_density, axis), atol=1e-7)
+    along = (V * slope(base.score, V)).sum(axis=1)
     np.testing.assert_allclose(base.curvature(X, V), along, atol=1e-6)
     np.testing.assert_allclose(base.divergence(X), sum(base.curvature(X, axis) for axis in np.eye(3)), rtol=1e-10)
 
@@ -174,7 +175,7 @@ def test_a_gaussian_base_takes_on_noise(rng, skew_rows):
     table = moments(X)
     base = MappedBase(GaussianBase(), AffineMap.whitening(table)).blurred(0.49 * np.eye(3))
     precision = np.linalg.inv(table.covariance + 0.49 * np.eye(3))
-    np.testing.assert_allclose(base.grad_log_density(X), -(X - table.mean) @ precision, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(base.score(X), -(X - table.mean) @ precision, rtol=1e-10, atol=1e-12)
     log_det = np.linalg.slogdet(precision)[1]
     assert base.log_density(table.mean[None])[0] == pytest.approx(0.5 * (log_det - 3 * np.log(2 * np.pi)))
 

@@ -10,16 +10,16 @@ from sklearn.model_selection import GridSearchCV
 
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
 from skscore.datasets import Banana, Rings
-from skscore.fitting.statistics import moments
+from skscore.formulas.moments import moments
 from skscore.models import GaussianBase, Kernel
 from skscore.models.family import Sample
+from skscore.models.fitted_density import FittedDensity
 from skscore.models.folds import deal, group_rows
-from skscore.models.forms import Implicit
 from skscore.models.kernels.held_out import N_DRAWS
 from skscore.models.kernels.kernel import _warn_at_the_edge
-from skscore.models.kernels.selection import FoldJudge, LeaveOneOutJudge, Trial, choose, explore, tabulate
-from skscore.models.kernels.site import KernelSite
-from skscore.models.law import Law
+from skscore.models.kernels.selection import CandidateScores, FoldScorer, LeaveOneOutScorer, choose, explore, tabulate
+from skscore.models.kernels.setup import KernelSetup
+from skscore.models.objectives import Implicit
 
 
 def density(model=None, **parameters):
@@ -43,10 +43,10 @@ ALPHAS = np.array([1e-2, 1e-1])
 def test_folds_judge_as_refits_do(by_likelihood):
     X = banana(120)
     model = Kernel(10)
-    site = KernelSite(model, sample(X))
+    site = KernelSetup(model, sample(X))
     folds = deal(site.sample, group_rows(site.coordinates(X)), 3, 1000)
     scales = np.array([1.0, 2.5])
-    judge = FoldJudge(site.families, folds, Implicit(), scales, ALPHAS, site.draws(scales) if by_likelihood else None)
+    judge = FoldScorer(site.families, folds, Implicit(), scales, ALPHAS, site.draws(scales) if by_likelihood else None)
     trial = judge(0.8)
     for (i, j), score in np.ndenumerate(trial.scores):
         family, scores = site.family(0.8, scales[i]), []
@@ -55,7 +55,7 @@ def test_folds_judge_as_refits_do(by_likelihood):
             form = family.assemble(rest, None, None, Implicit())
             theta = np.linalg.solve(form.Gamma + ALPHAS[j] * np.eye(len(form.g)), form.g)
             if by_likelihood:
-                law = Law(family, theta, site.sample.moments, 0, "Kernel")
+                law = FittedDensity(family, theta, site.sample.moments, 0, "Kernel")
                 scores.append(law.log_density(fold.X).mean())
             else:
                 scores.append(-family.assemble(fold.X, None, None, Implicit()).value(theta))
@@ -69,9 +69,9 @@ def test_draws_reach_the_tails_of_a_base_of_the_users_own(whiten):
     """Without kernels the density is the base measure, whose log Z is 0."""
     X = banana(100)
     base = GaussianBase([30.0, -5.0], [100.0, 2.0])
-    site = KernelSite(Kernel(10, base=base, whiten=whiten), sample(X))
+    site = KernelSetup(Kernel(10, base=base, whiten=whiten), sample(X))
     folds = deal(site.sample, group_rows(site.coordinates(X)), 3, 1000)
-    trial = FoldJudge(site.families, folds, Implicit(), np.ones(1), np.array([1e12]), site.draws([1.0]))(0.8)
+    trial = FoldScorer(site.families, folds, Implicit(), np.ones(1), np.array([1e12]), site.draws([1.0]))(0.8)
     noise = 5 * np.sqrt((1 / trial.ess.item() - 1) / N_DRAWS)
     assert trial.score == pytest.approx(base.log_density(X).mean(), abs=noise)
 
@@ -88,8 +88,8 @@ def test_without_a_ridge_the_bandwidth_is_chosen_too(parameters):
 def test_leaving_out_one_row_is_refitting_without_it(rng, weighted):
     X = banana(25)
     weight = rng.random(25) + 0.5 if weighted else None
-    site = KernelSite(Kernel(6), sample(X, weight))
-    trial = LeaveOneOutJudge(site.families, site.sample, Implicit(), np.array([1.5]), ALPHAS)(0.9)
+    site = KernelSetup(Kernel(6), sample(X, weight))
+    trial = LeaveOneOutScorer(site.families, site.sample, Implicit(), np.array([1.5]), ALPHAS)(0.9)
     family = site.family(0.9, 1.5)
     w = np.ones(25) if weight is None else weight
     for j, alpha in enumerate(ALPHAS):
@@ -106,7 +106,7 @@ def test_leaving_out_one_row_is_refitting_without_it(rng, weighted):
 
 
 def trial(bandwidth, score):
-    return Trial(bandwidth, 0.0, np.ones(1), np.ones(1), np.array([[score]]), np.ones((1, 1)))
+    return CandidateScores(bandwidth, 0.0, np.ones(1), np.ones(1), np.array([[score]]), np.ones((1, 1)))
 
 
 @pytest.mark.parametrize("peak", [-5, -1, 0, 3])
@@ -134,7 +134,7 @@ def test_the_search_stops_at_its_limits():
 def test_no_kernels_are_tried_that_are_bumps_apart():
     X = banana(300)
     fitted = density(Kernel(12)).fit(X)
-    least = KernelSite(Kernel(12), sample(X)).least
+    least = KernelSetup(Kernel(12), sample(X)).least
     tried = fitted.cv_results_["param_bandwidth"]
     assert least <= tried.min() < 2.1 * least  # coarse bandwidths are a factor of 2 apart
 
@@ -153,7 +153,10 @@ class _Doubter:
 def test_the_best_stands_only_if_its_normaliser_is_confirmed():
     def trials():
         scores = np.array([[3.0, 2.0, 0.0]]), np.array([[2.5, 1.0, 0.5]])
-        return [Trial(b, 0.0, np.ones(1), np.array([0.1, 0.2, 0.3]), s, np.zeros((1, 3))) for b, s in enumerate(scores)]
+        return [
+            CandidateScores(b, 0.0, np.ones(1), np.array([0.1, 0.2, 0.3]), s, np.zeros((1, 3)))
+            for b, s in enumerate(scores)
+        ]
 
     tried, judge = trials(), _Doubter(0.2)
     assert choose(judge, tried).choice == (0, 1.0, 0.0, 0.2)
@@ -164,9 +167,9 @@ def test_the_best_stands_only_if_its_normaliser_is_confirmed():
 
 def test_draws_and_annealing_find_the_same_normaliser(rng):
     X = rng.standard_normal((200, 5)) @ (np.eye(5) + 0.5 * np.eye(5, k=1))
-    site = KernelSite(Kernel(20), sample(X))
+    site = KernelSetup(Kernel(20), sample(X))
     folds = deal(site.sample, group_rows(site.coordinates(X)), 3, 1000)
-    judge = FoldJudge(site.families, folds, Implicit(), np.ones(1), ALPHAS, site.draws(np.ones(1)), moments(X))
+    judge = FoldScorer(site.families, folds, Implicit(), np.ones(1), ALPHAS, site.draws(np.ones(1)), moments(X))
     trial = judge(3.0)
     assert trial.is_sure
     assert judge.missed(trial) == 0.0
@@ -174,7 +177,7 @@ def test_draws_and_annealing_find_the_same_normaliser(rng):
 
 
 def test_what_was_tried_is_a_table():
-    one = Trial(
+    one = CandidateScores(
         0.5, 0.25, np.array([1.0, 2.0]), np.array([0.1, 0.2, 0.3]), np.arange(6.0).reshape(2, 3), np.ones((2, 3))
     )
     table = tabulate([one, one])
@@ -289,7 +292,7 @@ def test_a_handful_of_rows_fits(n):
 
 def test_an_edge_warns():
     def judge(bandwidth):
-        return Trial(bandwidth, 0.0, np.ones(1), ALPHAS, np.array([[bandwidth, 0.0]]), np.ones((1, 2)))
+        return CandidateScores(bandwidth, 0.0, np.ones(1), ALPHAS, np.array([[bandwidth, 0.0]]), np.ones((1, 2)))
 
     trials = [judge(1.0), judge(2.0)]
     with (
@@ -297,7 +300,7 @@ def test_an_edge_warns():
         pytest.warns(match="alpha 0.01 is the least"),
     ):
         _warn_at_the_edge(trials, trials[1], 1.0)
-    inner = Trial(1.5, 0.0, np.ones(1), ALPHAS, np.array([[0.0, 3.0]]), np.ones((1, 2)))
+    inner = CandidateScores(1.5, 0.0, np.ones(1), ALPHAS, np.array([[0.0, 3.0]]), np.ones((1, 2)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         _warn_at_the_edge([judge(1.0), inner, judge(2.0)], inner, 1.0)

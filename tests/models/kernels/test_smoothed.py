@@ -7,18 +7,18 @@ from scipy.special import softmax
 
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
 from skscore.datasets import Moons
-from skscore.fitting.statistics import moments
+from skscore.formulas.moments import moments
+from skscore.maps.affine import AffineMap
 from skscore.models import GaussianBase, Kernel
-from skscore.models.affine import AffineMap, MappedBase
-from skscore.models.base import resolve_base
+from skscore.models.base import MappedBase, resolve_base
 from skscore.models.family import Family, Sample
+from skscore.models.fitted_density import FittedDensity
 from skscore.models.folds import deal, group_rows
-from skscore.models.forms import Explicit, Implicit
 from skscore.models.kernels.lite import LiteFamily
-from skscore.models.kernels.selection import FoldJudge
-from skscore.models.kernels.site import KernelSite
+from skscore.models.kernels.selection import FoldScorer
+from skscore.models.kernels.setup import KernelSetup
 from skscore.models.kernels.smoothed import SmoothedFamily
-from skscore.models.law import Law
+from skscore.models.objectives import Explicit, Implicit
 
 BASES = {
     "flat": lambda d: resolve_base(None, None),
@@ -104,9 +104,9 @@ ALPHAS = np.array([1e-3, 1e-1])
 def test_folds_judge_by_rows_without_noise(by_likelihood):
     X = Moons().sample(90, random_state=0)
     sample, scales = Sample(X, None, None, moments(X)), np.array([1.0, 1.5])
-    site = KernelSite(Kernel(10), sample)
+    site = KernelSetup(Kernel(10), sample)
     folds = deal(sample, group_rows(site.coordinates(X)), 3, 1000)
-    judge = FoldJudge(site.families, folds, Implicit(), scales, ALPHAS, site.draws(scales) if by_likelihood else None)
+    judge = FoldScorer(site.families, folds, Implicit(), scales, ALPHAS, site.draws(scales) if by_likelihood else None)
     trial = judge(0.7, 0.4)
     for (i, j), score in np.ndenumerate(trial.scores):
         noisy, plain, scores = site.family(0.7, scales[i], 0.4), site.family(0.7, scales[i]), []
@@ -114,7 +114,7 @@ def test_folds_judge_by_rows_without_noise(by_likelihood):
             rest = np.concatenate([other.X for other in folds if other is not fold])
             form = noisy.assemble(rest, None, None, Implicit())
             theta = np.linalg.solve(form.Gamma + ALPHAS[j] * np.eye(len(form.g)), form.g)
-            law = Law(plain, theta, sample.moments, 0, "Kernel")
+            law = FittedDensity(plain, theta, sample.moments, 0, "Kernel")
             likelihood = law.log_density(fold.X).mean() if by_likelihood else 0.0
             scores.append(likelihood or -plain.assemble(fold.X, None, None, Implicit()).value(theta))
         assert score == pytest.approx(np.mean(scores), rel=1e-8, abs=0.01 if by_likelihood else 0.0)

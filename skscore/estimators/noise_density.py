@@ -1,0 +1,115 @@
+"""What a fitted noise-conditional law answers, in the units of the table.
+
+A subclass keeps ``table_`` (cells, bounds and coordinates), ``_law`` and ``_source`` (density and score in these
+coordinates) and ``device_``.
+"""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..likelihood import antithetic_noise, denoising_gain
+from .density import DensityEstimator
+
+__all__ = ["NoiseDensity"]
+
+INSIDE_DRAWS = 10_000
+
+
+class NoiseDensity(DensityEstimator):
+    """Density estimator whose density is that of a noise-conditional score."""
+
+    def grad_log_density(self, X, sigma=None):
+        """Score vectors ∇ log p of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, in the units of the training data.
+        sigma : float, optional
+            Noise level, in the coordinates of ``sigma_min``, of the noisy law whose score is wanted; None for the
+            fitted density, whose score a network knows best at ``score_level_``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In nats per unit of each column; NaN outside the bounds.
+        """
+        if sigma is None:
+            return super().grad_log_density(X)
+        X = self._check_rows(X)
+        if not (isinstance(sigma, Real) and 0.0 < sigma < np.inf):
+            raise ValueError(f"sigma={sigma!r}: a noise level is a positive number.")
+        basis = self.table_.basis
+        return basis.pull_back(self._source.field(self.device_).score(basis.to_basis(X), float(sigma)), X)
+
+    def __getattr__(self, name):
+        if name != "inside_mass_":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        check_is_fitted(self)
+        self.inside_mass_ = 1.0 if self.bounds is None else self._drawn_inside()
+        return self.inside_mass_
+
+    def _drawn_inside(self):
+        """Share of draws within the bounds, at least that of half a draw."""
+        draws = self._law.sample(INSIDE_DRAWS, "flow", None, np.random.default_rng(0), self.device_)
+        return max(float(self._support(self.table_.to_rows(draws)).mean()), 0.5 / INSIDE_DRAWS)
+
+    # ---- its hooks -------------------------------------------------------------------------------
+
+    def _criterion_values(self, X):
+        if self.criterion != "elbo":
+            return super()._criterion_values(X)
+        X = self._check_rows(X)
+        return self._on_support(self._lower_bound, X, outside=np.full(len(X), -np.inf))
+
+    @property
+    def _variance(self):
+        return self.table_.basis.moments.variance
+
+    def _support(self, X):
+        return self.table_.inside(X)
+
+    def _log_volume(self, X):
+        return self.table_.basis.log_volume(X) - np.log(self.inside_mass_)
+
+    def _log_density(self, X):
+        return self._law.log_density(self.table_.basis.to_basis(X), self.device_) + self._log_volume(X)
+
+    def _lower_bound(self, X):
+        return self._law.elbo(self.table_.basis.to_basis(X), self.device_) + self._log_volume(X)
+
+    def _denoising_gain(self, X, levels):
+        """Gain over the reference Gaussian at each noise level, in nats per unit of log σ, shape (L,)."""
+        Z, field = self.table_.basis.to_basis(self._check_rows(X)), self._source.field(self.device_)
+        noise = antithetic_noise(len(levels), 4, Z.shape, np.random.default_rng(0))
+        return np.array([denoising_gain(Z, field, *level).mean() for level in zip(levels, noise, strict=True)])
+
+    def _score(self, X):
+        basis = self.table_.basis
+        return basis.pull_back(self._law.score(basis.to_basis(X), self.device_), X)
+
+    def _curvature(self, X, V):
+        basis = self.table_.basis
+        Z, (velocity, acceleration) = basis.to_basis(X), basis.motion(X, V)
+        if acceleration is None:
+            return self._law.curvature(Z, velocity, self.device_)
+        score, curvature = self._law.score_and_trace(Z, velocity[None], self.device_)
+        return curvature + (score * acceleration).sum(axis=1)
+
+    def _score_and_divergence(self, X, scale):
+        scale, basis = np.ones(X.shape[1]) if scale is None else scale, self.table_.basis
+        velocities, accelerations = basis.motion(X, np.diag(scale)[:, None])
+        score, trace = self._law.score_and_trace(basis.to_basis(X), velocities, self.device_)
+        if accelerations is not None:
+            trace = trace + (score * accelerations.sum(axis=0)).sum(axis=1)
+        return scale * basis.pull_back(score, X), trace
+
+    def _draw(self, n_samples, rng):
+        def sample(n):
+            return self._law.sample(n, self.sampler, self.n_sampling_levels, rng, self.device_)
+
+        return self.table_.draw(sample, n_samples)

@@ -1,0 +1,175 @@
+r"""Summary of a table that merge exactly: weight, mean and **centred** second moments.
+
+Raw sums lose every digit of the covariance once the data lie :math:`10^8` standard deviations from the origin. Each
+block of rows is therefore centred on its own mean, and two blocks merge by Chan, Golub & LeVeque (1983), eq. 2.1:
+
+.. math::
+
+   \mu = \frac{n_1\mu_1 + n_2\mu_2}{n},\qquad
+   S = \frac{n_1 S_1 + n_2 S_2}{n} + \frac{n_1 n_2}{n^2}\,\delta\delta^\top,\qquad \delta = \mu_2 - \mu_1 .
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .._compat import get_namespace
+from .quadratic import QuadraticForm
+
+__all__ = ["Moments", "Summary", "is_rounding", "moments", "row_blocks"]
+
+BLOCK_BYTES = 1 << 20  # a centred block of rows stays in a core's second-level cache
+
+
+def is_rounding(variance, mean):
+    """Whether the variances of columns are only the rounding of their means, as of one value, shape (d,)."""
+    xp, _ = get_namespace(variance)
+    return variance <= (8.0 * float(xp.finfo(variance.dtype).eps) * xp.abs(mean)) ** 2
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Total weight, mean and covariance (divided by n) of the columns of a table.
+
+    The mean is kept as ``origin + offset``: a mean near 1e8 has no digits left to say how two blocks of rows differ.
+
+    Parameters
+    ----------
+    n : float
+        Total weight of the rows.
+    origin : array of shape (d,)
+        A value near the mean.
+    offset : array of shape (d,)
+        Mean minus origin.
+    covariance : array of shape (d, d)
+        Centred second moments, in squared units of the columns.
+    """
+
+    n: float
+    origin: Any
+    offset: Any
+    covariance: Any
+
+    def __add__(self, other: Moments) -> Moments:
+        """Moments of the rows of both."""
+        n = self.n + other.n
+        a, b = self.n / n, other.n / n
+        delta = (other.origin - self.origin) + (other.offset - self.offset)
+        between = (a * b) * (delta[:, None] * delta[None, :])
+        covariance = a * self.covariance + b * other.covariance + between
+        return Moments(n, self.origin, self.offset + b * delta, covariance)
+
+    @property
+    def mean(self):
+        """Means of the columns, shape (d,)."""
+        return self.origin + self.offset
+
+    @property
+    def variance(self):
+        """Variances of the columns, shape (d,)."""
+        xp, _ = get_namespace(self.covariance)
+        variance = xp.linalg.diagonal(self.covariance)
+        return xp.where(variance > 0.0, variance, 0.0 * variance)  # rounding can leave a constant column below zero
+
+    @property
+    def constant(self):
+        """Whether each column holds one value, shape (d,)."""
+        return is_rounding(self.variance, self.mean)
+
+    @property
+    def scale(self):
+        """Standard deviations of the columns, 1 for a constant one, shape (d,)."""
+        xp, _ = get_namespace(self.covariance)
+        return xp.where(self.constant, 0.0 * self.mean + 1.0, self.variance) ** 0.5
+
+    @property
+    def correlation(self):
+        """Correlations of the columns, those of a constant one 0 but for rounding, shape (d, d)."""
+        scale = self.scale
+        return self.covariance / (scale[:, None] * scale[None, :])
+
+    def leading(self, d: int) -> Moments:
+        """Moments of the first `d` columns."""
+        return Moments(self.n, self.origin[:d], self.offset[:d], self.covariance[:d, :d])
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All that a fit keeps of its rows: moments of the columns, and the quadratic form of the objective.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of the columns of X, followed by the columns of y where known scores were given.
+    form : QuadraticForm or None
+        None where the moments say everything (the Gaussian).
+    """
+
+    moments: Moments
+    form: QuadraticForm | None = None
+
+    def __add__(self, other: Summary) -> Summary:
+        """Summary of the rows of both."""
+        form = None if self.form is None or other.form is None else self.form + other.form
+        return Summary(self.moments + other.moments, form)
+
+
+def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES):
+    """Yield slices that cut `n_rows` rows into blocks of about `block_bytes`.
+
+    Examples
+    --------
+    >>> from skscore.formulas.moments import row_blocks
+    >>> list(row_blocks(5, row_bytes=8, block_bytes=16))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    step = max(1, block_bytes // row_bytes)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def _block_moments(xp, X, weight) -> Moments:
+    n = float(X.shape[0]) if weight is None else float(xp.sum(weight))
+    share = (xp.ones_like(X[:, 0]) if weight is None else weight) / n
+    origin = share @ X
+    centred = X - origin
+    offset = share @ centred  # what rounding took from the mean
+    if weight is not None:
+        centred *= (n * share[:, None]) ** 0.5  # the same array twice in the product, so that BLAS does half the work
+    covariance = centred.T @ centred / n
+    return Moments(n, origin, offset, covariance - offset[:, None] * offset[None, :])
+
+
+def moments(X, weight=None) -> Moments:
+    """Moments of the columns of `X` in one pass over blocks of rows.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Numpy array or, under scikit-learn's array-API dispatch, a floating-point array of another namespace.
+    weight : array of shape (n,), optional
+        Non-negative row weights.
+
+    Returns
+    -------
+    Moments
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.formulas.moments import moments
+    >>> X = np.array([[0.0], [2.0], [4.0]])
+    >>> m = moments(X[:2]) + moments(X[2:])
+    >>> m.n, m.mean, m.covariance
+    (3.0, array([2.]), array([[2.66666667]]))
+    """
+    xp, _ = get_namespace(X)
+    total = Moments(0.0, 0.0, 0.0, 0.0)
+    for rows in row_blocks(X.shape[0], 8 * X.shape[1]):
+        if weight is not None and not xp.any(weight[rows] > 0.0):
+            continue  # these rows count for nothing
+        X_block = xp.astype(X[rows, :], xp.float64, copy=False)
+        block = _block_moments(xp, X_block, None if weight is None else weight[rows])
+        total = block if total.n == 0.0 else total + block
+    return total

@@ -1,0 +1,1 @@
+"""Differentiable changes of variables: standardise, rotate, transform elementwise, and compose."""

@@ -1,0 +1,149 @@
+"""What the first rows of a table give to all kernel families that are tried on it: coordinates, landmarks, draws."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from scipy import stats
+
+from ...maps.affine import AffineMap, warn_if_flat
+from ..base import GaussianBase, MappedBase, StudentT, resolve_base
+from ..objectives import Denoising
+from .family import KernelFamily
+from .fourier import FourierFamily, frequencies
+from .held_out import Draws, proposal
+from .landmarks import distinct_rows, least_bandwidth, median_bandwidth, place_landmarks, thinned
+from .lite import LiteFamily
+from .nystrom import NystromFamily
+from .rkhs import orthonormal_basis
+from .smoothed import SmoothedFamily
+
+__all__ = ["KernelSetup", "as_numbers"]
+
+STUDENT_DF = 5.0
+MAX_CENTRES = 500
+SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}  # relative and squared, of functions that are kept
+SMALLEST_NORM_SINGLE = 1e-4
+
+
+def as_numbers(name, values):
+    """A parameter of a kernel model as an array of numbers."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"Kernel: {name}={values!r} has entries that are not numbers. Give finite ones.") from None
+
+
+class KernelSetup:
+    """The place that a table's first rows are for kernels.
+
+    Parameters
+    ----------
+    model : Kernel
+    sample : Sample
+    """
+
+    def __init__(self, model, sample):
+        table, d = sample.moments, len(sample.moments.mean)
+        self.model, self.sample, self.d = model, sample, d
+        if model.whiten:
+            warn_if_flat(table)
+        self.standard = (AffineMap.whitening if model.whiten else AffineMap.standardizing)(table)
+        self.coordinates = self.standard if model.whiten else AffineMap.centring(table)
+        self.rows, self.counts = distinct_rows(self.coordinates(sample.X), sample.weight)
+        self.median = median_bandwidth(self.rows, self.counts)
+        self.landmarks = None if model.basis == "fourier" else self._landmarks()
+        self.least = 0.0 if self.landmarks is None else min(least_bandwidth(self.landmarks), self.median)
+
+    def _landmarks(self):
+        if self.model.landmarks is None:
+            return place_landmarks(self.rows, self.counts, self.model.n_landmarks)
+        landmarks = as_numbers("landmarks", self.model.landmarks)
+        if (
+            landmarks.ndim != 2
+            or landmarks.shape[1] != self.d
+            or not np.isfinite(landmarks).all()
+            or not landmarks.size
+        ):
+            raise ValueError(
+                f"Kernel: landmarks of shape {landmarks.shape}; give at least one finite row of the {self.d} columns "
+                "of X."
+            )
+        return self.coordinates(landmarks)
+
+    @property
+    def _standardizing(self):
+        """From the coordinates of the kernels to columns of mean 0 and variance 1."""
+        return self.standard.after(self.coordinates.inverse)
+
+    # ---- candidates ------------------------------------------------------------------------------
+
+    def base(self, scale):
+        """Base measure in the coordinates of the kernels."""
+        if self.model.base is None:
+            return resolve_base(None, self.sample.moments)
+        if not isinstance(self.model.base, str):
+            return MappedBase(self.model.base, self.coordinates.inverse)
+        law = GaussianBase() if self.model.base == "gaussian" else StudentT(STUDENT_DF, np.ones(self.d))
+        spread = AffineMap(np.zeros(self.d), np.eye(self.d) / scale, np.zeros(self.d))
+        return MappedBase(law, spread if self.model.whiten else spread.after(self._standardizing))
+
+    def _functions(self, bandwidth, smoothing):
+        """Constructor of the basis, its first two arguments, and how many functions they make."""
+        if self.model.basis == "fourier":
+            waves = frequencies(bandwidth, self.d, self.model.n_landmarks, np.random.default_rng(0))
+            return FourierFamily, waves, self.model.n_landmarks
+        factor = np.diag(np.broadcast_to(1.0 / np.asarray(bandwidth), self.d))
+        m = len(self.landmarks)
+        if self.model.basis == "lite":
+            kind = partial(SmoothedFamily, noise=smoothing**2) if smoothing else LiteFamily
+            return partial(kind, dtype=np.dtype(self.model.dtype)), (self.landmarks, factor), m
+        return NystromFamily, (self.landmarks, factor), m * self.d
+
+    def families(self, bandwidth, scales, smoothing=0.0):
+        """Families with kernels of this bandwidth over base measures of these scales."""
+        kind, functions, size = self._functions(bandwidth, smoothing)
+        basis, bases = np.eye(size), [self.base(scale) for scale in scales]
+        if self.model.regularizer == "rkhs":
+            smallest = SMALLEST_NORMS[self.model.basis] if self.model.dtype == "float64" else SMALLEST_NORM_SINGLE
+            basis = orthonormal_basis(kind(*functions, basis, bases[0]).gram(), smallest)
+        return [
+            KernelFamily(kind(*functions, basis, base), self.coordinates, bandwidth, scale, smoothing)
+            for base, scale in zip(bases, scales, strict=True)
+        ]
+
+    def family(self, bandwidth, scale, smoothing=0.0):
+        """The one of this scale."""
+        return self.families(bandwidth, [scale], smoothing)[0]
+
+    # ---- importance draws ------------------------------------------------------------------------
+
+    def draws(self, scales):
+        """Importance draws for candidates with base measures of these scales, in the coordinates of the kernels."""
+        laws = [self._law(scale) for scale in scales]
+        centres, counts = thinned(self.rows, self.counts, MAX_CENTRES)
+        if self.model.whiten:
+            return proposal(centres, counts, laws)
+        centres = self.standard(self.coordinates.inverse(centres))
+        draws = proposal(centres, counts, laws)
+        position = self.coordinates(self.standard.inverse(draws.position))
+        return Draws(position, draws.log_density + self.standard.log_volume)
+
+    def unit(self, objective):
+        """What a ridge is measured in: the inverse square of the median bandwidth, in the units of the objective."""
+        in_units_of_X = isinstance(objective, Denoising) and self.model.whiten
+        scale = np.exp(np.log(self.sample.moments.scale).mean()) if in_units_of_X else 1.0
+        return (self.median * scale) ** -2.0
+
+    def _law(self, scale):
+        """A base measure of this scale in standardised coordinates, to draw from."""
+        if isinstance(self.model.base, GaussianBase):
+            loc, spread = (np.broadcast_to(part, self.d) for part in (self.model.base.loc, self.model.base.scale))
+            _, root, axes = np.linalg.svd(spread[:, None] * self.standard.matrix)
+            return stats.multivariate_normal(
+                self.standard(loc), stats.Covariance.from_eigendecomposition((root**2, axes.T))
+            )
+        if self.model.base == "student":
+            return stats.multivariate_t(shape=scale**2 * np.eye(self.d), df=STUDENT_DF)
+        return stats.multivariate_normal(cov=scale**2 * np.eye(self.d))

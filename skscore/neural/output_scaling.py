@@ -1,0 +1,114 @@
+r"""How far to trust a network: the best multiple κ(σ) of its output, seen from rows that it was not trained on.
+
+The held-out gain over the reference Gaussian is a parabola in the factor of the output F. For the mean :math:`\bar F`
+of all networks, of which those with mean :math:`F'` have not seen the row, with w the weights that make a mean over
+noise draws an integral in nats, row i gains
+
+.. math:: g_i(\kappa) = 2 \kappa\, E[w F' t] - \kappa^2 E[w \bar F^2],
+
+the excess of its evidence lower bound over the log-density of the Gaussian. Where rows are few, networks are far too
+sure of themselves: κ is then near one half, and several networks that are shrunk together gain a nat where each alone
+would lose one.
+
+A few rows far from all others would decide for all, though the tail of the fitted law takes care of them. So the judge
+is the mixture of the network's law with the Gaussian, :math:`\log[(1-\varepsilon) e^{g_i} + \varepsilon]`, and its
+maximum over κ and ε is found by the EM algorithm (Dempster, Laird & Rubin, 1977): rows that the Gaussian explains
+better lose their vote. κ is linear between a few knots in log σ, each drawn towards the value common to all.
+
+References
+----------
+Dempster, A. P., Laird, N. M., & Rubin, D. B. (1977). Maximum likelihood from incomplete data via the EM algorithm.
+Journal of the Royal Statistical Society B, 39(1), 1-38.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+
+__all__ = ["OutputScaling", "best_shrinkage"]
+
+N_KNOTS = 6
+PULL = 0.5  # weight of the common value, as a share of the mean weight of a knot
+EM_STEPS = 10
+LEAST = float(np.finfo(np.float64).tiny)
+
+
+class OutputScaling(NamedTuple):
+    """Factors κ at knots of log σ, linear between them.
+
+    Attributes
+    ----------
+    knots, factors : list of float
+    """
+
+    knots: list
+    factors: list
+
+    def __call__(self, sigma):
+        """κ(σ)."""
+        return float(np.interp(math.log(sigma), self.knots, self.factors))
+
+
+NO_GAIN = OutputScaling([0.0], [0.0]), 0.0
+
+
+def best_shrinkage(batches, unseeing, together, weights, share):
+    """Best factors on held-out rows, and the loss that they reach in nats.
+
+    Parameters
+    ----------
+    batches : list of Batch
+        Held-out rows, the draws of a row one after the other.
+    unseeing, together : list of tensor of shape (n_rows * n_draws, d)
+        On each batch, the mean output of the networks that have not seen it, and of all.
+    weights : list of tensor of shape (n_rows,) or None
+        Of the rows.
+    share : float
+        ε, of the rows that the Gaussian may explain.
+
+    Returns
+    -------
+    OutputScaling
+    float
+        Minus the mean log-likelihood of the mixture, relative to the Gaussian: at most 0.
+    """
+    parts = [_by_row(*part) for part in zip(batches, unseeing, together, weights, strict=True)]
+    label, weight, linear, square = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if not (np.isfinite(linear).all() and np.isfinite(square).all()):
+        return NO_GAIN  # the training has exploded
+    knots = np.unique(np.quantile(label, np.linspace(0.0, 1.0, N_KNOTS)))
+    hats = np.stack([np.interp(label, knots, row) for row in np.eye(len(knots))], axis=2)  # (rows, draws, knots)
+    vote, odds = weight, math.log((1.0 - share) / max(share, LEAST))
+    for _ in range(EM_STEPS if share > 0.0 else 1):
+        factors = _factors(hats, linear, square, vote)
+        kappa = hats @ factors
+        gain = (2.0 * kappa * linear - kappa**2 * square).mean(axis=1)
+        responsibility = expit(gain + odds)
+        value = -np.average(np.logaddexp(math.log1p(-share) + gain, math.log(max(share, LEAST))), weights=weight)
+        vote = weight * responsibility
+    return (OutputScaling(knots.tolist(), factors.tolist()), float(value)) if value < 0.0 else NO_GAIN
+
+
+def _factors(hats, linear, square, vote):
+    """κ at the knots, from the parabolas of rows with these votes."""
+    a, b = (np.einsum("nrk,nr,n->k", hats, values, vote) for values in (linear, square))
+    pull = PULL * b.mean()
+    return np.clip(_ratio(a + pull * _ratio(a.sum(), b.sum()), b + pull), 0.0, 1.0)
+
+
+def _by_row(batch, unseeing, together, weight):
+    """Log σ, weight, and the two terms of the parabola, one row of the table to a row and one draw to a column."""
+    log_sigma = 4.0 * batch.c_noise[:, 0]
+    linear = (batch.nats * unseeing * batch.target).sum(dim=1)
+    square = (batch.nats * together**2).sum(dim=1)
+    columns = [values.cpu().double().numpy().reshape(-1, batch.repeats) for values in (log_sigma, linear, square)]
+    each = np.ones(len(columns[0])) if weight is None else weight.cpu().double().numpy()
+    return columns[0], each, columns[1], columns[2]
+
+
+def _ratio(a, b):
+    return np.divide(a, b, out=np.zeros_like(b), where=b > 0.0)

@@ -1,0 +1,82 @@
+"""The factor of a network's output, from rows that it has not seen."""
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+
+from skscore.neural.fit import Noise  # noqa: E402
+from skscore.neural.noise_schedule import noisy_batch  # noqa: E402
+from skscore.neural.output_scaling import OutputScaling, best_shrinkage  # noqa: E402
+
+DRAWS = 20  # of each row
+
+
+def batch(levels=None, n=20_000):
+    generator = torch.Generator().manual_seed(0)
+    noise = Noise(0.01, 20.0, levels) if levels is None else Noise(levels[0], levels[-1], levels)
+    u = torch.rand(n, generator=generator)
+    rows, z = torch.randn(2, n, 2, generator=generator)
+    return noisy_batch(rows, u, z, noise.quantiles("cpu"), torch.ones(2))._replace(repeats=DRAWS)
+
+
+def best(b, output, weight=None, share=0.05):
+    return best_shrinkage([b], [output], [output], [weight], share)
+
+
+SIGMAS = np.geomspace(0.01, 20.0, 9)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_known_factor_is_recovered(factor, weighted):
+    """Outputs that are the target over the factor."""
+    b = batch()
+    output = b.target / factor
+    weight = torch.linspace(0.5, 1.5, len(output) // DRAWS) if weighted else None
+    shrinkage, value = best(b, output, weight)
+    np.testing.assert_allclose([shrinkage(s) for s in SIGMAS], factor, rtol=1e-4)
+    assert value < 0
+
+
+@pytest.mark.parametrize("levels", [None, np.array([0.3]), np.array([1.0, 0.1])])
+def test_never_worse_than_the_gaussian_and_between_zero_and_one(levels):
+    b = batch(levels, n=500)
+    generator = torch.Generator().manual_seed(1)
+    outputs = [torch.randn(b.target.shape, generator=generator), -b.target, 0 * b.target, 1e3 * b.target]
+    for output in [*outputs, 0.01 * b.target]:
+        shrinkage, value = best(b, output)
+        assert value <= 1e-9
+        assert all(0.0 <= shrinkage(s) <= 1.0 for s in SIGMAS)
+
+
+def test_an_output_that_is_wrong_is_left_out():
+    b = batch(n=500)
+    shrinkage, value = best(b, -b.target)
+    assert [shrinkage(s) for s in SIGMAS] == [0.0] * len(SIGMAS)
+    assert value == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_factor_is_plain_data_that_falls_between_its_knots():
+    shrinkage = OutputScaling([0.0, 1.0], [0.2, 0.6])
+    assert shrinkage(np.exp(0.5)) == pytest.approx(0.4)
+    assert shrinkage(1e-9) == 0.2
+    assert shrinkage(1e9) == 0.6
+
+
+def test_a_far_row_has_no_vote_where_some_rows_may_be_far():
+    """One row of a hundred at which the output is wrong a hundredfold."""
+    b = batch(n=100 * DRAWS)
+    output = b.target.clone()
+    output[:DRAWS] *= -100.0
+    shares = {share: best(b, output, share=share)[0] for share in (0.0, 0.05)}
+    assert max(shares[0.0](s) for s in SIGMAS) < 0.1
+    assert min(shares[0.05](s) for s in SIGMAS) > 0.9
+
+
+def test_juries_of_unequal_sizes():
+    one, two = batch(n=7 * DRAWS), batch(n=6 * DRAWS)
+    shrinkage, value = best_shrinkage([one, two], [one.target, two.target], [one.target, two.target], [None, None], 0.0)
+    assert value < 0
+    np.testing.assert_allclose([shrinkage(s) for s in SIGMAS], 1.0)
