@@ -40,7 +40,7 @@ class _TargetBase:
     def score(self, X):
         return self.law.score(X[:, self.n_inputs :])
 
-    def statistics_curvature(self, X, V):
+    def curvature(self, X, V):
         return self.law.curvature(X[:, self.n_inputs :], V)
 
     def divergence(self, X):

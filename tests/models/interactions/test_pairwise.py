@@ -238,9 +238,9 @@ def test_derivatives_of_the_statistics_are_central_differences(fitted, rng):
     shifted = [family.statistics(X + sign * step * V) for sign in (1, -1)]
     np.testing.assert_allclose(along, (shifted[0] - shifted[1]) / (2 * step), atol=1e-6 * scale)
     shifted = [np.einsum("nmd,nd->nm", family.jacobian(X + sign * step * V), V) for sign in (1, -1)]
-    curvature = family.curvature(X, V)
+    curvature = family.statistics_curvature(X, V)
     np.testing.assert_allclose(curvature, (shifted[0] - shifted[1]) / (2 * step), atol=1e-6 * (scale + curvature.max()))
-    np.testing.assert_allclose(family.laplacian(X), sum(family.curvature(X, e) for e in np.eye(D)))
+    np.testing.assert_allclose(family.laplacian(X), sum(family.statistics_curvature(X, e) for e in np.eye(D)))
 
 
 @every_model
@@ -251,7 +251,7 @@ def test_products_are_the_sums_over_statistics(fitted, rng):
     by_sum = np.einsum("nmd,m->nd", family.jacobian(X), theta)
     np.testing.assert_allclose(family.score(theta, X), by_sum, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(family.divergence(theta, X), family.laplacian(X) @ theta, rtol=1e-10, atol=1e-10)
-    by_sum = family.curvature(X, V) @ theta
+    by_sum = family.statistics_curvature(X, V) @ theta
     np.testing.assert_allclose(family.curvature(theta, X, V), by_sum, rtol=1e-9, atol=1e-9)
 
 

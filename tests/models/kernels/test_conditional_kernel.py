@@ -51,7 +51,7 @@ def test_derivatives_are_differences_in_the_targets(rng, d, t):
     slopes, curvatures = (above - below) / (2.0 * h), (above - 2.0 * here + below) / h**2
     np.testing.assert_allclose(family.jacobian(rows), np.moveaxis(slopes[:t], 0, -1), atol=1e-7)
     np.testing.assert_allclose(family.laplacian(rows), curvatures[:t].sum(axis=0), atol=1e-5)
-    np.testing.assert_allclose(family.curvature(rows, V), curvatures[t], atol=1e-5)
+    np.testing.assert_allclose(family.statistics_curvature(rows, V), curvatures[t], atol=1e-5)
 
 
 @shapes

@@ -62,8 +62,8 @@ def test_derivatives_are_central_differences(rng, skew_rows, family_of, d):
         slope = (family.statistics(X + e) - family.statistics(X - e)) / (2 * step)
         np.testing.assert_allclose(jacobian[:, :, j], slope, atol=1e-8)
     bend = np.einsum("nrd,nd->nr", family.jacobian(X + step * V) - family.jacobian(X - step * V), V) / (2 * step)
-    np.testing.assert_allclose(family.curvature(X, V), bend, atol=1e-7)
-    np.testing.assert_allclose(family.laplacian(X), sum(family.curvature(X, e) for e in np.eye(d)), atol=1e-12)
+    np.testing.assert_allclose(family.statistics_curvature(X, V), bend, atol=1e-7)
+    np.testing.assert_allclose(family.laplacian(X), sum(family.statistics_curvature(X, e) for e in np.eye(d)), atol=1e-12)
 
 
 # ---- fast routes and generic ones ----------------------------------------------------------------
@@ -83,12 +83,12 @@ def test_fast_form_is_the_generic_form(rng, skew_rows, assert_same_form, family_
 def test_fast_evaluation_is_the_generic_one(rng, skew_rows, family_of, d, base):
     family, X = family_of(rng, d, base), skew_rows(rng, 100, d)
     phi, V, A = rng.standard_normal(family.n_parameters), rng.standard_normal(X.shape), rng.standard_normal((d, d))
-    curvatures = [family.curvature(X, a) @ phi + family.base.curvature(X, a) for a in A]
+    curvatures = [family.statistics_curvature(X, a) @ phi + family.base.curvature(X, a) for a in A]
     for fast, generic in (
         (family.log_density(phi, X), Family.log_density(family, phi, X)),
         (family.score(phi, X), phi @ family.jacobian(X) + family.base.score(X)),
         (family.divergence(phi, X), family.laplacian(X) @ phi + family.base.divergence(X)),
-        (family.curvature(phi, X, V), family.curvature(X, V) @ phi + family.base.curvature(X, V)),
+        (family.curvature(phi, X, V), family.statistics_curvature(X, V) @ phi + family.base.curvature(X, V)),
         (family.traced_curvature(phi, X, A), sum(curvatures)),
     ):
         assert_close(fast, generic, rtol=1e-12)
