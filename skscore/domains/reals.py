@@ -57,6 +57,10 @@ class Reals(BaseEstimator):
         """
         return np.full(X.shape, np.inf), np.zeros_like(X)
 
+    def directions(self, d):
+        """Directions in which a row moves if one coordinate does, the rows of a (d, d) array."""
+        return np.eye(d)
+
     def project(self, X):
         """Nearest point of the domain's closure to each row, shape (n, d)."""
         return X

@@ -68,6 +68,10 @@ class Simplex(Reals):
         distance[:, -1] = 0.0
         return distance, slope
 
+    def directions(self, d):
+        """e_j − e_d for part j, shape (d, d); 0 for the last."""
+        return np.eye(d) - np.eye(d)[-1]
+
     def project(self, X):
         """Nearest point of the closed simplex to each row, shape (n, d): max(x − τ, 0), with τ that makes its sum 1."""
         descending, count = -np.sort(-X, axis=1), np.arange(1, X.shape[1] + 1)

@@ -63,9 +63,10 @@ class Ladder:
     --------
     >>> import numpy as np
     >>> from skscore.models import Gaussian
+    >>> from skscore.formulas.moments import moments
     >>> from skscore.levels.ladder import fit_ladder, gather
     >>> X = np.array([[-2.0], [2.0]])  # of variance 4
-    >>> statistics = gather(Gaussian().family(None), X, None, levels=np.array([3.0, 1.0]))
+    >>> statistics = gather(Gaussian().family(moments(X)), X, None, levels=np.array([3.0, 1.0]))
     >>> ladder = fit_ladder(statistics, variance=np.array([4.0]), alpha=0.0)
     >>> ladder.score(np.array([[10.0]]), 1.0)  # of N(0, 4 + 1)
     array([[-2.]])

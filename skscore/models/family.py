@@ -8,8 +8,9 @@ overrides what it knows in closed form.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.sparse import eye_array
@@ -19,7 +20,7 @@ from ..domains import Reals
 from ..fitting.solvers import solve_ridge
 from ..formulas.moments import row_blocks
 from .base import GaussianBase, resolve_base
-from .objectives import Denoising, assemble
+from .objectives import Denoising, Objective, assemble
 
 __all__ = ["Choice", "Family", "Model", "Natural", "Sample"]
 
@@ -58,6 +59,11 @@ class Natural(NamedTuple):
 class Model(BaseEstimator):
     """Constructor parameters of a model; a subclass binds them to a table."""
 
+    @classmethod
+    def examples(cls):
+        """Instances that tests fit to forty rows of three positive columns: enough to reach every branch."""
+        return [cls()]
+
     def cheapest_objective(self, d):
         """Name of the objective that reaches a given accuracy soonest at d columns."""
         return "implicit"
@@ -86,7 +92,7 @@ class Model(BaseEstimator):
         Parameters
         ----------
         sample : Sample
-        objective : Implicit, Explicit, Sliced or Denoising
+        objective : Objective
         alpha : float, "auto" or "cv"
             What the estimator was asked for.
         criterion : str
@@ -102,6 +108,7 @@ class Model(BaseEstimator):
 class Family:
     """A family bound to the number of columns; ``domain`` and ``base`` are its support and base measure."""
 
+    closed_forms: ClassVar[Mapping[type[Objective], str]] = {}  # the method that assembles each; others go row by row
     domain: Reals = Reals()
     base = resolve_base(None, None)
     array_api_support = False
@@ -127,11 +134,32 @@ class Family:
         """vᵀ∇²T(x)v of each row, shape (n, m), for directions V of shape (d,) or (n, d)."""
         raise NotImplementedError
 
+    # ---- the weights of the implicit objective ---------------------------------------------------
+
+    directions: np.ndarray | None = None  # rows v_j along which derivatives are taken; None for the columns
+
+    def weights(self, X):
+        """h, one for all directions (n, 1) or one of each (n, d), and its slope along each (n, d): 1 and 0 on R^d."""
+        if not self.domain.has_boundary:
+            return np.ones((1, 1)), np.zeros((1, 1))
+        h, slope = self.domain.boundary_distance(X)
+        return h[:, None], slope
+
+    def weighted_laplacian(self, X, h):
+        """Σ_j h_j v_jᵀ∇²T v_j of each row, shape (n, m)."""
+        return h * self.laplacian(X)
+
     # ---- from rows to θ --------------------------------------------------------------------------
 
+    def knows(self, objective):
+        """Whether this very objective, and not one like it, has a closed form."""
+        return type(objective) in self.closed_forms
+
     def assemble(self, X, Y, weight, objective):
-        """Quadratic form of the rows under `objective`; None where their moments say everything."""
-        return assemble(self, X, Y, weight, objective)
+        """Quadratic form of the rows, in closed form or by the derivatives of T; None if their moments are enough."""
+        if not self.knows(objective):
+            return assemble(self, X, Y, weight, objective)
+        return getattr(self, self.closed_forms[type(objective)])(X, Y, weight, objective)
 
     def assemble_ladder(self, X, weight, levels):
         """Quadratic forms of the denoising objective, one for each noise level."""

@@ -173,7 +173,7 @@ class NeuralEnergy(Model):
         """Family in the whitened or scaled coordinates of the first rows; α = 0 for "auto"."""
         alpha = 0.0 if alpha == "auto" else float(alpha)
         model = self._frozen()
-        if isinstance(objective, Implicit | Sliced):
+        if type(objective) in (Implicit, Sliced):  # of derivatives alone, which any coordinates carry over
             scaled = scaled_coordinates(sample.X, sample.weight, *model.held_out_split(len(sample.X)))
             if scaled is not None:
                 return Choice(ScaledEnergyFamily(model, scaled, alpha), alpha)

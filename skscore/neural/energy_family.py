@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import singledispatch
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -243,30 +242,22 @@ class EnergyFamily(Family):
         return -tuple(self.derivatives(theta, self.coordinates(X), V @ self.whiten.matrix))[1]
 
 
-@singledispatch
+LOSSES = {
+    Implicit: lambda objective, family, n_projections, n_draws: Curvature(),
+    Sliced: lambda objective, family, n_projections, n_draws: Curvature(n_projections),
+    Explicit: lambda objective, family, n_projections, n_draws: Match(),
+    Denoising: lambda objective, family, n_projections, n_draws: Noisy(objective.sigma, family.whiten.matrix, n_draws),
+}
+
+
 def matching(objective, family, n_projections, n_draws=1):
-    """What a batch of `family` costs under an objective."""
-    raise TypeError(f"{objective!r} is no objective of an energy")
-
-
-@matching.register
-def _(objective: Implicit, family, n_projections, n_draws=1):
-    return Curvature()
-
-
-@matching.register
-def _(objective: Sliced, family, n_projections, n_draws=1):
-    return Curvature(n_projections)
-
-
-@matching.register
-def _(objective: Explicit, family, n_projections, n_draws=1):
-    return Match()
-
-
-@matching.register
-def _(objective: Denoising, family, n_projections, n_draws=1):
-    return Noisy(objective.sigma, family.whiten.matrix, n_draws)
+    """What a batch of `family` costs under an objective; a network has no form in θ to take another one."""
+    if type(objective) not in LOSSES:
+        raise ValueError(
+            f"NeuralEnergy is not trained by {objective!r}: choose the objective from "
+            f"{sorted(known.__name__.lower() for known in LOSSES)}, or a model in closed form."
+        )
+    return LOSSES[type(objective)](objective, family, n_projections, n_draws)
 
 
 @dataclass(frozen=True)

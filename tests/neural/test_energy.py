@@ -8,7 +8,9 @@ import pytest
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
+from skscore.models.objectives import Implicit  # noqa: E402
 from skscore.neural.activations import ACTIVATIONS  # noqa: E402
+from skscore.neural.energy_family import matching  # noqa: E402
 from skscore.neural.energy_network import Energy, Perceptron, UserNetwork  # noqa: E402
 from skscore.neural.energy_training import Curvature, Match, Noisy, Recipe, Rows, Training  # noqa: E402
 
@@ -243,3 +245,10 @@ def test_the_decay_of_the_weights_fades_as_rows_come(n, share):
     """λ√(b/n), of batches of 64; a table smaller than a batch is one batch."""
     _, run = trained(np.zeros((n, 1)), n_held_out=0, max_iter=1, weight_decay=0.2)
     assert run.optimizer.param_groups[0]["weight_decay"] == pytest.approx(0.2 * share)
+
+
+def test_an_objective_without_a_loss_is_refused():
+    """Also one that inherits from a known one."""
+    twice = type("Doubled", (Implicit,), {})()
+    with pytest.raises(ValueError, match=r"NeuralEnergy is not trained by Doubled.*'explicit', 'implicit'"):
+        matching(twice, None, 1)

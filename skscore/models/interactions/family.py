@@ -56,6 +56,7 @@ class PairwiseFamily(Family):
         A point of the domain near the mean of the rows, where chains begin.
     """
 
+    closed_forms = {Implicit: "implicit_form"}
     l1_ratio, symmetric, graph = 0.0, True, None
 
     def __init__(self, model, moments):
@@ -110,6 +111,11 @@ class PairwiseFamily(Family):
         distance, slope = self.domain.coordinate_distance(X)
         h, h_slope = self.weight.value_and_slope(distance)
         return h, h_slope * slope
+
+    def weighted_laplacian(self, X, h):
+        """Σ_j h_j v_jᵀ∇²T v_j of each row, shape (n, m)."""
+        V = np.eye(self.p) if self.directions is None else self.directions
+        return sum(h[:, [j]] * self.statistics_curvature(X, v) for j, v in enumerate(V))
 
     def hyvarinen_score(self, theta, X, scale=1.0):
         """Generalised score matching at each row, shape (n,), with columns measured in units of `scale`."""
@@ -166,10 +172,8 @@ class PairwiseFamily(Family):
 
     # ---- from rows to θ --------------------------------------------------------------------------
 
-    def assemble(self, X, Y, weight, objective):
-        """Blocks of (K_j, η_j) for the implicit objective; a form in θ for the others, all of R^d."""
-        if not isinstance(objective, Implicit):
-            return super().assemble(X, Y, weight, objective)
+    def implicit_form(self, X, Y, weight, objective):
+        """Blocks of (K_j, η_j), one for each column; a form by rows is one in θ."""
         h, h_slope = self.weights(X)
         assembled = interaction_form if 8 * self.p * self.position.shape[1] ** 2 <= MAX_BLOCK_BYTES else row_form
         return assembled(X, weight, self.a, self.b, h, h_slope, centered=self.centered, centre=self.centre)
@@ -243,16 +247,6 @@ class PairwiseFamily(Family):
         other.diagonal_multiplier, other.linear_penalty = 1.0, 0.0
         return other
 
-    def row_gradients(self, theta, X, Y, objective):
-        """ψ = Γθ − g of each row's own form, shape (n, m)."""
-        if not isinstance(objective, Implicit):
-            return super().row_gradients(theta, X, Y, objective)
-        h, h_slope = self.weights(X)
-        D, directions = self.jacobian(X), self.directions
-        D = D @ directions.T
-        psi = np.einsum("nmj,nj->nm", D, h * np.einsum("nmj,m->nj", D, theta) + h_slope)
-        return psi + sum(h[:, [j]] * self.statistics_curvature(X, v) for j, v in enumerate(directions))
-
     def natural(self, theta, statistics, objective):
         """θ, free in η and what an l1 penalty or a graph left of K."""
         own, (places, directions) = super().natural(theta, statistics, objective), self.unknowns(len(theta))
@@ -275,11 +269,6 @@ class PairwiseFamily(Family):
             np.add.at(A, (n + i, np.arange(n)), self.centre[j])
             np.add.at(A, (n + j, np.arange(n)), np.where(i == j, 0.0, self.centre[i]))
         return A
-
-    @property
-    def directions(self):
-        """Along which derivatives are taken, in rows: the columns."""
-        return np.eye(self.p)
 
     def pair_weights(self):
         """Weights of |K_ij| in an l1 penalty, shape (p, p)."""

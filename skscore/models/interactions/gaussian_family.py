@@ -32,7 +32,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ...fitting.solvers import RANK_TOLERANCE, UnboundedObjectiveError, eigh
 from ..affine_score import AffineScore
-from ..objectives import Implicit
 from .family import PairwiseFamily
 from .form import moment_form
 
@@ -44,9 +43,9 @@ MIN_EIGENVALUE = 1e-4  # of a projected K, relative to its largest
 class GaussianInteractions(PairwiseFamily):
     """The family on R^d, with its analytic normaliser and exact draws."""
 
-    def assemble(self, X, Y, weight, objective):
-        """None for the implicit objective: moments of the rows say everything."""
-        return None if isinstance(objective, Implicit) else super().assemble(X, Y, weight, objective)
+    def implicit_form(self, X, Y, weight, objective):
+        """None: moments of the rows are enough."""
+        return None
 
     def blocks(self, statistics, objective):
         """Form with one block for all columns, or in θ for objectives other than the implicit."""
@@ -58,7 +57,7 @@ class GaussianInteractions(PairwiseFamily):
         """θ with K = (S + αI)⁻¹, S with its multiplier, where K is symmetric and the penalty a ridge."""
         form = self.blocks(statistics, objective)
         is_ridge = self.l1_ratio == 0.0 and self.symmetric is True and self.graph is None
-        if not isinstance(objective, Implicit) or not is_ridge:
+        if form.g.ndim == 1 or not is_ridge:
             return self.as_density(super().solve(statistics, objective, alpha), statistics, objective)
         return self._with_interactions(_inverse(self.interactions_form(form).Gamma + alpha * np.eye(self.p)), form)
 

@@ -32,7 +32,7 @@ from numbers import Real
 import numpy as np
 
 from ..._compat import Interval, StrOptions
-from ...domains import Orthant, Reals, Simplex
+from ...domains import Box, Orthant, Reals, Simplex
 from ...domains.elementary_weights import BoundaryWeight
 from ...domains.weights import WEIGHTS
 from ..family import Choice, Model
@@ -131,6 +131,11 @@ class PairwiseInteraction(Model):
         self.linear_penalty = linear_penalty
         self.log_ratios = log_ratios
 
+    @classmethod
+    def examples(cls):
+        """On all of R^d and on a part of it, with a linear part and without."""
+        return [cls(), cls(2.0, 1.0, centered=True), cls(0.5, 0.5, domain=ORTHANT)]
+
     def family(self, moments):
         """Family bound to a table with these moments."""
         if isinstance(self.domain, Simplex):
@@ -200,3 +205,8 @@ class TruncatedGaussian(PairwiseInteraction):
         self.weight = weight
         self.centered = centered
         self.diagonal_multiplier = diagonal_multiplier
+
+    @classmethod
+    def examples(cls):
+        """On domains whose boundary is near and far."""
+        return [cls(), cls(Box(-1.0, 30.0), weight="tanh")]

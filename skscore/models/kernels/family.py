@@ -11,7 +11,6 @@ from sklearn.exceptions import ConvergenceWarning
 from ...fitting.ridge_path import RidgePath
 from ..base import GaussianBase, MappedBase
 from ..family import Family
-from ..objectives import Denoising
 
 __all__ = ["KernelFamily"]
 
@@ -59,8 +58,8 @@ class KernelFamily(Family):
     # ---- from rows to θ --------------------------------------------------------------------------
 
     def assemble(self, X, Y, weight, objective):
-        """Quadratic form in the coordinates of the kernels; noise has the units of X."""
-        if isinstance(objective, Denoising):
+        """Quadratic form, in the coordinates of the kernels unless the objective is one in the units of X."""
+        if objective.in_units_of_X:
             return super().assemble(X, Y, weight, objective)
         return self.inner.assemble(*self.own_coordinates(X, Y), weight, objective)
 
@@ -136,7 +135,7 @@ class KernelFamily(Family):
 
     def row_gradients(self, phi, X, Y, objective):
         """ψ of each row, in the coordinates of the kernels."""
-        if isinstance(objective, Denoising):
+        if objective.in_units_of_X:
             return super().row_gradients(phi, X, Y, objective)
         return self.inner.row_gradients(phi, *self.own_coordinates(X, Y), objective)
 

@@ -38,13 +38,13 @@ from ..._kernels.threads import enough_for
 from ..base import GaussianBase
 from ..family import Choice, Model
 from ..folds import deal, group_rows, merge_equal
-from ..objectives import Implicit
 from .ard import optimise_precisions
 from .kernel_mixture import settle_mixture
 from .landmarks import BANDWIDTHS
 from .lite import flops_of_a_pass
 from .selection import FoldScorer, LeaveOneOutScorer, choose, explore, tabulate
 from .setup import KernelSetup, as_numbers
+from .smoothed import SmoothedFamily
 
 __all__ = ["Kernel"]
 
@@ -166,6 +166,16 @@ class Kernel(Model):
         self.cv = cv
         self.dtype = dtype
 
+    @classmethod
+    def examples(cls):
+        """Every basis, with nothing left to choose, in the units of the table."""
+        return [
+            cls(10, bandwidth=0.8, base_scale=1.0, whiten=False),
+            cls(10, None, [0.8, 0.6, 0.5], base="student", base_scale=2.0, regularizer="identity", whiten=False),
+            cls(5, bandwidth=1.1, basis="nystrom", base_scale=1.0, whiten=False),
+            cls(12, bandwidth=0.9, basis="fourier", base_scale=1.5, whiten=False),
+        ]
+
     def without_noise(self):
         """The model for rows to which noise is added: it adds none of its own."""
         if self.smoothing not in ("auto", 0.0):
@@ -228,7 +238,7 @@ class Kernel(Model):
         """What the user gave, or 0 where there is no choice; None where it is to be chosen."""
         is_possible = (
             self.basis == "lite"
-            and isinstance(objective, Implicit)
+            and type(objective) in SmoothedFamily.closed_forms
             and (self.base in (None, "gaussian") or isinstance(self.base, GaussianBase))
             and self.cv != "loo"
             and not self._bandwidth_is("ard")

@@ -27,7 +27,7 @@ from ...formulas import score_losses
 from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 from ..family import Family
-from ..objectives import Implicit
+from ..objectives import Implicit, assemble
 from .slope_sums import PolarSums, StackedSums
 
 __all__ = ["LiteFamily", "flops_of_a_pass"]
@@ -80,6 +80,8 @@ class LiteFamily(Family):
     >>> family.statistics(np.array([[1.0, 1.0]])).round(4)
     array([[0.3679]])
     """
+
+    closed_forms = {Implicit: "by_products"}
 
     def __init__(self, landmarks, factor, basis, base, block_rows=BLOCK_ROWS, dtype=np.float64):
         self.landmarks, self.centre = landmarks, landmarks.mean(axis=0)
@@ -164,10 +166,10 @@ class LiteFamily(Family):
 
     # ---- from rows to the quadratic form ---------------------------------------------------------
 
-    def assemble(self, X, Y, weight, objective):
-        """Quadratic form in φ of the rows under `objective`."""
-        if not isinstance(objective, Implicit) or len(X) < ROWS_PER_KERNEL * len(self.landmarks):
-            return super().assemble(X, Y, weight, objective)
+    def by_products(self, X, Y, weight, objective):
+        """Quadratic form in φ by products of kernel matrices, unless the rows are so few that kernels cancel."""
+        if len(X) < ROWS_PER_KERNEL * len(self.landmarks):
+            return assemble(self, X, Y, weight, objective)
         return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
 
     def implicit_form(self, X, weight):

@@ -9,7 +9,6 @@ from scipy import stats
 
 from ...maps.affine import AffineMap, warn_if_flat
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
-from ..objectives import Denoising
 from .family import KernelFamily
 from .fourier import FourierFamily, frequencies
 from .held_out import Draws, proposal
@@ -132,8 +131,8 @@ class KernelSetup:
 
     def unit(self, objective):
         """What a ridge is measured in: the inverse square of the median bandwidth, in the units of the objective."""
-        in_units_of_X = isinstance(objective, Denoising) and self.model.whiten
-        scale = np.exp(np.log(self.sample.moments.scale).mean()) if in_units_of_X else 1.0
+        is_rescaled = self.model.whiten and objective.in_units_of_X
+        scale = np.exp(np.log(self.sample.moments.scale).mean()) if is_rescaled else 1.0
         return (self.median * scale) ** -2.0
 
     def _law(self, scale):

@@ -32,7 +32,6 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ..objectives import Implicit
 from .lite import LiteFamily
 from .slope_sums import PolarProducts
 
@@ -106,10 +105,8 @@ class SmoothedFamily(LiteFamily):
 
     # ---- from rows to the quadratic form ---------------------------------------------------------
 
-    def assemble(self, X, Y, weight, objective):
-        """Quadratic form in φ of the rows under `objective`; the implicit one is a mean over noise."""
-        if not isinstance(objective, Implicit):
-            return super().assemble(X, Y, weight, objective)
+    def by_products(self, X, Y, weight, objective):
+        """Quadratic form in φ, a mean over noise, however few the rows."""
         return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
 
     def _sums(self, X, weight):
@@ -128,7 +125,7 @@ class SmoothedFamily(LiteFamily):
 
     def row_gradients(self, phi, X, Y, objective):
         """ψ = Γφ − g of each row's own form, shape (n, r)."""
-        if not isinstance(objective, Implicit):
+        if not self.knows(objective):
             return super().row_gradients(phi, X, Y, objective)
         return self._blockwise(lambda B: self._gradients(self.basis @ phi, B), X)
 

@@ -30,7 +30,6 @@ from skscore.fitting.solvers import UnboundedObjectiveError
 from skscore.formulas.moments import Summary, moments
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models.family import Sample
-from skscore.models.interactions.composition import directional_form
 from skscore.models.interactions.form import (
     default_multiplier,
     interaction_form,
@@ -42,7 +41,7 @@ from skscore.models.interactions.form import (
 from skscore.models.interactions.gaussian_family import nearest_definite
 from skscore.models.interactions.pairwise import PairwiseInteraction, TruncatedGaussian
 from skscore.models.interactions.recession import infinite_mass_reason
-from skscore.models.objectives import Denoising, Explicit, Implicit, Sliced
+from skscore.models.objectives import Denoising, Explicit, Implicit, Sliced, assemble
 
 D = 4
 SETTINGS = {"gaussian": (1.0, 1.0), "exp": (0.5, 0.5), "log_log": (0.0, 0.0)}
@@ -213,7 +212,7 @@ def test_blocks_are_the_form_of_all_statistics(name, rng):
     X, weight = rows_for(name, rng), rng.uniform(0.0, 2.0, 60)
     family = bound(MODELS[name], X)
     form = family.form(gathered(family, X, weight), Implicit())
-    generic = directional_form(family, X, weight, np.eye(D))
+    generic = assemble(family, X, None, weight, Implicit())
     np.testing.assert_allclose(form.Gamma, generic.Gamma, rtol=1e-10, atol=1e-12 * np.abs(generic.Gamma).max())
     np.testing.assert_allclose(form.g, generic.g, rtol=1e-10, atol=1e-12 * np.abs(generic.g).max())
 
