@@ -21,7 +21,10 @@ from .reals import Chart, Reals
 from .simplex import Simplex
 from .weights import Capped, MinPower, Normalised
 
+DOMAINS = (Reals, Orthant, Box, Ball, Simplex, Intervals, Halfspaces)
+
 __all__ = [
+    "DOMAINS",
     "MCP",
     "SCAD",
     "Arcsinh",

@@ -46,6 +46,15 @@ class Ball(Reals):
         self.radius = radius
         self.centre = centre
 
+    @classmethod
+    def examples(cls):
+        """A ball off the origin."""
+        return [(cls(2.0, centre=[1.0, 0.0, -1.0, 0.5]), 4)]
+
+    def recession_normals(self, d):
+        """Nowhere."""
+        return np.vstack([np.eye(d), -np.eye(d)])
+
     def check(self, d):
         """Raise a ValueError unless the radius is positive and the centre has d finite coordinates."""
         one_for_each_column(self, "centre", d)

@@ -60,6 +60,16 @@ class Box(_Separable):
         self.lower = lower
         self.upper = upper
 
+    @classmethod
+    def examples(cls):
+        """Every kind of limits."""
+        mixed = cls([-np.inf, 0.0, -1.0, -np.inf], [np.inf, np.inf, 1.0, 5.0])
+        return [(cls(-1.0, 2.0), 4), (mixed, 4)]
+
+    def ends(self, d):
+        """Lower and upper limits of d columns."""
+        return tuple(np.broadcast_to(np.asarray(limit, float), d) for limit in (self.lower, self.upper))
+
     def _limits(self, X):
         """Limits and which are finite, each of shape (d,)."""
         low, high = (np.broadcast_to(np.asarray(limit, float), X.shape[1:]) for limit in (self.lower, self.upper))
@@ -149,6 +159,11 @@ class Orthant(Box):
     def __init__(self):
         super().__init__(lower=0.0, upper=np.inf)
 
+    @classmethod
+    def examples(cls):
+        """The only one."""
+        return [(cls(), 4)]
+
 
 class Intervals(_Separable):
     """Rows whose every coordinate lies in one of its intervals.
@@ -172,6 +187,17 @@ class Intervals(_Separable):
 
     def __init__(self, intervals):
         self.intervals = intervals
+
+    @classmethod
+    def examples(cls):
+        """Intervals that columns share, and those of each."""
+        shared = [(1.0, np.inf), (-np.inf, -1.0), (-0.5, 0.5)]
+        of_each = [[(-1.0, 2.0)], [(-np.inf, np.inf)], [(0.0, 1.0), (1.5, 3.0)], [(-np.inf, 0.0), (0.3, 0.4)]]
+        return [(cls(shared), 4), (cls(of_each), 4)]
+
+    def ends(self, d):
+        """Ends of the outermost intervals."""
+        return self.hull(d).ends(d)
 
     def columns(self, d):
         """Of each of d columns the intervals in order, an array of shape (k, 2)."""

@@ -62,6 +62,17 @@ class Halfspaces(Reals):
         self.A = A
         self.b = b
 
+    @classmethod
+    def examples(cls):
+        """Faces in general position, and a wedge 0 < x₂ < x₁."""
+        faces = np.vstack([np.random.default_rng(1).standard_normal((7, 4)), -np.ones(4)])
+        wedge = cls([[-1.0, 1.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0]], [0.0, 0.0])
+        return [(cls(faces, np.arange(1.0, 9.0)), 4), (wedge, 4)]
+
+    def recession_normals(self, d):
+        """A, as the polytope ends only where a face does."""
+        return np.asarray(self.A, float)
+
     def _faces(self):
         """A (m, d), b (m,) and the norms of the rows of A, (m,)."""
         A = np.asarray(self.A, float)

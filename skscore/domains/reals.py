@@ -35,6 +35,11 @@ class Reals(BaseEstimator):
 
     has_boundary = False
 
+    @classmethod
+    def examples(cls):
+        """Sound instances for tests, each with the number of columns of its rows."""
+        return [(cls(), 4)]
+
     def check(self, d):
         """Raise a ValueError where the parameters do not describe a domain of rows with d columns."""
 
@@ -60,6 +65,20 @@ class Reals(BaseEstimator):
     def directions(self, d):
         """Directions in which a row moves if one coordinate does, the rows of a (d, d) array."""
         return np.eye(d)
+
+    def ends(self, d):
+        """Ends (lower, upper) of each coordinate, of shape (d,); None if the domain is no product of sets of them."""
+        return None if self.has_boundary else (np.full(d, -np.inf), np.full(d, np.inf))
+
+    def recession_normals(self, d):
+        """A (k, d), with which the rows go on for ever along v if Av ≤ 0: along 0 alone if the domain is bounded."""
+        ends = self.ends(d)
+        if ends is None:
+            raise NotImplementedError(
+                f"{type(self).__name__}.recession_normals: say along which directions the domain goes on for ever."
+            )
+        lower, upper = ends
+        return np.vstack([-np.eye(d)[np.isfinite(lower)], np.eye(d)[np.isfinite(upper)]])
 
     def project(self, X):
         """Nearest point of the domain's closure to each row, shape (n, d)."""

@@ -41,6 +41,10 @@ class Simplex(Reals):
 
     has_boundary = True
 
+    def recession_normals(self, d):
+        """Nowhere."""
+        return np.vstack([np.eye(d), -np.eye(d)])
+
     def check(self, d):
         """Raise a ValueError for fewer than two parts."""
         if d < 2:

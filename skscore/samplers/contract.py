@@ -6,11 +6,10 @@
 A sampler is a frozen dataclass of its parameters and holds nothing else: a Markov kernel. All randomness comes from
 `rng`, all memory is in `state`. Rows of `position` are independent chains, moved together. The target is a pair of
 callables, so a sampler never learns which model it draws from. Scales belong outside: whiten the target and let the
-sampler see coordinates of unit scale. `step_size` is one value, or a column of one per chain, shape (n, 1). The class
-attribute `target_acceptance` is the mean acceptance that suits the sampler, None for one that never rejects.
+sampler see coordinates of unit scale. `step_size` is one value, or a column of one per chain, shape (n, 1).
 
-Langevin steps that are never rejected keep the precision of `position`: chains that begin in float32 ask for scores in
-float32. A Metropolis step compares log-densities, and is taken in float64.
+`MarkovKernel` declares what else a sampler of a `Target` has: an acceptance to aim for, the precision that it keeps,
+and the bias of its moments.
 
 Samplers that descend a ladder of noise levels keep the same contract on a `NoiseConditionalScore`, the densities
 p_σ = p * N(0, σ²I) of the noisy rows: each step moves all rows from one level to the next, and `n_steps` of them reach
@@ -20,7 +19,7 @@ the last.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -134,10 +133,41 @@ class Info(NamedTuple):
         return cls(np.ones(n), np.ones(n, dtype=bool))
 
 
+class MarkovKernel:
+    """What samplers of a `Target` declare; the defaults are those of one that never rejects and is exact.
+
+    Attributes
+    ----------
+    target_acceptance : float or None
+        The mean acceptance that suits the sampler; None for one that never rejects.
+    keeps_single_precision : bool
+        Whether chains that begin in float32 ask for scores in float32. A Metropolis step compares log-densities, and
+        is taken in float64.
+    """
+
+    target_acceptance: ClassVar[float | None] = None
+    keeps_single_precision: ClassVar[bool] = False
+
+    @property
+    def bias(self) -> float:
+        """Greatest relative error of moments of the stationary law, on a law of unit scale and unit curvature."""
+        return 0.0
+
+    @classmethod
+    def example(cls):
+        """The sampler at a step size that suits laws of unit scale, as tests take it."""
+        raise NotImplementedError
+
+
 class Descending:
     """What samplers that move one level down a ladder at each step have in common."""
 
     levels: ndarray
+
+    @classmethod
+    def examples(cls, ladder):
+        """Samplers for tests; ``ladder(n)`` gives n decreasing levels."""
+        return [cls(ladder(100))]
 
     @property
     def n_steps(self) -> int:

@@ -65,6 +65,11 @@ class Flow(Descending):
     method: str = "heun"
     denoise: bool = False
 
+    @classmethod
+    def examples(cls, ladder):
+        """Both methods."""
+        return [cls(ladder(32)), cls(ladder(32), method="adams")]
+
     def step(self, state: Descent, target: NoiseConditionalScore, rng: np.random.Generator) -> tuple[Descent, Info]:
         """Move every row one level down; `rng` is left alone."""
         solve = {"heun": self._heun, "adams": self._adams}[self.method]

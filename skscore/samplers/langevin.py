@@ -32,7 +32,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .contract import Info, State, Target
+from .contract import Info, MarkovKernel, State, Target
 from .metropolis import evaluate, joint_log_density, metropolis, score
 
 # A fixed trajectory length can equal a period of the motion and return where it began (Neal 2011, §5.4.2.2).
@@ -63,7 +63,7 @@ def langevin_step(x: np.ndarray, score: np.ndarray, step_size: float, rng: np.ra
 
 
 @dataclass(frozen=True)
-class ULA:
+class ULA(MarkovKernel):
     """Unadjusted Langevin algorithm: no rejection, a bias of order `step_size`.
 
     On N(0, 1) the stationary variance is 1 / (1 − ε/4). It diverges where ε exceeds 4 over the largest curvature of
@@ -88,7 +88,17 @@ class ULA:
     """
 
     step_size: float
-    target_acceptance: ClassVar[None] = None
+    keeps_single_precision: ClassVar[bool] = True
+
+    @property
+    def bias(self) -> float:
+        """Of the order of the step."""
+        return self.step_size
+
+    @classmethod
+    def example(cls):
+        """A step at which the bias is seen, and small."""
+        return cls(0.02)
 
     def init(self, position: np.ndarray, target: Target) -> State:
         """State of chains that start at `position`, shape (n, d)."""
@@ -101,7 +111,7 @@ class ULA:
 
 
 @dataclass(frozen=True)
-class MALA:
+class MALA(MarkovKernel):
     """Metropolis-adjusted Langevin algorithm: the Euler step as a proposal, so p is exactly invariant.
 
     The noise z′ that leads back from the proposal x′ satisfies x = x′ + (ε/2) s(x′) + √ε z′, and
@@ -131,6 +141,11 @@ class MALA:
     step_size: float
     target_acceptance: ClassVar[float] = 0.574
 
+    @classmethod
+    def example(cls):
+        """A step of about the target acceptance."""
+        return cls(1.0)
+
     def init(self, position: np.ndarray, target: Target) -> State:
         """State of chains that start at `position`, shape (n, d)."""
         return evaluate(target, position)
@@ -147,7 +162,7 @@ class MALA:
 
 
 @dataclass(frozen=True)
-class HMC:
+class HMC(MarkovKernel):
     """Hamiltonian Monte Carlo: leapfrog trajectories as proposals, p exactly invariant.
 
     Parameters
@@ -175,6 +190,11 @@ class HMC:
     step_size: float
     n_leapfrog: int = 10
     target_acceptance: ClassVar[float] = 0.8
+
+    @classmethod
+    def example(cls):
+        """A trajectory of more than one step."""
+        return cls(0.6, n_leapfrog=4)
 
     def init(self, position: np.ndarray, target: Target) -> State:
         """State of chains that start at `position`, shape (n, d)."""

@@ -100,6 +100,11 @@ class PredictorCorrector(Descending):
     ratio: float = 0.16
     denoise: bool = False
 
+    @classmethod
+    def examples(cls, ladder):
+        """Either predictor."""
+        return [cls(ReverseSDE(ladder(60))), cls(Flow(ladder(32)))]
+
     @property
     def levels(self) -> np.ndarray:  # type: ignore[override]
         """Noise levels of the predictor."""

@@ -21,7 +21,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from .contract import Info, Target
+from .contract import Info, MarkovKernel, Target
 from .langevin import langevin_step
 
 
@@ -41,7 +41,7 @@ class Aged(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SGLD:
+class SGLD(MarkovKernel):
     """Stochastic gradient Langevin dynamics: no rejection, a bias that dies away as the steps shrink.
 
     Parameters
@@ -70,7 +70,17 @@ class SGLD:
     step_size: float
     b: float = 100.0
     gamma: float = 0.55
-    target_acceptance: ClassVar[None] = None
+    keeps_single_precision: ClassVar[bool] = True
+
+    @property
+    def bias(self) -> float:
+        """Of the order of the first step."""
+        return self.step_size
+
+    @classmethod
+    def example(cls):
+        """A first step at which the bias is small."""
+        return cls(0.02)
 
     def init(self, position: np.ndarray, target: Target) -> Aged:
         """State of chains that start at `position`, shape (n, d)."""

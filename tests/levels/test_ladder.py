@@ -11,7 +11,7 @@ from skscore.levels.ladder import gather, interpolation_weights
 from skscore.likelihood import flow_log_density
 from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
 from skscore.models.objectives import Denoising
-from skscore.samplers import AnnealedLangevin, Flow, PredictorCorrector, ReverseSDE, descend
+from skscore.samplers import DESCENT_SAMPLERS, Flow, descend
 
 SIGMA_MIN, SIGMA_MAX = 0.01, 20.0
 VARIANCE = np.array([3.0, 1.0, 0.05])  # of the reference Gaussian
@@ -278,11 +278,7 @@ def test_a_quartic_ladder_beats_the_gaussian_on_new_skew_rows(d, rng):
 
 
 SAMPLERS = {
-    "flow": Flow(ladder(33)),
-    "flow adams": Flow(ladder(33), "adams"),
-    "annealed_langevin": AnnealedLangevin(ladder(100)),
-    "reverse_sde": ReverseSDE(ladder(129)),
-    "predictor_corrector": PredictorCorrector(ReverseSDE(ladder(65))),
+    f"{cls.__name__} {k}": sampler for cls in DESCENT_SAMPLERS for k, sampler in enumerate(cls.examples(ladder))
 }
 
 

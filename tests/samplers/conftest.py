@@ -1,4 +1,4 @@
-"""The lists that the tests of the samplers range over: laws with known moments, and all samplers."""
+"""What the tests of the samplers range over: laws with known moments, and all samplers of the package."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skscore.samplers import HMC, MALA, SGLD, ULA, Target
+from skscore.samplers import CHAIN_SAMPLERS, Target
 
 
 class FittedDensity(NamedTuple):
@@ -57,6 +57,10 @@ DISTRIBUTIONS = {
 }
 
 
+SAMPLERS = {cls.__name__: cls.example() for cls in CHAIN_SAMPLERS}
+ADJUSTED = {name: sampler for name, sampler in SAMPLERS.items() if sampler.target_acceptance is not None}
+
+
 @pytest.fixture(params=DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
 def law(request):
     return request.param
@@ -67,13 +71,13 @@ def skew_law(request):
     return request.param
 
 
-@pytest.fixture(params=[ULA(0.02), SGLD(0.02), MALA(1.0), HMC(0.6, n_leapfrog=4)], ids=lambda s: type(s).__name__)
+@pytest.fixture(params=SAMPLERS.values(), ids=SAMPLERS)
 def sampler(request):
     """Every sampler, at a step size that suits every law."""
     return request.param
 
 
-@pytest.fixture(params=[MALA(1.0), HMC(0.6, n_leapfrog=4)], ids=lambda s: type(s).__name__)
+@pytest.fixture(params=ADJUSTED.values(), ids=ADJUSTED)
 def adjusted_sampler(request):
     """Every sampler with a Metropolis step."""
     return request.param

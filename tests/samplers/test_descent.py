@@ -7,10 +7,9 @@ from scipy.spatial.distance import cdist
 from skscore.formulas.schedules import geometric_ladder
 from skscore.metrics import classifier_two_sample_auc
 from skscore.samplers import (
-    AnnealedLangevin,
+    DESCENT_SAMPLERS,
     Flow,
     NoiseConditionalScore,
-    PredictorCorrector,
     ReverseSDE,
     descend,
     tweedie,
@@ -24,12 +23,7 @@ def ladder(n_levels):
 
 
 SAMPLERS = {
-    "flow_heun": Flow(ladder(32)),
-    "flow_adams": Flow(ladder(32), method="adams"),
-    "annealed_langevin": AnnealedLangevin(ladder(100)),
-    "reverse_sde": ReverseSDE(ladder(100)),
-    "predictor_corrector": PredictorCorrector(ReverseSDE(ladder(60))),
-    "flow_corrector": PredictorCorrector(Flow(ladder(32))),
+    f"{cls.__name__} {k}": sampler for cls in DESCENT_SAMPLERS for k, sampler in enumerate(cls.examples(ladder))
 }
 
 

@@ -27,10 +27,9 @@ def test_moments_of_the_stationary_law(sampler, law):
     draws = run_chains(sampler, law.target, start, n_warmup=800, n_draws=100, thin=10, rng=rng).draws
     centred = draws - law.mean
     products = (centred[..., :, None] * centred[..., None, :]).reshape(100, 500, 4)
-    bias = sampler.step_size if sampler.target_acceptance is None else 0.0  # ULA: of the order of its step
-    assert_mean(draws, law.mean, bias * scale)
-    assert_mean(products, law.covariance.ravel(), bias * np.outer(scale, scale).ravel())
-    assert_mean(centred**3, law.third, 3 * bias * scale**3)
+    assert_mean(draws, law.mean, sampler.bias * scale)
+    assert_mean(products, law.covariance.ravel(), sampler.bias * np.outer(scale, scale).ravel())
+    assert_mean(centred**3, law.third, 3 * sampler.bias * scale**3)
 
 
 @pytest.mark.parametrize("stretch", [0.5, 1.0, 1.6])
@@ -187,8 +186,8 @@ def test_overflow_is_a_rejection_and_the_model_sees_finite_rows_only(sampler):
     assert np.array_equal(after.position, before.position)
 
 
-def test_unadjusted_chains_keep_the_precision_that_they_begin_in(sampler, law):
-    """Those with a Metropolis step go on in double precision; draws are always of that."""
+def test_chains_keep_the_precision_that_they_begin_in_or_go_on_in_double_precision(sampler, law):
+    """Draws are always of double precision."""
     asked = []
 
     def score(x):
@@ -197,7 +196,7 @@ def test_unadjusted_chains_keep_the_precision_that_they_begin_in(sampler, law):
 
     target, start = Target(law.target.log_density, score), law.draw(np.random.default_rng(14), 20).astype(np.float32)
     chains = run_chains(sampler, target, start, n_warmup=0, n_draws=2, rng=np.random.default_rng(15))
-    assert asked[-1] == (np.float32 if sampler.target_acceptance is None else np.float64)
+    assert asked[-1] == (np.float32 if sampler.keeps_single_precision else np.float64)
     assert chains.draws.dtype == np.float64
 
 
