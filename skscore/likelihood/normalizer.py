@@ -86,7 +86,7 @@ class Particles(NamedTuple):
 def chart_target(family, theta, chart) -> Target:
     """Log-density (unnormalised) and score of a family at θ, in the coordinates of `chart`.
 
-    The score is the family's `force`: it is for proposals, which a Metropolis step judges by log-densities alone.
+    The score is the family's `proposal_score`, which a Metropolis step judges by log-densities alone.
     """
 
     def log_density(T):
@@ -96,7 +96,7 @@ def chart_target(family, theta, chart) -> Target:
 
     def score(T):
         with np.errstate(over="ignore", invalid="ignore"):
-            return chart.pull_back(T, family.force(theta, chart.to_domain(T)))
+            return chart.pull_back(T, family.proposal_score(theta, chart.to_domain(T)))
 
     return Target(log_density, score)
 

@@ -2,8 +2,8 @@ r"""The protocol of a family of densities :math:`p_\theta(x) \propto \exp(\theta
 
 A *model* (``Gaussian()``, ``Polynomial(degree=4)``) holds constructor parameters only. ``model.family(...)`` binds it
 to a table's width and scale: a *family*, which knows T and its derivatives. Parameters θ are always an argument. What a
-family must supply are the four members of T; every objective, evaluation and test follows from them, and a subclass
-overrides what it knows in closed form.
+family must supply are four methods of T; every objective, evaluation and test follows from them. A family overrides
+what it knows in closed form.
 """
 
 from __future__ import annotations
@@ -106,17 +106,35 @@ class Model(BaseEstimator):
 
 
 class Family:
-    """A family bound to the number of columns; ``domain`` and ``base`` are its support and base measure."""
+    """A family bound to the number of columns.
 
-    closed_forms: ClassVar[Mapping[type[Objective], str]] = {}  # the method that assembles each; others go row by row
+    Attributes
+    ----------
+    n_parameters : int
+        m, set by each family.
+    domain : Reals
+        Its support.
+    base : GaussianBase or another with its methods
+        q₀.
+    closed_forms : mapping of an objective's class to the name of a method
+        The method ``(X, Y, weight, objective)`` gives the quadratic form in closed form, or None if the moments of the
+        rows are enough. Every other objective, a subclass of one of these among them, goes row by row.
+    directions : ndarray of shape (k, d) or None
+        Rows v_j along which the implicit objective takes derivatives; None for the columns.
+    block_rows : int or None
+        Rows that are evaluated at a time; None for as many as BLOCK_BYTES hold.
+    """
+
+    n_parameters: int
     domain: Reals = Reals()
     base = resolve_base(None, None)
+    closed_forms: ClassVar[Mapping[type[Objective], str]] = {}
+    directions: np.ndarray | None = None
+    block_rows: int | None = None
     array_api_support = False
     keeps_single_precision = False  # of rows
-    n_parameters: int
-    block_rows: int | None = None  # that are evaluated at a time; None for as many as BLOCK_BYTES hold
 
-    # ---- supplied by each family: T and its derivatives, row by row ------------------------------
+    # ==== supply these four: T and its derivatives, row by row ====================================
 
     def statistics(self, X):
         """T(x) of each row, shape (n, m)."""
@@ -134,9 +152,34 @@ class Family:
         """vᵀ∇²T(x)v of each row, shape (n, m), for directions V of shape (d,) or (n, d)."""
         raise NotImplementedError
 
-    # ---- the weights of the implicit objective ---------------------------------------------------
+    # ==== override what the family knows in closed form ===========================================
 
-    directions: np.ndarray | None = None  # rows v_j along which derivatives are taken; None for the columns
+    def infinite_mass(self, theta):
+        """Why exp(θᵀT)q₀ has no finite integral, or None where nothing speaks against it."""
+        return None
+
+    def log_normalizer(self, theta):
+        """log Z(θ) where it is analytic, else None."""
+        return None
+
+    def log_mass_of_a_mode(self, theta):
+        """Mass of exp(θᵀT)q₀ about a narrow mode that integration may miss, as its logarithm."""
+        return -np.inf
+
+    def log_normalizer_offset(self, theta):
+        """What to add to log Z of ``log_density`` for the log Z that belongs to the reported natural parameters."""
+        return 0.0
+
+    def sample(self, theta, n_samples, rng):
+        """Exact draws, shape (n_samples, d), or None where only Markov chains serve."""
+        return None
+
+    def attributes(self, theta):
+        """Fitted attributes by name, without the trailing underscore."""
+        return {"theta": theta}
+
+    # ==== what follows, and few families override ==================================================
+    # ---- the weights of the implicit objective ---------------------------------------------------
 
     def weights(self, X):
         """h, one for all directions (n, 1) or one of each (n, d), and its slope along each (n, d): 1 and 0 on R^d."""
@@ -268,7 +311,7 @@ class Family:
         """∇ₓ log p of each row, shape (n, d)."""
         return self._blockwise(lambda B: np.einsum("nmd,m->nd", self.jacobian(B), theta) + self.base.score(B), X)
 
-    def force(self, theta, X):
+    def proposal_score(self, theta, X):
         """∇ log p of each row, shape (n, d), as precisely as a proposal of a Markov chain needs it."""
         return self.score(theta, X)
 
@@ -283,29 +326,3 @@ class Family:
     def traced_curvature(self, theta, X, A):
         """Σ_j aⱼᵀ ∇² log p(x) aⱼ over the rows aⱼ of A, shape (n,): the Laplacian in coordinates z with x = zA."""
         return sum(self.curvature(theta, X, a) for a in A)
-
-    # ---- what a family may know in closed form ---------------------------------------------------
-
-    def infinite_mass(self, theta):
-        """Why exp(θᵀT)q₀ has no finite integral, or None where nothing speaks against it."""
-        return None
-
-    def log_normalizer(self, theta):
-        """log Z(θ) where it is analytic, else None."""
-        return None
-
-    def log_mass_of_a_mode(self, theta):
-        """Mass of exp(θᵀT)q₀ about a narrow mode that integration may miss, as its logarithm."""
-        return -np.inf
-
-    def log_normalizer_offset(self, theta):
-        """What to add to log Z of ``log_density`` for the log Z that belongs to the reported natural parameters."""
-        return 0.0
-
-    def sample(self, theta, n_samples, rng):
-        """Exact draws, shape (n_samples, d), or None where only Markov chains serve."""
-        return None
-
-    def attributes(self, theta):
-        """Fitted attributes by name, without the trailing underscore."""
-        return {"theta": theta}

@@ -212,7 +212,7 @@ class EnergyFamily(Family):
         """∇ log p of each row, shape (n, d), by the network in the precision of the rows."""
         return self._score(theta, X, X.dtype)
 
-    def force(self, theta, X):
+    def proposal_score(self, theta, X):
         """∇ log p of each row, shape (n, d), by the network in the precision of its training."""
         return self._score(theta, X, np.float32)
 
