@@ -41,7 +41,7 @@ class ScaledEnergyFamily(EnergyFamily):
         """−E − Σ g of each row, shape (n,)."""
         return super().log_density(theta, X) - self.domain.log_width(X)
 
-    def curvature(self, theta, X, V):
+    def summed_curvature(self, theta, X, V):
         """Σ_k v_kᵀ∇² log p(x) v_k of each row, shape (n,), along directions V of shape (K, n, d)."""
         velocity, acceleration = self.domain.motion(X, V)
         gradient, along = self.derivatives(theta, self.coordinates(X), velocity)
