@@ -196,7 +196,7 @@ def log_densities(density, plan):
     """Return the cost of `score_samples` against its limit and against backward passes."""
     X = law().sample(plan["scored_rows"], random_state=2)
     Z, other, (call, flops) = (
-        density.table_.basis.to_basis(X),
+        density.table_.map.forward(X),
         plain(density, plan),
         product(plan["product"]),
     )
@@ -241,7 +241,7 @@ def samples(density, plan):
     calls = {"sample": lambda: density.sample(n, random_state=0)} | {m: partial(draw, m) for m in ("heun", "adams")}
     seconds = interleaved(calls | {"product": repeated(call, 20)}, plan["repetitions"], process_seconds)
     relative = 2 * (LEVELS - 1) * n * forward_flops(plan["hidden"], labels=True) / (20 * flops)
-    truth = density.table_.basis.to_basis(law().sample(plan["compared_samples"], random_state=3))
+    truth = density.table_.map.forward(law().sample(plan["compared_samples"], random_state=3))
     return {
         "share_of_product": scaled(ratio(seconds, "product", "sample"), relative),
         "heun_to_adams": ratio(seconds, "heun", "adams"),

@@ -72,7 +72,7 @@ DISTRIBUTIONS = {"moons": Moons(), "ring of eight": ring_of_eight(), "8-d mixtur
 
 def denoising_losses(density, X):
     """Return the weighted losses w(σ) ½‖s + z/σ‖² by name, each a mean over the rows X and over noise levels."""
-    scale, rng = density.table_.basis.moments.scale, np.random.default_rng(0)
+    scale, rng = density.table_.moments.scale, np.random.default_rng(0)
     losses = dict.fromkeys(WEIGHTS, 0.0)
     for sigma in geometric_ladder(density.noise_levels_[-1], density.noise_levels_[0], LOSS_LEVELS):
         z = rng.standard_normal(X.shape)

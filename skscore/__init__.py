@@ -5,12 +5,12 @@ exponential families, and stands where `KernelDensity` or `GaussianMixture` woul
 sampler and as an anomaly score.
 """
 
-from .estimators.bijective_transformer import BijectiveTransformer
 from .estimators.conditional import ConditionalScoreDensity
 from .estimators.denoising import DenoisingScoreEstimator
 from .estimators.ica import ScoreMatchingICA
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.score_matching_cv import ScoreMatchingDensityCV
+from .estimators.sklearn_transformers import BijectiveTransformer
 from .estimators.transformed import TransformedDensity
 
 __version__ = "0.1.0"

@@ -22,8 +22,8 @@ from .._compat import Interval, StrOptions, check_sample_weight, fit_context, va
 from ..fitting.solvers import solve_ridge
 from ..formulas import score_losses
 from ..formulas.moments import moments
-from ..maps.affine import AffineMap
-from ..maps.residuals import residual_coordinates
+from ..maps.affine import Affine
+from ..maps.residuals import fit_residuals
 from ..models.folds import group_rows
 from ..models.kernels.conditional_kernel import ConditionalLiteFamily
 from ..models.kernels.conditional_law import ConditionalDensity, chosen_nodes
@@ -168,7 +168,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         rng = np.random.default_rng(seed_of(self.random_state))
         X, Y, weight = _distinct(X, Y, weight)
         fold = rng.permutation(len(X)) % min(self.cv, len(X))
-        self._coordinates, rows = residual_coordinates(X, Y, weight, fold)
+        self._inputs, self._joint, rows = fit_residuals(X, Y, weight, fold)
         self._choose(rows, weight, fold)
         self._solve(rows, weight, rng)
         return self
@@ -182,7 +182,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
             _bandwidths(self.bandwidth, V, weight),
             ALPHAS if self.alpha == "cv" else np.array([self.alpha], dtype=np.float64),
         )
-        vars(self).pop("cv_results_", None)
+        self.__dict__.pop("cv_results_", None)
         if candidates.are_one:
             self.input_bandwidth_, self.bandwidth_, self.alpha_ = (float(values[0]) for values in candidates)
             return
@@ -211,7 +211,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
     def _check_inputs(self, X):
         """Standardised inputs u of the rows."""
         check_is_fitted(self)
-        return self._coordinates.inputs(validate_data(self, X, reset=False, dtype=np.float64))
+        return self._inputs.forward(validate_data(self, X, reset=False, dtype=np.float64))
 
     def _check_rows(self, X, y):
         """Joint rows (u, v)."""
@@ -222,7 +222,17 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         Y = y.reshape(len(y), -1)
         if Y.shape[1] != self.n_targets_:
             raise ValueError(f"y has {Y.shape[1]} columns: give the {self.n_targets_} targets seen in fit.")
-        return self._coordinates(X, Y)
+        return self._joint.forward(np.hstack([X, Y]))
+
+    @property
+    def _axes(self):
+        """∂v/∂y: a step along each target, as it moves the residuals v."""
+        return self._joint.matrix[self.n_features_in_ :, self.n_features_in_ :]
+
+    def _targets(self, U, V):
+        """Targets y of residuals v (n, ..., t) at inputs u (n, d)."""
+        U = np.broadcast_to(U.reshape(len(U), *(1,) * (V.ndim - 2), -1), (*V.shape[:-1], U.shape[1]))
+        return self._joint.inverse(np.concatenate([U, V], axis=-1))[..., self.n_features_in_ :]
 
     def score_samples(self, X, y):
         """Normalised log-density of each target given its input.
@@ -241,7 +251,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         """
         rows = self._check_rows(X, y)
         self._law.warn_if_rough(rows[:, : self.n_features_in_])
-        return self._law.log_density(rows) + self._coordinates.residuals.log_volume
+        return self._law.log_density(rows) + (self._joint.log_abs_det - self._inputs.log_abs_det)
 
     def score(self, X, y, sample_weight=None):
         """Mean of what ``criterion`` names: larger is better.
@@ -283,7 +293,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         return self._score(self._check_rows(X, y)).reshape(-1, *self._target_shape)
 
     def _score(self, rows):
-        return self._law.family.score(self._law.phi, rows) @ self._coordinates.residuals.matrix.T
+        return self._law.family.score(self._law.phi, rows) @ self._axes.T
 
     def hyvarinen_score(self, X, y, standardize=False):
         """Hyvärinen score ½‖s‖² + ∇·s of each row, with s = ∇_y log p(y | x): smaller is better.
@@ -304,8 +314,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         """
         rows, law = self._check_rows(X, y), self._law
         scale = self._target_scale if standardize else np.ones(self.n_targets_)
-        axes = scale[:, None] * self._coordinates.residuals.matrix  # a step along each target, in coordinates v
-        divergence = sum(law.family.curvature(law.phi, rows, axis) for axis in axes)
+        divergence = sum(law.family.curvature(law.phi, rows, axis) for axis in scale[:, None] * self._axes)
         return score_losses.implicit(scale * self._score(rows), divergence)
 
     # ---- means and draws -------------------------------------------------------------------------
@@ -325,7 +334,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         """
         U = self._check_inputs(X)
         self._law.warn_if_rough(U)
-        return self._coordinates.targets(U, self._law.mean(U)).reshape(-1, *self._target_shape)
+        return self._targets(U, self._law.mean(U)).reshape(-1, *self._target_shape)
 
     def sample(self, X, n_samples=1, random_state=None):
         """Draw targets for each input.
@@ -355,7 +364,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
             )
         self._law.warn_if_rough(U)
         rng = self._stream if random_state is None else np.random.default_rng(seed_of(random_state))
-        Y = self._coordinates.targets(U, self._law.sample(U, int(n_samples), rng))
+        Y = self._targets(U, self._law.sample(U, int(n_samples), rng))
         axis = () if n_samples == 1 else (n_samples,)
         return Y.reshape(len(U), *axis, *self._target_shape)
 
@@ -364,7 +373,7 @@ def _distinct(X, Y, weight):
     """Distinct joint rows and their summed weights, in an order that no unit and no sign of a column changes."""
     weight, X, Y = rows_of_weight(np.ones(len(X)) if weight is None else weight, X, Y)
     joint = np.hstack([X, Y])
-    group = group_rows(AffineMap.standardizing(moments(joint, weight))(joint))
+    group = group_rows(Affine.standardizing(moments(joint, weight)).forward(joint))
     first = np.unique(group, return_index=True)[1]
     return X[first], Y[first], np.bincount(group, weight)
 

@@ -8,7 +8,6 @@ largest level, where rows are all but Gaussian, the probability flow leads down 
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -28,7 +27,7 @@ from ..formulas.moments import moments
 from ..formulas.schedules import WEIGHTINGS
 from ..levels.flow_density import SAMPLERS
 from ..levels.parzen import NARROWEST
-from ..maps.eigenbasis import COORDINATES, Eigenbasis
+from ..maps.affine import PRECONDITIONINGS
 from ..models.catalog import MODELS, resolve_model
 from ..models.family import Model
 from .denoising_routes import Rows, coordinates, fit_closed_form, fit_network, may_scale, so_far
@@ -40,7 +39,7 @@ __all__ = ["DenoisingScoreEstimator"]
 
 DOUBTFUL_DIFFERENCE = 0.05  # nats
 DOUBTFUL_REPETITION = 0.1  # of the density in the narrowest windows
-SPREAD_SEED = 0  # where in its cell an atom falls is the same in every fit
+SPREAD_SEED = 0  # where in its cell a value falls is the same in every fit
 
 
 class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
@@ -71,7 +70,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
         is the Gaussian of these coordinates. "auto" is the first for networks, and where some columns set the scale of
         others (`scale_slopes_`) each row has scales of its own.
     dequantize : {"auto"} or bool, default="auto"
-        Spread columns with atoms (more than 5 % ties) over the cells of their lattice; ``sample`` rounds them back.
+        Spread columns in which values recur (more than 5 % ties) over cells; ``sample`` rounds them back.
     bounds : tuple (lower, upper) or None, default=None
         Limits of the columns, each a number or an array of shape (n_features,). Draws outside are drawn again, and the
         density outside is zero.
@@ -205,7 +204,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
         "noise_levels": ["array-like", None],
         "noise_distribution": [StrOptions({"lognormal", "loguniform"})],
         "weighting": [StrOptions(set(WEIGHTINGS)), callable],
-        "preconditioning": [StrOptions({"auto", *COORDINATES})],
+        "preconditioning": [StrOptions({"auto", *PRECONDITIONINGS})],
         "dequantize": [StrOptions({"auto"}), "boolean"],
         "bounds": [tuple, list, None],
         "tail": [StrOptions({"auto"}), None],
@@ -337,20 +336,20 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
         seed = int(self._stream.integers(2**31)) if seed is None else seed
         fresh = None if former else read_preprocessing(X, weight, coordinates(self), self.dequantize, self.bounds)
         table = fresh or self.table_
-        spread = table.spread(X, np.random.default_rng(SPREAD_SEED))
+        spread = table.dequantized(X, np.random.default_rng(SPREAD_SEED))
         table = table.with_scales(spread, weight, coordinates(self)) if not former and may_scale(self) else table
         seen = moments(spread, weight)
         seen = seen + self._seen if former and merge else seen
         if former and merge and self.statistics_ is not None and self.statistics_.moments_suffice:
-            table = replace(table, basis=Eigenbasis.of_moments(seen))  # what all rows at once would have given
-        basis = table.basis
-        rows = Rows(basis.to_basis(spread), weight, basis.variance, basis.moments_in_basis(seen))
+            table = table.standardizing(seen)  # what all rows at once would have given
+        Z = table.map.forward(spread)
+        rows = Rows(Z, weight, table.variance, table.mapped_moments(seen, Z, weight))
         if model is None:
             fitted = self._train(X, rows, table, seed, self._source if former else None)
         else:
             fitted = fit_closed_form(self, rows, seed, self.statistics_ if former and merge else None)
         vars(self).pop("inside_mass_", None)
-        vars(self).update(fitted.attributes(), table_=table, scale_slopes_=table.basis.scale_slopes, _seen=seen)
+        vars(self).update(fitted.attributes(), table_=table, scale_slopes_=table.scale_slopes, _seen=seen)
         self._warn_if_doubtful()
         return self
 

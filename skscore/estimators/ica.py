@@ -7,19 +7,18 @@ matching need not know, so that there may be more components than columns.
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions, check_sample_weight, fit_context, validate_data
 from ..formulas.moments import moments
-from ..maps.affine import AffineMap
+from ..maps.affine import Affine
 from ..models.unmixing import SOURCES, best_unmixing, principal_coordinates
+from .checks import warn_user
 from .density import rows_of_weight, seed_of
 
 __all__ = ["ScoreMatchingICA"]
@@ -152,14 +151,14 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         found = best_unmixing(X, coordinates, m, source, rng=rng, weight=weight, **options)
         if not found.converged:
             message = f"No minimum within max_iter={self.max_iter} iterations: increase max_iter or tol."
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+            warn_user(message)
         return self._name(table, found, coordinates)
 
     def _coordinates(self, table):
         """Where rows are white: in principal coordinates, or where they are."""
         if self.whiten:
             return principal_coordinates(table, self.n_components)
-        return AffineMap(table.origin, np.eye(len(table.origin)), -table.offset)
+        return Affine.centring(table)
 
     def _name(self, table, found, coordinates):
         components = found.directions @ coordinates.matrix.T

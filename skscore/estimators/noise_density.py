@@ -43,8 +43,8 @@ class NoiseDensity(DensityEstimator):
         X = self._check_rows(X)
         if not (isinstance(sigma, Real) and 0.0 < sigma < np.inf):
             raise ValueError(f"sigma={sigma!r}: a noise level is a positive number.")
-        basis = self.table_.basis
-        return basis.pull_back(self._source.field(self.device_).score(basis.to_basis(X), float(sigma)), X)
+        f = self.table_.map
+        return f.pull_score(X, self._source.field(self.device_).score(f.forward(X), float(sigma)))
 
     def __getattr__(self, name):
         if name != "inside_mass_":
@@ -56,7 +56,7 @@ class NoiseDensity(DensityEstimator):
     def _drawn_inside(self):
         """Share of draws within the bounds, at least that of half a draw."""
         draws = self._law.sample(INSIDE_DRAWS, "flow", None, np.random.default_rng(0), self.device_)
-        return max(float(self._support(self.table_.to_rows(draws)).mean()), 0.5 / INSIDE_DRAWS)
+        return max(float(self._support(self.table_.restored(draws)).mean()), 0.5 / INSIDE_DRAWS)
 
     # ---- its hooks -------------------------------------------------------------------------------
 
@@ -68,45 +68,43 @@ class NoiseDensity(DensityEstimator):
 
     @property
     def _variance(self):
-        return self.table_.basis.moments.variance
+        return self.table_.moments.variance
 
     def _support(self, X):
         return self.table_.inside(X)
 
     def _log_volume(self, X):
-        return self.table_.basis.log_volume(X) - np.log(self.inside_mass_)
+        return self.table_.map.log_det(X) - np.log(self.inside_mass_)
 
     def _log_density(self, X):
-        return self._law.log_density(self.table_.basis.to_basis(X), self.device_) + self._log_volume(X)
+        return self._law.log_density(self.table_.map.forward(X), self.device_) + self._log_volume(X)
 
     def _lower_bound(self, X):
-        return self._law.elbo(self.table_.basis.to_basis(X), self.device_) + self._log_volume(X)
+        return self._law.elbo(self.table_.map.forward(X), self.device_) + self._log_volume(X)
 
     def _denoising_gain(self, X, levels):
         """Gain over the reference Gaussian at each noise level, in nats per unit of log σ, shape (L,)."""
-        Z, field = self.table_.basis.to_basis(self._check_rows(X)), self._source.field(self.device_)
+        Z, field = self.table_.map.forward(self._check_rows(X)), self._source.field(self.device_)
         noise = antithetic_noise(len(levels), 4, Z.shape, np.random.default_rng(0))
         return np.array([denoising_gain(Z, field, *level).mean() for level in zip(levels, noise, strict=True)])
 
     def _score(self, X):
-        basis = self.table_.basis
-        return basis.pull_back(self._law.score(basis.to_basis(X), self.device_), X)
+        f = self.table_.map
+        return f.pull_score(X, self._law.score(f.forward(X), self.device_))
 
     def _curvature(self, X, V):
-        basis = self.table_.basis
-        Z, (velocity, acceleration) = basis.to_basis(X), basis.motion(X, V)
-        if acceleration is None:
-            return self._law.curvature(Z, velocity, self.device_)
-        score, curvature = self._law.score_and_trace(Z, velocity[None], self.device_)
-        return curvature + (score * acceleration).sum(axis=1)
+        f = self.table_.map
+        Z, U = f.forward(X), f.pushforward(X, V)
+        if f.is_affine:
+            return self._law.curvature(Z, U, self.device_)
+        score, curvature = self._law.score_and_trace(Z, U[None], self.device_)
+        return curvature + f.second_order(X, V, score)
 
     def _score_and_divergence(self, X, scale):
-        scale, basis = np.ones(X.shape[1]) if scale is None else scale, self.table_.basis
-        velocities, accelerations = basis.motion(X, np.diag(scale)[:, None])
-        score, trace = self._law.score_and_trace(basis.to_basis(X), velocities, self.device_)
-        if accelerations is not None:
-            trace = trace + (score * accelerations.sum(axis=0)).sum(axis=1)
-        return scale * basis.pull_back(score, X), trace
+        scale, f = np.ones(X.shape[1]) if scale is None else scale, self.table_.map
+        axes = np.diag(scale)[:, None]
+        score, trace = self._law.score_and_trace(f.forward(X), f.pushforward(X, axes), self.device_)
+        return scale * f.pull_score(X, score), trace + f.second_order(X, axes, score).sum(axis=0)
 
     def _draw(self, n_samples, rng):
         def sample(n):

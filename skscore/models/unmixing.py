@@ -30,7 +30,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ..formulas.moments import row_blocks
-from ..maps.affine import AffineMap
+from ..maps.affine import Affine
 
 __all__ = ["SOURCES", "Unmixing", "best_unmixing", "logcosh", "objective", "principal_coordinates", "quartic"]
 
@@ -104,7 +104,7 @@ def principal_coordinates(table, n_directions=None):
 
     Returns
     -------
-    AffineMap
+    Affine
         Its matrix is of shape (d, r).
 
     Examples
@@ -113,14 +113,14 @@ def principal_coordinates(table, n_directions=None):
     >>> from skscore.formulas.moments import moments
     >>> from skscore.models.unmixing import principal_coordinates
     >>> X = np.array([[0.0, 0.0, 0.0], [1.0, 3.0, 2.0], [2.0, 0.0, 4.0]])
-    >>> np.cov(principal_coordinates(moments(X))(X).T, ddof=0).round(12) + 0.0
+    >>> np.cov(principal_coordinates(moments(X)).forward(X).T, ddof=0).round(12) + 0.0
     array([[1., 0.],
            [0., 1.]])
     """
     variance, U = np.linalg.eigh(table.correlation)
     leading = np.argsort(-variance)[: np.count_nonzero(variance > SMALLEST_VARIANCE)][:n_directions]
     matrix = U[:, leading] / np.sqrt(variance[leading]) / table.scale[:, None]
-    return AffineMap(table.origin, matrix, -table.offset @ matrix)
+    return Affine.centred(table, matrix)
 
 
 def objective(W, alpha, X, coordinates, source, weight=None):
@@ -132,7 +132,7 @@ def objective(W, alpha, X, coordinates, source, weight=None):
         Rows w_k, of any norm.
     alpha : ndarray of shape (m,)
     X : ndarray of shape (n, d)
-    coordinates : AffineMap
+    coordinates : Affine
         From rows of X to the r coordinates that W refers to.
     source : callable
         Maps an array s to g, g′ and g″.
@@ -149,7 +149,7 @@ def objective(W, alpha, X, coordinates, source, weight=None):
     share = np.broadcast_to(1.0 / len(X), len(X)) if weight is None else weight / weight.sum()
     slope, second, pull = np.zeros(len(W)), np.zeros_like(cosines), np.zeros_like(W)
     for rows in row_blocks(len(X), 8 * sum(W.shape), BLOCK_BYTES):
-        Y, each = coordinates(X[rows]), share[rows, None]
+        Y, each = coordinates.forward(X[rows]), share[rows, None]
         g, g1, g2 = source(Y @ W.T)
         slope += share[rows] @ g1
         second += (each * g).T @ g
@@ -166,7 +166,7 @@ def best_unmixing(X, coordinates, n_components, source, *, n_init, max_iter, tol
     Parameters
     ----------
     X : ndarray of shape (n, d)
-    coordinates : AffineMap
+    coordinates : Affine
         From rows of X to r whitened coordinates.
     n_components : int
         m.

@@ -2,7 +2,7 @@ r"""Neural energies: :math:`p(x) \propto \exp(-E(y))`, E a network, y the rows w
 
 Score matching needs no normaliser, so that E may be any smooth function (Hyvärinen, 2005). The objective is measured in
 the coordinates :math:`y = (x - o)A + b` in which the first rows have the covariance I: a change of units changes
-nothing. Where columns set the scale of others, and rows held out agree, y is that of ``models.scaled_coordinates``: the
+nothing. If columns set the scale of others, and rows held out agree, y is that of ``maps.autoregressive``: the
 objective weighs a row by the square of its slope, and a few rows in a narrow neck would outweigh all others. The
 normaliser is found afterwards, by ``models.law.FittedDensity``.
 
@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from .._compat import Interval, StrOptions
-from ..maps.affine import AffineMap
-from ..maps.scale_regression import scaled_coordinates
+from ..maps.affine import Affine
+from ..maps.autoregressive import fit_autoregressive
 from ..models.family import Choice, Model
 from ..models.objectives import Implicit, Sliced
 from .activations import ACTIVATIONS
@@ -31,7 +31,6 @@ from .devices import resolve_device
 from .energy_family import EnergyFamily
 from .energy_network import Energy, Perceptron, UserNetwork
 from .energy_training import Recipe
-from .scaled_energy import ScaledEnergyFamily
 
 __all__ = ["NeuralEnergy"]
 
@@ -174,10 +173,10 @@ class NeuralEnergy(Model):
         alpha = 0.0 if alpha == "auto" else float(alpha)
         model = self._frozen()
         if type(objective) in (Implicit, Sliced):  # of derivatives alone, which any coordinates carry over
-            scaled = scaled_coordinates(sample.X, sample.weight, *model.held_out_split(len(sample.X)))
+            scaled = fit_autoregressive(sample.X, sample.weight, *model.held_out_split(len(sample.X)))
             if scaled is not None:
-                return Choice(ScaledEnergyFamily(model, scaled, alpha), alpha)
-        return Choice(EnergyFamily(model, AffineMap.whitening(sample.moments), alpha), alpha)
+                return Choice(EnergyFamily(model, scaled, alpha), alpha)
+        return Choice(EnergyFamily(model, Affine.whitening(sample.moments), alpha), alpha)
 
     def held_out_split(self, n):
         """Indices of the rows to train on, and of those that judge, of n rows."""

@@ -1,5 +1,8 @@
 r"""From rows to a trained energy, and from the energy to densities: the family behind ``NeuralEnergy``.
 
+With y = f(x) the map of the rows, affine or autoregressive, :math:`p(x) \propto \exp(-E(f(x)))\,|\det J(x)|`. The
+objective is measured in y; scores and curvatures are exact, and in the units of x.
+
 A fit is a training, not a solve; what ``ScoreMatchingDensity`` keeps of its rows is the trained energy itself, as
 arrays. More rows, by ``partial_fit``, train it further.
 """
@@ -15,7 +18,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
+from ..domains import Reals
 from ..formulas.moments import row_blocks
+from ..maps.autoregressive import ScaledReals
 from ..models.family import Family
 from ..models.objectives import Denoising, Explicit, Implicit, Sliced
 from .checkpoint import Checkpoint, fingerprint
@@ -73,12 +78,13 @@ class FurtherRows(NamedTuple):
 
 
 class EnergyFamily(Family):
-    """Energies of one architecture in whitened coordinates; θ is an EnergyState.
+    """Energies of one architecture after one map of the rows; θ is an EnergyState.
 
     Parameters
     ----------
     model : NeuralEnergy
-    whiten : AffineMap
+    f : Affine or Autoregressive
+        The map from x to y; the denoising objective asks for an affine one.
     alpha : float
         Ridge on the weights.
     """
@@ -87,13 +93,14 @@ class EnergyFamily(Family):
     keeps_single_precision = True
     begun = False
 
-    def __init__(self, model, whiten, alpha):
-        self.model, self.whiten, self.alpha = model, whiten, alpha
+    def __init__(self, model, f, alpha):
+        self.model, self.f, self.alpha = model, f, alpha
+        self.domain = Reals() if f.is_affine else ScaledReals(f)
 
     # ---- from rows to θ --------------------------------------------------------------------------
 
     def rebound(self, moments):
-        """The family of further rows: it keeps its coordinates, and its rows wait for the weights to begin with."""
+        """The family of further rows: it keeps its map, and its rows wait for the weights to begin with."""
         further = copy(self)
         further.begun = True
         return further
@@ -107,7 +114,7 @@ class EnergyFamily(Family):
     def trained(self, X, Y, weight, objective, start=None):
         """Train on rows of X, from the weights `start`, or from N(0, I)."""
         model, device = self.model, self.model.device
-        energy = self._energy(start).to(device)
+        energy = self._energy(start, X.shape[1]).to(device)
         generator = torch.Generator(device).manual_seed(model.random_state + 1)
         parts = self._split(X, Y, weight)
         loss, judge = (
@@ -121,8 +128,8 @@ class EnergyFamily(Family):
         weights = {name: tensor.cpu().numpy().copy() for name, tensor in energy.state_dict().items()}
         return EnergyState(self, weights, float(value), tuple(run.train_curve), tuple(run.validation_curve), run.step)
 
-    def _energy(self, weights):
-        energy = self.model.build(len(self.whiten.shift))
+    def _energy(self, weights, d):
+        energy = self.model.build(d)
         if weights is not None:
             energy.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
         return energy
@@ -132,13 +139,13 @@ class EnergyFamily(Family):
         model = self.model
         if model.checkpoint is None:
             return Checkpoint(None)
-        own = fingerprint(model, model.random_state, self.alpha, self.coordinates(X), *others)
+        own = fingerprint(model, model.random_state, self.alpha, self.f.forward(X), *others)
         return Checkpoint(model.checkpoint, model.checkpoint_every, own)
 
     def _split(self, X, Y, weight):
         """Rows to train on and rows held out, on the device."""
-        known = None if Y is None else Y @ self.whiten.inverse.matrix.T
-        table = (self.coordinates(X), known, None if weight is None else weight / weight.mean())
+        known = None if Y is None else self.f.push_score(X, Y)
+        table = (self.f.forward(X), known, None if weight is None else weight / weight.mean())
 
         def part(index):
             arrays = (None if a is None else np.asarray(a[index], dtype=np.float32) for a in table)
@@ -169,16 +176,8 @@ class EnergyFamily(Family):
         """The trained energy in the precision of coordinates y."""
         loaded = LOADED.setdefault(theta, {})
         if y.dtype not in loaded:
-            loaded[y.dtype] = self._energy(theta.weights).to(y.dtype).requires_grad_(False)
+            loaded[y.dtype] = self._energy(theta.weights, y.shape[1]).to(y.dtype).requires_grad_(False)
         return loaded[y.dtype]
-
-    def coordinates(self, X):
-        """Rows y that the network sees, shape (n, d), in double precision."""
-        return self.whiten(X)
-
-    def slope_in_x(self, X, slope):
-        """∇ log p of each row, shape (n, d), where `slope` (n, d) is −∇E in y."""
-        return slope @ self.whiten.matrix.T
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -205,8 +204,8 @@ class EnergyFamily(Family):
         return (part.numpy() for part in self._loaded(theta, y).derivatives(y, V))
 
     def log_density(self, theta, X):
-        """−E of each row, shape (n,)."""
-        return self.in_blocks(lambda x: -self.energy(theta, self.coordinates(x)), X)
+        """−E + log |det J| of each row, shape (n,)."""
+        return self.in_blocks(lambda x: -self.energy(theta, self.f.forward(x)) + self.f.log_det(x), X)
 
     def score(self, theta, X):
         """∇ log p of each row, shape (n, d), by the network in the precision of the rows."""
@@ -218,8 +217,8 @@ class EnergyFamily(Family):
 
     def _score(self, theta, X, dtype):
         def score(x):
-            y = self.coordinates(x).astype(dtype, copy=False)
-            return self.slope_in_x(x, -self.gradient(theta, y))
+            y = self.f.forward(x).astype(dtype, copy=False)
+            return self.f.pull_score(x, -self.gradient(theta, y))
 
         return self.in_blocks(score, X)
 
@@ -239,14 +238,15 @@ class EnergyFamily(Family):
 
     def summed_curvature(self, theta, X, V):
         """Σ_k v_kᵀ∇² log p(x) v_k of each row, shape (n,), along directions V of shape (K, n, d)."""
-        return -tuple(self.derivatives(theta, self.coordinates(X), V @ self.whiten.matrix))[1]
+        gradient, curvature = self.derivatives(theta, self.f.forward(X), self.f.pushforward(X, V))
+        return -curvature + self.f.second_order(X, V, -gradient).sum(axis=0)
 
 
 LOSSES = {
     Implicit: lambda objective, family, n_projections, n_draws: Curvature(),
     Sliced: lambda objective, family, n_projections, n_draws: Curvature(n_projections),
     Explicit: lambda objective, family, n_projections, n_draws: Match(),
-    Denoising: lambda objective, family, n_projections, n_draws: Noisy(objective.sigma, family.whiten.matrix, n_draws),
+    Denoising: lambda objective, family, n_projections, n_draws: Noisy(objective.sigma, family.f.matrix, n_draws),
 }
 
 

@@ -124,7 +124,7 @@ def test_chains_far_from_the_origin_lose_no_digits(fitted, rows):
     """Coordinates are found in double precision before the network sees them."""
     family, theta, far = fitted.family_, fitted._law.theta, 1e7
     moved = copy(family)
-    moved.whiten = replace(family.whiten, origin=family.whiten.origin + far)
+    moved.f = replace(family.f, origin=family.f.origin + far)
     near = family.proposal_score(theta, rows)
     np.testing.assert_allclose(moved.proposal_score(theta, rows + far), near, atol=1e-5 * np.abs(near).max())
 

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from skscore import DenoisingScoreEstimator
+from skscore.datasets import Funnel
 from skscore.estimators.preprocessing import read_preprocessing
 
 
@@ -18,7 +19,7 @@ def rows(n=200, d=2):
     return np.random.default_rng(0).standard_normal((n, d)) @ (np.eye(d) + 0.5 * np.eye(d, k=1))
 
 
-def test_lattice_columns_come_back_on_their_lattice():
+def test_columns_in_which_values_recur_come_back_to_their_values():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.integers(0, 2, 300), rng.normal(size=300).round(1), rng.normal(size=300)])
     draws = density().fit(X).sample(500)
@@ -28,7 +29,7 @@ def test_lattice_columns_come_back_on_their_lattice():
 
 
 @pytest.mark.parametrize("bounds", [(0, [1, 9]), ([0.0, 0.0], [1.0, 9.0])])
-def test_lattice_and_bounds_together(bounds):
+def test_cells_and_bounds_together(bounds):
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.integers(0, 2, 300), rng.poisson(2.0, 300)])
     draws = density(bounds=bounds).fit(X).sample(500)
@@ -36,7 +37,7 @@ def test_lattice_and_bounds_together(bounds):
     assert set(draws[:, 1]) <= set(range(10))
 
 
-def test_a_table_with_atoms_has_one_density_for_every_noise_level():
+def test_a_table_in_which_values_recur_has_one_density_for_every_noise_level():
     X = np.column_stack([np.random.default_rng(0).integers(0, 2, 300), rows(300)])
     scores = [density(sigma_min=s).fit(X).score(X) for s in (0.001, 0.01, 0.03)]
     assert np.ptp(scores) < 0.02
@@ -150,6 +151,27 @@ def test_column_names():
     assert_allclose(fitted.score_samples(X), density().fit(X.to_numpy()).score_samples(X.to_numpy()))
     with pytest.raises(ValueError, match="feature names"):
         fitted.score_samples(X[["b", "a"]])
+
+
+def with_scales(X):
+    return read_preprocessing(X, None, "per_direction", False, None).with_scales(X, None, "per_direction")
+
+
+def test_columns_that_set_the_scale_of_others_give_each_row_its_own():
+    found = with_scales(Funnel(3).sample(2000, 0))
+    assert not found.map.is_affine
+    assert (found.scale_slopes[0, 1:] > 0.2).all()
+    assert (np.abs(found.scale_slopes[1:]) < 0.02).all()
+
+
+@pytest.mark.parametrize(
+    "X", [rows(500, 3), Funnel().sample(500, 0)[:, [0, 1, 1]]], ids=["a Gaussian", "columns that repeat others"]
+)
+@pytest.mark.filterwarnings("ignore:columns .* are correlated")
+def test_other_tables_keep_one_scale(X):
+    found = with_scales(X)
+    assert found.map.is_affine
+    assert not found.scale_slopes.any()
 
 
 def test_draws_that_never_fall_within_the_bounds():

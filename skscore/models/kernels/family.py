@@ -24,7 +24,7 @@ class KernelFamily(Family):
     ----------
     inner : LiteFamily or another basis of kernels
         The family of the coordinates.
-    coordinates : AffineMap
+    coordinates : Affine
         From x to y.
     bandwidth, base_scale, smoothing : float or ndarray
         For the record.
@@ -40,20 +40,20 @@ class KernelFamily(Family):
 
     def statistics(self, X):
         """T(x) of each row, shape (n, r)."""
-        return self.inner.statistics(self.coordinates(X))
+        return self.inner.statistics(self.coordinates.forward(X))
 
     def jacobian(self, X):
         """∂T/∂x of each row, shape (n, r, d)."""
-        return self.inner.jacobian(self.coordinates(X)) @ self.coordinates.matrix.T
+        return self.inner.jacobian(self.coordinates.forward(X)) @ self.coordinates.matrix.T
 
     def laplacian(self, X):
         """ΔT(x) of each row, shape (n, r)."""
-        Y = self.coordinates(X)
+        Y = self.coordinates.forward(X)
         return sum(self.inner.statistics_curvature(Y, axis) for axis in self.coordinates.matrix)
 
     def statistics_curvature(self, X, V):
         """vᵀ∇²T(x)v of each row, shape (n, r), for directions V of shape (d,) or (n, d)."""
-        return self.inner.statistics_curvature(self.coordinates(X), V @ self.coordinates.matrix)
+        return self.inner.statistics_curvature(self.coordinates.forward(X), self.coordinates.pushforward(X, V))
 
     # ---- from rows to θ --------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ class KernelFamily(Family):
 
     def own_coordinates(self, X, Y):
         """Rows and known scores in the coordinates of the kernels."""
-        return self.coordinates(X), None if Y is None else Y @ self.coordinates.inverse.matrix.T
+        return self.coordinates.forward(X), None if Y is None else self.coordinates.push_score(X, Y)
 
     def blurred(self, sigma):
         """A Gaussian base takes on the noise; a Student t, whose tails are beyond it, and a flat one stay."""
@@ -94,19 +94,19 @@ class KernelFamily(Family):
 
     def log_density(self, phi, X):
         """log q₀ + f of each row, shape (n,)."""
-        return self.inner.log_density(phi, self.coordinates(X)) + self.coordinates.log_volume
+        return self.inner.log_density(phi, self.coordinates.forward(X)) + self.coordinates.log_det(X)
 
     def score(self, phi, X):
         """∇ₓ log p of each row, shape (n, d)."""
-        return self.inner.score(phi, self.coordinates(X)) @ self.coordinates.matrix.T
+        return self.coordinates.pull_score(X, self.inner.score(phi, self.coordinates.forward(X)))
 
     def divergence(self, phi, X):
         """Δ log p of each row, shape (n,)."""
-        return self.inner.traced_curvature(phi, self.coordinates(X), self.coordinates.matrix)
+        return self.inner.traced_curvature(phi, self.coordinates.forward(X), self.coordinates.matrix)
 
     def curvature(self, phi, X, V):
         """vᵀ ∇² log p(x) v of each row, shape (n,)."""
-        return self.inner.curvature(phi, self.coordinates(X), V @ self.coordinates.matrix)
+        return self.inner.curvature(phi, self.coordinates.forward(X), self.coordinates.pushforward(X, V))
 
     def infinite_mass(self, phi):
         """A flat base measure has infinite mass."""

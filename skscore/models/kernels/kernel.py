@@ -219,10 +219,11 @@ class Kernel(Model):
 
     def _bandwidths_by_direction(self, site, bandwidth, scale, _, alpha):
         """One bandwidth for each coordinate, from the best common one."""
-        group = group_rows(site.coordinates(site.sample.X))
+        group = group_rows(site.coordinates.forward(site.sample.X))
         folds = deal(site.sample, group, self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MAX_ROWS_FOR_ARD)
         tables = [
-            (site.coordinates(fold.X), np.ones(len(fold.X)) if fold.weight is None else fold.weight) for fold in folds
+            (site.coordinates.forward(fold.X), np.ones(len(fold.X)) if fold.weight is None else fold.weight)
+            for fold in folds
         ]
         found = optimise_precisions(tables, site.landmarks, site.base(scale), bandwidth, alpha, self.regularizer)
         return found.precision**-0.5
@@ -258,7 +259,7 @@ class Kernel(Model):
         return criterion == "log_likelihood" and self.base is not None
 
     def _judge(self, site, objective, criterion, scales, alphas):
-        group = group_rows(site.coordinates(site.sample.X))
+        group = group_rows(site.coordinates.forward(site.sample.X))
         if self.cv == "loo":
             return LeaveOneOutScorer(site.families, merge_equal(site.sample, group), objective, scales, alphas)
         folds = deal(site.sample, group, self.cv, MAX_ROWS_TO_CHOOSE)

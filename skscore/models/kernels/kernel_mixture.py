@@ -27,7 +27,7 @@ from sklearn.cluster import KMeans
 
 from ...formulas.moments import Summary, moments
 from ...likelihood import LogNormalizer
-from ...maps.affine import AffineMap
+from ...maps.affine import Affine
 from ..base import GaussianBase, MappedBase
 from ..family import Choice, Family, Sample
 from ..fitted_density import FittedDensity
@@ -51,13 +51,13 @@ class Clusters(NamedTuple):
 
 def _clusters(sample, n_clusters):
     """Gaussians of k-means clusters of the whitened rows."""
-    whitening = AffineMap.whitening(sample.moments)
-    rows, weight = distinct_rows(whitening(sample.X), sample.weight)
+    whitening = Affine.whitening(sample.moments)
+    rows, weight = distinct_rows(whitening.forward(sample.X), sample.weight)
     if len(rows) < n_clusters:
         raise ValueError(f"Kernel: n_components={n_clusters} needs as many different rows; X has {len(rows)}.")
     label = KMeans(n_clusters, n_init=10, random_state=0).fit(rows, sample_weight=weight).labels_
     tables = [moments(rows[label == c], weight[label == c]) for c in range(n_clusters)]
-    laws = [MappedBase(GaussianBase(), AffineMap.whitening(table).after(whitening)) for table in tables]
+    laws = [MappedBase(GaussianBase(), Affine.whitening(table).after(whitening)) for table in tables]
     share = np.array([table.n for table in tables])
     return Clusters(laws, np.log(share / share.sum()))
 

@@ -155,10 +155,10 @@ class FoldScorer:
 
     def _likelihoods(self, families, thetas):
         inner, coordinates = families[0].inner, families[0].coordinates
-        rows = [(coordinates(fold.X), fold.weight) for fold in self.folds]
+        rows = [(coordinates.forward(fold.X), fold.weight) for fold in self.folds]
         bases = [family.inner.base for family in families]
         scores, ess = log_likelihoods(inner, bases, thetas, rows, self.draws)
-        return scores + coordinates.log_volume, ess
+        return scores + coordinates.log_abs_det, ess
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 
 import numpy as np
 from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
 
-from ...maps.affine import AffineMap, warn_if_flat
+from ...maps.affine import Affine, flat_directions
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
 from .family import KernelFamily
 from .fourier import FourierFamily, frequencies
@@ -47,10 +49,11 @@ class KernelSetup:
         table, d = sample.moments, len(sample.moments.mean)
         self.model, self.sample, self.d = model, sample, d
         if model.whiten:
-            warn_if_flat(table)
-        self.standard = (AffineMap.whitening if model.whiten else AffineMap.standardizing)(table)
-        self.coordinates = self.standard if model.whiten else AffineMap.centring(table)
-        self.rows, self.counts = distinct_rows(self.coordinates(sample.X), sample.weight)
+            for remark in flat_directions(table):
+                warnings.warn(remark, ConvergenceWarning, stacklevel=1)
+        self.standard = (Affine.whitening if model.whiten else Affine.standardizing)(table)
+        self.coordinates = self.standard if model.whiten else Affine.centring(table)
+        self.rows, self.counts = distinct_rows(self.coordinates.forward(sample.X), sample.weight)
         self.median = median_bandwidth(self.rows, self.counts)
         self.landmarks = None if model.basis == "fourier" else self._landmarks()
         self.least = 0.0 if self.landmarks is None else min(least_bandwidth(self.landmarks), self.median)
@@ -69,12 +72,12 @@ class KernelSetup:
                 f"Kernel: landmarks of shape {landmarks.shape}; give at least one finite row of the {self.d} columns "
                 "of X."
             )
-        return self.coordinates(landmarks)
+        return self.coordinates.forward(landmarks)
 
     @property
     def _standardizing(self):
         """From the coordinates of the kernels to columns of mean 0 and variance 1."""
-        return self.standard.after(self.coordinates.inverse)
+        return self.standard.after(self.coordinates.inverted)
 
     # ---- candidates ------------------------------------------------------------------------------
 
@@ -83,9 +86,9 @@ class KernelSetup:
         if self.model.base is None:
             return resolve_base(None, self.sample.moments)
         if not isinstance(self.model.base, str):
-            return MappedBase(self.model.base, self.coordinates.inverse)
+            return MappedBase(self.model.base, self.coordinates.inverted)
         law = GaussianBase() if self.model.base == "gaussian" else StudentT(STUDENT_DF, np.ones(self.d))
-        spread = AffineMap(np.zeros(self.d), np.eye(self.d) / scale, np.zeros(self.d))
+        spread = Affine.columnwise(self.d, 1.0 / scale)
         return MappedBase(law, spread if self.model.whiten else spread.after(self._standardizing))
 
     def _functions(self, bandwidth, smoothing):
@@ -124,10 +127,10 @@ class KernelSetup:
         centres, counts = thinned(self.rows, self.counts, MAX_CENTRES)
         if self.model.whiten:
             return proposal(centres, counts, laws)
-        centres = self.standard(self.coordinates.inverse(centres))
+        centres = self.standard.forward(self.coordinates.inverse(centres))
         draws = proposal(centres, counts, laws)
-        position = self.coordinates(self.standard.inverse(draws.position))
-        return Draws(position, draws.log_density + self.standard.log_volume)
+        position = self.coordinates.forward(self.standard.inverse(draws.position))
+        return Draws(position, draws.log_density + self.standard.log_abs_det)
 
     def unit(self, objective):
         """What a ridge is measured in: the inverse square of the median bandwidth, in the units of the objective."""
@@ -141,7 +144,7 @@ class KernelSetup:
             loc, spread = (np.broadcast_to(part, self.d) for part in (self.model.base.loc, self.model.base.scale))
             _, root, axes = np.linalg.svd(spread[:, None] * self.standard.matrix)
             return stats.multivariate_normal(
-                self.standard(loc), stats.Covariance.from_eigendecomposition((root**2, axes.T))
+                self.standard.forward(loc), stats.Covariance.from_eigendecomposition((root**2, axes.T))
             )
         if self.model.base == "student":
             return stats.multivariate_t(shape=scale**2 * np.eye(self.d), df=STUDENT_DF)

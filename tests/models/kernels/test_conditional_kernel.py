@@ -5,7 +5,6 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skscore.fitting.solvers import solve_ridge
-from skscore.maps.residuals import residual_coordinates
 from skscore.models.base import GaussianBase
 from skscore.models.family import Family
 from skscore.models.kernels.conditional_kernel import ConditionalLiteFamily
@@ -154,13 +153,3 @@ def test_selection_is_the_best_of_fits_to_other_folds(rng, criterion):
     np.testing.assert_allclose(choice.scores, expected, rtol=1e-6)
     best = np.argmax(expected)
     assert choice[:3] == ([0.7, 0.7, 2.0, 2.0][best], 1.0, [1e-3, 1e-1, 1e-3, 1e-1][best])
-
-
-def test_residual_coordinates_go_back(rng):
-    X, E = rng.standard_normal((60, 2)), rng.standard_normal((60, 3))
-    Y = X @ rng.standard_normal((2, 3)) + E @ np.triu(np.ones((3, 3)))
-    coordinates, out_of_fold = residual_coordinates(X, Y, np.ones(60), np.arange(60) % 5)
-    np.testing.assert_allclose(np.cov(out_of_fold[:, 2:].T, ddof=0), np.eye(3), atol=1e-5)
-    U, V = np.split(coordinates(X, Y), [2], axis=1)
-    np.testing.assert_allclose(coordinates.targets(U, V), Y, rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(coordinates.targets(U, V[:, None]), Y[:, None], rtol=1e-10, atol=1e-10)

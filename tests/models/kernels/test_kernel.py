@@ -11,7 +11,7 @@ from skscore.datasets import Banana, Moons
 from skscore.formulas import score_losses
 from skscore.formulas.moments import moments
 from skscore.levels.ladder import fit_ladder, gather
-from skscore.maps.affine import AffineMap
+from skscore.maps.affine import Affine
 from skscore.models import GaussianBase, Kernel
 from skscore.models.base import MappedBase
 from skscore.models.family import Sample
@@ -99,7 +99,7 @@ def test_the_objective_is_that_of_whitened_coordinates(rng, skew_rows, objective
     Y = rng.standard_normal(X.shape) - X if isinstance(objective, Explicit) else None
     name = {Implicit: "implicit", Explicit: "explicit", Sliced: "sliced", Denoising: "denoising"}[type(objective)]
     fitted = density(Kernel(12, bandwidth=0.9), objective=name, noise_level=0.3).fit(X, Y)
-    inverse = AffineMap.whitening(moments(X)).inverse.matrix
+    inverse = Affine.whitening(moments(X)).inverted.matrix
     s = fitted.grad_log_density(X) @ inverse.T
     if name == "implicit":
         expected = score_losses.implicit(s, sum(fitted.curvature(X, axis) for axis in inverse)).mean()
@@ -173,7 +173,7 @@ def test_base_measures_have_the_derivatives_of_their_logarithm(rng, skew_rows, b
 def test_a_gaussian_base_takes_on_noise(rng, skew_rows):
     X = skew_rows(rng, 200, 3)
     table = moments(X)
-    base = MappedBase(GaussianBase(), AffineMap.whitening(table)).blurred(0.49 * np.eye(3))
+    base = MappedBase(GaussianBase(), Affine.whitening(table)).blurred(0.49 * np.eye(3))
     precision = np.linalg.inv(table.covariance + 0.49 * np.eye(3))
     np.testing.assert_allclose(base.score(X), -(X - table.mean) @ precision, rtol=1e-10, atol=1e-12)
     log_det = np.linalg.slogdet(precision)[1]

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
 from skscore.datasets import Moons
 from skscore.formulas.moments import moments
-from skscore.maps.affine import AffineMap
+from skscore.maps.affine import Affine
 from skscore.models import GaussianBase, Kernel
 from skscore.models.base import MappedBase, resolve_base
 from skscore.models.family import Family, Sample
@@ -23,7 +23,7 @@ from skscore.models.objectives import Explicit, Implicit
 BASES = {
     "flat": lambda d: resolve_base(None, None),
     "by column": lambda d: GaussianBase(0.5, np.linspace(1, 2, d)),
-    "full": lambda d: MappedBase(GaussianBase(0.5, 1.2), AffineMap(np.ones(d), np.tri(d), np.ones(d))),
+    "full": lambda d: MappedBase(GaussianBase(0.5, 1.2), Affine(np.ones(d), np.tri(d), np.ones(d))),
 }
 
 
