@@ -8,8 +8,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_array
 
-from ..domains import Reals
-from ..domains.elementary_weights import BoundaryWeight
+from ..domains import BoundaryWeight, Reals
 from ..models.base import GaussianBase
 from ..models.catalog import MODELS, resolve_model
 from ..models.kernels.kernel import Kernel

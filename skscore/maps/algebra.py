@@ -42,8 +42,8 @@ class Map(ABC):
     def surjective(self) -> bool:
         """Whether the image is known to be all of R^d.
 
-        If it is not, a density p_Z may leave some of its mass outside the image, and the density of x is that of z given
-        that z lies in it.
+        If it is not, a density p_Z may leave some of its mass outside the image. The density of x is then that of z
+        given that z lies in it.
         """
         return True
 

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import get_namespace
-from ..domains import Chart
-from ..likelihood import LogNormalizer, adapted_chart, chart_target, normalizer, weighted_particles
+from ..domains import DomainMap
+from ..likelihood import LogNormalizer, adapted_map, mapped_target, normalizer, weighted_particles
 from ..samplers import HMC, MALA, adapt_step_size, run_chains
 
 __all__ = ["SAMPLERS", "FittedDensity"]
@@ -43,16 +43,16 @@ class FittedDensity:
         self._improper = self._chart = self._normalizer = self._starts = None
 
     @property
-    def chart(self) -> Chart:
+    def chart(self) -> DomainMap:
         """Coordinates in which the law is near N(0, I)."""
         if self._chart is None:
-            of_the_rows = Chart.from_moments(self.family.domain, self.reference)
-            self._chart = adapted_chart(self.family, self.theta, of_the_rows, np.random.default_rng(self.seed))
+            of_the_rows = DomainMap.from_moments(self.family.domain, self.reference)
+            self._chart = adapted_map(self.family, self.theta, of_the_rows, np.random.default_rng(self.seed))
         return self._chart
 
     def target(self):
         """Unnormalised log-density and score in the chart."""
-        return chart_target(self.family, self.theta, self.chart)
+        return mapped_target(self.family, self.theta, self.chart)
 
     # ---- normaliser ------------------------------------------------------------------------------
 
@@ -83,10 +83,10 @@ class FittedDensity:
 
     def _warn_if_mass_is_elsewhere(self):
         """Warn where no volume near the rows could hold the mass: the fitted function has a far and higher mode."""
-        near = Chart.from_moments(self.family.domain, self.reference)
+        near = DomainMap.from_moments(self.family.domain, self.reference)
         T = np.random.default_rng(self.seed).standard_normal((512, self.d))
         T[0] = 0.0  # the mean, which is all there is of a single row
-        excess = self._normalizer.log_z - chart_target(self.family, self.theta, near).log_density(T).max()
+        excess = self._normalizer.log_z - mapped_target(self.family, self.theta, near).log_density(T).max()
         if excess > 20.0 + 5.0 * self.d:
             warnings.warn(
                 f"the fitted density has its mass far from the rows: log Z exceeds the highest value near them by "
@@ -132,7 +132,7 @@ class FittedDensity:
         diagnostics = {"sampler": name, "acceptance": chains.acceptance, "start_ess": start_ess, **chains.diagnostics}
         _warn_if_chains_disagree(diagnostics)
         latest_first = chains.draws[::-1].reshape(-1, self.d)
-        return rng.permutation(self.chart.to_domain(latest_first[:n_samples])), diagnostics
+        return rng.permutation(self.chart.forward(latest_first[:n_samples])), diagnostics
 
     def _starting_points(self, target):
         """Positions resampled from weighted particles, and the effective number of draws behind them."""

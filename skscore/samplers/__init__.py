@@ -1,4 +1,4 @@
-"""Draw from a law known by its score: Langevin and Hamiltonian chains, and descents through levels of noise."""
+"""Draw from a density known by its score: Langevin and Hamiltonian chains, and descents through noise levels."""
 
 from . import diagnostics
 from .adaptation import adapt_step_size

@@ -1,12 +1,12 @@
-"""What a sampler is: `init` makes a state, `step` moves it.
+"""The contract of a sampler: `init` makes a state, `step` moves it.
 
     state = sampler.init(position, target)
     state, info = sampler.step(state, target, rng)
 
 A sampler is a frozen dataclass of its parameters and holds nothing else: a Markov kernel. All randomness comes from
-`rng`, all memory is in `state`. Rows of `position` are independent chains, moved together. The target is a pair of
-callables, so a sampler never learns which model it draws from. Scales belong outside: whiten the target and let the
-sampler see coordinates of unit scale. `step_size` is one value, or a column of one per chain, shape (n, 1).
+`rng`, all memory is in `state`. Rows of `position` are independent chains that move together. The target is a pair of
+callables, so a sampler does not depend on the model. Samplers expect coordinates of unit scale: whiten the target
+first. `step_size` is one value, or one value per chain in a column of shape (n, 1).
 
 `MarkovKernel` declares what else a sampler of a `Target` has: an acceptance to aim for, the precision that it keeps,
 and the bias of its moments.
@@ -26,13 +26,13 @@ from numpy import ndarray
 
 
 class Target(NamedTuple):
-    """The law to draw from, up to its normalising constant.
+    """The density to draw from, up to its normalising constant.
 
     Attributes
     ----------
     log_density : callable, (n, d) -> (n,), or None
-        log p in nats, up to a constant. A value that is not finite means zero density. None suits samplers without a
-        Metropolis step only.
+        log p in nats, up to a constant. A value that is not finite means zero density. None is allowed for samplers
+        without a Metropolis step.
     score : callable, (n, d) -> (n, d)
         The score, ∇ log p.
 
@@ -48,20 +48,27 @@ class Target(NamedTuple):
     log_density: Callable[[ndarray], ndarray] | None
     score: Callable[[ndarray], ndarray]
 
+    @property
+    def required_log_density(self) -> Callable[[ndarray], ndarray]:
+        """The log-density; ValueError if the target has none."""
+        if self.log_density is None:
+            raise ValueError("target.log_density is None; give a log-density, or choose a sampler that never rejects.")
+        return self.log_density
+
 
 class NoiseConditionalScore(NamedTuple):
-    """The laws p_σ = p * N(0, σ²I) by their scores, at every noise level σ.
+    """The scores of the densities p_σ = p * N(0, σ²I) at every noise level σ.
 
     Attributes
     ----------
     score : callable, (n, d), float -> (n, d)
         ∇ log p_σ(x) at x and σ.
     score_and_divergence : callable, (n, d), float -> ((n, d), (n, K)), or None
-        The score and its divergence ∇·s: K = 1 where it is exact, else one column for each random probe, whose mean is
-        the estimate. None suits samplers.
+        The score and its divergence ∇·s. If it is exact, K = 1; otherwise there is one column for each random probe,
+        and their mean is the estimate. Samplers do not use it: None is allowed for them.
     variance : ndarray of shape (d,)
-        λ, the variances of a reference Gaussian N(0, diag λ) near p. Where p is that Gaussian, flow and reverse
-        diffusion are exact at any number of steps.
+        λ, the variances of a reference Gaussian N(0, diag λ) near p. If p is that Gaussian, flow and reverse diffusion
+        are exact with any number of steps.
 
     Examples
     --------
@@ -78,14 +85,14 @@ class NoiseConditionalScore(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where the chains are, with what the next step needs.
+    """Positions of the chains, with the values that the next step needs.
 
     Attributes
     ----------
     position : ndarray of shape (n, d)
         One row per chain.
     log_density : ndarray of shape (n,) or None
-        log p at `position`, -inf where it has no density; None if the sampler has no use for it.
+        log p at `position`; -inf if the density is zero; None if the sampler does not use it.
     score : ndarray of shape (n, d)
         ∇ log p at `position`.
     """
@@ -96,25 +103,25 @@ class State(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """Where the rows are on the way down a ladder of noise levels.
+    """Positions of the rows, and the noise level that they have reached.
 
     Attributes
     ----------
     position : ndarray of shape (n, d)
         One row per draw.
     level : int
-        Index of the next level to move at; 0 is the noisiest.
-    slopes : tuple of ndarray of shape (n, d)
-        Velocities at earlier levels, newest first, where the method remembers them.
+        Index of the level at which they move next; 0 is the noisiest.
+    velocities : tuple of ndarray of shape (n, d)
+        Velocities at earlier levels, newest first; empty unless the method uses them.
     """
 
     position: ndarray
     level: int = 0
-    slopes: tuple[ndarray, ...] = ()
+    velocities: tuple[ndarray, ...] = ()
 
 
 class Info(NamedTuple):
-    """What happened in one step.
+    """Outcome of one step.
 
     Attributes
     ----------
@@ -129,7 +136,7 @@ class Info(NamedTuple):
 
     @classmethod
     def certain(cls, n: int) -> Info:
-        """Of a step that rejects none of `n` rows."""
+        """Return the outcome of a step that rejects none of `n` rows."""
         return cls(np.ones(n), np.ones(n, dtype=bool))
 
 
@@ -160,7 +167,7 @@ class MarkovKernel:
 
 
 class Descending:
-    """What samplers that move one level down a ladder at each step have in common."""
+    """Base class of the samplers whose step moves all rows one noise level down."""
 
     levels: ndarray
 
@@ -171,9 +178,9 @@ class Descending:
 
     @property
     def n_steps(self) -> int:
-        """Steps from the first level to the last."""
+        """Number of steps from the first level to the last."""
         return len(self.levels) - 1
 
     def init(self, position: ndarray, target: NoiseConditionalScore) -> Descent:
-        """State of rows of shape (n, d) that follow the law at the first level."""
+        """Return the state of rows of shape (n, d) that follow p_σ at the first level."""
         return Descent(position)

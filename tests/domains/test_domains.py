@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.base import clone
 
-from skscore.domains import DOMAINS, Ball, Box, Chart, Halfspaces, Intervals, Reals, Simplex
+from skscore.domains import DOMAINS, Ball, Box, DomainMap, Halfspaces, Intervals, Reals, Simplex
 from skscore.formulas.moments import moments
 
 EXAMPLES = [example for cls in DOMAINS for example in cls.examples()]
@@ -75,49 +75,49 @@ def test_bijection_round_trip(domain, d, rng):
 
 
 @every_domain
-def test_log_volume_is_that_of_the_bijection(domain, d, rng):
+def test_log_det_is_that_of_the_bijection(domain, d, rng):
     """A domain of fewer dimensions than columns is measured by its first columns."""
     U = coordinates(domain, d, rng)
     J = jacobian(domain.from_reals, U)[:, : U.shape[1]]
-    np.testing.assert_allclose(domain.log_volume(U), np.linalg.slogdet(J)[1], atol=1e-7)
+    np.testing.assert_allclose(domain.log_det(U), np.linalg.slogdet(J)[1], atol=1e-7)
 
 
 @every_domain
-def test_chart_volume_and_pull_back(domain, d, rng):
-    """The chart's score is the gradient of its log-density, for the law log p(x) = −½‖x − 1‖²."""
+def test_log_det_and_pull_score_of_the_standardising_map(domain, d, rng):
+    """The score of the map is the gradient of its log-density, for the density log p(x) = −½‖x − 1‖²."""
     U = coordinates(domain, d, rng)
     m = U.shape[1]
-    chart = Chart.from_moments(domain, moments(U @ rng.standard_normal((m, m))))
+    mapping = DomainMap.from_moments(domain, moments(U @ rng.standard_normal((m, m))))
 
     def log_density(T):
-        return (-0.5 * ((chart.to_domain(T) - 1.0) ** 2).sum(axis=1) + chart.log_volume(T))[:, None]
+        return (-0.5 * ((mapping.forward(T) - 1.0) ** 2).sum(axis=1) + mapping.log_det(T))[:, None]
 
-    score = chart.pull_back(0.5 * U, 1.0 - chart.to_domain(0.5 * U))
+    score = mapping.pull_score(0.5 * U, 1.0 - mapping.forward(0.5 * U))
     np.testing.assert_allclose(score, jacobian(log_density, 0.5 * U)[:, 0], rtol=1e-5, atol=1e-6)
 
 
-def test_chart_whitens(rng):
+def test_the_standardising_map_whitens(rng):
     X = rng.standard_normal((1000, 3)) @ rng.standard_normal((3, 3)) * [1e-6, 1.0, 1e6] + 3.0
     m = moments(X)
-    chart = Chart.from_moments(Reals(), m)
-    np.testing.assert_allclose(chart.factor @ chart.factor.T, m.covariance, rtol=1e-9)
+    mapping = DomainMap.from_moments(Reals(), m)
+    np.testing.assert_allclose(mapping.factor @ mapping.factor.T, m.covariance, rtol=1e-9)
 
 
-def test_uniform_law_on_the_disc_is_gaussian_in_its_chart(U):
+def test_the_uniform_distribution_on_the_disc_becomes_gaussian(U):
     U = U[:, :2]
     log_normal = -(U**2).sum(axis=1) - np.log(np.pi)  # N(0, I/2)
-    np.testing.assert_allclose(log_normal, Ball(3.0).log_volume(U) - np.log(9.0 * np.pi), rtol=1e-12)
+    np.testing.assert_allclose(log_normal, Ball(3.0).log_det(U) - np.log(9.0 * np.pi), rtol=1e-12)
 
 
-def test_pull_back_on_the_ball_next_to_its_centre_and_far_out():
+def test_pull_score_on_the_ball_next_to_its_centre_and_far_out():
     """With s = 0 in three dimensions it is (κ − 2) u, and κ(t) = −½ + t/12 − t³/720 + t⁵/30240 − … with t = ρ²."""
     radius = np.array([0.0, 1e-9, 1e-4, 0.0316, 0.0317, 0.3])
     U = radius[:, None] * [[0.6, 0.0, 0.8]]
     t = radius[:, None] ** 2
     kappa = -0.5 + t / 12.0 - t**3 / 720.0 + t**5 / 30240.0
-    np.testing.assert_allclose(Ball().pull_back(U, np.zeros_like(U)), (kappa - 2.0) * U, rtol=1e-11)
+    np.testing.assert_allclose(Ball().pull_score(U, np.zeros_like(U)), (kappa - 2.0) * U, rtol=1e-11)
     far = np.array([[50.0, 0.0, 0.0]])
-    np.testing.assert_allclose(Ball().pull_back(far, np.zeros_like(far)), -(2.0 + 1.0 / 2500.0) * far)
+    np.testing.assert_allclose(Ball().pull_score(far, np.zeros_like(far)), -(2.0 + 1.0 / 2500.0) * far)
 
 
 # ---- distances -------------------------------------------------------------------------------------

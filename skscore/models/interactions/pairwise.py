@@ -33,8 +33,7 @@ import numpy as np
 
 from ..._compat import Interval, StrOptions
 from ...domains import Box, Orthant, Reals, Simplex
-from ...domains.elementary_weights import BoundaryWeight
-from ...domains.weights import WEIGHTS
+from ...domains.weights import WEIGHTS, BoundaryWeight
 from ..family import Choice, Model
 from .composition import CompositionFamily
 from .family import PairwiseFamily
