@@ -1,4 +1,4 @@
-"""What the tests share: a seeded generator, reference material beside the checkout, and what each marker needs."""
+"""What the tests share: a seeded generator, numbers of other implementations, and what each marker needs."""
 
 import os
 from importlib.util import find_spec
@@ -10,13 +10,18 @@ import pytest
 # scikit-learn's array-API checks skip without it, and scipy reads it when it is first imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+# Tests run in one process for each core (`-n` in setup.cfg): each of them takes one thread. BLAS and torch read it when
+# they are first imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from scipy.special import softmax
 
 from skscore._kernels import threads
 from skscore.datasets import GaussianMixtureDistribution
 from skscore.samplers import NoiseConditionalScore
 
-BESIDE = Path(__file__).resolve().parents[2] / "shared"
+REFERENCE = Path(__file__).parent / "reference"
 
 
 @pytest.fixture
@@ -87,23 +92,10 @@ def _ring_of_eight():
 MIXTURES = {"ring_of_eight": _ring_of_eight(), "mixture_8d": _mixture_8d()}
 
 
-def _beside_the_checkout(name):
-    folder = BESIDE / name
-    if not folder.is_dir():
-        pytest.skip(f"no folder {name}/ beside the checkout")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def shared_data():
-    """Folder of real tables."""
-    return _beside_the_checkout("data")
-
-
 @pytest.fixture(scope="session")
 def reference():
     """Folder of numbers that independent implementations printed."""
-    return _beside_the_checkout("reference")
+    return REFERENCE
 
 
 def _missing(marker):
@@ -123,7 +115,7 @@ def _has_gpu():
 
 def pytest_collection_modifyitems(items):
     """Skip what this machine cannot run, and say why."""
-    for marker in ("gpu", "torch", "dask"):
+    for marker in ("gpu", "torch"):
         marked = [item for item in items if item.get_closest_marker(marker)]
         reason = _missing(marker) if marked else None
         for item in marked if reason else ():
