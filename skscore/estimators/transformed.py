@@ -86,7 +86,7 @@ class TransformedDensity(DensityEstimator):
     for Box-Cox, rows beyond the quantiles that `QuantileTransformer` has seen. Held-out rows often lie there, so that
     transformer seldom wins a search by log-likelihood. A row exactly at the edge of its quantiles is inside; with
     normal output the density is held constant over the outermost 1e-7 of probability, where scikit-learn stops the map
-    too. At a quantile the slope is the mean of its two sides. Quantiles that repeat, as of rounded columns, are refused.
+    too. At a quantile the slope is the mean of its two sides. Quantiles that repeat (rounded columns) are refused.
 
     Rows of zero weight are left out. Weights reach the transformer and its Pipeline steps if they accept them; a
     density that does not accept them is fitted without, with a warning.

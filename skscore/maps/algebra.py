@@ -35,15 +35,14 @@ class Map(ABC):
 
     `forward`, `log_det`, `pushforward`, `pull_score` and `second_order` are asked only about rows that `contains`
     accepts, `inverse` only about rows that `reaches` accepts; elsewhere they may return anything, NaN included.
-
     """
 
     @property
     def surjective(self) -> bool:
         """Whether the image is known to be all of R^d.
 
-        If it is not, a density p_Z may leave some of its mass outside the image, and the density of x is that of z given
-        that z lies in it.
+        If it is not, a density p_Z may leave some of its mass outside, and the density of x is that of z given that z
+        lies in the image.
         """
         return True
 
