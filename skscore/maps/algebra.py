@@ -35,7 +35,6 @@ class Map(ABC):
 
     `forward`, `log_det`, `pushforward`, `pull_score` and `second_order` are asked only about rows that `contains`
     accepts, `inverse` only about rows that `reaches` accepts; elsewhere they may return anything, NaN included.
-
     """
 
     @property

@@ -44,7 +44,7 @@ def test_folds_judge_as_refits_do(by_likelihood):
     X = banana(120)
     model = Kernel(10)
     site = KernelSetup(model, sample(X))
-    folds = deal(site.sample, group_rows(site.coordinates(X)), 3, 1000)
+    folds = deal(site.sample, group_rows(site.coordinates.forward(X)), 3, 1000)
     scales = np.array([1.0, 2.5])
     judge = FoldScorer(site.families, folds, Implicit(), scales, ALPHAS, site.draws(scales) if by_likelihood else None)
     trial = judge(0.8)
@@ -70,7 +70,7 @@ def test_draws_reach_the_tails_of_a_base_of_the_users_own(whiten):
     X = banana(100)
     base = GaussianBase([30.0, -5.0], [100.0, 2.0])
     site = KernelSetup(Kernel(10, base=base, whiten=whiten), sample(X))
-    folds = deal(site.sample, group_rows(site.coordinates(X)), 3, 1000)
+    folds = deal(site.sample, group_rows(site.coordinates.forward(X)), 3, 1000)
     trial = FoldScorer(site.families, folds, Implicit(), np.ones(1), np.array([1e12]), site.draws([1.0]))(0.8)
     noise = 5 * np.sqrt((1 / trial.ess.item() - 1) / N_DRAWS)
     assert trial.score == pytest.approx(base.log_density(X).mean(), abs=noise)
@@ -168,7 +168,7 @@ def test_the_best_stands_only_if_its_normaliser_is_confirmed():
 def test_draws_and_annealing_find_the_same_normaliser(rng):
     X = rng.standard_normal((200, 5)) @ (np.eye(5) + 0.5 * np.eye(5, k=1))
     site = KernelSetup(Kernel(20), sample(X))
-    folds = deal(site.sample, group_rows(site.coordinates(X)), 3, 1000)
+    folds = deal(site.sample, group_rows(site.coordinates.forward(X)), 3, 1000)
     judge = FoldScorer(site.families, folds, Implicit(), np.ones(1), ALPHAS, site.draws(np.ones(1)), moments(X))
     trial = judge(3.0)
     assert trial.is_sure

@@ -105,7 +105,7 @@ def test_folds_judge_by_rows_without_noise(by_likelihood):
     X = Moons().sample(90, random_state=0)
     sample, scales = Sample(X, None, None, moments(X)), np.array([1.0, 1.5])
     site = KernelSetup(Kernel(10), sample)
-    folds = deal(sample, group_rows(site.coordinates(X)), 3, 1000)
+    folds = deal(sample, group_rows(site.coordinates.forward(X)), 3, 1000)
     judge = FoldScorer(site.families, folds, Implicit(), scales, ALPHAS, site.draws(scales) if by_likelihood else None)
     trial = judge(0.7, 0.4)
     for (i, j), score in np.ndenumerate(trial.scores):
