@@ -11,7 +11,7 @@ from ...maps.affine import AffineMap, warn_if_flat
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
 from .family import KernelFamily
 from .fourier import FourierFamily, frequencies
-from .held_out import Draws, proposal
+from .held_out import proposal
 from .landmarks import distinct_rows, least_bandwidth, median_bandwidth, place_landmarks, thinned
 from .lite import LiteFamily
 from .nystrom import NystromFamily
@@ -125,9 +125,8 @@ class KernelSetup:
         if self.model.whiten:
             return proposal(centres, counts, laws)
         centres = self.standard(self.coordinates.inverse(centres))
-        draws = proposal(centres, counts, laws)
-        position = self.coordinates(self.standard.inverse(draws.position))
-        return Draws(position, draws.log_density + self.standard.log_volume)
+        position, log_density = proposal(centres, counts, laws)
+        return self.coordinates(self.standard.inverse(position)), log_density + self.standard.log_volume
 
     def unit(self, objective):
         """What a ridge is measured in: the inverse square of the median bandwidth, in the units of the objective."""
