@@ -27,7 +27,7 @@ from ..maps.residuals import fit_residuals
 from ..models.folds import group_rows
 from ..models.kernels.conditional_kernel import ConditionalLiteFamily
 from ..models.kernels.conditional_law import ConditionalDensity, chosen_nodes
-from ..models.kernels.conditional_selection import Candidates, select
+from ..models.kernels.conditional_selection import select
 from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwidth, place_landmarks
 from ..models.objectives import Implicit
 from .density import rows_of_weight, seed_of
@@ -177,20 +177,20 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         """Landmarks, bandwidths and ridge."""
         U, V = np.split(rows, [self.n_features_in_], axis=1)
         self.landmarks_ = place_landmarks(rows, weight, self.n_landmarks)
-        candidates = Candidates(
+        candidates = (
             _bandwidths(self.input_bandwidth, U, weight),
             _bandwidths(self.bandwidth, V, weight),
             ALPHAS if self.alpha == "cv" else np.array([self.alpha], dtype=np.float64),
         )
         self.__dict__.pop("cv_results_", None)
-        if candidates.are_one:
+        if all(len(values) == 1 for values in candidates):
             self.input_bandwidth_, self.bandwidth_, self.alpha_ = (float(values[0]) for values in candidates)
             return
-        choice = select(rows, weight, fold, self.landmarks_, self.n_features_in_, candidates, self.criterion)
-        self.input_bandwidth_, self.bandwidth_, self.alpha_ = choice[:3]
+        best, scores = select(rows, weight, fold, self.landmarks_, self.n_features_in_, candidates, self.criterion)
+        self.input_bandwidth_, self.bandwidth_, self.alpha_ = best
         crossed = (values.ravel() for values in np.meshgrid(*candidates, indexing="ij"))
         self.cv_results_ = dict(zip(("input_bandwidth", "bandwidth", "alpha"), crossed, strict=True))
-        self.cv_results_["score"] = choice.scores
+        self.cv_results_["score"] = scores
 
     def _solve(self, rows, weight, rng):
         """Coefficients of the kernels, and the rule that integrates them."""

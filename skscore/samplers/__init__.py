@@ -4,7 +4,7 @@ from . import diagnostics
 from .adaptation import adapt_step_size
 from .annealed import AnnealedLangevin
 from .chains import Chains, run_chains
-from .contract import Descent, Info, MarkovKernel, NoiseConditionalScore, State, Target
+from .contract import Descent, Info, NoiseConditionalScore, State, Target
 from .descent import descend, tweedie
 from .flow import Flow
 from .langevin import HMC, MALA, ULA
@@ -26,7 +26,6 @@ __all__ = [
     "Descent",
     "Flow",
     "Info",
-    "MarkovKernel",
     "NoiseConditionalScore",
     "PredictorCorrector",
     "ReverseSDE",

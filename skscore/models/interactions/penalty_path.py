@@ -13,7 +13,7 @@ from ...fitting.criteria import ebic, smic
 from ...fitting.inference import Gradients
 from ...fitting.solvers import UnboundedObjectiveError
 from ...formulas.moments import Summary, moments, row_blocks
-from .null_gain import NullGain, gain_by_rows
+from .null_gain import gain_by_rows, null_gain
 from .sparse import SparseObjective
 
 __all__ = [
@@ -165,7 +165,7 @@ def _gain(target, sample, plain):
     """What an edge gains by chance, as a function of θ."""
     if plain.form.g.ndim == 1:
         return partial(gain_by_rows, target.family, sample, target.objective, plain.form)
-    return NullGain(target.family, sample, plain.problem(0.0).curvature)
+    return null_gain(target.family, sample, plain.problem(0.0).curvature)
 
 
 def _refitted(target, edges):

@@ -49,7 +49,7 @@ from ..objectives import Implicit
 from .lite import LiteFamily
 from .rkhs import orthonormal_basis
 
-__all__ = ["ColumnKernels", "ColumnPrecisions", "held_out_objective", "optimise_precisions"]
+__all__ = ["ColumnKernels", "held_out_objective", "optimise_precisions"]
 
 REACH = 20.0  # by which a bandwidth may change either way from the common one; the ridge by its square
 N_RIDGES = 13
@@ -211,14 +211,6 @@ class _Split(NamedTuple):
         return -1.0 / self.n_fitted, basis @ self.omega, theta
 
 
-class ColumnPrecisions(NamedTuple):
-    """Precisions τ (d,) of the kernels, the ridge λ, and the held-out objective that they reach."""
-
-    precision: np.ndarray
-    alpha: float
-    value: float
-
-
 def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="rkhs"):
     """Precisions and ridge of least mean objective over the folds, by L-BFGS-B from a common bandwidth.
 
@@ -236,7 +228,12 @@ def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="
 
     Returns
     -------
-    ColumnPrecisions
+    precision : ndarray of shape (d,)
+        τ.
+    alpha : float
+        λ.
+    value : float
+        The objective of rows held out that they reach.
 
     Notes
     -----
@@ -253,8 +250,8 @@ def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="
     >>> X = np.column_stack([Banana().sample(200, rng), rng.standard_normal(200)])
     >>> X = (X - X.mean(axis=0)) / X.std(axis=0)
     >>> tables = [(X[k::3], np.ones(len(X[k::3]))) for k in range(3)]
-    >>> found = optimise_precisions(tables, X[:30], GaussianBase(), bandwidth=1.0, alpha=0.1)
-    >>> bool(found.precision[2] < 0.1 * found.precision[:2].min())  # the column of noise
+    >>> precision, alpha, value = optimise_precisions(tables, X[:30], GaussianBase(), bandwidth=1.0, alpha=0.1)
+    >>> bool(precision[2] < 0.1 * precision[:2].min())  # the column of noise
     True
     """
 
@@ -269,7 +266,7 @@ def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="
     bounds = np.column_stack([centre - reach, centre + reach])
     start = np.append(centre[:-1], _best_ridge(_forms(kernels(common), tables), bounds[-1]))
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MAX_STEPS})
-    return ColumnPrecisions(np.exp(found.x[:-1]), float(np.exp(found.x[-1])), float(found.fun))
+    return np.exp(found.x[:-1]), float(np.exp(found.x[-1])), float(found.fun)
 
 
 def _best_ridge(forms, bounds):

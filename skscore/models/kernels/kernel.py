@@ -225,8 +225,10 @@ class Kernel(Model):
             (site.coordinates.forward(fold.X), np.ones(len(fold.X)) if fold.weight is None else fold.weight)
             for fold in folds
         ]
-        found = optimise_precisions(tables, site.landmarks, site.base(scale), bandwidth, alpha, self.regularizer)
-        return found.precision**-0.5
+        precision, *_ = optimise_precisions(
+            tables, site.landmarks, site.base(scale), bandwidth, alpha, self.regularizer
+        )
+        return precision**-0.5
 
     def _bandwidth_is(self, name):
         return isinstance(self.bandwidth, str) and self.bandwidth == name

@@ -38,19 +38,8 @@ __all__ = ["KernelMixtureFamily", "settle_mixture"]
 MIN_RESPONSIBILITY = 1e-6  # below which a row does not belong to a cluster
 
 
-class Clusters(NamedTuple):
-    """Gaussians of clusters and the logarithms of their shares."""
-
-    laws: list
-    log_share: np.ndarray
-
-    def responsibilities(self, X):
-        """Posterior probability of each cluster for each row, shape (n, k)."""
-        return softmax(np.column_stack([law.log_density(X) for law in self.laws]) + self.log_share, axis=1)
-
-
 def _clusters(sample, n_clusters):
-    """Gaussians of k-means clusters of the whitened rows."""
+    """Gaussians of k-means clusters of the whitened rows, and the logarithms of their shares (k,)."""
     whitening = Affine.whitening(sample.moments)
     rows, weight = distinct_rows(whitening.forward(sample.X), sample.weight)
     if len(rows) < n_clusters:
@@ -59,12 +48,13 @@ def _clusters(sample, n_clusters):
     tables = [moments(rows[label == c], weight[label == c]) for c in range(n_clusters)]
     laws = [MappedBase(GaussianBase(), Affine.whitening(table).after(whitening)) for table in tables]
     share = np.array([table.n for table in tables])
-    return Clusters(laws, np.log(share / share.sum()))
+    return laws, np.log(share / share.sum())
 
 
 def _members(clusters, X, Y, weight):
     """Rows of each cluster with their scores and weights."""
-    R = clusters.responsibilities(X)
+    laws, log_share = clusters
+    R = softmax(np.column_stack([law.log_density(X) for law in laws]) + log_share, axis=1)  # their responsibilities
     R = R if weight is None else R * weight[:, None]
     for r in R.T:
         rows = r > MIN_RESPONSIBILITY
@@ -115,7 +105,8 @@ class KernelMixtureFamily(Family):
 
     Parameters
     ----------
-    clusters : Clusters
+    clusters : (list of MappedBase, ndarray of shape (k,))
+        Their Gaussians, and the logarithms of their shares.
     parts : list of KernelFamily
     tables : list of Moments
         Of the rows of each cluster.

@@ -93,8 +93,8 @@ class FoldScorer:
     folds : list of Sample
     objective : Implicit, Explicit, Sliced or Denoising
     scales, alphas : ndarrays of shape (s,) and (L,)
-    draws : Draws or None
-        For the log-likelihood; with None the objective judges.
+    draws : (position, log_density) or None
+        For the log-likelihood; None compares by the objective.
     reference : Moments or None
         Of the rows.
     """
@@ -203,34 +203,6 @@ class LeaveOneOutScorer:
         return -np.average(leave_one_out(form, blocks(), self.alphas), axis=0, weights=weight)
 
 
-class _Climb:
-    """Trials at places (i, k): bandwidth `start` × √2ⁱ, and noise `start` × √2ᵏ or none."""
-
-    def __init__(self, judge, start, limits):
-        self.judge, self.start, self.limits, self.trials = judge, start, limits, {}
-
-    @property
-    def best(self):
-        return max(self.trials, key=lambda place: self.trials[place].score)
-
-    def attempt(self, places):
-        """Judge those places that are within the limits and new."""
-        for i, k in places:
-            is_allowed = self.limits[0] <= i <= self.limits[1] and (
-                k is None or LIMITS_OF_NOISE[0] <= k - i <= LIMITS_OF_NOISE[1]
-            )
-            if is_allowed and (i, k) not in self.trials:
-                smoothing = () if k is None else (STEP ** (k - i),)
-                self.trials[i, k] = self.judge(self.start * STEP**i, *smoothing)
-
-    def climb(self):
-        """Go on until all neighbours of the best are worse."""
-        seen = None
-        while self.best != seen:
-            seen = i, k = self.best
-            self.attempt([(i - 1, k), (i + 1, k)] + ([] if k is None else [(i, k - 1), (i, k + 1)]))
-
-
 def explore(judge, start, coarse, limits, smooth=False):
     """Trials of bandwidths `start` × powers of √2, until the best has two worse neighbours or lies at a limit.
 
@@ -251,14 +223,31 @@ def explore(judge, start, coarse, limits, smooth=False):
     list of CandidateScores
         By bandwidth and smoothing.
     """
-    search = _Climb(judge, start, limits)
-    search.attempt([(power, None) for power in coarse])
-    search.climb()
+    trials = {}  # at (i, k): bandwidth `start` × √2ⁱ, and noise `start` × √2ᵏ or none
+
+    def attempt(pairs):
+        for i, k in pairs:
+            if (i, k) not in trials and _is_allowed(i, k, limits):
+                trials[i, k] = judge(start * STEP**i, *(() if k is None else (STEP ** (k - i),)))
+
+    def climb():
+        """Go on until all neighbours of the best are worse; return it."""
+        seen = None
+        while (best := max(trials, key=lambda pair: trials[pair].score)) != seen:
+            seen = i, k = best
+            attempt([(i - 1, k), (i + 1, k)] + ([] if k is None else [(i, k - 1), (i, k + 1)]))
+        return best
+
+    attempt([(power, None) for power in coarse])
+    i, _ = climb()
     if smooth:
-        i, _ = search.best
-        search.attempt([(power, power + NOISES[1]) for power in coarse] + [(i, i + noise) for noise in NOISES])
-        search.climb()
-    return sorted(search.trials.values(), key=lambda trial: (trial.bandwidth, trial.smoothing))
+        attempt([(power, power + NOISES[1]) for power in coarse] + [(i, i + noise) for noise in NOISES])
+        climb()
+    return sorted(trials.values(), key=lambda trial: (trial.bandwidth, trial.smoothing))
+
+
+def _is_allowed(i, k, limits):
+    return limits[0] <= i <= limits[1] and (k is None or LIMITS_OF_NOISE[0] <= k - i <= LIMITS_OF_NOISE[1])
 
 
 def choose(judge, trials):

@@ -13,7 +13,7 @@ from ...maps.affine import Affine, flat_directions
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
 from .family import KernelFamily
 from .fourier import FourierFamily, frequencies
-from .held_out import Draws, proposal
+from .held_out import proposal
 from .landmarks import distinct_rows, least_bandwidth, median_bandwidth, place_landmarks, thinned
 from .lite import LiteFamily
 from .nystrom import NystromFamily
@@ -128,9 +128,9 @@ class KernelSetup:
         if self.model.whiten:
             return proposal(centres, counts, laws)
         centres = self.standard.forward(self.coordinates.inverse(centres))
-        draws = proposal(centres, counts, laws)
-        position = self.coordinates.forward(self.standard.inverse(draws.position))
-        return Draws(position, draws.log_density + self.standard.log_abs_det)
+        position, log_density = proposal(centres, counts, laws)
+        position = self.coordinates.forward(self.standard.inverse(position))
+        return position, log_density + self.standard.log_abs_det
 
     def unit(self, objective):
         """What a ridge is measured in: the inverse square of the median bandwidth, in the units of the objective."""

@@ -24,20 +24,20 @@ from ..._kernels import rbf
 __all__ = ["PolarProducts", "PolarSums", "StackedSums"]
 
 
-class _Total:
-    """Sum of products of matrices, in double precision; BLAS adds to it in place where the factors have the same."""
+def _sum_of_products(blas, shape, dtype, **how):
+    """A sum of products of matrices in double precision, and the function that adds one to it.
 
-    def __init__(self, blas, shape, dtype, **how):
-        self.product, self.how = get_blas_funcs(blas, dtype=dtype), how
-        self.value = np.zeros(shape, order="F")
-        self.room = self.value if dtype == np.float64 else np.zeros(shape, dtype, order="F")
+    The factors are in Fortran's order; if they are in double precision, BLAS adds in place.
+    """
+    product, total = get_blas_funcs(blas, dtype=dtype), np.zeros(shape, order="F")
+    room = total if dtype == np.float64 else np.zeros(shape, dtype, order="F")
 
-    def add(self, *factors):
-        """Add the product of some factors in Fortran's order."""
-        in_place = self.room is self.value
-        self.product(1.0, *factors, float(in_place), self.room, overwrite_c=1, **self.how)
-        if not in_place:
-            self.value += self.room
+    def add(*factors):
+        product(1.0, *factors, float(room is total), room, overwrite_c=1, **how)
+        if room is not total:
+            np.add(total, room, out=total)
+
+    return total, add
 
 
 class _Sums:
@@ -60,7 +60,7 @@ class _Sums:
         self.q, self.trace = q, trace
         self.widths = m + beside[0], m + beside[1]
         self.room = np.empty((block_rows, sum(self.widths)), dtype)  # fresh memory for each block would cost a fifth
-        self.gram = _Total("syrk", (m, m), dtype, trans=1, lower=1)
+        self.gram, self.add_gram = _sum_of_products("syrk", (m, m), dtype, trans=1, lower=1)
 
     def tables(self, n):
         """Room for K and K∘S of n rows, each of shape (n, m) in Fortran's order."""
@@ -71,13 +71,13 @@ class _Sums:
 
     def __add__(self, other):
         """Sums over the rows of both, kept in this one."""
-        self.gram.value += other.gram.value
+        self.gram += other.gram
         return self
 
     @property
     def products(self):
         """Sum over rows of the product of a table with itself, shape (m, m)."""
-        lower = np.tril(self.gram.value)
+        lower = np.tril(self.gram)
         return lower + np.tril(lower, -1).T
 
 
@@ -94,7 +94,7 @@ class StackedSums(_Sums):
         for along, of_landmarks, pull in zip(q.T, self.q.T, b.T, strict=True):
             rbf.slopes(self.K, along, of_landmarks, self.KS)
             self.linear += (root * pull).astype(root.dtype) @ self.KS
-            self.gram.add(self.KS)
+            self.add_gram(self.KS)
 
     def __add__(self, other):
         self.linear += other.linear
@@ -110,21 +110,21 @@ class PolarProducts(_Sums):
 
     def __init__(self, q, trace, block_rows, dtype, beside=(0, 0)):
         super().__init__(q, trace, block_rows, dtype, beside)
-        self.cross = _Total("gemm", self.widths, dtype, trans_a=1)
+        self.cross, self.add_cross = _sum_of_products("gemm", self.widths, dtype, trans_a=1)
 
     def multiply(self):
         """Add the products of the tables."""
-        self.gram.add(self.K)
-        self.cross.add(self.left, self.right)
+        self.add_gram(self.K)
+        self.add_cross(self.left, self.right)
 
     def __add__(self, other):
-        self.cross.value += other.cross.value
+        self.cross += other.cross
         return super().__add__(other)
 
     def slopes(self):
         """Σ w ∇k·∇k, shape (m, m)."""
         m = len(self.q)
-        M, norms = self.cross.value[:m, :m], np.einsum("ij,ij->i", self.q, self.q)
+        M, norms = self.cross[:m, :m], np.einsum("ij,ij->i", self.q, self.q)
         D = np.add.outer(norms, norms) - 2.0 * self.q @ self.q.T
         return 0.5 * (M + M.T - D * self.products)
 
@@ -145,6 +145,6 @@ class PolarSums(PolarProducts):
 
     def result(self):
         """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
-        m, cross = len(self.q), self.cross.value
+        m, cross = len(self.q), self.cross
         linear = cross[m, :m] + np.einsum("aj,aj->a", self.q, cross[:m, m:-1]) + cross[:m, -1]
         return self.slopes(), linear

@@ -9,7 +9,7 @@ from skscore.models.base import GaussianBase
 from skscore.models.family import Family
 from skscore.models.kernels.conditional_kernel import ConditionalLiteFamily
 from skscore.models.kernels.conditional_law import ConditionalDensity, base_nodes, chosen_nodes, trapezoid
-from skscore.models.kernels.conditional_selection import Candidates, select
+from skscore.models.kernels.conditional_selection import select
 from skscore.models.kernels.lite import LiteFamily
 from skscore.models.objectives import Implicit
 
@@ -133,11 +133,11 @@ def test_few_effective_draws_warn(rng):
 def test_selection_is_the_best_of_fits_to_other_folds(rng, criterion):
     """One eigendecomposition for a path of ridges meets a solve for each; the sum over rows meets the form."""
     rows, weight, fold = joint_rows(rng, 90, 1, 1), rng.random(90) + 0.5, np.arange(90) % 3
-    landmarks, candidates = rows[::9], Candidates([0.7, 2.0], [1.0], np.array([1e-3, 1e-1]))
+    landmarks, candidates = rows[::9], ([0.7, 2.0], [1.0], np.array([1e-3, 1e-1]))
     expected = []
-    for input_bandwidth in candidates.input_bandwidths:
+    for input_bandwidth in candidates[0]:
         family = ConditionalLiteFamily(landmarks, 1, input_bandwidth, 1.0)
-        for alpha in candidates.alphas:
+        for alpha in candidates[2]:
             values = np.empty(90)
             for k in range(3):
                 train, test = fold != k, fold == k
@@ -149,7 +149,7 @@ def test_selection_is_the_best_of_fits_to_other_folds(rng, criterion):
                     nodes = chosen_nodes(family, phi, seed=0)
                     values[test] = ConditionalDensity(family, phi, nodes).log_density(rows[test])
             expected.append(np.average(values, weights=weight))
-    choice = select(rows, weight, fold, landmarks, 1, candidates, criterion)
-    np.testing.assert_allclose(choice.scores, expected, rtol=1e-6)
+    chosen, scores = select(rows, weight, fold, landmarks, 1, candidates, criterion)
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
     best = np.argmax(expected)
-    assert choice[:3] == ([0.7, 0.7, 2.0, 2.0][best], 1.0, [1e-3, 1e-1, 1e-3, 1e-1][best])
+    assert chosen == ([0.7, 0.7, 2.0, 2.0][best], 1.0, [1e-3, 1e-1, 1e-3, 1e-1][best])
