@@ -60,7 +60,20 @@ __all__ = [
 
 
 class BoundaryWeight(BaseEstimator):
-    """Base class of the weights: a member defines `_value`, h(t), and `_slope`, h′(t), for distances 0 ≤ t ≤ ∞."""
+    """Base class of the weights: a member defines `_value`, h(t), and `_slope`, h′(t), for distances 0 ≤ t ≤ ∞.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.domains import BoundaryWeight
+    >>> class Saturating(BoundaryWeight):
+    ...     def _value(self, t):
+    ...         return -np.expm1(-t)
+    ...     def _slope(self, t):
+    ...         return np.exp(-t)
+    >>> Saturating().value_and_slope(np.array([0.0, np.inf]))
+    (array([0., 1.]), array([1., 0.]))
+    """
 
     def _value(self, t: ndarray) -> ndarray:
         raise NotImplementedError
