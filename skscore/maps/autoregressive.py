@@ -154,11 +154,11 @@ class ScaledReals(Reals):
         """x of each row, shape (n, d)."""
         return self.map.inverse(U)
 
-    def log_volume(self, U):
+    def log_det(self, U):
         """``log |det ∂x/∂u|`` at each row of U, shape (n,)."""
         return -self.map.log_det(self.map.inverse(U))
 
-    def pull_back(self, U, score):
+    def pull_score(self, U, score):
         """Score in u of a density with this `score` in x, shape (n, d)."""
         return self.map.push_score(self.map.inverse(U), score)
 
