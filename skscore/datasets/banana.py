@@ -7,7 +7,7 @@ With z₁ ~ N(0, s²) and z₂ ~ N(0, 1) independent,
 References
 ----------
 H. Haario, E. Saksman, J. Tamminen (1999), Adaptive proposal distribution for random walk Metropolis algorithm,
-Computational Summary 14, section 3.
+Computational Statistics 14, section 3.
 """
 
 from __future__ import annotations

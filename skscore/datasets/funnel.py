@@ -5,7 +5,7 @@
 
 References
 ----------
-R. M. Neal (2003), Slice sampling, Annals of Summary 31, section 8.
+R. M. Neal (2003), Slice sampling, Annals of Statistics 31, section 8.
 """
 
 from __future__ import annotations

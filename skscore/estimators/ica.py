@@ -7,12 +7,10 @@ matching need not know, so that there may be more components than columns.
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
@@ -20,7 +18,7 @@ from .._compat import Interval, StrOptions, check_sample_weight, fit_context, va
 from ..formulas.moments import moments
 from ..maps.affine import AffineMap
 from ..models.unmixing import SOURCES, best_unmixing, principal_coordinates
-from .density import rows_of_weight, seed_of
+from .checks import rows_of_weight, seed_of, warn_user
 
 __all__ = ["ScoreMatchingICA"]
 
@@ -151,8 +149,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         rng = np.random.default_rng(seed_of(self.random_state))
         found = best_unmixing(X, coordinates, m, source, rng=rng, weight=weight, **options)
         if not found.converged:
-            message = f"No minimum within max_iter={self.max_iter} iterations: increase max_iter or tol."
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+            warn_user(f"No minimum within max_iter={self.max_iter} iterations: increase max_iter or tol.")
         return self._name(table, found, coordinates)
 
     def _coordinates(self, table):

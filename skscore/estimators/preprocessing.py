@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from ..domains import Box
 from ..maps.dequantize import Lattice, find_lattices
 from ..maps.eigenbasis import Eigenbasis
 from ..maps.scaled_basis import ScaledBasis
+from .checks import warn_user
 
 __all__ = ["Preprocessing", "read_preprocessing"]
 
@@ -108,9 +107,7 @@ def _warn_if_singular(moments):
     rank = np.linalg.matrix_rank(correlation, hermitian=True) if not found else len(correlation)
     found += [f"{len(correlation) - rank} directions have no variance"] if rank < len(correlation) else []
     if found:
-        warnings.warn(
+        warn_user(
             f"{'; '.join(found)}: along such directions the density is as narrow as sigma_min, and log-likelihoods "
-            "compare only between fits with the same sigma_min. Drop such columns to compare freely.",
-            ConvergenceWarning,
-            stacklevel=2,
+            "compare only between fits with the same sigma_min. Drop such columns to compare freely."
         )

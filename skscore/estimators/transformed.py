@@ -16,8 +16,6 @@ probabilistic modeling and inference. Journal of Machine Learning Research, 22(5
 
 from __future__ import annotations
 
-import warnings
-
 import narwhals as nw
 import numpy as np
 from sklearn.base import clone
@@ -26,6 +24,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._compat import check_sample_weight, validate_data
 from ..formulas.moments import moments
+from .checks import warn_user
 from .density import DensityEstimator
 from .fitted_transformers import bijection_of
 from .foreign_densities import draw, weight_arguments
@@ -176,9 +175,7 @@ class TransformedDensity(DensityEstimator):
             )
         arguments = weight_arguments(self.density, weight)
         if weight is not None and not arguments and np.ptp(weight) > 0.0:
-            warnings.warn(
-                f"density={self.density!r} does not accept sample_weight: it is fitted without.", stacklevel=3
-            )
+            warn_user(f"density={self.density!r} does not accept sample_weight: it is fitted without.", UserWarning)
         self.density_ = clone(self.density).fit(Z, **arguments)
 
     grad_log_density = available_if(_density_offers("grad_log_density"))(DensityEstimator.grad_log_density)

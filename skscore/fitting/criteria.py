@@ -16,7 +16,7 @@ References
 ----------
 Foygel, R., & Drton, M. (2010). Extended Bayesian information criteria for Gaussian graphical models. NeurIPS, 604-612.
 Lin, L., Drton, M., & Shojaie, A. (2016). Estimation of high-dimensional graphical models using regularized score
-matching. Electronic Journal of Summary, 10(1), 806-854.
+matching. Electronic Journal of Statistics, 10(1), 806-854.
 Matsuda, T., Uehara, M., & Hyvärinen, A. (2021). Information criteria for non-normalized models. JMLR, 22(158), 1-33.
 """
 

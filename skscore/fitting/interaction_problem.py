@@ -33,7 +33,7 @@ alone is meaningful: θ is then the minimiser to within the gap for a g that dif
 References
 ----------
 Lin, L., Drton, M., & Shojaie, A. (2016). Estimation of high-dimensional graphical models using regularized score
-matching. Electronic Journal of Summary, 10(1), 806-854.
+matching. Electronic Journal of Statistics, 10(1), 806-854.
 Zhang, T., & Zou, H. (2014). Sparse precision matrix estimation via lasso penalized D-trace loss. Biometrika, 101(1),
 103-120.
 """
@@ -65,12 +65,15 @@ class Interactions:
         Duality gap.
     residual : float
         Largest violation of the optimality conditions.
+    remarks : tuple of str
+        What a user should know of it.
     """
 
     theta: np.ndarray
     value: float
     gap: float
     residual: float
+    remarks: tuple[str, ...] = ()
 
     @property
     def K(self):

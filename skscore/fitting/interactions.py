@@ -11,18 +11,17 @@ duality gap of :mod:`~skscore.fitting.interaction_problem` are at rounding.
 
 References
 ----------
-Rosset, S., & Zhu, J. (2007). Piecewise linear regularized solution paths. Annals of Summary, 35(3), 1012-1030.
+Rosset, S., & Zhu, J. (2007). Piecewise linear regularized solution paths. Annals of Statistics, 35(3), 1012-1030.
 Tibshirani, R., et al. (2012). Strong rules for discarding predictors in lasso-type problems. Journal of the Royal
 Statistical Society B, 74(2), 245-266.
 """
 
 from __future__ import annotations
 
-import warnings
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
-from sklearn.exceptions import ConvergenceWarning
 
 from .._kernels import coordinate_descent, threads
 from .boundedness import raise_if_unbounded
@@ -201,16 +200,12 @@ def solve(problem, lam, known=()):
     Returns
     -------
     Interactions
+        With a remark if rounding or the number of sweeps ended the descent first.
 
     Raises
     ------
     UnboundedObjectiveError
         Where there is no minimum.
-
-    Warns
-    -----
-    ConvergenceWarning
-        Where rounding or the number of sweeps ends the descent first.
 
     Examples
     --------
@@ -270,19 +265,16 @@ def _converge(problem, lam, theta, gradient, mask):
                 return solution
             if used >= MAX_SWEEPS or part < SMALLEST_PART:
                 raise_if_unbounded(problem, lam, theta)  # far out, rounding brings a descent to a stand
-                _warn(solution, lam)
-                return solution
+                return replace(solution, remarks=(_why_unconverged(solution, lam),))
             part *= 0.3 if sweeps < SWEEPS_BEFORE_ASKING else 1.0
         tolerance = finest
         working = working.redrawn(_working_mask(problem, theta, slope, (1.0 - NEAR) * lam))
 
 
-def _warn(solution, lam):
-    warnings.warn(
+def _why_unconverged(solution, lam):
+    return (
         f"coordinate descent did not converge at penalty {lam:.4g}: the optimality conditions are violated by up to "
-        f"{solution.residual:.1e}. A larger penalty, a ridge or a diagonal multiplier helps.",
-        ConvergenceWarning,
-        stacklevel=4,
+        f"{solution.residual:.1e}. A larger penalty, a ridge or a diagonal multiplier helps."
     )
 
 

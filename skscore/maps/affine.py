@@ -7,14 +7,12 @@ for the columns.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["AffineMap", "warn_if_flat"]
+__all__ = ["AffineMap", "flat_directions"]
 
 SMALLEST_VARIANCE = 1e-6  # of a direction in which standardised rows do not vary
 
@@ -91,16 +89,16 @@ class AffineMap:
         return np.linalg.slogdet(self.matrix)[1]
 
 
-def warn_if_flat(table):
-    """Warn where whitening leaves directions short, as their variance is but rounding."""
+def flat_directions(table):
+    """What to know of directions that whitening leaves short, since their variance is only rounding: remarks."""
     variance = np.linalg.eigvalsh(table.correlation)
-    if n_flat := np.count_nonzero(variance < SMALLEST_VARIANCE):
-        constant = np.flatnonzero(table.constant).tolist()
-        warnings.warn(
-            f"{n_flat} of {len(variance)} directions have no variance (constant columns: {constant}; columns that are "
-            "collinear, or as many as rows, have the same effect): a relative variance of "
-            f"{SMALLEST_VARIANCE:g} stands in, and log-likelihoods compare only with fits under the same floor. Drop "
-            "such columns.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    n_flat = np.count_nonzero(variance < SMALLEST_VARIANCE)
+    if n_flat == 0:
+        return ()
+    remark = (
+        f"{n_flat} of {len(variance)} directions have no variance (constant columns: "
+        f"{np.flatnonzero(table.constant).tolist()}; columns that are collinear, or as many as rows, have the same "
+        f"effect): a relative variance of {SMALLEST_VARIANCE:g} stands in, and log-likelihoods compare only with fits "
+        "under the same floor. Drop such columns."
+    )
+    return (remark,)

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
+from ..fitting.solvers import Estimate
 from ..formulas.moments import row_blocks
 from ..models.family import Family
 from ..models.objectives import Denoising, Explicit, Implicit, Sliced
@@ -149,7 +150,7 @@ class EnergyFamily(Family):
 
     def solve(self, statistics, objective, alpha):
         """The trained energy."""
-        return statistics.form
+        return Estimate(statistics.form)
 
     def objective_value(self, theta, statistics, objective):
         """Objective of the rows held out, in whitened coordinates."""

@@ -5,13 +5,21 @@ Only every `thin`-th position is stored, so memory is that of the draws asked fo
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .adaptation import adapt_step_size
 from .contract import Target
 from .diagnostics import diagnose
+
+
+class Sampled(NamedTuple):
+    """Rows (n, d), the diagnostics of the Markov chains that drew them, if any, and what a user should know of them."""
+
+    rows: Any
+    diagnostics: dict | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class Chains(NamedTuple):

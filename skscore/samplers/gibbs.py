@@ -8,18 +8,16 @@ a state of that window and runs for a quarter of its length.
 References
 ----------
 Geweke, J. (1991). Efficient simulation from the multivariate normal and Student-t distributions subject to linear
-constraints. Computing Science and Summary, 23, 571-578.
+constraints. Computing Science and Statistics, 23, 571-578.
 Vehtari, A., Gelman, A., Simpson, D., Carpenter, B., & Bürkner, P.-C. (2021). Rank-normalization, folding, and
 localization: an improved R̂ for assessing convergence of MCMC. Bayesian Analysis, 16(2), 667-718.
 """
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
+from .chains import Sampled
 from .diagnostics import rhat
 
 __all__ = ["draw_truncated_gaussian"]
@@ -44,12 +42,8 @@ def draw_truncated_gaussian(law, start, n_samples, rng):
 
     Returns
     -------
-    ndarray of shape (n_samples, p)
-
-    Warns
-    -----
-    ConvergenceWarning
-        Where the chains disagree after the longest window.
+    Sampled
+        Rows of shape (n_samples, p), with a remark if the chains disagree after the longest window.
 
     Examples
     --------
@@ -58,23 +52,23 @@ def draw_truncated_gaussian(law, start, n_samples, rng):
     >>> from skscore.samplers.truncated_gaussians import BoxedGaussian
     >>> K, zero = np.array([[1.0, 0.5], [0.5, 1.0]]), np.zeros(2)
     >>> law = BoxedGaussian(K, zero, zero, zero + np.inf)
-    >>> X = draw_truncated_gaussian(law, zero, 20000, np.random.default_rng(0))
+    >>> X = draw_truncated_gaussian(law, zero, 20000, np.random.default_rng(0)).rows
     >>> bool((X > 0.0).all()), X.mean(axis=0).round(1)
     (True, array([0.7, 0.7]))
     """
     states, n_sweeps, disagreement = _mixed_states(law, start, rng)
-    if not disagreement <= MIXED:
-        warnings.warn(
-            f"the Gibbs chains of sample() disagree after {n_sweeps} sweeps (R-hat {disagreement:.3g}, above {MIXED}): "
-            "the columns are nearly collinear, or the fitted density has separate modes whose weights may be off. "
-            "A larger alpha draws the columns apart.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
     columns = states[rng.integers(len(states), size=n_samples)].T.copy()
     for _ in range(n_sweeps // 4):
         law.sweep(columns, rng)
-    return columns.T
+    return Sampled(columns.T, remarks=() if disagreement <= MIXED else (_why_unmixed(n_sweeps, disagreement),))
+
+
+def _why_unmixed(n_sweeps, disagreement):
+    return (
+        f"the Gibbs chains of sample() disagree after {n_sweeps} sweeps (R-hat {disagreement:.3g}, above {MIXED}): "
+        "the columns are nearly collinear, or the fitted density has separate modes whose weights may be off. "
+        "A larger alpha draws the columns apart."
+    )
 
 
 def _mixed_states(law, start, rng):

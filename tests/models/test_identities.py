@@ -100,7 +100,7 @@ def fitted(request, X, rng):
     family = bound(model, X)
     table = X if Y is None else np.hstack([X, Y])
     statistics = Summary(moments(table), family.assemble(X, Y, None, objective))
-    return family, statistics, family.solve(statistics, objective, alpha=0.01), objective, Y
+    return family, statistics, family.solve(statistics, objective, alpha=0.01).theta, objective, Y
 
 
 def test_every_model_of_the_catalogue_is_on_the_list():
@@ -185,7 +185,7 @@ def test_fast_route_is_the_generic_route(model, degree, interaction_degree, obje
     scores = []
     for family in (FAMILIES[model].family(moments(X)), monomials(degree, interaction_degree).family(moments(X))):
         statistics = Summary(moments(X if Y is None else np.hstack([X, Y])), family.assemble(X, Y, None, objective))
-        scores.append(family.score(family.solve(statistics, objective, 0.0), X))
+        scores.append(family.score(family.solve(statistics, objective, 0.0).theta, X))
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6 * np.abs(scores[1]).max())
 
 
@@ -233,7 +233,7 @@ def test_gaussian_base_does_not_matter_without_ridge(X):
     for base in (None, "gaussian", GaussianBase(0.3, 0.7)):
         family = Polynomial(4, interaction_degree=1, base=base).family(moments(X))
         statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
-        scores.append(family.score(family.solve(statistics, Implicit(), 0.0), X))
+        scores.append(family.score(family.solve(statistics, Implicit(), 0.0).theta, X))
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-9)
     np.testing.assert_allclose(scores[0], scores[2], rtol=1e-9)
 
@@ -244,7 +244,7 @@ def test_denoising_tends_to_implicit(X):
         fits = []
         for objective in (Denoising(sigma), Implicit()):
             family = Gaussian().family(moments(X))
-            fits.append(family.solve(Summary(moments(X)), objective, 0.0).precision)
+            fits.append(family.solve(Summary(moments(X)), objective, 0.0).theta.precision)
         gaps.append(np.abs(fits[0] - fits[1]).max())
     assert gaps[1] == pytest.approx(0.01 * gaps[0], rel=0.2)  # the bias is of order σ²
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from scipy import stats
 
-from ...maps.affine import AffineMap, warn_if_flat
+from ...maps.affine import AffineMap, flat_directions
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
 from ..objectives import Denoising
 from .family import KernelFamily
@@ -47,8 +47,7 @@ class KernelSetup:
     def __init__(self, model, sample):
         table, d = sample.moments, len(sample.moments.mean)
         self.model, self.sample, self.d = model, sample, d
-        if model.whiten:
-            warn_if_flat(table)
+        self.remarks = flat_directions(table) if model.whiten else ()
         self.standard = (AffineMap.whitening if model.whiten else AffineMap.standardizing)(table)
         self.coordinates = self.standard if model.whiten else AffineMap.centring(table)
         self.rows, self.counts = distinct_rows(self.coordinates(sample.X), sample.weight)
