@@ -140,13 +140,13 @@ def entered(matrices):
 
 def largest_penalty(density):
     """Return the least penalty without an edge."""
-    return Target(density.family_, density.statistics_, Implicit()).sparse.greatest_alpha()
+    return Target(density._fit.family, density._fit.summary, Implicit()).sparse.greatest_alpha()
 
 
 def own_path(model, X):
     """Return interactions at each penalty."""
     density = ScoreMatchingDensity(model, alpha=1.0, l1_ratio=1.0).fit(X)
-    target = Target(density.family_, density.statistics_, Implicit())
+    target = Target(density._fit.family, density._fit.summary, Implicit())
     path = penalty_path(target, FRACTIONS * largest_penalty(density))
     return [target.family.path_entry(theta) for theta in path.thetas]
 

@@ -30,7 +30,7 @@ from ..models.kernels.conditional_law import ConditionalDensity, chosen_nodes
 from ..models.kernels.conditional_selection import select
 from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwidth, place_landmarks
 from ..models.objectives import Implicit
-from .density import rows_of_weight, seed_of
+from .checks import rows_of_weight, seed_of, warn_of
 
 __all__ = ["ConditionalScoreDensity"]
 
@@ -196,9 +196,10 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         """Coefficients of the kernels, and the rule that integrates them."""
         family = ConditionalLiteFamily(self.landmarks_, self.n_features_in_, self.input_bandwidth_, self.bandwidth_)
         form = family.assemble(rows, None, weight, Implicit())
-        phi = solve_ridge(form, self.alpha_)
+        phi, remarks = solve_ridge(form, self.alpha_)
         seed, self._stream = rng.integers(1 << 32), rng
         self._law = ConditionalDensity(family, phi, chosen_nodes(family, phi, seed))
+        warn_of((*remarks, *self._law.nodes.remarks))
         self.theta_ = self._law.theta
         if self.verbose:
             print(
@@ -250,7 +251,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
             log p(y | x) in nats, in the units of y.
         """
         rows = self._check_rows(X, y)
-        self._law.warn_if_rough(rows[:, : self.n_features_in_])
+        warn_of(self._law.remarks(rows[:, : self.n_features_in_]))
         return self._law.log_density(rows) + (self._joint.log_abs_det - self._inputs.log_abs_det)
 
     def score(self, X, y, sample_weight=None):
@@ -333,7 +334,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
             In the units of y.
         """
         U = self._check_inputs(X)
-        self._law.warn_if_rough(U)
+        warn_of(self._law.remarks(U))
         return self._targets(U, self._law.mean(U)).reshape(-1, *self._target_shape)
 
     def sample(self, X, n_samples=1, random_state=None):
@@ -362,7 +363,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"n_samples={n_samples!r}: the number of draws for each input is an integer of at least 1."
             )
-        self._law.warn_if_rough(U)
+        warn_of(self._law.remarks(U))
         rng = self._stream if random_state is None else np.random.default_rng(seed_of(random_state))
         Y = self._targets(U, self._law.sample(U, int(n_samples), rng))
         axis = () if n_samples == 1 else (n_samples,)

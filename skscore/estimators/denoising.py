@@ -7,11 +7,9 @@ largest level, where rows are all but Gaussian, the probability flow leads down 
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import (
     CallbackSupportMixin,
@@ -30,8 +28,8 @@ from ..levels.parzen import NARROWEST
 from ..maps.affine import PRECONDITIONINGS
 from ..models.catalog import MODELS, resolve_model
 from ..models.family import Model
+from .checks import rows_of_weight, seed_of, warn_of, warn_user
 from .denoising_routes import Rows, coordinates, fit_closed_form, fit_network, may_scale, so_far
-from .density import rows_of_weight, seed_of
 from .noise_density import NoiseDensity
 from .preprocessing import read_preprocessing
 
@@ -350,6 +348,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
             fitted = fit_closed_form(self, rows, seed, self.statistics_ if former and merge else None)
         vars(self).pop("inside_mass_", None)
         vars(self).update(fitted.attributes(), table_=table, scale_slopes_=table.scale_slopes, _seen=seen)
+        warn_of(fitted.remarks)
         self._warn_if_doubtful()
         return self
 
@@ -369,18 +368,14 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
     def _warn_if_doubtful(self):
         report = self.likelihood_report_
         if report is not None and not report.halving_difference <= DOUBTFUL_DIFFERENCE:
-            warnings.warn(
+            warn_user(
                 f"log-densities are doubtful: halving the {report.n_steps} steps of the flow changes a row by "
-                f"{report.halving_difference:.2g} nats in the mean. Raise n_likelihood_steps or sigma_min.",
-                ConvergenceWarning,
-                stacklevel=4,
+                f"{report.halving_difference:.2g} nats in the mean. Raise n_likelihood_steps or sigma_min."
             )
         repeated = self.parzen_weight_ * self.parzen_widths_.get(NARROWEST, 0.0)
         if repeated > DOUBTFUL_REPETITION:
-            warnings.warn(
+            warn_user(
                 f"{repeated:.0%} of the density lies in windows of width {NARROWEST} over the rows, the least there "
                 "is: rows repeat others all but exactly, and log-densities depend on it. Drop repetitions, or set "
-                "parzen=None.",
-                ConvergenceWarning,
-                stacklevel=4,
+                "parzen=None."
             )

@@ -18,7 +18,7 @@ from ..levels.flow_density import FlowDensity
 from ..levels.ladder import fit_ladder, gather
 from ..levels.level_density import LevelDensity, PotentialFamily
 from ..models.catalog import resolve_model
-from ..models.family import Sample
+from ..models.family import Choice, Sample
 from ..models.fitted_density import FittedDensity
 from ..models.objectives import Implicit
 
@@ -67,6 +67,7 @@ class Fitted:
     n_iter: int = 0
     best_iter: int = 0
     alpha: float | None = None
+    remarks: tuple[str, ...] = ()
 
     def attributes(self):
         """Fitted attributes by name."""
@@ -143,21 +144,24 @@ def fit_closed_form(p, rows, seed, former=None):
     levels = geometric_ladder(sigma_min, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
     if former is None:
         sample = Sample(rows.Z, None, rows.weight, rows.moments)
-        family, alpha, _ = resolve_model(p.model).without_noise().choose(sample, Implicit(), p.alpha, "log_likelihood")
+        choice = resolve_model(p.model).without_noise().choose(sample, Implicit(), p.alpha, "log_likelihood")
     else:
-        family, alpha = former.family, p.alpha_
+        choice = Choice(former.family, p.alpha_)
+    family, alpha = choice.family, choice.alpha
     statistics = gather(family, rows.Z, rows.weight, levels)
     if statistics.moments_suffice:
         statistics = replace(statistics, table=rows.moments)
     elif former is not None:
         statistics = former + statistics
     ladder = fit_ladder(statistics, rows.variance, alpha)
+    remarks = (*choice.remarks, *ladder.remarks)
     if len(levels) == 1:
         law = FittedDensity(ladder.families[0], ladder.thetas[0], statistics.table, seed, repr(p.model))
-        return Fitted(LevelDensity(ladder, sigma_min, law), ladder, levels, "cpu", statistics, alpha=alpha)
+        level = LevelDensity(ladder, sigma_min, law)
+        return Fitted(level, ladder, levels, "cpu", statistics, alpha=alpha, remarks=remarks)
     law = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
     law, report = _choice(p, law, rows, None, "cpu")
-    return Fitted(law, ladder, levels, "cpu", statistics, report, alpha=alpha)
+    return Fitted(law, ladder, levels, "cpu", statistics, report, alpha=alpha, remarks=remarks)
 
 
 # ---- network -------------------------------------------------------------------------------------

@@ -11,13 +11,14 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_sample_weight, get_namespace, validate_data
 from ..formulas import score_losses
+from .checks import seed_of
 
-__all__ = ["DensityEstimator", "rows_of_weight", "seed_of"]
+__all__ = ["DensityEstimator"]
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):
@@ -184,16 +185,3 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             raise ValueError(f"n_samples={n_samples!r}: the number of rows to draw is an integer of at least 1.")
         rng = self._stream if random_state is None else np.random.default_rng(seed_of(random_state))
         return self._draw(int(n_samples), rng)
-
-
-def seed_of(random_state):
-    """Integer seed for scikit-learn's kind of random state; None, which is fresh entropy, for None."""
-    return None if random_state is None else check_random_state(random_state).randint(np.iinfo(np.int32).max)
-
-
-def rows_of_weight(weight, *tables):
-    """Weights and tables without the rows of weight zero, which count for nothing however far they lie."""
-    if weight is None or (weight > 0.0).all():
-        return weight, *tables
-    kept = weight > 0.0
-    return weight[kept], *(None if table is None else table[kept] for table in tables)

@@ -18,8 +18,7 @@ from .._compat import Interval, StrOptions, check_sample_weight, fit_context, va
 from ..formulas.moments import moments
 from ..maps.affine import Affine
 from ..models.unmixing import SOURCES, best_unmixing, principal_coordinates
-from .checks import warn_user
-from .density import rows_of_weight, seed_of
+from .checks import rows_of_weight, seed_of, warn_user
 
 __all__ = ["ScoreMatchingICA"]
 
@@ -150,8 +149,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         rng = np.random.default_rng(seed_of(self.random_state))
         found = best_unmixing(X, coordinates, m, source, rng=rng, weight=weight, **options)
         if not found.converged:
-            message = f"No minimum within max_iter={self.max_iter} iterations: increase max_iter or tol."
-            warn_user(message)
+            warn_user(f"No minimum within max_iter={self.max_iter} iterations: increase max_iter or tol.")
         return self._name(table, found, coordinates)
 
     def _coordinates(self, table):

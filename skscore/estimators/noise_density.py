@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..likelihood import antithetic_noise, denoising_gain
+from .checks import warn_of
 from .density import DensityEstimator
 
 __all__ = ["NoiseDensity"]
@@ -55,7 +56,7 @@ class NoiseDensity(DensityEstimator):
 
     def _drawn_inside(self):
         """Share of draws within the bounds, at least that of half a draw."""
-        draws = self._law.sample(INSIDE_DRAWS, "flow", None, np.random.default_rng(0), self.device_)
+        draws = self._law.sample(INSIDE_DRAWS, "flow", None, np.random.default_rng(0), self.device_).rows
         return max(float(self._support(self.table_.restored(draws)).mean()), 0.5 / INSIDE_DRAWS)
 
     # ---- its hooks -------------------------------------------------------------------------------
@@ -77,7 +78,9 @@ class NoiseDensity(DensityEstimator):
         return self.table_.map.log_det(X) - np.log(self.inside_mass_)
 
     def _log_density(self, X):
-        return self._law.log_density(self.table_.map.forward(X), self.device_) + self._log_volume(X)
+        log_density = self._law.log_density(self.table_.map.forward(X), self.device_)
+        warn_of(self._law.remarks())
+        return log_density + self._log_volume(X)
 
     def _lower_bound(self, X):
         return self._law.elbo(self.table_.map.forward(X), self.device_) + self._log_volume(X)
@@ -108,6 +111,8 @@ class NoiseDensity(DensityEstimator):
 
     def _draw(self, n_samples, rng):
         def sample(n):
-            return self._law.sample(n, self.sampler, self.n_sampling_levels, rng, self.device_)
+            drawn = self._law.sample(n, self.sampler, self.n_sampling_levels, rng, self.device_)
+            warn_of(drawn.remarks)
+            return drawn.rows
 
         return self.table_.draw(sample, n_samples)

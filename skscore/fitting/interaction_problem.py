@@ -67,12 +67,15 @@ class Interactions:
         Duality gap.
     residual : float
         Largest violation of the optimality conditions.
+    remarks : tuple of str
+        What a user should know of it.
     """
 
     theta: ndarray
     value: float
     gap: float
     residual: float
+    remarks: tuple[str, ...] = ()
 
     @property
     def K(self) -> ndarray:

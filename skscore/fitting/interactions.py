@@ -21,13 +21,12 @@ Statistical Society B, 74(2), 245-266.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy import ndarray
 from scipy.sparse.linalg import LinearOperator, cg
-from sklearn.exceptions import ConvergenceWarning
 
 from .._kernels import coordinate_descent, threads
 from .boundedness import raise_if_unbounded
@@ -211,16 +210,12 @@ def solve(problem: InteractionProblem, lam: float, known: Sequence[tuple[float, 
     Returns
     -------
     Interactions
+        With a remark if rounding or the number of sweeps ended the descent first.
 
     Raises
     ------
     UnboundedObjectiveError
         If there is no minimum.
-
-    Warns
-    -----
-    ConvergenceWarning
-        If rounding or the number of sweeps ends the descent first.
 
     Examples
     --------
@@ -284,19 +279,16 @@ def _converge(
                 return solution
             if used >= MAX_SWEEPS or part < SMALLEST_PART:
                 raise_if_unbounded(problem, lam, theta)  # on an unbounded objective rounding stops the descent
-                _warn(solution, lam)
-                return solution
+                return replace(solution, remarks=(_why_unconverged(solution, lam),))
             part *= 0.3 if sweeps < SWEEPS_PER_CHECK else 1.0
         tolerance = finest
         working = working.chosen_again(_working_mask(problem, theta, slope, (1.0 - NEAR) * lam))
 
 
-def _warn(solution: Interactions, lam: float) -> None:
-    warnings.warn(
+def _why_unconverged(solution: Interactions, lam: float) -> str:
+    return (
         f"coordinate descent did not converge at penalty {lam:.4g}: the optimality conditions are violated by up to "
-        f"{solution.residual:.1e}. A larger penalty, a ridge or a diagonal multiplier helps.",
-        ConvergenceWarning,
-        stacklevel=4,
+        f"{solution.residual:.1e}. A larger penalty, a ridge or a diagonal multiplier helps."
     )
 
 

@@ -11,18 +11,17 @@ D-trace loss, Zhang & Zou, 2014).
 
 from __future__ import annotations
 
-import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 from scipy import linalg
-from scipy.linalg import LinAlgError, LinAlgWarning, cho_factor, cho_solve, qr, solve, solve_triangular
-from sklearn.exceptions import ConvergenceWarning
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve, solve_triangular
 
 from .._kernels.threads import enough_for
 from ..formulas.quadratic import QuadraticForm
 
-__all__ = ["UnboundedObjectiveError", "eigh", "solve_lyapunov", "solve_ridge"]
+__all__ = ["Estimate", "UnboundedObjectiveError", "eigh", "solve_lyapunov", "solve_ridge"]
 
 RANK_TOLERANCE = 1e-12  # relative to a unit diagonal, about 1e4 rounding errors
 EIGH_FLOPS = 9.0  # times the cube of the size (Golub & Van Loan, 2013, section 8.3)
@@ -37,6 +36,13 @@ class UnboundedObjectiveError(LinAlgError):
     def __init__(self, message: str, threshold: float | None = None) -> None:
         super().__init__(message)
         self.threshold = threshold
+
+
+class Estimate(NamedTuple):
+    """θ of least objective, and what a user should know of it, in sentences."""
+
+    theta: Any
+    remarks: tuple[str, ...] = ()
 
 
 def eigh(A: ndarray) -> tuple[ndarray, ndarray]:
@@ -55,7 +61,7 @@ def eigh(A: ndarray) -> tuple[ndarray, ndarray]:
         return linalg.eigh(A)
 
 
-def _minimum_norm(A: ndarray, b: ndarray) -> ndarray:
+def _minimum_norm(A: ndarray, b: ndarray) -> Estimate:
     """Solve A x = b for a singular A; UnboundedObjectiveError if b does not lie in the range of A."""
     values, vectors = eigh(A)
     kept = values > RANK_TOLERANCE * len(values) * values[-1]
@@ -63,18 +69,16 @@ def _minimum_norm(A: ndarray, b: ndarray) -> ndarray:
     rounding = 1e-8 * (np.abs(vectors).T @ np.abs(b))
     if (np.abs(coordinates) > rounding)[~kept].any():
         raise UnboundedObjectiveError("the score-matching objective is unbounded below")
-    warnings.warn(
+    remark = (
         f"{(~kept).sum()} of {len(values)} natural parameters are not determined by the data; the solution of least "
-        "norm is taken. A ridge alpha > 0 makes it unique.",
-        ConvergenceWarning,
-        stacklevel=2,
+        "norm is taken. A ridge alpha > 0 makes it unique."
     )
-    return vectors[:, kept] @ (coordinates[kept] / values[kept])
+    return Estimate(vectors[:, kept] @ (coordinates[kept] / values[kept]), (remark,))
 
 
 def solve_ridge(
     form: QuadraticForm, alpha: float = 0.0, root: ndarray | None = None, centre: ndarray | None = None
-) -> ndarray:
+) -> Estimate:
     """Minimise a quadratic form plus the ridge (α/2)‖B(θ − θ₀)‖².
 
     Parameters
@@ -90,8 +94,8 @@ def solve_ridge(
 
     Returns
     -------
-    ndarray of shape (m,)
-        θ.
+    Estimate
+        With θ of shape (m,), and a remark if the solution is that of least norm among many.
 
     Raises
     ------
@@ -103,27 +107,26 @@ def solve_ridge(
     >>> import numpy as np
     >>> from skscore.formulas.quadratic import QuadraticForm
     >>> from skscore.fitting.solvers import solve_ridge
-    >>> solve_ridge(QuadraticForm(np.eye(2), np.array([1.0, 2.0]), 0.0, 1), alpha=1.0)
+    >>> solve_ridge(QuadraticForm(np.eye(2), np.array([1.0, 2.0]), 0.0, 1), alpha=1.0).theta
     array([0.5, 1. ])
     """
     theta0 = np.zeros(len(form.g)) if centre is None else centre
     rest = -form.gradient(theta0)  # the solution is θ₀ + φ with (Γ + αBᵀB) φ = g − Γθ₀
     if alpha > 0.0 and root is not None:
-        return theta0 + _solve_stacked(form.Gamma, rest, np.sqrt(alpha) * root)
+        return Estimate(theta0 + _solve_stacked(form.Gamma, rest, np.sqrt(alpha) * root))
     A = form.Gamma + alpha * np.eye(len(rest))
     diagonal = np.diag(A)
     scale = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0)), 1.0)
-    return theta0 + scale * _solve_definite(A * np.outer(scale, scale), scale * rest)
+    phi, remarks = _solve_definite(A * np.outer(scale, scale), scale * rest)
+    return Estimate(theta0 + scale * phi, remarks)
 
 
-def _solve_definite(A: ndarray, b: ndarray) -> ndarray:
+def _solve_definite(A: ndarray, b: ndarray) -> Estimate:
     """Solve A x = b for a positive semi-definite A with a unit diagonal."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", LinAlgWarning)
-            factor = cho_factor(A, lower=True)
+        factor = cho_factor(A, lower=True)
         if np.diag(factor[0]).min() ** 2 > RANK_TOLERANCE:
-            return cho_solve(factor, b)
+            return Estimate(cho_solve(factor, b))
     except LinAlgError:
         pass
     return _minimum_norm(A, b)

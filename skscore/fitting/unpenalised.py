@@ -12,6 +12,8 @@ forming H.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy import ndarray
 from scipy.linalg import eigvalsh
@@ -19,7 +21,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from ..formulas.quadratic import QuadraticForm
 from .interaction_problem import InteractionProblem, Interactions
-from .solvers import RANK_TOLERANCE, UnboundedObjectiveError, solve_lyapunov, solve_ridge
+from .solvers import RANK_TOLERANCE, Estimate, UnboundedObjectiveError, solve_lyapunov, solve_ridge
 
 __all__ = ["solve_unpenalised"]
 
@@ -40,16 +42,21 @@ def _dense(problem: InteractionProblem, numbers: ndarray) -> ndarray:
         kept = number >= 0
         H[np.ix_(number[kept], number[kept])] += problem.block(j, kept)
         b[number[kept]] += problem.g[j, kept]
-    return _entries(numbers, solve_ridge(QuadraticForm(H, b, 0.0, problem.n)))
+    parameters, remarks = solve_ridge(QuadraticForm(H, b, 0.0, problem.n))
+    return Estimate(_entries(numbers, parameters), remarks)
 
 
 def _by_columns(problem: InteractionProblem, numbers: ndarray) -> ndarray:
     """Solve for one column after the other."""
     theta, support = np.zeros_like(problem.g), numbers >= 0
+    remarks: tuple[str, ...] = ()
     for j in np.flatnonzero(support.any(axis=1)):
         kept = support[j]
-        theta[j, kept] = solve_ridge(QuadraticForm(problem.block(int(j), kept), problem.g[j, kept], 0.0, problem.n))
-    return theta
+        theta[j, kept], own = solve_ridge(
+            QuadraticForm(problem.block(int(j), kept), problem.g[j, kept], 0.0, problem.n)
+        )
+        remarks += own
+    return Estimate(theta, remarks)
 
 
 def _iterative(problem: InteractionProblem, numbers: ndarray) -> ndarray:
@@ -71,7 +78,7 @@ def _iterative(problem: InteractionProblem, numbers: ndarray) -> ndarray:
             "the score-matching objective is unbounded below, or too ill-conditioned for its minimum to be found; a "
             "ridge or a diagonal multiplier above 1 helps"
         )
-    return _entries(numbers, parameters)
+    return Estimate(_entries(numbers, parameters))
 
 
 def _is_regular(block: ndarray) -> bool:
@@ -111,10 +118,10 @@ def solve_unpenalised(problem: InteractionProblem, support: ndarray | None = Non
     p, m = problem.g.shape
     numbers = problem.numbering(support)
     if not problem.symmetric:
-        theta = _by_columns(problem, numbers)
+        theta, remarks = _by_columns(problem, numbers)
     elif problem.shared and m == p and (numbers >= 0).all() and _is_regular(problem.block(0)):
-        theta = solve_lyapunov(problem.block(0), problem.g)
+        theta, remarks = solve_lyapunov(problem.block(0), problem.g), ()
     else:
-        theta = (_dense if numbers.max() < MAX_DENSE else _iterative)(problem, numbers)
+        theta, remarks = (_dense if numbers.max() < MAX_DENSE else _iterative)(problem, numbers)
     gradient = np.where(numbers >= 0, problem.gradient(theta), 0.0)
-    return problem.certificate(theta, gradient, 0.0)
+    return replace(problem.certificate(theta, gradient, 0.0), remarks=remarks)

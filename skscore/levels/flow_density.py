@@ -14,6 +14,7 @@ import numpy as np
 from ..formulas.schedules import geometric_ladder
 from ..likelihood import LikelihoodReport, adaptive_steps, antithetic_noise, elbo, flow_log_density
 from ..samplers import AnnealedLangevin, Flow, PredictorCorrector, ReverseSDE, descend
+from ..samplers.chains import Sampled
 from .defensive_mixture import DefensiveMixture
 from .parzen import choose_windows
 from .score_level import choose_score_level, score_levels
@@ -67,6 +68,10 @@ class FlowDensity:
     def mixtures(self):
         """What is mixed into the flow, one after the other."""
         return [mixture for mixture in (self.tail, self.windows) if mixture is not None]
+
+    def remarks(self):
+        """None: its log-density rests on no estimate of a normaliser."""
+        return ()
 
     @property
     def _level(self):
@@ -167,9 +172,9 @@ class FlowDensity:
     # ---- draws -----------------------------------------------------------------------------------
 
     def sample(self, n_samples, sampler, n_levels, rng, device):
-        """Draws (n_samples, d) by the sampler of this name, at `n_levels` or its own number of levels."""
+        """`Sampled` rows (n_samples, d) by the sampler of this name, at `n_levels` or its own number of levels."""
         make, own = SAMPLERS[sampler]
         draws = descend(make(self.levels(n_levels or own)), self.source.field(device), n_samples, rng)
         for mixture in self.mixtures:
             draws = mixture.mix_samples(draws, rng)
-        return draws
+        return Sampled(draws)

@@ -32,6 +32,7 @@ Vincent, P. (2011). A connection between score matching and denoising autoencode
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -58,6 +59,8 @@ class Ladder:
         Noise levels σ_i, decreasing, in the units of X.
     variance : ndarray of shape (d,)
         λ, the variances of the reference Gaussian N(0, diag λ).
+    remarks : tuple of str
+        What a user should know of the fits.
 
     Examples
     --------
@@ -76,6 +79,7 @@ class Ladder:
     thetas: tuple
     levels: np.ndarray
     variance: np.ndarray
+    remarks: tuple[str, ...] = ()
 
     def field(self, device="cpu"):
         """The ladder itself: a closed form is numpy, whatever the device."""
@@ -220,12 +224,13 @@ def fit_ladder(statistics, variance, alpha) -> Ladder:
         _fit_level(statistics, form, sigma, alpha)
         for form, sigma in zip(statistics.forms, statistics.levels, strict=True)
     ]
-    families, thetas = zip(*fits, strict=True)
-    return Ladder(families, thetas, statistics.levels, variance)
+    families, estimates = zip(*fits, strict=True)
+    thetas, remarks = zip(*estimates, strict=True)
+    return Ladder(families, thetas, statistics.levels, variance, tuple(chain.from_iterable(remarks)))
 
 
 def _fit_level(statistics, form, sigma, alpha):
-    """Family and θ at level σ: the implicit objective of the noisy rows, whose noise is integrated (Vincent, 2011)."""
+    """Family and estimate at level σ: the implicit objective of noisy rows, their noise integrated (Vincent, 2011)."""
     family, table = statistics.family, statistics.table
     noisy = replace(table, covariance=table.covariance + sigma**2 * np.eye(len(table.mean)))
     level = family.blurred(sigma).rebound(noisy)

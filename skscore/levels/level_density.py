@@ -15,6 +15,7 @@ import numpy as np
 from ..models.family import Family
 from ..models.fitted_density import FittedDensity
 from ..samplers import AnnealedLangevin, descend
+from ..samplers.chains import Sampled
 
 __all__ = ["LevelDensity", "PotentialFamily"]
 
@@ -77,6 +78,10 @@ class LevelDensity:
             )
         return self.law.log_density(Z)
 
+    def remarks(self):
+        """What a user should know of its log-density, in sentences."""
+        return () if self.law is None else self.law.remarks()
+
     elbo = log_density  # exact, so its own best bound
 
     def score(self, Z, device):
@@ -93,8 +98,8 @@ class LevelDensity:
         return field.score(Z, self.sigma), field.traces(Z, self.sigma, directions[:, 0])
 
     def sample(self, n_samples, sampler, n_levels, rng, device):
-        """Draws (n_samples, d): exact or by Markov chains where p is known, else by Langevin steps."""
+        """`Sampled` rows (n_samples, d): of the density if it is known, else by Langevin steps."""
         if self.law is not None:
-            return self.law.sample(n_samples, "hmc", rng)[0]
+            return self.law.sample(n_samples, "hmc", rng)
         langevin = AnnealedLangevin(np.array([self.sigma]), n_moves=LANGEVIN_MOVES)
-        return descend(langevin, self.source.field(device), n_samples, rng)
+        return Sampled(descend(langevin, self.source.field(device), n_samples, rng))

@@ -13,7 +13,7 @@ over rows :math:`x_i` of weights :math:`a_i` that sum to one, and widths :math:`
 
 References
 ----------
-Parzen, E. (1962). On estimation of a probability density function and mode. Annals of Mathematical Summary, 33(3),
+Parzen, E. (1962). On estimation of a probability density function and mode. Annals of Mathematical Statistics, 33(3),
 1065-1076.
 Smyth, P., & Wolpert, D. (1999). Linearly combining density estimators via stacking. Machine Learning, 36, 59-83.
 """

@@ -37,11 +37,12 @@ class Sample(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What the first rows decide: the family, the ridge α, and what was tried (by column) where there was a choice."""
+    """What the first rows decide: family and ridge α, what was tried (by column) if anything was, and remarks on it."""
 
     family: Any
     alpha: float
     results: dict | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class Natural(NamedTuple):
@@ -171,7 +172,7 @@ class Family:
         return 0.0
 
     def sample(self, theta, n_samples, rng):
-        """Exact draws, shape (n_samples, d), or None where only Markov chains serve."""
+        """`Sampled` rows (n_samples, d) of the family's own sampler, or None if it has none."""
         return None
 
     def attributes(self, theta):
@@ -239,12 +240,12 @@ class Family:
         return statistics.form
 
     def solve(self, statistics, objective, alpha):
-        """θ that minimises the objective plus a ridge of strength `alpha`."""
+        """`Estimate` that minimises the objective plus a ridge of strength `alpha`."""
         return solve_ridge(self.form(statistics, objective), alpha)
 
-    def as_density(self, theta, statistics, objective):
-        """θ as `solve` returns it, from an estimate along a path of penalties."""
-        return theta
+    def as_density(self, estimate, statistics, objective):
+        """What `solve` would return, from an estimate along a path of penalties."""
+        return estimate
 
     def path_entry(self, theta):
         """What the path of estimates shows of θ."""

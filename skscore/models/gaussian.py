@@ -22,19 +22,18 @@ Any other objective is a form in the entries of K and in η = K(μ − c), those
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import block_diag, csr_array, eye_array
-from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import StrOptions, get_namespace
-from ..fitting.solvers import solve_lyapunov, solve_ridge
+from ..fitting.solvers import Estimate, solve_lyapunov, solve_ridge
 from ..formulas.moments import Moments, Summary, is_rounding
 from ..formulas.quadratic import QuadraticForm
+from ..samplers.chains import Sampled
 from .affine_score import AffineScore
 from .family import Family, Model, Natural
 from .interactions.pairwise import PairwiseInteraction
@@ -125,10 +124,12 @@ class _FullGaussian(Family):
         if statistics.form is not None:
             return self._solve_entries(statistics.form, alpha)
         problem = self._problem(statistics, objective)
-        S = _floored(problem.S, problem.mean, alpha)
+        S, constant = _floored(problem.S, problem.mean, alpha)
         if type(objective) is Explicit:
-            return AffineScore(problem.mean, problem.mean_score, self._explicit_precision(S, problem.C))
-        return AffineScore(problem.mean, problem.mean_score, self._precision(S))
+            K, collinear = self._explicit_precision(S, problem.C), ()
+        else:
+            K, collinear = self._precision(S)
+        return Estimate(AffineScore(problem.mean, problem.mean_score, K), constant + collinear)
 
     def objective_value(self, theta, statistics, objective):
         if statistics.form is not None:
@@ -138,7 +139,7 @@ class _FullGaussian(Family):
         return float(self.form(statistics, objective).value(theta.precision)) + 0.5 * float(off @ off)
 
     def _precision(self, S):
-        """S⁻¹ on the scale of unit variances, where columns of all units weigh the same."""
+        """S⁻¹ on the scale of unit variances, on which columns of all units weigh the same; and remarks on it."""
         xp, _ = get_namespace(S)
         scale = xp.linalg.diagonal(S) ** 0.5
         correlation = S / (scale[:, None] * scale[None, :])
@@ -148,17 +149,18 @@ class _FullGaussian(Family):
         except (np.linalg.LinAlgError, RuntimeError):  # torch raises the latter
             floored = True
         if floored:
-            return self._floored_inverse(xp, correlation) / (scale[:, None] * scale[None, :])
+            inverse, remark = self._floored_inverse(xp, correlation)
+            return inverse / (scale[:, None] * scale[None, :]), (remark,)
         whitener = xp.linalg.inv(root)
-        return (whitener.T @ whitener) / (scale[:, None] * scale[None, :])
+        return (whitener.T @ whitener) / (scale[:, None] * scale[None, :]), ()
 
     def _floored_inverse(self, xp, correlation):
         values, vectors = xp.linalg.eigh(correlation)
         floor = FLOOR * values[-1]
         n_empty = int(xp.count_nonzero(values < floor))
-        _warn_floored(f"{n_empty} of {values.shape[0]} directions have no variance (the columns are collinear)")
+        remark = _on_floor(f"{n_empty} of {values.shape[0]} directions have no variance (the columns are collinear)")
         values = xp.where(values < floor, floor, values)
-        return (vectors / values[None, :]) @ vectors.T
+        return (vectors / values[None, :]) @ vectors.T, remark
 
     def _explicit_precision(self, S, C):
         return solve_lyapunov(S, C)
@@ -203,8 +205,9 @@ class _FullGaussian(Family):
         """θ of a form in the entries, along those of the structure that are free."""
         family = self._by_entries
         L, ridge = self._free_entries(family), alpha * family.ridge_matrix()
-        K, eta = family.unpack(L @ solve_ridge(replace(form, Gamma=L.T @ (form.Gamma + ridge) @ L, g=L.T @ form.g)))
-        return AffineScore(family.centre, eta, K)
+        free, remarks = solve_ridge(replace(form, Gamma=L.T @ (form.Gamma + ridge) @ L, g=L.T @ form.g))
+        K, eta = family.unpack(L @ free)
+        return Estimate(AffineScore(family.centre, eta, K), remarks)
 
     def _free_entries(self, family):
         """Directions in which the entries were free, in columns."""
@@ -246,7 +249,7 @@ class _FullGaussian(Family):
         return theta.log_normalizer()
 
     def sample(self, theta, n_samples, rng):
-        return theta.sample(n_samples, rng)
+        return Sampled(theta.sample(n_samples, rng))
 
     def attributes(self, theta):
         if self.infinite_mass(theta) is not None:  # no mean, no covariance
@@ -269,7 +272,7 @@ class _DiagonalGaussian(_FullGaussian):
 
     def _precision(self, S):
         xp, _ = get_namespace(S)
-        return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / xp.linalg.diagonal(S)
+        return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / xp.linalg.diagonal(S), ()
 
     def _explicit_precision(self, S, C):
         return np.diag(np.diag(C) / np.diag(S))
@@ -282,7 +285,7 @@ class _SphericalGaussian(_DiagonalGaussian):
     def _precision(self, S):
         xp, _ = get_namespace(S)
         variance = xp.mean(xp.linalg.diagonal(S))
-        return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / variance
+        return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / variance, ()
 
     def _explicit_precision(self, S, C):
         return np.trace(C) / np.trace(S) * np.eye(len(S))
@@ -337,25 +340,23 @@ def _cross(second, mean, d):
     return np.where(np.abs(second[:d, d:]) > rounding, -second[:d, d:], 0.0)
 
 
-def _warn_floored(what):
-    warnings.warn(
+def _on_floor(what):
+    return (
         f"{what}: a relative variance of {FLOOR:g} stands in, and log-likelihoods compare only with models under the "
-        "same floor. Drop such columns, or choose alpha > 0.",
-        ConvergenceWarning,
-        stacklevel=2,
+        "same floor. Drop such columns, or choose alpha > 0."
     )
 
 
 def _floored(S, mean, alpha):
-    """S + αI with the variance of constant columns floored at their scale."""
+    """S + αI with the variance of constant columns floored at their scale, and remarks on them."""
     xp, _ = get_namespace(S)
     d = S.shape[0]
     eye = xp.eye(d, dtype=S.dtype, device=getattr(S, "device", None))
     S = S + alpha * eye
     constant = is_rounding(xp.linalg.diagonal(S), mean)
     if not bool(xp.any(constant)):
-        return S
+        return S, ()
     columns = [j for j in range(d) if bool(constant[j])]
-    _warn_floored(f"columns {columns} are constant")
     size = xp.where(xp.abs(mean) > 0.0, xp.abs(mean), xp.asarray(1.0, dtype=S.dtype))
-    return S + eye * xp.where(constant, FLOOR * size * size, 0.0 * size)[None, :]
+    floored = S + eye * xp.where(constant, FLOOR * size * size, 0.0 * size)[None, :]
+    return floored, (_on_floor(f"columns {columns} are constant"),)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from ..domains import Reals
+from ..fitting.solvers import Estimate
 from ..formulas.moments import row_blocks
 from ..maps.autoregressive import ScaledReals
 from ..models.family import Family
@@ -155,7 +156,7 @@ class EnergyFamily(Family):
 
     def solve(self, statistics, objective, alpha):
         """The trained energy."""
-        return statistics.form
+        return Estimate(statistics.form)
 
     def objective_value(self, theta, statistics, objective):
         """Objective of the rows held out, in whitened coordinates."""

@@ -14,6 +14,14 @@ from .contract import Target
 from .diagnostics import diagnose
 
 
+class Sampled(NamedTuple):
+    """Rows (n, d), the diagnostics of the Markov chains that drew them, if any, and what a user should know of them."""
+
+    rows: Any
+    diagnostics: dict | None = None
+    remarks: tuple[str, ...] = ()
+
+
 class Chains(NamedTuple):
     """Result of a run of chains.
 

@@ -15,11 +15,9 @@ localization: an improved R̂ for assessing convergence of MCMC. Bayesian Analys
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
+from .chains import Sampled
 from .diagnostics import rhat
 from .truncated_gaussians import GaussianInIntervals, GaussianInPolytope
 
@@ -47,12 +45,8 @@ def draw_truncated_gaussian(
 
     Returns
     -------
-    ndarray of shape (n_samples, p)
-
-    Warns
-    -----
-    ConvergenceWarning
-        If the chains disagree after the longest window.
+    Sampled
+        Rows of shape (n_samples, p), with a remark if the chains disagree after the longest window.
 
     Examples
     --------
@@ -62,23 +56,23 @@ def draw_truncated_gaussian(
     >>> from skscore.samplers.truncated_gaussians import gaussian_on
     >>> K, zero = np.array([[1.0, 0.5], [0.5, 1.0]]), np.zeros(2)
     >>> gaussian = gaussian_on(Orthant(), K, zero, zero)
-    >>> X = draw_truncated_gaussian(gaussian, zero, 20000, np.random.default_rng(0))
+    >>> X = draw_truncated_gaussian(gaussian, zero, 20000, np.random.default_rng(0)).rows
     >>> bool((X > 0.0).all()), X.mean(axis=0).round(1)
     (True, array([0.7, 0.7]))
     """
     states, n_sweeps, disagreement = _mixed_states(gaussian, start, rng)
-    if not disagreement <= MIXED:
-        warnings.warn(
-            f"the Gibbs chains of sample() disagree after {n_sweeps} sweeps (R-hat {disagreement:.3g}, above {MIXED}): "
-            "the columns are nearly collinear, or the fitted density has separate modes whose weights may be off. "
-            "A larger alpha draws the columns apart.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
     columns = states[rng.integers(len(states), size=n_samples)].T.copy()
     for _ in range(n_sweeps // 4):
         gaussian.sweep(columns, rng)
-    return columns.T
+    return Sampled(columns.T, remarks=() if disagreement <= MIXED else (_why_unmixed(n_sweeps, disagreement),))
+
+
+def _why_unmixed(n_sweeps: int, disagreement: float) -> str:
+    return (
+        f"the Gibbs chains of sample() disagree after {n_sweeps} sweeps (R-hat {disagreement:.3g}, above {MIXED}): "
+        "the columns are nearly collinear, or the fitted density has separate modes whose weights may be off. "
+        "A larger alpha draws the columns apart."
+    )
 
 
 def _mixed_states(

@@ -108,14 +108,14 @@ def test_the_report_and_its_steps(law, rows):
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_draws_the_law(law, mixture, sampler):
     n = 1000
-    draws = law.sample(n, sampler, None, np.random.default_rng(1), "cpu")
+    draws = law.sample(n, sampler, None, np.random.default_rng(1), "cpu").rows
     a, b = (mixture.sample(n, np.random.default_rng(seed)) for seed in (2, 3))
     assert draws.shape == a.shape
     assert energy_distance(draws, a) < energy_distance(a, b) + 0.02
 
 
 def test_draws_of_what_is_mixed_in(law, mixed):
-    draws = mixed.sample(2000, "flow", 20, np.random.default_rng(0), "cpu")
-    own = law.sample(2000, "flow", 20, np.random.default_rng(0), "cpu")
+    draws = mixed.sample(2000, "flow", 20, np.random.default_rng(0), "cpu").rows
+    own = law.sample(2000, "flow", 20, np.random.default_rng(0), "cpu").rows
     assert abs((draws == own).all(axis=1).mean() - 0.7 * 0.8) < 0.05
     assert (np.abs(draws) > np.abs(own).max()).any(axis=1).mean() > 0.003

@@ -112,7 +112,7 @@ def test_a_level_is_the_denoising_fit_of_the_family(model, X):
     for sigma in ladder_of_three:
         family, objective = model.family(moments(X)), Denoising(sigma)
         statistics = Summary(moments(X), family.assemble(X, None, None, objective))
-        theta = family.solve(statistics, objective, 0.0)
+        theta = family.solve(statistics, objective, 0.0).theta
         exact = family.score(theta, X)
         np.testing.assert_allclose(ladder.score(X, sigma), exact, atol=1e-8 * np.abs(exact).max())
 

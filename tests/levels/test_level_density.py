@@ -39,7 +39,7 @@ def test_the_level_of_a_gaussian(model):
     score, trace = law.score_and_trace(X, np.eye(2)[:, None], "cpu")
     assert_allclose(score, law.score(X, "cpu"))
     assert_allclose(trace, -np.trace(np.linalg.inv(covariance)), atol=1e-6)
-    draws = law.sample(4000, "flow", None, np.random.default_rng(0), "cpu")
+    draws = law.sample(4000, "flow", None, np.random.default_rng(0), "cpu").rows
     assert_allclose(np.cov(draws.T), covariance, atol=6 * covariance.max() * np.sqrt(2 / 4000))
 
 
@@ -48,5 +48,5 @@ def test_a_plain_score_has_no_density_but_draws():
     law = LevelDensity(law_of(Gaussian(), X).source, SIGMA, None)
     with pytest.raises(ValueError, match="no log-density"):
         law.log_density(X, "cpu")
-    draws = law.sample(2000, "flow", None, np.random.default_rng(0), "cpu")
+    draws = law.sample(2000, "flow", None, np.random.default_rng(0), "cpu").rows
     assert_allclose(np.cov(draws.T), np.cov(X.T), atol=0.25)

@@ -88,7 +88,7 @@ def fitted(request, X, rng):
     objective, Y = resolve_objective(chosen, 0.3, FAMILIES[name], D), known_scores(chosen, X, rng)
     family = bound(FAMILIES[name], X)
     statistics = summary(family, X, Y, objective)
-    return family, statistics, family.solve(statistics, objective, alpha=0.01), objective, Y
+    return family, statistics, family.solve(statistics, objective, alpha=0.01).theta, objective, Y
 
 
 # ---- what the quadratic form must equal: the formula of the objective, on the fitted score -------
@@ -147,7 +147,7 @@ def test_closed_form_is_the_route_row_by_row(pair, X, rng):
     family, weight = bound(FAMILIES[name], X), rng.uniform(size=len(X))
     closed = summary(family, X, Y, objective, weight)
     by_rows = Summary(closed.moments, assemble(family, X, Y, weight, objective))
-    scores = [family.score(family.solve(part, objective, 0.01), X) for part in (closed, by_rows)]
+    scores = [family.score(family.solve(part, objective, 0.01).theta, X) for part in (closed, by_rows)]
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6 * np.abs(scores[1]).max())
 
 
@@ -192,7 +192,7 @@ def test_closed_form_is_that_of_the_family_by_powers(model, degree, interaction_
     objective = resolve_objective(objective, 1e-4 if degree > 2 else 0.3, model, D)
     scores = []
     for family in (model.family(moments(X)), monomials(degree, interaction_degree).family(moments(X))):
-        scores.append(family.score(family.solve(summary(family, X, Y, objective), objective, 0.0), X))
+        scores.append(family.score(family.solve(summary(family, X, Y, objective), objective, 0.0).theta, X))
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6 * np.abs(scores[1]).max())
 
 
@@ -249,8 +249,8 @@ def test_a_new_objective_is_not_taken_for_another(family, X):
     """Twice the objective under twice the ridge has the same θ, and twice the value; without a ridge likewise."""
     family = bound(FAMILIES[family], X)
     statistics = {objective: summary(family, X, None, objective) for objective in (Implicit(), Doubled())}
-    once = family.solve(statistics[Implicit()], Implicit(), 0.01)
-    twice = family.solve(statistics[Doubled()], Doubled(), 0.02)
+    once = family.solve(statistics[Implicit()], Implicit(), 0.01).theta
+    twice = family.solve(statistics[Doubled()], Doubled(), 0.02).theta
     np.testing.assert_allclose(family.score(once, X), family.score(twice, X), rtol=1e-6, atol=1e-6)
     values = [family.objective_value(once, part, objective) for objective, part in statistics.items()]
     assert values[1] == pytest.approx(2.0 * values[0], rel=1e-9)
@@ -276,7 +276,7 @@ def test_gaussian_base_does_not_matter_without_ridge(X):
     for base in (None, "gaussian", GaussianBase(0.3, 0.7)):
         family = Polynomial(4, interaction_degree=1, base=base).family(moments(X))
         statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
-        scores.append(family.score(family.solve(statistics, Implicit(), 0.0), X))
+        scores.append(family.score(family.solve(statistics, Implicit(), 0.0).theta, X))
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-9)
     np.testing.assert_allclose(scores[0], scores[2], rtol=1e-9)
 
@@ -287,7 +287,7 @@ def test_denoising_tends_to_implicit(X):
         fits = []
         for objective in (Denoising(sigma), Implicit()):
             family = Gaussian().family(moments(X))
-            fits.append(family.solve(Summary(moments(X)), objective, 0.0).precision)
+            fits.append(family.solve(Summary(moments(X)), objective, 0.0).theta.precision)
         gaps.append(np.abs(fits[0] - fits[1]).max())
     assert gaps[1] == pytest.approx(0.01 * gaps[0], rel=0.2)  # the bias is of order σ²
 

@@ -19,6 +19,7 @@ from scipy.sparse import eye_array
 
 from ...domains import Normalised, Tanh
 from ...domains.weights import resolve
+from ...fitting.solvers import Estimate
 from ...formulas import score_losses
 from ...formulas.quadratic import QuadraticForm
 from ...samplers.gibbs import draw_truncated_gaussian
@@ -218,7 +219,8 @@ class PairwiseFamily(Family):
 
     def solve(self, statistics, objective, alpha):
         """θ at the least objective and penalty on the entries of K; η has none."""
-        return self.fit_interactions(statistics, objective, alpha).theta
+        fit = self.fit_interactions(statistics, objective, alpha)
+        return Estimate(fit.theta, fit.remarks)
 
     def fit_interactions(self, statistics, objective, alpha):
         """The SparseFit of the penalty, or of none."""
@@ -341,8 +343,8 @@ class PairwiseFamily(Family):
         law = gaussian_on(self.domain, K, eta, self.centre) if self.a == self.b == 1.0 else None
         if law is None or not (np.diag(K) > 0.0).all():
             return None
-        Y = draw_truncated_gaussian(law, self.start - self.centre, n_samples, rng)
-        return self.domain.within(Y + self.centre)
+        drawn = draw_truncated_gaussian(law, self.start - self.centre, n_samples, rng)
+        return drawn._replace(rows=self.domain.within(drawn.rows + self.centre))
 
     def attributes(self, theta):
         """Fitted attributes; precision and location where a = b = 1."""

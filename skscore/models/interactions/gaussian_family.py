@@ -24,13 +24,11 @@ Zhang, T., & Zou, H. (2014). Sparse precision matrix estimation via lasso penali
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from scipy.linalg import eigvalsh
-from sklearn.exceptions import ConvergenceWarning
 
-from ...fitting.solvers import RANK_TOLERANCE, UnboundedObjectiveError, eigh
+from ...fitting.solvers import RANK_TOLERANCE, Estimate, UnboundedObjectiveError, eigh
+from ...samplers.chains import Sampled
 from ..affine_score import AffineScore
 from .family import PairwiseFamily
 from .form import moment_form
@@ -59,7 +57,8 @@ class GaussianInteractions(PairwiseFamily):
         is_ridge = self.l1_ratio == 0.0 and self.symmetric is True and self.graph is None
         if form.g.ndim == 1 or not is_ridge:
             return self.as_density(super().solve(statistics, objective, alpha), statistics, objective)
-        return self._with_interactions(_inverse(self.interactions_form(form).Gamma + alpha * np.eye(self.p)), form)
+        K = _inverse(self.interactions_form(form).Gamma + alpha * np.eye(self.p))
+        return Estimate(self._with_interactions(K, form))
 
     def _with_interactions(self, K, form):
         """θ of K and the best η."""
@@ -69,21 +68,20 @@ class GaussianInteractions(PairwiseFamily):
         theta[self.position] = self.with_linear_part(form, K)
         return theta
 
-    def as_density(self, theta, statistics, objective):
-        """θ, where its K is not definite with a warning, or projected."""
-        K, _ = self.unpack(theta)
+    def as_density(self, estimate, statistics, objective):
+        """The estimate; if its K is not definite, with a remark or projected."""
+        K, _ = self.unpack(estimate.theta)
         smallest = eigvalsh(K, subset_by_index=[0, 0])[0]
         if smallest > 0.0:
-            return theta
+            return estimate
         if self.projection == "nearest":
-            return self._with_interactions(nearest_definite(K), self.blocks(statistics, objective))
-        warnings.warn(
+            projected = self._with_interactions(nearest_definite(K), self.blocks(statistics, objective))
+            return estimate._replace(theta=projected)
+        remark = (
             f"the interactions are no precision matrix: their smallest eigenvalue is {smallest:.3g}. The graph stands, "
-            'but there is no density. Raise alpha, add a ridge (l1_ratio < 1), or set projection="nearest".',
-            ConvergenceWarning,
-            stacklevel=8,
+            'but there is no density. Raise alpha, add a ridge (l1_ratio < 1), or set projection="nearest".'
         )
-        return theta
+        return estimate._replace(remarks=(*estimate.remarks, remark))
 
     def _affine(self, theta):
         K, eta = self.unpack(theta)
@@ -95,7 +93,7 @@ class GaussianInteractions(PairwiseFamily):
 
     def sample(self, theta, n_samples, rng):
         """Exact draws, shape (n_samples, p)."""
-        return self._affine(theta).sample(n_samples, rng)
+        return Sampled(self._affine(theta).sample(n_samples, rng))
 
 
 def _inverse(S):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
+from itertools import chain
 from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...fitting.criteria import ebic, smic
-from ...fitting.inference import Gradients
-from ...fitting.solvers import UnboundedObjectiveError
-from ...formulas.moments import Summary, moments, row_blocks
+from ...fitting.solvers import Estimate, UnboundedObjectiveError
+from ...formulas.moments import Summary, moments
+from ..standard_errors import gradients
 from .null_gain import gain_by_rows, null_gain
 from .sparse import SparseObjective
 
@@ -24,13 +25,11 @@ __all__ = [
     "by_folds",
     "by_smic",
     "by_splits",
-    "gradients",
     "penalty_path",
 ]
 
 MIN_ALPHA = 1e-3  # of an automatic grid, relative to the greatest
 RIDGES = np.logspace(2.0, -6.0, 25)
-BLOCK_BYTES = 1 << 22
 EDGES_FOR_EACH_COLUMN = 10  # at most, of graphs that are refitted: denser ones are far from any that is chosen
 
 
@@ -58,11 +57,21 @@ class PathProblem:
 
 
 class PenaltyPath(NamedTuple):
-    """θ at each α, from the strongest penalty to the weakest; edges of each, (p, p), where the penalty is sparse."""
+    """Estimates at each α, from the strongest penalty to the weakest; edges of each, (p, p), for a sparse one."""
 
     alphas: np.ndarray
-    thetas: list
+    estimates: list
     edges: list | None
+
+    @property
+    def thetas(self):
+        """θ at each α."""
+        return [estimate.theta for estimate in self.estimates]
+
+    @property
+    def remarks(self):
+        """What a user should know of the estimates."""
+        return tuple(chain.from_iterable(estimate.remarks for estimate in self.estimates))
 
     @property
     def n_edges(self):
@@ -89,7 +98,8 @@ def penalty_path(target, alphas) -> PenaltyPath:
     except UnboundedObjectiveError:  # from here on, as penalties only fall
         if not fits:
             raise
-    return PenaltyPath(np.asarray(alphas)[: len(fits)], [fit.theta for fit in fits], [fit.edges for fit in fits])
+    estimates = [Estimate(fit.theta, fit.remarks) for fit in fits]
+    return PenaltyPath(np.asarray(alphas)[: len(fits)], estimates, [fit.edges for fit in fits])
 
 
 # ---- what criteria say, smaller is better --------------------------------------------------------
@@ -176,17 +186,6 @@ def _refitted(target, edges):
         return target.sparse.on_graph(edges).theta
     except UnboundedObjectiveError:
         return None
-
-
-def gradients(family, theta, X, Y, weight, objective) -> Gradients:
-    """Sums over rows of ψ = D Dᵀθ + ℓ, the gradient of a row's objective, and of its products."""
-    weight = np.ones(len(X)) if weight is None else weight
-    blocks = row_blocks(len(X), 8 * X.shape[1] * family.n_parameters, BLOCK_BYTES)
-    parts = (
-        Gradients.of_rows(family.row_gradients(theta, X[b], None if Y is None else Y[b], objective), weight[b])
-        for b in blocks
-    )
-    return reduce(add, parts)
 
 
 def by_smic(target, sample, path):

@@ -25,12 +25,13 @@ __all__ = ["SparseFit", "SparseObjective"]
 
 
 class SparseFit(NamedTuple):
-    """θ of a family, the columns of K as they were estimated, and which pairs are edges, shape (p, p)."""
+    """θ of a family, the columns of K as they were estimated, which pairs are edges, (p, p), and what to know of it."""
 
     theta: np.ndarray
     columns: np.ndarray
     edges: np.ndarray
     gap: float
+    remarks: tuple[str, ...]
 
 
 class SparseObjective:
@@ -137,7 +138,7 @@ class SparseObjective:
             own = self._unknowns[1] @ fit.theta[0]
             theta = own if family.shrinks_linear else family.with_linear_part(form, own)
             K, _ = family.unpack(theta)
-            return SparseFit(theta, K, _off_diagonal(K != 0.0), fit.gap)
+            return SparseFit(theta, K, _off_diagonal(K != 0.0), fit.gap, fit.remarks)
         K = fit.K
         present = _off_diagonal(K != 0.0)
         edges = present & present.T if family.symmetric == "and" else present | present.T
@@ -146,7 +147,7 @@ class SparseObjective:
         theta[family.position] = (
             np.column_stack([symmetric, fit.eta]) if family.shrinks_linear else family.with_linear_part(form, symmetric)
         )
-        return SparseFit(theta, K, edges, fit.gap)
+        return SparseFit(theta, K, edges, fit.gap, fit.remarks)
 
 
 def _pair_weights(family):

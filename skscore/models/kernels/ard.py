@@ -199,8 +199,8 @@ class _Split(NamedTuple):
     @classmethod
     def at(cls, forms, k, alpha):
         rest = without(forms, k)
-        theta = solve_ridge(rest, alpha)
-        omega = solve_ridge(replace(rest, g=forms[k].gradient(theta)), alpha)
+        theta, _ = solve_ridge(rest, alpha)
+        omega, _ = solve_ridge(replace(rest, g=forms[k].gradient(theta)), alpha)
         return cls(k, theta, omega, float(forms[k].value(theta)), forms[k].n, rest.n)
 
     def pair(self, k, basis):

@@ -13,13 +13,11 @@ measure, where :math:`1 / \sum_j \pi_{ij}^2` of them are effective.
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp, ndtri, softmax
 from scipy.stats import qmc
-from sklearn.exceptions import ConvergenceWarning
 
 from ..._kernels.threads import enough_for
 from ...formulas.moments import row_blocks
@@ -38,11 +36,12 @@ BLOCK_BYTES = 1 << 24
 
 
 class Nodes(NamedTuple):
-    """Integration rule of the base measure: points (g, t), log weights (g,) and the width of a cell, 0 for draws."""
+    """Integration rule of the base measure: points (g, t), log weights (g,), width of a cell, 0 for draws; remarks."""
 
     points: np.ndarray
     log_weight: np.ndarray
     cell: float
+    remarks: tuple[str, ...] = ()
 
 
 def trapezoid(family, step):
@@ -92,19 +91,17 @@ def chosen_nodes(family, phi, seed):
         nodes = trapezoid(family, nodes.cell / 2.0)
         finer = ConditionalDensity(family, phi, nodes).log_normalizer(inputs)
         log_z, change = finer, np.abs(finer - log_z).max()
-    _warn_if_coarse(nodes, family.bandwidth)
+    nodes = nodes._replace(remarks=tuple(_coarseness(nodes, family.bandwidth)))
     return _of_some_mass(ConditionalDensity(family, phi, nodes), inputs)
 
 
-def _warn_if_coarse(nodes, bandwidth):
-    """Warn where kernels, or the base measure, lie between the nodes."""
+def _coarseness(nodes, bandwidth):
+    """Yield a remark if kernels, or the base measure, lie between the nodes."""
     if nodes.cell > min(bandwidth, 1.0):
-        warnings.warn(
+        yield (
             f"the {len(nodes.points)} nodes that integrate over the targets are {nodes.cell:.3g} apart, too far for "
             f"bandwidth {bandwidth:.3g}: densities, means and samples are rough. Choose a bandwidth nearer to 1, which "
-            "is the standard deviation of the residuals, or look for outliers among the targets.",
-            ConvergenceWarning,
-            stacklevel=4,
+            "is the standard deviation of the residuals, or look for outliers among the targets."
         )
 
 
@@ -112,7 +109,7 @@ def _of_some_mass(law, inputs):
     """The nodes that have a share in the law of some input or in the base measure."""
     share = law.shares(inputs).max(axis=0)
     kept = np.maximum(share, np.exp(law.nodes.log_weight)) > SMALLEST_SHARE
-    return Nodes(law.nodes.points[kept], law.nodes.log_weight[kept], law.nodes.cell)
+    return law.nodes._replace(points=law.nodes.points[kept], log_weight=law.nodes.log_weight[kept])
 
 
 class ConditionalDensity:
@@ -171,17 +168,16 @@ class ConditionalDensity:
 
         return self._over_inputs(draw, U, nodes)
 
-    def warn_if_rough(self, U):
-        """Warn where draws of the base measure hardly meet the law of an input."""
+    def remarks(self, U):
+        """What to know of the densities at the inputs U: whether draws of the base measure hardly meet one of them."""
         if self.nodes.cell > 0.0:
-            return
+            return ()
         ess = self._over_inputs(lambda log_weight: 1.0 / (softmax(log_weight, axis=1) ** 2).sum(axis=1), U)
         share = ess / len(self.nodes.points)
-        if (low := share < LOW_ESS).any():
-            warnings.warn(
-                f"{low.sum()} of {len(U)} inputs rest on few effective draws, at worst {100.0 * share.min():.2g} % of "
-                f"{len(self.nodes.points)}: their densities, means and samples are rough. Choose a larger alpha or "
-                "bandwidth, or fewer targets.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        low = share < LOW_ESS
+        remark = (
+            f"{low.sum()} of {len(U)} inputs rest on few effective draws, at worst {100.0 * share.min():.2g} % of "
+            f"{len(self.nodes.points)}: their densities, means and samples are rough. Choose a larger alpha or "
+            "bandwidth, or fewer targets."
+        )
+        return (remark,) if low.any() else ()

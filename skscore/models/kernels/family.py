@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from copy import copy
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from ...fitting.ridge_path import RidgePath
+from ...fitting.solvers import Estimate
 from ..base import GaussianBase, MappedBase
 from ..family import Family
 
@@ -79,16 +78,16 @@ class KernelFamily(Family):
     def solve(self, statistics, objective, alpha):
         """φ of least objective plus ridge."""
         n = statistics.moments.n
-        if alpha == 0.0 and n < ROWS_WITHOUT_RIDGE * self.n_parameters:
-            warnings.warn(
-                f"{self.n_parameters} functions, {n:g} rows and alpha=0: without a ridge the density follows the noise "
-                'of these rows. Leave alpha="auto", or lower n_landmarks.',
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        if alpha == 0.0:
-            return super().solve(statistics, objective, alpha)
-        return RidgePath(self.form(statistics, objective)).thetas([alpha])[0]  # as it was chosen
+        if alpha > 0.0:
+            return Estimate(RidgePath(self.form(statistics, objective)).thetas([alpha])[0])  # as it was chosen
+        estimate = super().solve(statistics, objective, alpha)
+        if n >= ROWS_WITHOUT_RIDGE * self.n_parameters:
+            return estimate
+        remark = (
+            f"{self.n_parameters} functions, {n:g} rows and alpha=0: without a ridge the density follows the noise "
+            'of these rows. Leave alpha="auto", or lower n_landmarks.'
+        )
+        return estimate._replace(remarks=(remark, *estimate.remarks))
 
     # ---- the density at φ ------------------------------------------------------------------------
 

@@ -25,13 +25,11 @@ Vincent, P. (2011). A connection between score matching and denoising autoencode
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
 from ..._compat import Interval, StrOptions
 from ..._kernels.threads import enough_for
@@ -202,7 +200,8 @@ class Kernel(Model):
         is_settled = len(alphas) == len(scales) == 1 and bandwidth is not None
         if is_settled or len(site.rows) < 2:
             bandwidth = site.median if bandwidth is None else bandwidth
-            return Choice(site.family(bandwidth, scales[0], smoothing or 0.0), float(alphas[-1]))
+            family = site.family(bandwidth, scales[0], smoothing or 0.0)
+            return Choice(family, float(alphas[-1]), remarks=site.remarks)
         judge = self._judge(site, objective, criterion, np.asarray(scales), alphas)
         attempt = partial(judge, smoothing=smoothing) if smoothing else judge
         if bandwidth is None:
@@ -210,12 +209,12 @@ class Kernel(Model):
         else:
             trials = [attempt(bandwidth)]
         best = choose(judge, trials)
-        _warn_at_the_edge(trials, best, site.median)
+        remarks = (*site.remarks, *_at_the_edge(trials, best, site.median))
         if self._bandwidth_is("ard"):
             trials.append(judge(self._bandwidths_by_direction(site, *best.choice)))
             best = max(trials, key=lambda trial: trial.score)
         *place, alpha = best.choice
-        return Choice(site.family(*place), alpha, tabulate(trials))
+        return Choice(site.family(*place), alpha, tabulate(trials), remarks)
 
     def _bandwidths_by_direction(self, site, bandwidth, scale, _, alpha):
         """One bandwidth for each coordinate, from the best common one."""
@@ -294,8 +293,8 @@ def _bandwidth(model, site):
     return bandwidth if bandwidth.ndim else float(bandwidth)
 
 
-def _warn_at_the_edge(trials, best, median):
-    """Say where the best of what was tried is the last of what was tried.
+def _at_the_edge(trials, best, median):
+    """Yield remarks if the best of what was tried is the last of what was tried.
 
     The greatest ridge is no edge: what it leaves is the base measure, and no bandwidth matters then. With noise the
     least ridge is none either.
@@ -308,17 +307,13 @@ def _warn_at_the_edge(trials, best, median):
     is_least = all(bandwidth < trial.bandwidth for trial in others)
     is_last = is_least or all(bandwidth > trial.bandwidth for trial in others)
     if others and is_last and best.score > MATERIAL + max(trial.score for trial in others):
-        warnings.warn(
+        yield (
             f"Kernel: the chosen bandwidth {bandwidth:.3g} is the {'least' if is_least else 'greatest'} "
             f"of those tried, {bandwidth / median:.3g} times the median distance. Give more landmarks, or a bandwidth "
-            "beyond it, or doubt whether kernels of one width suit this table.",
-            ConvergenceWarning,
-            stacklevel=6,
+            "beyond it, or doubt whether kernels of one width suit this table."
         )
     if len(alphas) > 1 and alpha == alphas[0] and not smoothing:
-        warnings.warn(
+        yield (
             f"Kernel: the chosen alpha {alpha:.3g} is the least of those tried. Give a smaller one, or doubt whether "
-            "the rows are as many as they seem.",
-            ConvergenceWarning,
-            stacklevel=6,
+            "the rows are as many as they seem."
         )

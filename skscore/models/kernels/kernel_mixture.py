@@ -18,6 +18,7 @@ arXiv:2008.10087.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -25,9 +26,11 @@ from scipy.special import logsumexp, softmax
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
+from ...fitting.solvers import Estimate
 from ...formulas.moments import Summary, moments
 from ...likelihood import LogNormalizer
 from ...maps.affine import Affine
+from ...samplers.chains import Sampled
 from ..base import GaussianBase, MappedBase
 from ..family import Choice, Family, Sample
 from ..fitted_density import FittedDensity
@@ -69,7 +72,13 @@ def settle_mixture(model, sample, objective, alpha, criterion):
     parts = [Sample(*member, moments(member[0], member[2])) for member in _members(clusters, *sample[:3])]
     settled = [single.choose(part, objective, alpha, criterion) for part in parts]
     family = KernelMixtureFamily(clusters, [part.family for part in settled], [part.moments for part in parts])
-    return Choice(family, np.array([part.alpha for part in settled]), _stacked([part.results for part in settled]))
+    results, remarks = _stacked([part.results for part in settled]), _remarks(settled)
+    return Choice(family, np.array([part.alpha for part in settled]), results, remarks)
+
+
+def _remarks(reports):
+    """What was remarked on any of the parts."""
+    return tuple(chain.from_iterable(report.remarks for report in reports))
 
 
 def _stacked(tables):
@@ -130,12 +139,16 @@ class KernelMixtureFamily(Family):
 
     def solve(self, statistics, objective, alpha):
         """The mixture of the solutions of the parts."""
-        laws = [
-            FittedDensity(part, part.solve(Summary(table, form), objective, ridge), table, 0, "Kernel")
+        estimates = [
+            part.solve(Summary(table, form), objective, ridge)
             for part, form, table, ridge in zip(self.parts, statistics.form, self.tables, alpha, strict=True)
         ]
+        laws = [
+            FittedDensity(part, estimate.theta, table, 0, "Kernel")
+            for part, estimate, table in zip(self.parts, estimates, self.tables, strict=True)
+        ]
         share = np.array([form.n for form in statistics.form])
-        return Mixture(laws, np.log(share / share.sum()))
+        return Estimate(Mixture(laws, np.log(share / share.sum())), _remarks(estimates))
 
     def objective_value(self, mixture, statistics, objective):
         """Mean of the objectives of the parts, weighted by their shares."""
@@ -174,13 +187,21 @@ class KernelMixtureFamily(Family):
     def log_normalizer(self, mixture):
         """0, as the parts are normalised, with the largest error of theirs."""
         parts = [law.log_normalizer() for law in mixture.laws]
-        return LogNormalizer(0.0, max(part.stderr for part in parts), min(part.ess for part in parts))
+        stderr, ess = max(part.stderr for part in parts), min(part.ess for part in parts)
+        return LogNormalizer(0.0, stderr, ess)
+
+    def log_mass_of_a_mode(self, mixture):
+        """Of the greatest of the parts, each as a share of the mass that was found of it."""
+        masses = [law.family.log_mass_of_a_mode(law.theta) - law.log_normalizer().log_z for law in mixture.laws]
+        return float((masses + mixture.log_weight).max())
 
     def sample(self, mixture, n_samples, rng):
         """Draws of the parts, in the numbers that their weights make, in random order."""
         counts = rng.multinomial(n_samples, np.exp(mixture.log_weight))
         pairs = zip(mixture.laws, counts, strict=True)
-        return rng.permutation(np.concatenate([law.sample(count, "hmc", rng)[0] for law, count in pairs if count]))
+        drawn = [law.sample(count, "hmc", rng) for law, count in pairs if count]
+        rows = np.concatenate([part.rows for part in drawn])
+        return Sampled(rng.permutation(rows), remarks=_remarks(drawn))
 
     def attributes(self, mixture):
         """Weights of the components, and what each has."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 
 import numpy as np
 from scipy import stats
-from sklearn.exceptions import ConvergenceWarning
 
 from ...maps.affine import Affine, flat_directions
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
@@ -48,9 +46,7 @@ class KernelSetup:
     def __init__(self, model, sample):
         table, d = sample.moments, len(sample.moments.mean)
         self.model, self.sample, self.d = model, sample, d
-        if model.whiten:
-            for remark in flat_directions(table):
-                warnings.warn(remark, ConvergenceWarning, stacklevel=1)
+        self.remarks = flat_directions(table) if model.whiten else ()
         self.standard = (Affine.whitening if model.whiten else Affine.standardizing)(table)
         self.coordinates = self.standard if model.whiten else Affine.centring(table)
         self.rows, self.counts = distinct_rows(self.coordinates.forward(sample.X), sample.weight)

@@ -65,7 +65,7 @@ def test_reference(cases, rows, name):
     np.testing.assert_allclose(laplacian, case["laplacian"], **slopes)
     np.testing.assert_allclose(fitted.hyvarinen_score(held_out).mean(), case["J_heldout"], **slopes)
     log_q0_constant = 0.0 if base is None else -np.log(2 * np.pi * np.prod(base.scale))  # left out of the reference
-    log_unnormalised = fitted.family_.log_density(fitted._law.theta, evaluated) - log_q0_constant
+    log_unnormalised = fitted._fit.family.log_density(fitted._fit.density.theta, evaluated) - log_q0_constant
     np.testing.assert_allclose(log_unnormalised, case["log_unnorm"], rtol=1e-9)
 
 
@@ -124,7 +124,8 @@ def test_an_affine_map_of_the_table_changes_nothing(rng, skew_rows, base):
         after.grad_log_density(T @ A + b) @ A.T, before.grad_log_density(T), rtol=1e-6, atol=1e-7
     )
     shift = np.log(np.abs(np.linalg.det(A)))
-    unnormalised = [fit.family_.log_density(fit._law.theta, t) for fit, t in ((before, T), (after, T @ A + b))]
+    fits = (before._fit, T), (after._fit, T @ A + b)
+    unnormalised = [fit.family.log_density(fit.density.theta, t) for fit, t in fits]
     np.testing.assert_allclose(unnormalised[1], unnormalised[0] - shift, rtol=1e-7)
 
 
@@ -229,7 +230,7 @@ def test_later_chunks_keep_the_landmarks_of_the_first(rng, skew_rows):
     landmarks = fitted.landmarks_
     fitted.partial_fit(X[100:])
     np.testing.assert_array_equal(fitted.landmarks_, landmarks)
-    assert fitted.statistics_.form.n == 300
+    assert fitted._fit.summary.form.n == 300
 
 
 def test_landmarks_are_distinct_rows_where_these_are_few():
