@@ -123,10 +123,10 @@ def fit_closed_form(p, model, rows: Sample, variance, seed, previous=None) -> Fi
         summary = previous[0] + summary
     ladder = fit_ladder(summary, variance, alpha)
     if len(levels) == 1:
-        density = FittedDensity(ladder.families[0], ladder.thetas[0], summary.table, seed, repr(p.model))
-        return Fitted(LevelDensity(ladder, sigma_min, density), levels, summary, alpha)
-    density = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
-    density, report = _validated(p, density, rows, None)
+        normalised = FittedDensity(ladder.families[0], ladder.thetas[0], summary.table, seed, repr(p.model))
+        return Fitted(LevelDensity(ladder, sigma_min, normalised), levels, summary, alpha)
+    flow = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
+    density, report = _validated(p, flow, rows, None)
     return Fitted(density, levels, summary, alpha, report)
 
 
