@@ -18,13 +18,14 @@ import numpy as np
 from skscore import DenoisingScoreEstimator
 from skscore.datasets import Moons
 from skscore.formulas.schedules import geometric_ladder
+from skscore.neural import ScoreNetwork
 from skscore.plotting import NoiseLevelDisplay
 
 law = Moons()
 X, fresh = law.sample(600, random_state=0), law.sample(1000, random_state=1)
 candidates = np.array([0.01, 0.03, 0.1, 0.3, 0.8])
-small = {"hidden_layer_sizes": (64, 64), "max_iter": 600, "n_folds": 1, "device": "cpu", "random_state": 0}
-fits = [DenoisingScoreEstimator(sigma_min=sigma, **small).fit(X) for sigma in candidates]
+small = ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=600, n_folds=1, device="cpu")
+fits = [DenoisingScoreEstimator(small, sigma_min=sigma, random_state=0).fit(X) for sigma in candidates]
 
 
 def losses(density):

@@ -21,6 +21,7 @@ import torch
 
 from skscore import ScoreMatchingDensity
 from skscore.neural import NeuralEnergy
+from skscore.neural.energy_network import build_energy
 from skscore.neural.energy_training import Curvature, Rows
 
 OBJECTIVES = {"implicit": Curvature(), "sliced, 1 direction": Curvature(1), "sliced, 5 directions": Curvature(5)}
@@ -47,7 +48,7 @@ for d in columns:
     X, generator = bent(2000, d), torch.Generator().manual_seed(0)
     model = NeuralEnergy((64, 64), max_iter=100, validation_fraction=0.0, random_state=0)
     density = ScoreMatchingDensity(model, objective="sliced").fit(X)
-    energy = model.build(d)
+    energy = build_energy(model, d)
     energy.load_state_dict({name: torch.tensor(array) for name, array in density.weights_.items()})
     y = torch.from_numpy((X - X.mean(axis=0)) / X.std(axis=0)).float()
     drawn = {name: [] for name in OBJECTIVES}

@@ -18,12 +18,13 @@ import numpy as np
 
 from skscore import DenoisingScoreEstimator
 from skscore.datasets import FourGaussians
+from skscore.neural import ScoreNetwork
 from skscore.plotting import DensityDisplay, ScoreFieldDisplay
 
 law = FourGaussians()
 X = law.sample(2000, random_state=0)
 network = DenoisingScoreEstimator(
-    hidden_layer_sizes=(64, 64), max_iter=1500, n_folds=1, sigma_min=0.03, device="cpu", random_state=0
+    ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=1500, n_folds=1, device="cpu"), sigma_min=0.03, random_state=0
 ).fit(X)
 
 

@@ -13,11 +13,12 @@ from sklearn.utils import check_array, check_random_state
 
 from ..domains import BoundaryWeight, Reals
 from ..models.base import GaussianBase
-from ..models.catalog import MODELS, resolve_model
+from ..models.catalog import MODELS
 from ..models.kernels.kernel import Kernel
+from ..neural import NeuralEnergy, ScoreNetwork
 
 __all__ = [
-    "MODEL_NAMES",
+    "NAMED_MODELS",
     "check_further_rows",
     "check_inference",
     "check_known_scores",
@@ -34,8 +35,7 @@ __all__ = [
     "why_unsolved",
 ]
 
-NEURAL = "neural_energy"
-MODEL_NAMES = {*MODELS, NEURAL}
+NAMED_MODELS = {**MODELS, "network": ScoreNetwork, "neural_energy": NeuralEnergy}
 NOT_THE_USER = {"skscore", "sklearn", "joblib"}
 
 
@@ -65,12 +65,8 @@ def seed_of(random_state):
 
 
 def model_object(model):
-    """Model for its name, or itself; torch is loaded for the neural one alone."""
-    if isinstance(model, str) and model == NEURAL:
-        from ..neural import NeuralEnergy
-
-        return NeuralEnergy()
-    return resolve_model(model)
+    """Model object for its name, or the object itself."""
+    return NAMED_MODELS[model]() if isinstance(model, str) else model
 
 
 def seeded(model, random_state):

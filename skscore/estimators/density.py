@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_sample_weight, get_namespace, validate_data
 from ..formulas import score_losses
-from .checks import seed_of
+from .checks import NAMED_MODELS, seed_of
 
 __all__ = ["DensityEstimator"]
 
@@ -25,6 +25,36 @@ class DensityEstimator(DensityMixin, BaseEstimator):
     """Density estimator with a score: log-likelihoods, gradients, Hyvärinen scores and samples in the units of X."""
 
     criterion = "log_likelihood"
+
+    def set_params(self, **params):
+        """Set parameters of the estimator, and of the objects that it holds by ``name__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``name__parameter`` is set while ``name`` is a string, which has no parameters.
+        """
+        held = {**self.get_params(deep=False), **params}
+        for name in params:
+            prefix, nested, _ = name.partition("__")
+            if nested and isinstance(held.get(prefix), str):
+                self._refuse_nested(name, prefix, held[prefix])
+        return super().set_params(**params)
+
+    def _refuse_nested(self, name, prefix, value):
+        remedy = f"{prefix}={NAMED_MODELS[value].__name__}()" if value in NAMED_MODELS else f"for {prefix}"
+        raise ValueError(
+            f"{name} cannot be set: {prefix}={value!r} is a string, which has no parameters. Pass the object {remedy}."
+        )
 
     def _check_rows(self, X):
         """Rows as float64, of the width and column names seen in fit."""

@@ -32,14 +32,13 @@ from ..fitting.inference import pair_tests
 from ..fitting.solvers import UnboundedObjectiveError
 from ..formulas import score_losses
 from ..formulas.moments import Moments, Summary, moments
-from ..models.catalog import OBJECTIVES, resolve_objective
+from ..models.catalog import MODELS, OBJECTIVES, resolve_objective
 from ..models.family import Choice, Model, Sample
 from ..models.fitted_density import SAMPLERS, FittedDensity
 from ..models.gaussian import Gaussian
 from ..models.standard_errors import parameters_and_covariance
 from ..models.windham import middle_rows, windham_weights
 from .checks import (
-    MODEL_NAMES,
     check_further_rows,
     check_inference,
     check_known_scores,
@@ -227,7 +226,7 @@ class ScoreMatchingDensity(DensityEstimator):
 
     _penalty = "alpha"  # the parameter that messages name
     _parameter_constraints = {
-        "model": [StrOptions(MODEL_NAMES), Model],
+        "model": [StrOptions({*MODELS, "neural_energy"}), Model],
         "objective": [StrOptions({*OBJECTIVES, "auto"})],
         "alpha": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto", "cv"})],
         "l1_ratio": [Interval(Real, 0.0, 1.0, closed="both")],

@@ -81,10 +81,6 @@ class Ladder:
     variance: np.ndarray
     remarks: tuple[str, ...] = ()
 
-    def field(self, device="cpu"):
-        """The ladder itself: a closed form is numpy, whatever the device."""
-        return self
-
     def score(self, X, sigma):
         """∇ log p_σ of rows (n, d)."""
         own = -X / (sigma**2 + self.variance)

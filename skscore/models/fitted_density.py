@@ -14,7 +14,8 @@ from ..samplers.chains import Sampled
 
 __all__ = ["SAMPLERS", "FittedDensity"]
 
-SAMPLERS = {"hmc": HMC(0.5, n_leapfrog=10), "mala": MALA(0.5)}
+# Name -> factory of the sampler.
+SAMPLERS = {"hmc": lambda: HMC(0.5, n_leapfrog=10), "mala": lambda: MALA(0.5)}
 MAX_CHAINS = 16384  # each starts at its own resampled particle, so modes keep their weights without mixing between them
 FEW_STARTS = 500.0  # effective draws behind the starting points, below which chains must mix to be trusted
 
@@ -131,7 +132,7 @@ class FittedDensity:
     def _sample_by_chains(self, n_samples, name, rng):
         target, n_chains = self.target(), min(MAX_CHAINS, max(64, n_samples))
         starts, start_ess = self._starting_points(target)
-        start, sampler = starts[rng.choice(MAX_CHAINS, n_chains, replace=False)], SAMPLERS[name]
+        start, sampler = starts[rng.choice(MAX_CHAINS, n_chains, replace=False)], SAMPLERS[name]()
         sampler, _ = adapt_step_size(sampler, target, sampler.init(start[:256], target), 100, rng)
         n_draws = max(4, math.ceil(n_samples / n_chains))
         chains = run_chains(sampler, target, start, n_warmup=0, n_draws=n_draws, thin=5, rng=rng)

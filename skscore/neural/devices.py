@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-import torch
-
 from .._kernels.threads import at_most
+from ._torch import torch
 
 __all__ = ["available", "resolve_device", "threads_for"]
 

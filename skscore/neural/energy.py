@@ -19,18 +19,13 @@ from numbers import Integral, Real
 from os import PathLike
 
 import numpy as np
-import torch
 
 from .._compat import Interval, StrOptions
 from ..maps.affine import Affine
 from ..maps.autoregressive import fit_autoregressive
 from ..models.family import Choice, Model
 from ..models.objectives import Implicit, Sliced
-from .activations import ACTIVATIONS
-from .devices import resolve_device
-from .energy_family import EnergyFamily
-from .energy_network import Energy, Perceptron, UserNetwork
-from .energy_training import Recipe
+from .training_config import TrainingConfig
 
 __all__ = ["NeuralEnergy"]
 
@@ -78,7 +73,7 @@ class NeuralEnergy(Model):
     checkpoint_every : int, default=500
         Steps between two saves.
     callback : callable, optional
-        Called as ``callback(step, objective, judgement)`` every 20 steps, with the mean objective of these steps and
+        Called as ``callback(step, objective, validation)`` every 20 steps, with the mean objective of these steps and
         that of the rows held out (NaN where there are none). Returning True ends the training there.
     verbose : int, default=0
         1 prints ten lines of each training, 2 one for every 20 steps.
@@ -88,7 +83,7 @@ class NeuralEnergy(Model):
     Fitted by ``objective="implicit"`` with the exact Laplacian, at a cost that grows with the number of columns;
     "sliced" with ``n_projections`` directions in place of all; "auto", the cheaper of the two; "explicit", to known
     scores; "denoising", at one ``noise_level``. The estimator then has ``weights_``, ``train_curve_``,
-    ``validation_curve_`` and ``n_iter_``; ``objective_`` is the best judgement of the rows held out, in the
+    ``validation_curve_`` and ``n_iter_``; ``objective_`` is the best value on the rows held out, in the
     coordinates of the training. The Gaussian of the rows stays where nothing better was learned.
 
     The slope of :math:`\log p` says nothing of the weights of modes that no row connects: see
@@ -110,7 +105,7 @@ class NeuralEnergy(Model):
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [StrOptions({"gelu", "silu", "softplus", "tanh"})],
         "network": [callable, None],
         "n_projections": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0.0, None, closed="neither")],
@@ -170,6 +165,8 @@ class NeuralEnergy(Model):
 
     def choose(self, sample, objective, alpha, criterion):
         """Family in the whitened or scaled coordinates of the first rows; α = 0 for "auto"."""
+        from .energy_family import EnergyFamily  # torch is loaded here
+
         alpha = 0.0 if alpha == "auto" else float(alpha)
         model = self._frozen()
         if type(objective) in (Implicit, Sliced):  # of derivatives alone, which any coordinates carry over
@@ -179,45 +176,28 @@ class NeuralEnergy(Model):
         return Choice(EnergyFamily(model, Affine.whitening(sample.moments), alpha), alpha)
 
     def held_out_split(self, n):
-        """Indices of the rows to train on, and of those that judge, of n rows."""
+        """Indices of the rows to train on, and of those held out, of n rows."""
         order = np.random.default_rng(self.random_state).permutation(n)
         held_out, rest = np.split(order, [min(n - 1, round(self.validation_fraction * n))])
         return rest, held_out
 
     def _frozen(self):
         """Copy of the model as it is now, its seed and device found."""
+        from .devices import resolve_device
+
         seed = np.random.SeedSequence().entropy % 2**31 if self.random_state is None else self.random_state
         parameters = self.get_params(deep=False) | {"random_state": seed, "device": resolve_device(self.device)}
         return NeuralEnergy(**parameters)
 
-    def recipe(self, alpha):
+    def training_config(self, alpha):
         """How the network is trained under a ridge α."""
-        return Recipe(
-            self.learning_rate,
-            self.weight_decay,
-            alpha,
-            self.batch_size,
-            self.max_iter,
-            self.n_iter_no_change,
+        return TrainingConfig(
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            max_iter=self.max_iter,
+            check_every=20,
+            patience=self.n_iter_no_change,
+            clip=10.0,
+            ridge=alpha,
         )
-
-    def build(self, d):
-        """An energy of d columns on the CPU: N(0, I)."""
-        generator = torch.Generator().manual_seed(self.random_state)
-        if self.network is None:
-            sizes = tuple(int(size) for size in self.hidden_layer_sizes)
-            return Energy(Perceptron(d, sizes, self.activation).initialise(generator))
-        return Energy(UserNetwork(self._network_of_the_user(d)))
-
-    def _network_of_the_user(self, d):
-        """The user's network; torch's global generator is put back."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.random_state)
-            network = self.network(d)
-        if not isinstance(network, torch.nn.Module):
-            raise ValueError(f"network={self.network!r} made {network!r}: it has to make a torch.nn.Module.")
-        with torch.no_grad():
-            found = tuple(network.float()(torch.zeros(2, d)).shape)
-        if found not in [(2,), (2, 1)]:
-            raise ValueError(f"network={self.network!r} maps 2 rows of {d} columns to shape {found}: it needs (2,).")
-        return network

@@ -9,14 +9,13 @@ arrays. More rows, by ``partial_fit``, train it further.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
 
 from ..domains import Reals
 from ..fitting.solvers import Estimate
@@ -24,14 +23,16 @@ from ..formulas.moments import row_blocks
 from ..maps.autoregressive import ScaledReals
 from ..models.family import Family
 from ..models.objectives import Denoising, Explicit, Implicit, Sliced
+from ._torch import torch
 from .checkpoint import Checkpoint, fingerprint
 from .devices import threads_for
-from .energy_training import Curvature, Match, Noisy, Rows, Training
+from .energy_network import build_energy
+from .energy_training import Curvature, EnergyTraining, Match, Noisy, Rows
 
-__all__ = ["EnergyFamily", "EnergyState", "FurtherRows"]
+__all__ = ["EnergyFamily", "EnergyState"]
 
 LOADED: WeakKeyDictionary = WeakKeyDictionary()  # modules at work, as long as the arrays they were made of live
-JUDGING_DRAWS = 8  # directions, or draws of noise, for each row held out
+VALIDATION_DRAWS = 8  # directions, or draws of noise, for each row held out
 BLOCK_BYTES = 1 << 22
 
 
@@ -48,7 +49,7 @@ class EnergyState:
     value : float
         Objective of the rows held out, of the last steps where there are none.
     train_curve, validation_curve : tuples of float
-        Objective at each judgement.
+        Objective at each validation.
     n_iter : int
         Steps taken.
     """
@@ -60,22 +61,13 @@ class EnergyState:
     validation_curve: tuple = ()
     n_iter: int = 0
 
-    def __add__(self, further: FurtherRows) -> EnergyState:
-        """Train the energy further on more rows."""
+    def __add__(self, further: tuple) -> EnergyState:
+        """Train the energy further on more rows: (X, Y, weight, objective)."""
         trained = self.family.trained(*further, start=self.weights)
         curves = {
             name: getattr(self, name) + getattr(trained, name) for name in ("train_curve", "validation_curve", "n_iter")
         }
         return replace(trained, **curves)
-
-
-class FurtherRows(NamedTuple):
-    """What a training needs that goes on from an earlier one."""
-
-    X: np.ndarray
-    Y: np.ndarray | None
-    weight: np.ndarray | None
-    objective: Any
 
 
 class EnergyFamily(Family):
@@ -108,7 +100,7 @@ class EnergyFamily(Family):
 
     def assemble(self, X, Y, weight, objective):
         """Train on the rows: an EnergyState; or keep further rows, until they are added to one."""
-        return FurtherRows(X, Y, weight, objective) if self.begun else self.trained(X, Y, weight, objective)
+        return (X, Y, weight, objective) if self.begun else self.trained(X, Y, weight, objective)
 
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -118,19 +110,19 @@ class EnergyFamily(Family):
         energy = self._energy(start, X.shape[1]).to(device)
         generator = torch.Generator(device).manual_seed(model.random_state + 1)
         parts = self._split(X, Y, weight)
-        loss, judge = (
+        loss, scorer = (
             matching(objective, self, model.n_projections),
-            matching(objective, self, JUDGING_DRAWS, JUDGING_DRAWS),
+            matching(objective, self, VALIDATION_DRAWS, VALIDATION_DRAWS),
         )
-        watch = Watch(model.max_iter, model.verbose, model.callback)
-        checkpoint = self._checkpoint(X, Y, weight, objective, start)
-        run = Training(energy, loss, judge, *parts, model.recipe(self.alpha), generator, watch, checkpoint).run()
-        value = run.best.value if run.has_judge else run.train_curve[-1]
+        checkpoint, config = self._checkpoint(X, Y, weight, objective, start), model.training_config(self.alpha)
+        training = EnergyTraining(energy, loss, scorer, *parts, config, generator, partial(_watch, model), checkpoint)
+        run = training.run()
+        value = run.best.value if run.validates else run.train_curve[-1]
         weights = {name: tensor.cpu().numpy().copy() for name, tensor in energy.state_dict().items()}
         return EnergyState(self, weights, float(value), tuple(run.train_curve), tuple(run.validation_curve), run.step)
 
     def _energy(self, weights, d):
-        energy = self.model.build(d)
+        energy = build_energy(self.model, d)
         if weights is not None:
             energy.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
         return energy
@@ -139,7 +131,7 @@ class EnergyFamily(Family):
         """Where the training is saved."""
         model = self.model
         if model.checkpoint is None:
-            return Checkpoint(None)
+            return None
         own = fingerprint(model, model.random_state, self.alpha, self.f.forward(X), *others)
         return Checkpoint(model.checkpoint, model.checkpoint_every, own)
 
@@ -261,16 +253,9 @@ def matching(objective, family, n_projections, n_draws=1):
     return LOSSES[type(objective)](objective, family, n_projections, n_draws)
 
 
-@dataclass(frozen=True)
-class Watch:
-    """Prints nothing of a training, ten lines, or one for each judgement; then asks the user whether to end it."""
-
-    max_iter: int
-    verbose: int
-    callback: Callable | None
-
-    def __call__(self, step, loss, judgement):
-        every = 1 if self.verbose > 1 else max(20, self.max_iter // 10)
-        if self.verbose and step % every == 0:
-            print(f"[NeuralEnergy] step {step}: objective {loss:.5g}, of rows held out {judgement:.5g}")
-        return self.callback is not None and bool(self.callback(step, loss, judgement))
+def _watch(model, step, loss, validation_loss):
+    """Print nothing of a training, ten lines, or one for each validation; then ask the user whether to end it."""
+    every = 1 if model.verbose > 1 else max(20, model.max_iter // 10)
+    if model.verbose and step % every == 0:
+        print(f"[NeuralEnergy] step {step}: objective {loss:.5g}, of rows held out {validation_loss:.5g}")
+    return model.callback is not None and bool(model.callback(step, loss, validation_loss))

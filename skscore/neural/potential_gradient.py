@@ -35,11 +35,9 @@ from __future__ import annotations
 from itertools import chain
 from typing import NamedTuple
 
-import torch
-from torch.autograd.function import once_differentiable
-
+from ._torch import torch
+from .layers import product
 from .networks import EPS, affine, fourier_features
-from .products import product
 
 __all__ = ["potential_gradient"]
 
@@ -74,7 +72,7 @@ class _Gradient(torch.autograd.Function):
         return g
 
     @staticmethod
-    @once_differentiable
+    @torch.autograd.function.once_differentiable
     def backward(ctx, v):
         asked_of_y, _, _, *asked_of_parameters = ctx.needs_input_grad
         dh, tangents, gradients = v, [], []

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from itertools import islice
 
-import torch
-
+from ._torch import torch
+from .layers import product
 from .networks import ResidualMLP, affine, fourier_features, normalise, wave_tangents, waves
-from .products import product
 
 __all__ = ["field_and_curvature", "field_and_traces"]
 

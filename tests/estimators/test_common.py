@@ -9,6 +9,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, ScoreMatchingDensityCV, TransformedDensity
 from skscore.models import Gaussian, Kernel, PairwiseInteraction, Polynomial
+from skscore.neural import ScoreNetwork
 
 ESTIMATORS = [
     ScoreMatchingDensity(),
@@ -28,11 +29,12 @@ TINY = {
     "hidden_layer_sizes": (4,),
     "max_iter": 5,
     "n_folds": 1,
-    "n_networks": 1,
-    "n_likelihood_steps": 2,
     "device": "cpu",
 }
-NETWORKS = [DenoisingScoreEstimator(**TINY), DenoisingScoreEstimator(**TINY, parametrization="energy", tail=None)]
+NETWORKS = [
+    DenoisingScoreEstimator(ScoreNetwork(**TINY), n_likelihood_steps=2),
+    DenoisingScoreEstimator(ScoreNetwork(parametrization="energy", **TINY), n_likelihood_steps=2, tail=None),
+]
 
 
 @pytest.mark.torch

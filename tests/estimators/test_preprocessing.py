@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skscore import DenoisingScoreEstimator
 from skscore.datasets import Funnel
 from skscore.estimators.preprocessing import read_preprocessing
+from skscore.neural import ScoreNetwork
 
 
 def density(**parameters):
@@ -100,7 +101,7 @@ def test_bounds_that_cannot_be(bounds, message):
         ({"sampler": "euler"}, "'sampler' parameter"),
         ({"criterion": "bic"}, "'criterion' parameter"),
         ({"weighting": "unit"}, "'weighting' parameter"),
-        ({"dropout": 1.0}, "'dropout' parameter"),
+        ({"model": ScoreNetwork(dropout=1.0)}, "'dropout' parameter"),
     ],
 )
 def test_parameters_that_cannot_be(parameters, message):
@@ -112,14 +113,13 @@ def test_parameters_that_cannot_be(parameters, message):
 @pytest.mark.parametrize("sizes", [(), (0,), (-1,), (16.5,), "wide", ("a",)])
 def test_widths_that_cannot_be(sizes):
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
-        density(model="network", hidden_layer_sizes=sizes, max_iter=5, n_folds=1, device="cpu").fit(rows())
+        density(model=ScoreNetwork(hidden_layer_sizes=sizes, max_iter=5, n_folds=1, device="cpu")).fit(rows())
 
 
 @pytest.mark.torch
 def test_widths_as_an_array():
-    fitted = density(model="network", hidden_layer_sizes=np.array([8, 8]), max_iter=5, n_folds=1, device="cpu").fit(
-        rows()
-    )
+    network = ScoreNetwork(hidden_layer_sizes=np.array([8, 8]), max_iter=5, n_folds=1, device="cpu")
+    fitted = density(model=network).fit(rows())
     assert np.isfinite(fitted.score(rows()))
 
 

@@ -286,7 +286,7 @@ SAMPLERS = {
 def test_samplers_draw_from_the_gaussian_that_the_ladder_fits(sampler, X):
     """Along each principal axis, by Kolmogorov and Smirnov."""
     ladder = fit_ladder(Gaussian(), X, None, LEVELS[::2], X.var(axis=0), 0.0)
-    draws = descend(sampler, ladder.field(), 2000, np.random.default_rng(0))
+    draws = descend(sampler, ladder, 2000, np.random.default_rng(0))
     values, axes = np.linalg.eigh(np.cov(X.T, ddof=0))
     for variance, axis in zip(values, axes.T, strict=True):
         law = stats.norm(scale=np.sqrt(variance + SIGMA_MIN**2))
