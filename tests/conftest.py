@@ -1,6 +1,7 @@
 """What the tests share: a seeded generator, numbers of other implementations, and what each marker needs."""
 
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from skscore.datasets import GaussianMixtureDistribution
 from skscore.samplers import NoiseConditionalScore
 
 REFERENCE = Path(__file__).parent / "reference"
+ACCELERATORS = re.compile(r"'(cupy|dpnp|cuda|xpu|mps)'")
 
 
 @pytest.fixture
@@ -113,8 +115,16 @@ def _has_gpu():
     return torch.accelerator.is_available() if hasattr(torch, "accelerator") else torch.cuda.is_available()
 
 
+def _is_for_an_accelerator(item):
+    """Whether this is one of scikit-learn's array-API checks with a library or a device that is not the CPU's."""
+    check = item.callspec.params.get("check") if hasattr(item, "callspec") else None
+    return bool(ACCELERATORS.search(str(getattr(check, "keywords", ""))))
+
+
 def pytest_collection_modifyitems(items):
     """Skip what this machine cannot run, and say why."""
+    for item in filter(_is_for_an_accelerator, items):
+        item.add_marker("gpu")
     for marker in ("gpu", "torch"):
         marked = [item for item in items if item.get_closest_marker(marker)]
         reason = _missing(marker) if marked else None

@@ -5,7 +5,11 @@ import pytest
 import sklearn
 from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import (
+    check_fit_idempotent,
+    check_sample_weight_equivalence_on_dense_data,
+    parametrize_with_checks,
+)
 
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, ScoreMatchingDensityCV, TransformedDensity
 from skscore.models import Gaussian, Kernel, PairwiseInteraction, Polynomial
@@ -18,7 +22,7 @@ ESTIMATORS = [
     ScoreMatchingDensity("gaussian", objective="denoising", alpha=0.1),
     ScoreMatchingDensity(Polynomial(2), objective="sliced", alpha=0.1),
     ScoreMatchingDensity(Polynomial(4, interaction_degree=1), alpha=0.1),
-    ScoreMatchingDensity(Kernel(20)),
+    ScoreMatchingDensity(Kernel(20, bandwidth=1.0, base_scale=1.0), alpha=0.1),
     ScoreMatchingDensity("pairwise", alpha=0.1, l1_ratio=0.5),
     ScoreMatchingDensityCV(PairwiseInteraction(diagonal_multiplier=1.5), n_alphas=4),
     TransformedDensity(ScoreMatchingDensity(), StandardScaler()),
@@ -48,6 +52,13 @@ def test_scikit_learn_checks_of_networks(estimator, check):
 @parametrize_with_checks(ESTIMATORS)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("check", [check_fit_idempotent, check_sample_weight_equivalence_on_dense_data])
+def test_scikit_learn_checks_of_a_search(check):
+    """The others run with the bandwidth and the penalty that a search would choose anew for each of them."""
+    check("ScoreMatchingDensity", ScoreMatchingDensity(Kernel(20)))
 
 
 @pytest.mark.torch

@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_fit_idempotent, parametrize_with_checks
 
 from skscore.estimators.conditional import ConditionalScoreDensity
 from skscore.formulas import score_losses
@@ -25,12 +25,20 @@ EXPECTED_FAILURES = {
 }
 
 
+FIXED = {"n_landmarks": 60, "bandwidth": "median", "input_bandwidth": "median", "alpha": 1e-2, "random_state": 0}
+
+
 @parametrize_with_checks(
-    [ConditionalScoreDensity(20, random_state=0), ConditionalScoreDensity(20, criterion="hyvarinen", random_state=0)],
+    [ConditionalScoreDensity(**FIXED), ConditionalScoreDensity(**FIXED, criterion="hyvarinen")],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
+
+
+def test_a_search_repeats_itself():
+    """scikit-learn's check on an estimator that chooses its bandwidths, as those above do not."""
+    check_fit_idempotent("ConditionalScoreDensity", ConditionalScoreDensity(20, random_state=0))
 
 
 # ---- a known law: y | x ~ N(sin 2x, (0.2 + 0.3 |x|)²) --------------------------------------------
@@ -87,9 +95,6 @@ def table(t, n=300, seed=0):
     X = rng.standard_normal((n, 2)) * [1.0, 5.0] + [3.0, -20.0]
     noise = rng.gamma(2.0, 1.0, (n, t)) @ (np.eye(t) + 0.5 * np.eye(t, k=1))
     return X, 10.0 * np.sin(X[:, :1]) + 2.0 * noise * np.arange(1.0, t + 1.0)
-
-
-FIXED = {"n_landmarks": 60, "bandwidth": "median", "input_bandwidth": "median", "alpha": 1e-2, "random_state": 0}
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3])

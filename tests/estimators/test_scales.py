@@ -6,49 +6,12 @@ import itertools
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.base import clone
 
-from skscore import ScoreMatchingDensity
-from skscore.domains import Box, Orthant
-from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
-
-
-def gamma(domain):
-    """Independent gamma laws, T = (log x, x)."""
-
-    def jacobian(X):
-        eye = np.eye(X.shape[1])
-        return np.concatenate([eye / X[:, :, None], np.broadcast_to(eye, (len(X), *eye.shape))], axis=1)
-
-    return ExponentialFamily(
-        statistics=lambda X: np.hstack([np.log(X), X]),
-        jacobian=jacobian,
-        laplacian=lambda X: np.hstack([-(X**-2.0), np.zeros_like(X)]),
-        curvature=lambda X, V: np.hstack([-((V / X) ** 2), np.zeros_like(X)]),
-        domain=domain,
-    )
-
-
-GAUSSIANS = {
-    "gaussian": Gaussian(),
-    "diag": Gaussian("diag"),
-    "spherical": Gaussian("spherical"),
-    "centered": Gaussian(assume_centered=True),
-}
-POLYNOMIALS = {
-    "quadratic": Polynomial(2),
-    "quartic": Polynomial(),
-    "flat quartic": Polynomial(base=None),
-    "additive quartic": Polynomial(interaction_degree=1),
-}
-OTHERS = {
-    "quartic on a base": Polynomial(base=GaussianBase([1.5, 1.6], 2.0)),
-    "gamma": gamma(Orthant()),
-    "gamma in a box": gamma(Box(0.25, 4.0)),
-}
-MODELS = GAUSSIANS | POLYNOMIALS | OTHERS
-OBJECTIVES = ["implicit", "explicit", "sliced", "denoising"]
+GAUSSIANS = ["gaussian", "diag", "spherical", "centered"]
+POLYNOMIALS = ["quadratic", "quartic", "flat quartic", "additive quartic"]
 BOUNDED = ["gamma", "gamma in a box"]
+MODELS = [*GAUSSIANS, *POLYNOMIALS, "quartic on a base", *BOUNDED]
+OBJECTIVES = ["implicit", "explicit", "sliced", "denoising"]
 EVERY = [
     (name, objective)
     for name, objective in itertools.product(MODELS, OBJECTIVES)
@@ -56,20 +19,10 @@ EVERY = [
 ]
 
 
-def table(n=60):
-    """Correlated rows of light-tailed columns between 1 and 3 on a grid of 2⁻²⁰, so that offsets of 10⁸ add exactly."""
-    X = 1.0 + np.random.default_rng(0).beta(2.0, 2.0, (n, 2)) @ np.array([[1.0, 0.3], [0.0, 1.0]])
-    return np.round(X * 2**20) / 2**20
-
-
 def known_scores(X, scale=1.0, offset=0.0):
     """Scores of a quartic density of (x − offset)/scale, in the units of X."""
     U = (X - offset) / scale
     return -(4.0 * (U - 1.5) ** 3 + 2.0 * (U - 1.6) @ np.array([[2.0, -1.0], [-1.0, 2.0]])) / scale
-
-
-def density(name, **parameters):
-    return ScoreMatchingDensity(clone(MODELS[name]), **{"random_state": 0, **parameters})
 
 
 def assert_same(found, expected, X, rtol, log_density=True):
@@ -94,7 +47,7 @@ def log_density_of(fitted, X):
 
 
 @pytest.mark.parametrize(("name", "objective"), EVERY)
-def test_weights_are_repetitions(name, objective):
+def test_weights_are_repetitions(density, table, name, objective):
     X, counts = table(), np.random.default_rng(1).integers(0, 4, size=60)
     counts[:3] = [0, 2, 0]
     Y, repeated = known_scores(X), np.repeat(np.arange(60), counts)
@@ -109,7 +62,7 @@ def test_weights_are_repetitions(name, objective):
 @pytest.mark.parametrize("far", [1e6, 1e12])
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("row", [0, 30])
-def test_a_row_without_weight_is_no_row(name, row, far):
+def test_a_row_without_weight_is_no_row(density, table, name, row, far):
     """However far away it is."""
     X = table()
     far = 3.9 if "box" in name else far
@@ -120,7 +73,7 @@ def test_a_row_without_weight_is_no_row(name, row, far):
 
 @pytest.mark.parametrize("factor", [1e-300, 1e-8, 1e8, 1e300])
 @pytest.mark.parametrize(("name", "objective"), [(name, o) for name, o in EVERY if o in ("implicit", "explicit")])
-def test_only_ratios_of_weights_matter(name, objective, factor):
+def test_only_ratios_of_weights_matter(density, table, name, objective, factor):
     X, weight = table(), np.arange(1.0, 61.0)
     expected = density(name, objective=objective).fit(X, known_scores(X), weight)
     found = density(name, objective=objective).fit(X, known_scores(X), factor * weight)
@@ -128,14 +81,14 @@ def test_only_ratios_of_weights_matter(name, objective, factor):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8, bool])
-def test_number_types_of_weights(dtype):
+def test_number_types_of_weights(density, table, dtype):
     weight = (np.arange(60) % 7 + 0.3).astype(dtype)
     for name in MODELS:
         expected = density(name).fit(table(), sample_weight=weight.astype(float))
         assert_same(density(name).fit(table(), sample_weight=weight), expected, table(), rtol=1e-10, log_density=False)
 
 
-def test_float32_weights_keep_their_sum():
+def test_float32_weights_keep_their_sum(density):
     """A sum of 10⁵ weights in single precision would be off by 10⁻⁵."""
     X, weight = np.random.default_rng(0).standard_normal((100_000, 2)), np.full(100_000, 0.1, dtype=np.float32)
     weight[:50_000] = 3e-4
@@ -145,7 +98,7 @@ def test_float32_weights_keep_their_sum():
 
 
 @pytest.mark.parametrize(("name", "objective"), EVERY)
-def test_order_of_rows_is_not_noticed(name, objective):
+def test_order_of_rows_is_not_noticed(density, table, name, objective):
     X = table()
     Y, order = known_scores(X), np.random.default_rng(2).permutation(60)
     expected = density(name, objective=objective).fit(X, Y)
@@ -156,7 +109,7 @@ def test_order_of_rows_is_not_noticed(name, objective):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("arrangement", ["shuffled", "sorted"])
 @pytest.mark.parametrize(("name", "objective"), EVERY)
-def test_chunks_are_one_fit(name, objective, arrangement, weighted):
+def test_chunks_are_one_fit(density, table, name, objective, arrangement, weighted):
     """Also where each chunk is another part of the table."""
     X = table(240)
     X = X[np.argsort(X[:, 0])] if arrangement == "sorted" else X
@@ -170,14 +123,14 @@ def test_chunks_are_one_fit(name, objective, arrangement, weighted):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_chunks_under_a_ridge(name):
+def test_chunks_under_a_ridge(density, table, name):
     X = table(240)
     chunked = density(name, alpha=0.3).partial_fit(X[:50]).partial_fit(X[50:])
     assert_same(chunked, density(name, alpha=0.3).fit(X), X, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", GAUSSIANS | POLYNOMIALS)
-def test_drifting_chunks(name):
+@pytest.mark.parametrize("name", GAUSSIANS + POLYNOMIALS)
+def test_drifting_chunks(density, name):
     """A first chunk that is a thousand times narrower than the table, and away from its middle."""
     X = np.random.default_rng(0).uniform(-1.0, 1.0, size=(400, 2))
     X[:20] = 0.7 + 1e-3 * X[:20]
@@ -186,7 +139,7 @@ def test_drifting_chunks(name):
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "quartic on a base"])
-def test_a_value_does_not_depend_on_its_batch(name):
+def test_a_value_does_not_depend_on_its_batch(density, table, name):
     X = table()
     fitted = density(name).fit(X)
     batch = fitted.score_samples(X)
@@ -198,7 +151,7 @@ def test_a_value_does_not_depend_on_its_batch(name):
 
 
 @pytest.mark.parametrize("offset", [1e4, 1e8, -1e8])
-def test_covariance_far_from_the_origin(offset):
+def test_covariance_far_from_the_origin(density, table, offset):
     X = table(500)
     expected = np.cov((X - X.mean(axis=0)).T, ddof=0)
     near, whole = density("gaussian").fit(X), density("gaussian").fit(X + offset)
@@ -212,7 +165,7 @@ def test_covariance_far_from_the_origin(offset):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_many_sorted_rows_far_from_the_origin(weighted):
+def test_many_sorted_rows_far_from_the_origin(density, table, weighted):
     """Several blocks of rows with unlike means, each a sum of many numbers of nine digits."""
     X = np.tile(table(500), (400, 1))
     X = X[np.argsort(X[:, 0])]
@@ -223,8 +176,8 @@ def test_many_sorted_rows_far_from_the_origin(weighted):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("offset", [1e4, -1e8, np.array([1e8, -3.0])], ids=str)
-@pytest.mark.parametrize("name", [name for name in GAUSSIANS | POLYNOMIALS if name != "centered"])
-def test_offsets_move_the_density(name, offset, objective):
+@pytest.mark.parametrize("name", [name for name in GAUSSIANS + POLYNOMIALS if name != "centered"])
+def test_offsets_move_the_density(density, table, name, offset, objective):
     X = table()
     Y, V = known_scores(X), np.array([1.0, 2.0])
     near = density(name, objective=objective).fit(X, Y)
@@ -250,7 +203,7 @@ SCALES = {
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("objective", ["implicit", "sliced"])
 @pytest.mark.parametrize("name", ["gaussian", "diag", "centered", "quadratic", "additive quartic"])
-def test_units_of_columns(name, objective, scale):
+def test_units_of_columns(density, table, name, objective, scale):
     """log p moves by minus the logarithm of the units; scores are per unit.
 
     By definition not so for a misspecified model that couples its columns: score matching weighs the errors of its
@@ -265,7 +218,7 @@ def test_units_of_columns(name, objective, scale):
 @pytest.mark.parametrize(
     ("name", "objective"), [pair for pair in EVERY if "in a" not in pair[0] and "on a" not in pair[0]]
 )
-def test_one_unit_for_all_columns(name, objective, scale):
+def test_one_unit_for_all_columns(density, table, name, objective, scale):
     """Known scores and noise levels have units too."""
     X, ones = table(), np.ones(2)
     near = density(name, objective=objective, noise_level=0.1).fit(X, known_scores(X))
@@ -284,12 +237,12 @@ def assert_equivariant(near, far, X, scale):
         assert_allclose(far.sample(3, random_state=1) / scale, near.sample(3, random_state=1), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["quartic", "gamma"])
-@pytest.mark.parametrize(("offset", "scale"), [(1e8, 1.0), (0.0, 1e-8), (0.0, 1e8)])
-def test_draws_keep_their_law_in_any_units(name, offset, scale):
+@pytest.mark.parametrize(
+    ("name", "offset", "scale"),
+    [("quartic", 1e8, 1.0), *((name, 0.0, scale) for name in ("quartic", "gamma") for scale in (1e-8, 1e8))],
+)
+def test_draws_keep_their_law_in_any_units(density, table, name, offset, scale):
     """Markov chains amplify rounding errors, so the law of the draws is compared: means within five standard errors."""
-    if name == "gamma" and offset:
-        pytest.skip("a gamma law has its origin")
     X = table()
     near = density(name).fit(X).sample(4000)
     far = (density(name).fit(X * scale + offset).sample(4000) - offset) / scale
@@ -301,7 +254,7 @@ def test_draws_keep_their_law_in_any_units(name, offset, scale):
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("offset", [0.0, 100.0])
 @pytest.mark.parametrize("name", ["gaussian", "quadratic"])
-def test_known_scores_of_a_gaussian_in_any_units(name, offset, scale):
+def test_known_scores_of_a_gaussian_in_any_units(density, table, name, offset, scale):
     """Exact scores leave nothing to estimate: K and μ come back, in every unit."""
     scale, K = SCALES[scale], np.array([[2.0, -1.0], [-1.0, 2.0]])
     X = (table() + offset) * scale
@@ -317,7 +270,7 @@ def test_known_scores_of_a_gaussian_in_any_units(name, offset, scale):
 
 @pytest.mark.parametrize("name", ["gaussian", "quadratic", "quartic", "additive quartic"])
 @pytest.mark.parametrize("offset", [0.0, 2000.0, 1e4])
-def test_a_ridge_far_from_the_origin(name, offset):
+def test_a_ridge_far_from_the_origin(density, table, name, offset):
     """A ridge determines every parameter, so no warning says otherwise; years, say, lie 2000 from the origin."""
     X = table() + offset
     fitted = density(name, alpha=0.1).fit(X)
@@ -328,7 +281,7 @@ def test_a_ridge_far_from_the_origin(name, offset):
 
 @pytest.mark.parametrize("name", ["gaussian", "diag", "quadratic", "quartic", "additive quartic"])
 @pytest.mark.parametrize(("far", "value"), [(1e30, None), (1e100, None), (1e200, -np.inf)])
-def test_rows_at_the_end_of_the_numbers(name, far, value):
+def test_rows_at_the_end_of_the_numbers(density, table, name, far, value):
     """A row in broken units has a very small density: no NaN, no warning, and the other rows keep their values."""
     log_density = density(name).fit(table()).score_samples([[far, 1.0], [1.0, -far], [2.0, 2.0]])
     assert (log_density[:2] < -1e50).all()
@@ -339,7 +292,7 @@ def test_rows_at_the_end_of_the_numbers(name, far, value):
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", ["gaussian", "quartic"])
-def test_constant_columns_are_found_in_any_units(name, scale):
+def test_constant_columns_are_found_in_any_units(density, table, name, scale):
     X = np.column_stack([table() * SCALES[scale], np.full(60, 5.0)])
     if name == "gaussian":
         with pytest.warns(UserWarning, match=r"columns \[2\] are constant"):
@@ -353,7 +306,7 @@ def test_constant_columns_are_found_in_any_units(name, scale):
 
 
 @pytest.mark.parametrize("name", ["gaussian", "quadratic", "quartic", "gamma"])
-def test_fifty_thousand_rows(name):
+def test_fifty_thousand_rows(density, name):
     """Many blocks of rows; the chunks, in turn and weighted, agree with the whole."""
     X = 1.0 + np.random.default_rng(0).beta(2.0, 3.0, size=(50_000, 3))
     weight = np.random.default_rng(1).integers(0, 3, size=50_000)
