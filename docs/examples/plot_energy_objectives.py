@@ -3,8 +3,8 @@ Implicit or sliced: cost and variance of a step
 ===============================================
 
 The implicit objective of an energy contains its Laplacian, at the cost of a forward pass for each column. The sliced
-one (Song et al., 2019) looks along a few random directions: cheaper, the same on average, and noisier. What counts is
-the product of both, seconds times variance of the gradient, to which the time to a given accuracy is proportional.
+one (Song et al., 2019) uses a few random directions: cheaper, equal on average, and noisier. What matters is the
+product of both, seconds times variance of the gradient, to which the time to a given accuracy is proportional.
 """
 
 # %%
@@ -67,8 +67,8 @@ for d in columns:
             print(f"{d:3d} columns, {name}: cost {ratios[name][-1][0]:.2f}, variance {ratios[name][-1][1]:.2f}")
 
 # %%
-# Reading the picture
-# -------------------
+# Reading the figure
+# ------------------
 # The cost of an exact step grows with the columns and that of a slice does not, while the variance that slices add
 # levels off: the noise of the batch is there in any case. Where the product falls below one, slices reach a given
 # accuracy sooner. ``objective="auto"`` changes there, by a benchmark of a larger network.
