@@ -180,18 +180,24 @@ class Composition(Map):
 
     def pushforward(self, X, V):
         """Return J_m ... J_1 v."""
-        return reduce(lambda U, stage: stage[0].pushforward(stage[1], U), self._stages(X), V)
+        for f, Y in self._stages(X):
+            V = f.pushforward(Y, V)
+        return V
 
     def pull_score(self, X, S):
         """Return the score pulled back through the last map first."""
-        return reduce(lambda T, stage: stage[0].pull_score(stage[1], T), reversed(self._stages(X)), S)
+        for f, Y in reversed(self._stages(X)):
+            S = f.pull_score(Y, S)
+        return S
 
     def second_order(self, X, V, S):
         """Return the sum of each map's term, along v pushed there, under the score that the later maps pull back."""
-        stages, total = self._stages(X), np.zeros(np.broadcast_shapes(X.shape, V.shape)[:-1])
-        directions = accumulate(stages[:-1], lambda U, stage: stage[0].pushforward(stage[1], U), initial=V)
-        for (f, Y), U in reversed(list(zip(stages, directions, strict=False))):
-            total = total + f.second_order(Y, U, S)
+        stages, directions = self._stages(X), [V]
+        for f, Y in stages[:-1]:
+            directions.append(f.pushforward(Y, directions[-1]))
+        total = np.zeros(np.broadcast_shapes(X.shape, V.shape)[:-1])
+        for k, (f, Y) in reversed(list(enumerate(stages))):
+            total = total + f.second_order(Y, directions[k], S)
             S = f.pull_score(Y, S)
         return total
 
