@@ -81,11 +81,11 @@ class ScaledCoordinates(Reals):
             D[:, j] = (U[:, j] * width - D @ A[:, j] - self.linear.shift[j]) / A[j, j]
         return D + self.linear.origin
 
-    def log_volume(self, U):
+    def log_det(self, U):
         """``log |det ∂x/∂u|`` at each row of U, shape (n,)."""
         return self.log_width(self.from_reals(U)) - self.linear.log_volume
 
-    def pull_back(self, U, score):
+    def pull_score(self, U, score):
         """Score in u (n, d) of a law with this `score` in x: t with (∂y/∂x)ᵀ t = score + ∇ Σ g, last column first."""
         A, C = self.linear.matrix, self.log_scale.matrix
         g, free = self.scales(self.from_reals(U))

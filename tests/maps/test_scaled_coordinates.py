@@ -36,15 +36,15 @@ def test_there_and_back(coordinates, rng):
 def test_volume_and_score_are_those_of_the_jacobian(coordinates, rng):
     U, score = rng.standard_normal((2, 20, 3))
     P = jacobian(coordinates.from_reals, U)
-    np.testing.assert_allclose(coordinates.log_volume(U), np.linalg.slogdet(P)[1], atol=1e-7)
-    slope = jacobian(lambda U: coordinates.log_volume(U)[:, None], U)[:, 0]
+    np.testing.assert_allclose(coordinates.log_det(U), np.linalg.slogdet(P)[1], atol=1e-7)
+    slope = jacobian(lambda U: coordinates.log_det(U)[:, None], U)[:, 0]
     np.testing.assert_allclose(
-        coordinates.pull_back(U, score), np.einsum("nik,ni->nk", P, score) + slope, rtol=1e-6, atol=1e-6
+        coordinates.pull_score(U, score), np.einsum("nik,ni->nk", P, score) + slope, rtol=1e-6, atol=1e-6
     )
     X = coordinates.from_reals(
         U
     )  # and the way back: ∇_x of (f − Σ g), f with the slope just found in u less that of −Σ g
-    np.testing.assert_allclose(coordinates.slope_in_x(X, coordinates.pull_back(U, score)), score, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(coordinates.slope_in_x(X, coordinates.pull_score(U, score)), score, rtol=1e-9, atol=1e-9)
 
 
 def test_motion_is_the_first_and_second_derivative_along_a_line(coordinates, rng):
