@@ -93,7 +93,7 @@ class PairwiseInteraction(Model):
     >>> X = np.random.default_rng(0).exponential(0.5, size=(2000, 1))
     >>> family = PairwiseInteraction(a=0.5, b=0.5, domain=Orthant(), centered=True).family(moments(X))
     >>> statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
-    >>> family.solve(statistics, Implicit(), alpha=0.0).round(1)  # exp(−Kx) with K = 2
+    >>> family.solve(statistics, Implicit(), alpha=0.0).theta.round(1)  # exp(−Kx) with K = 2
     array([2.])
     """
 
@@ -184,7 +184,7 @@ class TruncatedGaussian(PairwiseInteraction):
     >>> X = np.abs(np.random.default_rng(0).standard_normal((4000, 1)))
     >>> family = TruncatedGaussian(centered=True).family(moments(X))
     >>> statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
-    >>> family.attributes(family.solve(statistics, Implicit(), alpha=0.0))["precision"].round(1)
+    >>> family.attributes(family.solve(statistics, Implicit(), alpha=0.0).theta)["precision"].round(1)
     array([[1.]])
     """
 
