@@ -339,7 +339,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         self.validation_loss_curve_ = fitted.validation_curve
         self.n_iter_ = fitted.n_iter
         self.best_iter_ = fitted.best_iter
-        vars(self).pop("inside_mass_", None)  # of an earlier fit
+        self.__dict__.pop("inside_mass_", None)  # of an earlier fit
 
     def _attributes(self, fitted, preprocessing):
         """Fitted attributes by name, for the callbacks."""
@@ -392,7 +392,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         if sigma is None:
             return super().grad_log_density(X)
         X = self._check_rows(X)
-        if not (isinstance(sigma, Real) and 0.0 < sigma < np.inf):
+        if not (isinstance(sigma, Real) and 0.0 < float(sigma) < np.inf):
             raise ValueError(f"sigma={sigma!r}: a noise level is a positive number.")
         return self._map.pull_score(X, self._density.noisy_score.score(self._map.forward(X), float(sigma)))
 

@@ -167,8 +167,8 @@ def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST):
     kept = _centres(len(Z), own)
     centres, share = np.ascontiguousarray(Z[kept]), np.ones(len(kept)) if weight is None else weight[kept]
     windows = ParzenWindows(centres, share / share.sum(), WIDEST, np.full(n_widths, 1.0 / n_widths))
-    judged = np.column_stack([log_p, windows.log_densities(np.ascontiguousarray(Z[own]), np.searchsorted(kept, own))])
-    weights, gain = _stacked(judged)
+    scored = np.column_stack([log_p, windows.log_densities(np.ascontiguousarray(Z[own]), np.searchsorted(kept, own))])
+    weights, gain = _stacked(scored)
     if gain < max(WORTH, 0.5 * chi2.ppf(CONFIDENCE, n_widths) / len(own)):
         return None
     total = min(weights[1:].sum(), LARGEST_WEIGHT)

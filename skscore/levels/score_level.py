@@ -1,8 +1,8 @@
 r"""The noise level at which a network's score is nearest to that of the rows.
 
 A denoiser that errs by δ makes a score that errs by :math:`\delta/\sigma^2`: the smallest noise level is the worst one
-to read a score from, and large ones smooth the law. On rows that the network has not seen the Hyvärinen score is, but
-for a constant, half the squared error (Hyvärinen, 2005, theorem 1),
+to read a score from, and large ones smooth the density. On rows that the network has not seen the Hyvärinen score is,
+but for a constant, half the squared error (Hyvärinen, 2005, theorem 1),
 
 .. math:: E\bigl[\tfrac12\|\hat s\|^2 + \nabla\cdot\hat s\bigr]
           = \tfrac12 E\|\hat s - \nabla\log p\|^2 - \tfrac12 E\|\nabla\log p\|^2 ,

@@ -17,7 +17,7 @@ models. NeurIPS.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -27,7 +27,7 @@ from ._torch import torch
 from .devices import available, threads_for
 from .networks import ResidualMLP
 from .potential import Potential
-from .tangents import field_and_curvature, field_and_traces
+from .tangents import output_and_curvature, output_and_traces
 
 __all__ = ["Architecture", "Denoiser"]
 
@@ -54,7 +54,7 @@ class Architecture:
     variance: np.ndarray
     parametrization: str = "score"
     network: Callable | None = None
-    options: dict | None = None
+    options: dict = field(default_factory=dict)
 
     def __call__(self):
         """An untrained network on the CPU."""
@@ -63,24 +63,28 @@ class Architecture:
     def _built(self, seed):
         d = len(self.variance)
         n_outputs = d if self.parametrization == "score" else 1
-        network = ResidualMLP(d, n_outputs, **self.options) if self.network is None else self._of_the_user(d, seed)
+        network = (
+            ResidualMLP(d, n_outputs, **self.options)
+            if self.network is None
+            else self._of_the_user(self.network, d, seed)
+        )
         if self.parametrization == "score":
             return network
         return Potential(network, torch.tensor(self.variance, dtype=torch.float32))
 
-    def _of_the_user(self, d, seed):
+    def _of_the_user(self, make, d, seed):
         """The user's network, its first weights from `seed`; torch's global generator is put back."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            network = self.network(d)
+            network = make(d)
         if not isinstance(network, torch.nn.Module):
-            raise ValueError(f"network={self.network!r} made {network!r}: it has to make a torch.nn.Module.")
+            raise ValueError(f"network={make!r} made {network!r}: it has to make a torch.nn.Module.")
         shapes = [(2, d)] if self.parametrization == "score" else [(2,), (2, 1)]
         with torch.no_grad():
             found = tuple(network.float().eval()(torch.zeros(2, d), torch.zeros(2, 1)).shape)
         if found not in shapes:
             raise ValueError(
-                f"network={self.network!r} maps (y, c_noise) of 2 rows and {d} columns to shape {found}: "
+                f"network={make!r} maps (y, c_noise) of 2 rows and {d} columns to shape {found}: "
                 f"parametrization={self.parametrization!r} needs {shapes[0]}."
             )
         return network
@@ -164,7 +168,7 @@ class Denoiser:
         level, device = Preconditioning(sigma, self.variance), self._loaded[1]
         V, L = (_tensor(A, device) for A in (directions / level.r, directions * level.out / sigma**2))
         rows = {kind: max(8, number // len(directions) // 8 * 8) for kind, number in TANGENT_ROWS.items()}
-        F, traces = self._blocks(lambda network, c: field_and_traces(network, c[:1], V, L), sigma, rows, X / level.r)
+        F, traces = self._blocks(lambda network, c: output_and_traces(network, c[:1], V, L), sigma, rows, X / level.r)
         return level.score(F, X), traces - (directions**2 / level.r**2).sum(axis=1)
 
     def curvature(self, X, sigma, V):
@@ -173,7 +177,7 @@ class Denoiser:
         V = np.broadcast_to(V, X.shape)
         inputs = X / level.r, V / level.r, V * level.out / sigma**2
         _, bent = self._blocks(
-            lambda network, c: lambda y, v, ell: field_and_curvature(network, y, c, v, ell), sigma, SCORE_ROWS, *inputs
+            lambda network, c: lambda y, v, ell: output_and_curvature(network, y, c, v, ell), sigma, SCORE_ROWS, *inputs
         )
         return bent - (V**2 / level.r**2).sum(axis=1)
 

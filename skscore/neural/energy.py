@@ -4,7 +4,7 @@ Score matching needs no normaliser, so that E may be any smooth function (Hyvär
 the coordinates :math:`y = (x - o)A + b` in which the first rows have the covariance I: a change of units changes
 nothing. If columns set the scale of others, and rows held out agree, y is that of ``maps.autoregressive``: the
 objective weighs a row by the square of its slope, and a few rows in a narrow neck would outweigh all others. The
-normaliser is found afterwards, by ``models.law.FittedDensity``.
+normaliser is found afterwards, by ``models.fitted_density.FittedDensity``.
 
 References
 ----------
@@ -95,8 +95,8 @@ class NeuralEnergy(Model):
     >>> from skscore import ScoreMatchingDensity
     >>> from skscore.datasets import Banana
     >>> from skscore.neural import NeuralEnergy
-    >>> law, rng = Banana(), np.random.default_rng(0)
-    >>> X, X_test = law.sample(500, rng), law.sample(1000, rng)
+    >>> banana, rng = Banana(), np.random.default_rng(0)
+    >>> X, X_test = banana.sample(500, rng), banana.sample(1000, rng)
     >>> energy = ScoreMatchingDensity(NeuralEnergy((32, 32), max_iter=400)).fit(X)
     >>> gaussian = ScoreMatchingDensity("gaussian").fit(X)
     >>> bool(energy.score(X_test) > gaussian.score(X_test) + 0.3)  # nats per row

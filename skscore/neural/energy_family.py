@@ -109,13 +109,14 @@ class EnergyFamily(Family):
         model, device = self.model, self.model.device
         energy = self._energy(start, X.shape[1]).to(device)
         generator = torch.Generator(device).manual_seed(model.random_state + 1)
-        parts = self._split(X, Y, weight)
+        rows, held_out = self._split(X, Y, weight)
         loss, scorer = (
             matching(objective, self, model.n_projections),
             matching(objective, self, VALIDATION_DRAWS, VALIDATION_DRAWS),
         )
         checkpoint, config = self._checkpoint(X, Y, weight, objective, start), model.training_config(self.alpha)
-        training = EnergyTraining(energy, loss, scorer, *parts, config, generator, partial(_watch, model), checkpoint)
+        watch = partial(_watch, model)
+        training = EnergyTraining(energy, loss, scorer, rows, held_out, config, generator, watch, checkpoint)
         run = training.run()
         value = run.best.value if run.validates else run.train_curve[-1]
         weights = {name: tensor.cpu().numpy().copy() for name, tensor in energy.state_dict().items()}
@@ -142,9 +143,10 @@ class EnergyFamily(Family):
 
         def part(index):
             arrays = (None if a is None else np.asarray(a[index], dtype=np.float32) for a in table)
-            return Rows(*(None if a is None else torch.tensor(a, device=self.model.device) for a in arrays))
+            return Rows._make(None if a is None else torch.tensor(a, device=self.model.device) for a in arrays)
 
-        return tuple(part(index) for index in self.model.held_out_split(len(X)))
+        trained_on, held_out = self.model.held_out_split(len(X))
+        return part(trained_on), part(held_out)
 
     def solve(self, statistics, objective, alpha):
         """The trained energy."""

@@ -3,7 +3,7 @@ r"""A scalar network as an energy, with the two derivatives that score matching 
 .. math:: E(y) = f(y) + \tfrac\kappa2\|y\|^2, \qquad \kappa = \log(1 + e^c) > 0 .
 
 f is a network that grows at most linearly in y, as a perceptron does whose activations do: the square outgrows it, so
-exp(−E) has a finite integral whatever the weights. At first f = 0 and κ = 1: the standard normal law.
+exp(−E) has a finite integral whatever the weights. At first f = 0 and κ = 1: the standard normal density.
 
 The perceptron :math:`h_l = a(z_l),\ z_l = W_l h_{l-1} + b_l,\ f = w^\top h_L` has its derivatives by hand. With
 :math:`g_l = \partial f/\partial h_l` from one backward pass and :math:`\dot z_l = \partial z_l/\partial y\,v` from one

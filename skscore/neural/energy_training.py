@@ -55,7 +55,7 @@ class Rows(NamedTuple):
 
     def __getitem__(self, index):
         """Rows of an index array."""
-        return Rows(*(None if part is None else part[index] for part in self))
+        return Rows._make(None if part is None else part[index] for part in self)
 
 
 # ---- what a batch costs: `draw` its random numbers, then `values` of its rows --------------------
@@ -166,7 +166,7 @@ class EnergyTraining:
     validation_curve: list = field(default_factory=list)
 
     def __post_init__(self):
-        self.parameters = list(self.energy.parameters())
+        self.parameters: list[torch.Tensor] = list(self.energy.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         rate, share = self.config.learning_rate, min(1.0, self.config.batch_size / len(self.rows.y))
         decay = self.config.weight_decay * share**0.5

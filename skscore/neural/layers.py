@@ -24,7 +24,8 @@ def product(A, B, out=None):
         return torch.mm(A, B, out=out)
     if out is None and torch.is_grad_enabled() and (A.requires_grad or B.requires_grad):
         return _Product.apply(A, B)
-    return torch.from_numpy(np.matmul(*map(_array, (A, B)), out=None if out is None else _array(out)))
+    left, right = _array(A), _array(B)
+    return torch.from_numpy(left @ right if out is None else np.matmul(left, right, out=_array(out)))
 
 
 def _array(tensor):

@@ -209,6 +209,6 @@ def _is_auto(value):
 def _widths(sizes):
     """Widths of the layers as a tuple of int."""
     sizes = tuple(sizes)
-    if not sizes or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+    if not sizes or not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes={sizes!r}: give the width of each layer, at least one.")
     return tuple(int(size) for size in sizes)

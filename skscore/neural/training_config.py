@@ -58,5 +58,5 @@ class Best(NamedTuple):
 
     value: float
     step: int
-    state: list | None
+    state: Any
     shrinkage: Any = None  # of a denoiser's output
