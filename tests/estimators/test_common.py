@@ -58,7 +58,7 @@ def test_scikit_learn_checks(estimator, check):
 @pytest.mark.parametrize("check", [check_fit_idempotent, check_sample_weight_equivalence_on_dense_data])
 def test_scikit_learn_checks_of_a_search(check):
     """The others run with the bandwidth and the penalty that a search would choose anew for each of them."""
-    check("ScoreMatchingDensity", ScoreMatchingDensity(Kernel(20)))
+    check("ScoreMatchingDensity", ScoreMatchingDensity(Kernel(10)))
 
 
 @pytest.mark.torch
