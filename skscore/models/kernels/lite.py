@@ -177,7 +177,7 @@ class LiteFamily(Family):
         flops = flops_of_a_pass(len(X), len(self.landmarks))
         shares = threads.deal(lambda rows: self._sums(X[rows], weight[rows]), len(X), flops)
         sums, constant, n = reduce(add, (s for s, _ in shares)), sum(c for _, c in shares), float(weight.sum())
-        slopes, linear = sums.result()
+        slopes, linear = self._slopes_and_linear(sums)
         Gamma = self.basis.T @ slopes @ self.basis / n
         return QuadraticForm(0.5 * (Gamma + Gamma.T), -(linear @ self.basis) / n, constant / n, n)
 
@@ -191,6 +191,10 @@ class LiteFamily(Family):
             self._add(sums, block, b, np.sqrt(weight[rows]).astype(self.dtype, copy=False))
             constant += float(weight[rows] @ score_losses.implicit(b, self.base.divergence(block)))
         return sums, constant
+
+    def _slopes_and_linear(self, sums):
+        """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
+        return sums.result()
 
     def _empty_sums(self, block_rows):
         return (StackedSums if self._is_stacked else PolarSums)(self.q, self.trace, block_rows, self.dtype)

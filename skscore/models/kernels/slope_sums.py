@@ -53,10 +53,14 @@ class _Sums:
         Most rows in a block.
     dtype : type
         Precision of K and of the products.
+    beside : (int, int), default=(0, 0)
+        Further columns of the two tables.
+    linear : tuple of int, default=(0,)
+        Shape of a sum behind the linear part that is none of products of the tables.
     """
 
-    def __init__(self, q, trace, block_rows, dtype, beside=(0, 0)):
-        m = len(q)
+    def __init__(self, q, trace, block_rows, dtype, beside=(0, 0), linear=(0,)):
+        m, self.linear = len(q), np.zeros(linear)
         self.q, self.trace = q, trace
         self.widths = m + beside[0], m + beside[1]
         self.room = np.empty((block_rows, sum(self.widths)), dtype)  # fresh memory for each block would cost a fifth
@@ -72,6 +76,7 @@ class _Sums:
     def __add__(self, other):
         """Sums over the rows of both, kept in this one."""
         self.gram += other.gram
+        self.linear += other.linear
         return self
 
     @property
@@ -85,8 +90,7 @@ class StackedSums(_Sums):
     """Sums of a product for each column of q."""
 
     def __init__(self, q, trace, block_rows, dtype):
-        super().__init__(q, trace, block_rows, dtype)
-        self.linear = np.zeros(len(q))
+        super().__init__(q, trace, block_rows, dtype, linear=(len(q),))
 
     def add(self, q, b, root):
         """Add the rows of the tables, with q (n, t), b (n, t) and √w (n,); K∘S is used up."""
@@ -96,10 +100,6 @@ class StackedSums(_Sums):
             self.linear += (root * pull).astype(root.dtype) @ self.KS
             self.add_gram(self.KS)
 
-    def __add__(self, other):
-        self.linear += other.linear
-        return super().__add__(other)
-
     def result(self):
         """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
         return self.products, self.linear
@@ -108,8 +108,8 @@ class StackedSums(_Sums):
 class PolarProducts(_Sums):
     """KᵀK and Kᵀ(K∘S), and the products of slopes that they make for any number of columns."""
 
-    def __init__(self, q, trace, block_rows, dtype, beside=(0, 0)):
-        super().__init__(q, trace, block_rows, dtype, beside)
+    def __init__(self, q, trace, block_rows, dtype, **shapes):
+        super().__init__(q, trace, block_rows, dtype, **shapes)
         self.cross, self.add_cross = _sum_of_products("gemm", self.widths, dtype, trans_a=1)
 
     def multiply(self):

@@ -114,14 +114,19 @@ class SmoothedFamily(LiteFamily):
         return sums, constant + self.surplus * float(weight.sum())
 
     def _empty_sums(self, block_rows):
-        return _NoisySums(self, block_rows)
+        u, shape = self.u, self.polynomials.shape
+        return PolarProducts(u.q, u.trace, block_rows, self.dtype, linear=shape)
 
     def _add(self, sums, X, b, root):
         K, KS = sums.tables(len(X))
         self.u._kernel_and_square(*self.u._coordinates(X), root, (K, KS))
         sums.multiply()
         V = self.v._kernel(self.v._coordinates(X)[0], root * root, KS)
-        sums.moments += V.T @ self.monomials(X, b)
+        sums.linear += V.T @ self.monomials(X, b)
+
+    def _slopes_and_linear(self, sums):
+        slopes = self.shares * (sums.slopes() + self.excess * sums.products)
+        return slopes, np.einsum("aj,aj->a", self.polynomials, sums.linear)
 
     def row_gradients(self, phi, X, Y, objective):
         """ψ = Γφ − g of each row's own form, shape (n, r)."""
@@ -138,23 +143,6 @@ class SmoothedFamily(LiteFamily):
         V = self.v._kernel(self.v._coordinates(X)[0])
         linear = V * (self.monomials(X, self.base.score(X)) @ self.polynomials.T)
         return (quadratic + linear) @ self.basis
-
-
-class _NoisySums(PolarProducts):
-    """Sums over rows behind Γ and g of a SmoothedFamily."""
-
-    def __init__(self, family, block_rows):
-        super().__init__(family.u.q, family.u.trace, block_rows, family.dtype)
-        self.family, self.moments = family, np.zeros_like(family.polynomials)
-
-    def __add__(self, other):
-        self.moments += other.moments
-        return super().__add__(other)
-
-    def result(self):
-        """Σ w E[∇k·∇k] of shape (m, m), and Σ w E[Δk + ∇k·b] of shape (m,)."""
-        slopes = self.family.shares * (self.slopes() + self.family.excess * self.products)
-        return slopes, np.einsum("aj,aj->a", self.family.polynomials, self.moments)
 
 
 def _slope(base, d):
