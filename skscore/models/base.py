@@ -171,7 +171,7 @@ class MappedBase:
         return sum(self.law.curvature(Y, axis) for axis in self.coordinates.matrix)
 
     def blurred(self, noise):
-        """Base measure of rows with Gaussian noise of covariance `noise` (d, d), where `law` is a GaussianBase."""
+        """Base measure of rows with Gaussian noise of covariance `noise` (d, d), if `law` is a GaussianBase."""
         A, loc, scale = self.coordinates.matrix, np.asarray(self.law.loc), np.asarray(self.law.scale)
         covariance = scale**2 * np.eye(len(A)) + A.T @ noise @ A
         whiten = AffineMap(loc * np.ones(len(A)), np.linalg.inv(np.linalg.cholesky(covariance)).T, np.zeros(len(A)))

@@ -34,7 +34,7 @@ class ExponentialFamily(Model):
         ``objective="sliced"``, by ``hyvarinen_score(X, standardize=True)`` and by ``TransformedDensity``'s Hyvärinen
         score.
     domain : skscore.domains.Reals, Orthant or Box, optional
-        Support; all of R^d where None. On a bounded one the objective is weighted by the distance to the boundary.
+        Support; None for all of R^d. On a bounded one the objective is weighted by the distance to the boundary.
     base : GaussianBase, "gaussian" or None, default=None
         Base measure :math:`q_0`: flat, the Gaussian with the moments of the first rows fitted, or one of the user's
         own.

@@ -37,7 +37,7 @@ class Sample(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What the first rows decide: the family, the ridge α, and what was tried (by column) where there was a choice."""
+    """What the first rows decide: the family, the ridge α, and what was tried (by column) if there was a choice."""
 
     family: Any
     alpha: float
@@ -96,7 +96,7 @@ class Model(BaseEstimator):
         alpha : float, "auto" or "cv"
             What the estimator was asked for.
         criterion : str
-            What judges rows held out, where the model chooses its own parameters.
+            Score of rows held out, by which the model chooses parameters of its own.
 
         Returns
         -------
@@ -155,11 +155,11 @@ class Family:
     # ==== override what the family knows in closed form ===========================================
 
     def infinite_mass(self, theta):
-        """Why exp(θᵀT)q₀ has no finite integral, or None where nothing speaks against it."""
+        """Why exp(θᵀT)q₀ has no finite integral, or None if nothing is known against it."""
         return None
 
     def log_normalizer(self, theta):
-        """log Z(θ) where it is analytic, else None."""
+        """log Z(θ) if it is analytic, else None."""
         return None
 
     def log_mass_of_a_mode(self, theta):
@@ -171,7 +171,7 @@ class Family:
         return 0.0
 
     def sample(self, theta, n_samples, rng):
-        """Exact draws, shape (n_samples, d), or None where only Markov chains serve."""
+        """Exact draws, shape (n_samples, d), or None if there are only Markov chains."""
         return None
 
     def attributes(self, theta):
@@ -218,7 +218,7 @@ class Family:
         return noisy
 
     def rebound(self, moments):
-        """The same family in coordinates for rows with these moments, where it has coordinates of its own."""
+        """The same family in coordinates for rows with these moments, if it has coordinates of its own."""
         return self
 
     def translate(self, form, source):
@@ -278,7 +278,7 @@ class Family:
         return np.eye(self.n_parameters)
 
     def report_matrix(self):
-        """A where the reported parameters are Aθ; None where they are θ."""
+        """A, if the reported parameters are Aθ; None if they are θ."""
         return None
 
     def row_gradients(self, theta, X, Y, objective):

@@ -97,7 +97,7 @@ class _Problem(NamedTuple):
 
 
 class _FullGaussian(Family):
-    """θ is an ``AffineScore``, whose slope is zero but where known scores have a mean."""
+    """θ is an ``AffineScore``, whose slope is zero unless known scores have a mean."""
 
     array_api_support = True
     closed_forms = dict.fromkeys((Implicit, Sliced, Denoising, Explicit), "no_form")
@@ -138,7 +138,7 @@ class _FullGaussian(Family):
         return float(self.form(statistics, objective).value(theta.precision)) + 0.5 * float(off @ off)
 
     def _precision(self, S):
-        """S⁻¹ on the scale of unit variances, where columns of all units weigh the same."""
+        """S⁻¹ on the scale of unit variances, on which columns of all units weigh the same."""
         xp, _ = get_namespace(S)
         scale = xp.linalg.diagonal(S) ** 0.5
         correlation = S / (scale[:, None] * scale[None, :])

@@ -44,7 +44,7 @@ class Polynomial(Model):
     Parameters
     ----------
     degree : int, default=4
-        Largest total degree; the density is normalisable only where it is even and the top form is negative.
+        Largest total degree; the density is normalisable only if it is even and the top form is negative.
     interaction_degree : int, default=2
         Largest number of distinct columns in one monomial; 1 makes the columns independent.
     base : {"gaussian", None} or GaussianBase, default="gaussian"
