@@ -13,8 +13,10 @@ shape.
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
@@ -116,16 +118,16 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_landmarks=300,
+        n_landmarks: int = 300,
         *,
-        bandwidth="cv",
-        input_bandwidth="cv",
-        alpha="cv",
-        cv=5,
-        criterion="log_likelihood",
-        random_state=None,
-        verbose=0,
-    ):
+        bandwidth: float | str = "cv",
+        input_bandwidth: float | str = "cv",
+        alpha: float | str = "cv",
+        cv: int = 5,
+        criterion: str = "log_likelihood",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_landmarks = n_landmarks
         self.bandwidth = bandwidth
         self.input_bandwidth = input_bandwidth
@@ -144,7 +146,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
     # ---- fit -------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density of the rows of y given those of X.
 
         Parameters
@@ -235,7 +237,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         U = np.broadcast_to(U.reshape(len(U), *(1,) * (V.ndim - 2), -1), (*V.shape[:-1], U.shape[1]))
         return self._joint.inverse(np.concatenate([U, V], axis=-1))[..., self.n_features_in_ :]
 
-    def score_samples(self, X, y):
+    def score_samples(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Normalised log-density of each target given its input.
 
         Parameters
@@ -254,7 +256,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         warn_of(self._law.remarks(rows[:, : self.n_features_in_]))
         return self._law.log_density(rows) + (self._joint.log_abs_det - self._inputs.log_abs_det)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Mean of what ``criterion`` names: larger is better.
 
         Parameters
@@ -276,7 +278,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         values = -self.hyvarinen_score(X, y, standardize=True) if hyvarinen else self.score_samples(X, y)
         return float(np.average(values, weights=check_sample_weight(sample_weight, values[:, None])))
 
-    def grad_log_density(self, X, y):
+    def grad_log_density(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Score vectors ∇_y log p(y | x) of the rows; they need no normaliser.
 
         Parameters
@@ -296,7 +298,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
     def _score(self, rows):
         return self._law.family.score(self._law.phi, rows) @ self._axes.T
 
-    def hyvarinen_score(self, X, y, standardize=False):
+    def hyvarinen_score(self, X: ArrayLike, y: ArrayLike, standardize: bool = False) -> np.ndarray:
         """Hyvärinen score ½‖s‖² + ∇·s of each row, with s = ∇_y log p(y | x): smaller is better.
 
         Parameters
@@ -320,7 +322,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
 
     # ---- means and draws -------------------------------------------------------------------------
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Mean of the targets given each input.
 
         Parameters
@@ -337,7 +339,9 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         warn_of(self._law.remarks(U))
         return self._targets(U, self._law.mean(U)).reshape(-1, *self._target_shape)
 
-    def sample(self, X, n_samples=1, random_state=None):
+    def sample(
+        self, X: ArrayLike, n_samples: int = 1, random_state: int | np.random.RandomState | None = None
+    ) -> np.ndarray:
         """Draw targets for each input.
 
         One or two targets are drawn from the cells of the rule that integrates the density. More are resampled from

@@ -7,10 +7,13 @@ largest level, where rows are all but Gaussian, the probability flow leads down 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
@@ -182,28 +185,28 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
 
     def __init__(
         self,
-        model="network",
+        model: str | Model = "network",
         *,
-        sigma_min=0.01,
-        sigma_max="auto",
-        n_levels=None,
-        noise_levels=None,
-        noise_distribution="lognormal",
-        weighting="edm",
-        preconditioning="auto",
-        dequantize="auto",
-        bounds=None,
-        tail="auto",
-        parzen="auto",
-        alpha="auto",
-        criterion="log_likelihood",
-        sampler="flow",
-        n_sampling_levels=None,
-        n_likelihood_steps=32,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
-    ):
+        sigma_min: float | str = 0.01,
+        sigma_max: float | str = "auto",
+        n_levels: int | None = None,
+        noise_levels: ArrayLike | None = None,
+        noise_distribution: str = "lognormal",
+        weighting: str | Callable[[Any], Any] = "edm",
+        preconditioning: str = "auto",
+        dequantize: bool | str | ArrayLike = "auto",
+        bounds: Any = None,
+        tail: float | str | None = "auto",
+        parzen: float | str | None = "auto",
+        alpha: float | str = "auto",
+        criterion: str = "log_likelihood",
+        sampler: str = "flow",
+        n_sampling_levels: int | None = None,
+        n_likelihood_steps: int | str = 32,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.model = model
         self.sigma_min = sigma_min
         self.sigma_max = sigma_max
@@ -228,7 +231,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     # ---- fit -------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density to the rows of X.
 
         Parameters
@@ -247,7 +250,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         return self._fit_rows(X, sample_weight, resume=self.warm_start and "_density" in vars(self))
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Go on with further rows: more steps of the networks; closed-form models merge the statistics of all rows.
 
         Parameters
@@ -373,7 +376,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         draws = self._density.sample(INSIDE_DRAWS, "flow", None, np.random.default_rng(0)).rows
         return max(float(self._support(self._preprocessing.restored(draws)).mean()), 0.5 / INSIDE_DRAWS)
 
-    def grad_log_density(self, X, sigma=None):
+    def grad_log_density(self, X: ArrayLike, sigma: float | None = None) -> np.ndarray:
         """Score vectors ∇ log p of the rows.
 
         Parameters

@@ -8,8 +8,10 @@ that `sample` continues.
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
@@ -74,7 +76,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             outside[inside] = evaluate(X[inside], *(V if V.ndim == 1 else V[inside] for V in directions))
         return outside
 
-    def score_samples(self, X):
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Normalised log-density of each row.
 
         Parameters
@@ -95,7 +97,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         X = self._check_rows(X)
         return self._on_support(self._log_density, X, outside=np.full(X.shape[:1], -np.inf))
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean of what ``criterion`` names: larger is better.
 
         Parameters
@@ -125,7 +127,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         """What `score` averages, one value for each row, shape (n,)."""
         return -self.hyvarinen_score(X, standardize=True) if self.criterion == "hyvarinen" else self.score_samples(X)
 
-    def grad_log_density(self, X):
+    def grad_log_density(self, X: ArrayLike) -> np.ndarray:
         """Score vectors ∇ log p of the rows; they need no normaliser.
 
         Parameters
@@ -141,7 +143,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         X = self._check_rows(X)
         return self._on_support(self._score, X, outside=np.full(X.shape, np.nan))
 
-    def curvature(self, X, V):
+    def curvature(self, X: ArrayLike, V: ArrayLike) -> np.ndarray:
         """Second derivative of log p along directions: vᵀ ∇² log p(x) v.
 
         Parameters
@@ -162,7 +164,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             raise ValueError(f"V has shape {V.shape}: give one direction {X.shape[1:]} or one for each row {X.shape}.")
         return self._on_support(self._curvature, X, V, outside=np.full(X.shape[:1], np.nan))
 
-    def hyvarinen_score(self, X, standardize=False):
+    def hyvarinen_score(self, X: ArrayLike, standardize: bool = False) -> np.ndarray:
         """Hyvärinen score ½‖s‖² + ∇·s of each row: smaller is better.
 
         Parameters
@@ -194,7 +196,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         axes = xp.eye(X.shape[1], dtype=X.dtype, device=getattr(X, "device", None)) * scale[:, None]
         return scale * self._score(X), sum(self._curvature(X, axes[j, :]) for j in range(X.shape[1]))
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
         """Draw rows from the fitted density.
 
         Parameters

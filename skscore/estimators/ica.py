@@ -7,9 +7,12 @@ matching need not know, so that there may be more components than columns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
@@ -95,15 +98,15 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        source="logcosh",
-        n_init="auto",
-        max_iter=1000,
-        tol=1e-5,
-        whiten=True,
-        random_state=None,
-    ):
+        source: str | Callable[..., Any] = "logcosh",
+        n_init: int | str = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-5,
+        whiten: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_components = n_components
         self.source = source
         self.n_init = n_init
@@ -113,7 +116,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the components.
 
         Parameters
@@ -172,7 +175,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _n_features_out(self):
         return len(self.components_)
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Sources w_kᵀ(x − mean) of the rows.
 
         Parameters
@@ -188,7 +191,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return (X - self.mean_) @ self.components_.T
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Rows of the given sources.
 
         The rows of `transform` come back exactly unless there are fewer components than directions; then comes back

@@ -10,8 +10,10 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import config_context
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.utils.metaestimators import available_if
@@ -242,20 +244,20 @@ class ScoreMatchingDensity(DensityEstimator):
 
     def __init__(
         self,
-        model="gaussian",
+        model: str | Model = "gaussian",
         *,
-        objective="implicit",
-        alpha="auto",
-        l1_ratio=0.0,
-        symmetric=True,
-        inference=False,
-        robust=None,
-        noise_level=0.1,
-        criterion="log_likelihood",
-        sampler="hmc",
-        random_state=None,
-        verbose=0,
-    ):
+        objective: str = "implicit",
+        alpha: float | str = "auto",
+        l1_ratio: float = 0.0,
+        symmetric: bool | str = True,
+        inference: bool = False,
+        robust: float | None = None,
+        noise_level: float = 0.1,
+        criterion: str = "log_likelihood",
+        sampler: str = "hmc",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.model = model
         self.objective = objective
         self.alpha = alpha
@@ -278,7 +280,7 @@ class ScoreMatchingDensity(DensityEstimator):
     # ---- fit -------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density to the rows of X.
 
         Parameters
@@ -300,7 +302,7 @@ class ScoreMatchingDensity(DensityEstimator):
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Add rows to those seen so far: fitting k chunks in turn is fitting their union.
 
         Parameters
@@ -510,7 +512,7 @@ class ScoreMatchingDensity(DensityEstimator):
 
     # ---- interactions, and the interface of sklearn.covariance for Gaussian models ---------------
 
-    def edge_tests(self):
+    def edge_tests(self) -> dict[str, np.ndarray]:
         """Wald tests that an interaction is zero, for each pair of columns.
 
         Returns
@@ -529,7 +531,7 @@ class ScoreMatchingDensity(DensityEstimator):
         return tests if names is None else {**tests, "names": np.column_stack([names[tests["i"]], names[tests["j"]]])}
 
     @available_if(_check_gaussian)
-    def get_precision(self):
+    def get_precision(self) -> np.ndarray:
         """Return the precision matrix.
 
         Returns
@@ -541,7 +543,7 @@ class ScoreMatchingDensity(DensityEstimator):
         return self.precision_
 
     @available_if(_check_gaussian)
-    def mahalanobis(self, X):
+    def mahalanobis(self, X: ArrayLike) -> np.ndarray:
         """Squared Mahalanobis distances (x − μ)ᵀK(x − μ) of the rows.
 
         Parameters
@@ -557,7 +559,9 @@ class ScoreMatchingDensity(DensityEstimator):
         return -2.0 * self._fit.family.log_density(self._fit.density.theta, X)
 
     @available_if(_check_gaussian)
-    def error_norm(self, comp_cov, norm="frobenius", scaling=True, squared=True):
+    def error_norm(
+        self, comp_cov: ArrayLike, norm: str = "frobenius", scaling: bool = True, squared: bool = True
+    ) -> float:
         """Distance between the fitted and another covariance, as in ``EmpiricalCovariance.error_norm``.
 
         Parameters

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.model_selection import check_cv
 
 from .._compat import HasMethods, Interval, Options, StrOptions, n_rows
@@ -130,26 +132,26 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
 
     def __init__(
         self,
-        model="pairwise",
+        model: str | Model = "pairwise",
         *,
-        alphas="auto",
-        n_alphas=30,
-        l1_ratio=1.0,
-        symmetric=True,
-        selection="cv",
-        cv=5,
-        rule="best",
-        gamma=0.5,
-        refit=True,
-        calibrate=True,
-        inference=False,
-        objective="implicit",
-        noise_level=0.1,
-        criterion="log_likelihood",
-        sampler="hmc",
-        random_state=None,
-        verbose=0,
-    ):
+        alphas: str | ArrayLike = "auto",
+        n_alphas: int = 30,
+        l1_ratio: float = 1.0,
+        symmetric: bool | str = True,
+        selection: str = "cv",
+        cv: Any = 5,
+        rule: str = "best",
+        gamma: float = 0.5,
+        refit: bool = True,
+        calibrate: bool = True,
+        inference: bool = False,
+        objective: str = "implicit",
+        noise_level: float = 0.1,
+        criterion: str = "log_likelihood",
+        sampler: str = "hmc",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.model = model
         self.alphas = alphas
         self.n_alphas = n_alphas
@@ -169,7 +171,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Choose a penalty, and fit the density to the rows of X.
 
         Parameters

@@ -16,8 +16,10 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from functools import singledispatch
 from inspect import signature
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
@@ -74,13 +76,18 @@ class BijectiveTransformer(FunctionTransformer):
            [1.]])
     """
 
-    def __init__(self, func: Callable, inverse_func: Callable, derivatives: Sequence[Callable]):
+    def __init__(
+        self,
+        func: Callable[[Any], Any],
+        inverse_func: Callable[[Any], Any],
+        derivatives: Sequence[Callable[[Any], Any]],
+    ) -> None:
         super().__init__(
             func=func, inverse_func=inverse_func, validate=True, check_inverse=False, feature_names_out="one-to-one"
         )
         self.derivatives = derivatives
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Check that `inverse_func` undoes `func` on every row; nothing is learned.
 
         Parameters

@@ -16,8 +16,11 @@ probabilistic modeling and inference. Journal of Machine Learning Research, 22(5
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import narwhals as nw
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
@@ -112,11 +115,11 @@ class TransformedDensity(DensityEstimator):
     -3.811168
     """
 
-    def __init__(self, density, transformer):
+    def __init__(self, density: Any, transformer: Any) -> None:
         self.density = density
         self.transformer = transformer
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the transformer, then the density on the transformed table.
 
         Parameters

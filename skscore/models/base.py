@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import gammaln
 from sklearn.base import BaseEstimator
 
@@ -34,7 +35,7 @@ class GaussianBase(BaseEstimator):
 
     is_flat = False
 
-    def __init__(self, loc=0.0, scale=1.0):
+    def __init__(self, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> None:
         self.loc = loc
         self.scale = scale
 
@@ -170,7 +171,7 @@ class MappedBase:
         return sum(self.law.curvature(Y, axis) for axis in self.coordinates.matrix)
 
     def blurred(self, noise):
-        """Base measure of rows with Gaussian noise of covariance `noise` (d, d), where `law` is a GaussianBase."""
+        """Base measure of rows with Gaussian noise of covariance `noise` (d, d), if `law` is a GaussianBase."""
         A, loc, scale = self.coordinates.matrix, np.asarray(self.law.loc), np.asarray(self.law.scale)
         covariance = scale**2 * np.eye(len(A)) + A.T @ noise @ A
         whitening = Affine(loc * np.ones(len(A)), np.linalg.inv(np.linalg.cholesky(covariance)).T, np.zeros(len(A)))

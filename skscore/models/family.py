@@ -97,7 +97,7 @@ class Model(BaseEstimator):
         alpha : float, "auto" or "cv"
             What the estimator was asked for.
         criterion : str
-            What judges rows held out, where the model chooses its own parameters.
+            Score of rows held out, by which the model chooses parameters of its own.
 
         Returns
         -------
@@ -156,11 +156,11 @@ class Family:
     # ==== override what the family knows in closed form ===========================================
 
     def infinite_mass(self, theta):
-        """Why exp(θᵀT)q₀ has no finite integral, or None where nothing speaks against it."""
+        """Why exp(θᵀT)q₀ has no finite integral, or None if nothing is known against it."""
         return None
 
     def log_normalizer(self, theta):
-        """log Z(θ) where it is analytic, else None."""
+        """log Z(θ) if it is analytic, else None."""
         return None
 
     def log_mass_of_a_mode(self, theta):
@@ -219,7 +219,7 @@ class Family:
         return noisy
 
     def rebound(self, moments):
-        """The same family in coordinates for rows with these moments, where it has coordinates of its own."""
+        """The same family in coordinates for rows with these moments, if it has coordinates of its own."""
         return self
 
     def translate(self, form, source):
@@ -279,7 +279,7 @@ class Family:
         return np.eye(self.n_parameters)
 
     def report_matrix(self):
-        """A where the reported parameters are Aθ; None where they are θ."""
+        """A, if the reported parameters are Aθ; None if they are θ."""
         return None
 
     def row_gradients(self, theta, X, Y, objective):

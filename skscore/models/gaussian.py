@@ -70,7 +70,7 @@ class Gaussian(Model):
         "assume_centered": ["boolean"],
     }
 
-    def __init__(self, covariance_type="full", assume_centered=False):
+    def __init__(self, covariance_type: str = "full", assume_centered: bool = False) -> None:
         self.covariance_type = covariance_type
         self.assume_centered = assume_centered
 
@@ -96,7 +96,7 @@ class _Problem(NamedTuple):
 
 
 class _FullGaussian(Family):
-    """θ is an ``AffineScore``, whose slope is zero but where known scores have a mean."""
+    """θ is an ``AffineScore``, whose slope is zero unless known scores have a mean."""
 
     array_api_support = True
     closed_forms = dict.fromkeys((Implicit, Sliced, Denoising, Explicit), "no_form")

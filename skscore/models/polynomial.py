@@ -44,7 +44,7 @@ class Polynomial(Model):
     Parameters
     ----------
     degree : int, default=4
-        Largest total degree; the density is normalisable only where it is even and the top form is negative.
+        Largest total degree; the density is normalisable only if it is even and the top form is negative.
     interaction_degree : int, default=2
         Largest number of distinct columns in one monomial; 1 makes the columns independent.
     base : {"gaussian", None} or GaussianBase, default="gaussian"
@@ -70,7 +70,9 @@ class Polynomial(Model):
         "base": [StrOptions({"gaussian"}), GaussianBase, None],
     }
 
-    def __init__(self, degree=4, interaction_degree=2, base="gaussian"):
+    def __init__(
+        self, degree: int = 4, interaction_degree: int = 2, base: str | GaussianBase | None = "gaussian"
+    ) -> None:
         self.degree = degree
         self.interaction_degree = interaction_degree
         self.base = base

@@ -4,7 +4,7 @@ The log-density is a sum of one-dimensional functions of projections on unit vec
 
 .. math:: \log p(x) = \sum_k \alpha_k G(w_k^\top x) - \log Z, \qquad \alpha_k \ge 0,
 
-with G the log-density of a source up to scale and g = G′ its score. Z is unknown where there are more components than
+with G the log-density of a source up to scale and g = G′ its score. Z is unknown if there are more components than
 columns, and score matching does without (Hyvärinen, 2005, section 3.3):
 
 .. math:: J = E\Bigl[\sum_k \alpha_k \|w_k\|^2 g'(w_k^\top x)
@@ -77,7 +77,7 @@ class Unmixing(NamedTuple):
     Attributes
     ----------
     directions : ndarray of shape (m, r)
-        Rows w_k of norm 1, orthogonal where m ≤ r.
+        Rows w_k of norm 1, orthogonal if m ≤ r.
     scales : ndarray of shape (m,)
         α_k, not negative.
     objective : float

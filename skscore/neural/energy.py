@@ -15,8 +15,10 @@ estimation. UAI.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -124,24 +126,24 @@ class NeuralEnergy(Model):
 
     def __init__(
         self,
-        hidden_layer_sizes=(128, 128),
-        activation="silu",
+        hidden_layer_sizes: Sequence[int] = (128, 128),
+        activation: str = "silu",
         *,
-        network=None,
-        n_projections=1,
-        learning_rate=1e-3,
-        weight_decay=0.3,
-        batch_size=256,
-        max_iter=4000,
-        validation_fraction=0.1,
-        n_iter_no_change=300,
-        device="auto",
-        random_state=0,
-        checkpoint=None,
-        checkpoint_every=500,
-        callback=None,
-        verbose=0,
-    ):
+        network: Callable[..., Any] | None = None,
+        n_projections: int = 1,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.3,
+        batch_size: int = 256,
+        max_iter: int = 4000,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 300,
+        device: str = "auto",
+        random_state: int | None = 0,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_every: int = 500,
+        callback: Callable[..., Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.network = network

@@ -6,8 +6,10 @@ written in `SMALL`, `NARROW` and `LARGE` below; torch is loaded when the network
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from os import PathLike
+from typing import Any
 
 from sklearn.base import BaseEstimator
 
@@ -120,27 +122,27 @@ class ScoreNetwork(BaseEstimator):
     def __init__(
         self,
         *,
-        parametrization="score",
-        network=None,
-        hidden_layer_sizes="auto",
-        activation="silu",
-        dropout="auto",
-        learning_rate="auto",
-        weight_decay=0.01,
-        batch_size="auto",
-        max_iter="auto",
-        max_epochs=None,
-        max_time=None,
-        n_folds="auto",
-        n_networks="auto",
-        validation_fraction=0.1,
-        refit=False,
-        checkpoint=None,
-        checkpoint_every=500,
-        autocast=False,
-        torch_compile=False,
-        device="auto",
-    ):
+        parametrization: str = "score",
+        network: Callable[..., Any] | None = None,
+        hidden_layer_sizes: Sequence[int] | str = "auto",
+        activation: str = "silu",
+        dropout: float | str = "auto",
+        learning_rate: float | str = "auto",
+        weight_decay: float = 0.01,
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        max_epochs: int | None = None,
+        max_time: float | None = None,
+        n_folds: int | str = "auto",
+        n_networks: int | str = "auto",
+        validation_fraction: float = 0.1,
+        refit: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_every: int = 500,
+        autocast: bool = False,
+        torch_compile: bool = False,
+        device: str = "auto",
+    ) -> None:
         self.parametrization = parametrization
         self.network = network
         self.hidden_layer_sizes = hidden_layer_sizes

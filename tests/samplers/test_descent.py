@@ -1,4 +1,4 @@
-"""Every sampler over noise levels draws from its law: two-sample tests, exactness for a Gaussian, one contract."""
+"""Samplers over noise levels draw from their distribution: two-sample tests, exactness for a Gaussian, one contract."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def energy_p_value(X, Y, rng, n_permutations=999):
     return np.mean(energy >= energy[0])
 
 
-def test_draws_are_of_the_law(descending, mixture, noisy_target, rng):
+def test_draws_are_of_the_distribution(descending, mixture, noisy_target, rng):
     n = 1000
     draws = descend(descending, noisy_target(mixture), n, rng)
     exact = mixture.sample(n, random_state=rng) + SIGMA_MIN * rng.standard_normal(draws.shape)

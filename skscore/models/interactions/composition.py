@@ -35,16 +35,16 @@ class CompositionFamily(PairwiseFamily):
         self.directions = self.domain.directions(self.p)
 
     def unknowns(self, size):
-        """All, or the pairs and η where rows of K sum to zero: each pair is taken from two entries of the diagonal."""
+        """Indices of the free parameters: if rows of K sum to zero, the diagonal follows from the other entries."""
         if not self.log_ratios:
             return super().unknowns(size)
         i, j = self.pairs
         pairs, diagonal = np.flatnonzero(i != j), self.position.diagonal()
-        places = np.concatenate([pairs, np.arange(self.n_interactions, size)])
-        rows = np.concatenate([places, diagonal[i[pairs]], diagonal[j[pairs]]])
-        columns = np.concatenate([np.arange(len(places)), np.tile(np.arange(len(pairs)), 2)])
-        entries = np.where(np.arange(len(rows)) < len(places), 1.0, -1.0)
-        return places, csc_array((entries, (rows, columns)), shape=(size, len(places)))
+        indices = np.concatenate([pairs, np.arange(self.n_interactions, size)])
+        rows = np.concatenate([indices, diagonal[i[pairs]], diagonal[j[pairs]]])
+        columns = np.concatenate([np.arange(len(indices)), np.tile(np.arange(len(pairs)), 2)])
+        entries = np.where(np.arange(len(rows)) < len(indices), 1.0, -1.0)
+        return indices, csc_array((entries, (rows, columns)), shape=(size, len(indices)))
 
     def pair_weights(self):
         """The last part takes part in every direction: its pairs weigh d − 1 times (Yu, Drton & Shojaie, 2022)."""

@@ -52,7 +52,7 @@ class GaussianInteractions(PairwiseFamily):
         return moment_form(statistics.moments.leading(self.p), centered=self.centered, centre=self.centre)
 
     def solve(self, statistics, objective, alpha):
-        """θ with K = (S + αI)⁻¹, S with its multiplier, where K is symmetric and the penalty a ridge."""
+        """θ with K = (S + αI)⁻¹, S with its multiplier, if K is symmetric and the penalty a ridge."""
         form = self.blocks(statistics, objective)
         is_ridge = self.l1_ratio == 0.0 and self.symmetric is True and self.graph is None
         if form.g.ndim == 1 or not is_ridge:
@@ -97,7 +97,7 @@ class GaussianInteractions(PairwiseFamily):
 
 
 def _inverse(S):
-    """S⁻¹ on the scale of unit variances; where S has none the objective has no minimum."""
+    """S⁻¹ on the scale of unit variances; if S has none, the objective has no minimum."""
     variance = np.diag(S)
     scale = 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0))
     values, V = eigh(S * np.outer(scale, scale))

@@ -79,12 +79,12 @@ def gain_by_rows(family, sample, objective, form, theta):
     """
     (X, Y, weight, _), q, m = sample, family.n_interactions, family.n_parameters
     share = np.full(len(X), 1.0 / len(X)) if weight is None else weight / weight.sum()
-    places, directions = family.unknowns(q)
+    indices, directions = family.unknowns(q)
     at_best = directions.T @ np.hstack([np.eye(q), -np.linalg.solve(form.Gamma[q:, q:], form.Gamma[q:, :q]).T])
-    square = np.zeros(len(places))
+    square = np.zeros(len(indices))
     for rows in row_blocks(len(X), 8 * X.shape[1] * m, BLOCK_BYTES):
         psi = family.row_gradients(theta, X[rows], None if Y is None else Y[rows], objective)
         square += share[rows] @ (psi @ at_best.T) ** 2
     curvature = np.diag(directions.T @ profiled(form, q).Gamma @ directions)
-    pairs = (family.pairs[0] != family.pairs[1])[places]
+    pairs = (family.pairs[0] != family.pairs[1])[indices]
     return float(np.mean(square[pairs] / curvature[pairs]))

@@ -2,7 +2,7 @@ r"""Pairwise interaction densities, on R^d or a part of it.
 
 .. math:: \log p(x) = -\frac{1}{2a}{x^a}^\top K x^a + \frac1b\eta^\top(x^b - 1) - \log Z(K, \eta),
 
-with powers of each coordinate, where a power 0 stands for the logarithm (1/a and 1/b are then 1). An entry
+with powers of each coordinate, of which 0 stands for the logarithm (1/a and 1/b are then 1). An entry
 :math:`K_{ij} = 0` says that columns i and j are independent given the others, so K is a graph.
 
 ==========================  =======  =======
@@ -66,9 +66,9 @@ class PairwiseInteraction(Model):
         that the theory of the l1 penalty asks for, between 1 and 2. "adaptive" is as much of it as the noise in the
         form asks for, and K is not shrunk as a whole: under an l1 penalty, the form is divided by the multiplier, too,
         which leaves its diagonals; without one, on the simplex, and with a ``linear_penalty`` it is 1. Standard errors
-        are those without a multiplier, and too large for pairs where it is far from 1.
+        are those without a multiplier, and too large for pairs if it is far from 1.
     projection : "nearest" or None, default=None
-        What to do where a = b = 1 on R^d and a sparse penalty leaves K without positive definiteness, so that there is
+        What to do if a = b = 1 on R^d and a sparse penalty leaves a K that is not positive definite, so that there is
         no density: None keeps K and warns. "nearest" takes the nearest matrix in the Frobenius norm, in the units of X,
         whose eigenvalues are at least 1e-4 of the largest; it has no zeros, so read the graph off a fit without it.
     linear_penalty : float, default=0.0
@@ -110,16 +110,16 @@ class PairwiseInteraction(Model):
 
     def __init__(
         self,
-        a=1.0,
-        b=1.0,
-        centered=False,
-        domain=REALS,
-        weight=None,
-        diagonal_multiplier=1.0,
-        projection=None,
-        linear_penalty=0.0,
-        log_ratios=False,
-    ):
+        a: float = 1.0,
+        b: float = 1.0,
+        centered: bool = False,
+        domain: Reals = REALS,
+        weight: str | BoundaryWeight | None = None,
+        diagonal_multiplier: float | str = 1.0,
+        projection: str | None = None,
+        linear_penalty: float = 0.0,
+        log_ratios: bool = False,
+    ) -> None:
         self.a = a
         self.b = b
         self.centered = centered
@@ -143,7 +143,7 @@ class PairwiseInteraction(Model):
         return (GaussianInteractions if gaussian else PairwiseFamily)(self, moments)
 
     def choose(self, sample, objective, alpha, criterion):
-        """Family and ridge for a table: a weight capped at quantiles is settled by its first rows."""
+        """Family and ridge for a table: a weight capped at quantiles takes them from the first rows."""
         if self.log_ratios and not (self.a == 0.0 and isinstance(self.domain, Simplex)):
             raise ValueError(
                 f"{type(self).__name__}: log_ratios=True with a={self.a} on {self.domain}: log-ratios are of "
@@ -161,8 +161,8 @@ class PairwiseInteraction(Model):
                 "numbers greater than 0 have no values below 0, and score matching has to know of that boundary. Set "
                 "domain=Orthant(), or choose whole powers."
             )
-        settled = super().choose(sample, objective, alpha, criterion)
-        return Choice(settled.family.with_weight_fitted(sample.X, sample.weight), settled.alpha)
+        chosen = super().choose(sample, objective, alpha, criterion)
+        return Choice(chosen.family.with_weight_fitted(sample.X, sample.weight), chosen.alpha)
 
 
 class TruncatedGaussian(PairwiseInteraction):
@@ -199,7 +199,13 @@ class TruncatedGaussian(PairwiseInteraction):
     }
     _parameter_constraints["diagonal_multiplier"] = [*MULTIPLIERS, None]
 
-    def __init__(self, domain=ORTHANT, weight=None, centered=False, diagonal_multiplier=None):
+    def __init__(
+        self,
+        domain: Reals = ORTHANT,
+        weight: str | BoundaryWeight | None = None,
+        centered: bool = False,
+        diagonal_multiplier: float | str | None = None,
+    ) -> None:
         self.domain = domain
         self.weight = weight
         self.centered = centered

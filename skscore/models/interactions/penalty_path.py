@@ -80,7 +80,7 @@ class PenaltyPath(NamedTuple):
 
 
 def automatic_alphas(target, n_alphas):
-    """A descending grid: from the least penalty without an edge where it is sparse, else of ridges."""
+    """A descending grid: from the least penalty without an edge if it is sparse, else of ridges."""
     if not target.is_sparse:
         return RIDGES
     return target.sparse.greatest_alpha() * np.logspace(0.0, np.log10(MIN_ALPHA), n_alphas)
@@ -108,32 +108,32 @@ def penalty_path(target, alphas) -> PenaltyPath:
 def by_folds(family, folds, objective, alphas):
     """Mean objective of rows held out, without penalty, its standard error and its value in each fold (k, L).
 
-    Folds are samples of rows; each is judged by the estimates of the others, whose statistics are merged.
+    Folds are samples of rows; each is scored by the estimates of the others, whose statistics are merged.
     """
     parts = [_statistics(family, fold, objective) for fold in folds]
     others = [reduce(add, parts[:k] + parts[k + 1 :]) for k in range(len(parts))]
-    return _judged(family, list(zip(others, parts, strict=True)), objective, alphas)
+    return _scored(family, list(zip(others, parts, strict=True)), objective, alphas)
 
 
 def by_splits(family, splits, objective, alphas):
-    """As `by_folds`, for pairs of samples: rows to fit, and rows to judge by."""
+    """As `by_folds`, for pairs of samples: rows to fit, and rows to score on."""
     pairs = [tuple(_statistics(family, part, objective) for part in pair) for pair in splits]
-    return _judged(family, pairs, objective, alphas)
+    return _scored(family, pairs, objective, alphas)
 
 
 def _statistics(family, sample, objective):
     return Summary(moments(_joined(sample), sample.weight), family.assemble(*sample[:3], objective))
 
 
-def _judged(family, pairs, objective, alphas):
+def _scored(family, pairs, objective, alphas):
     values = []
     for fitted, held_out in pairs:
-        path, judge = (
+        path, held = (
             penalty_path(PathProblem(family, fitted, objective), alphas),
             PathProblem(family, held_out, objective),
         )
-        judged = [judge.value(theta) for theta in path.thetas]
-        values.append(judged + [np.inf] * (len(alphas) - len(judged)))
+        scores = [held.value(theta) for theta in path.thetas]
+        values.append(scores + [np.inf] * (len(alphas) - len(scores)))
     mean = np.average(values, axis=0, weights=[held_out.moments.n for _, held_out in pairs])
     with np.errstate(invalid="ignore"):  # of infinite values
         error = np.nan_to_num(np.std(values, axis=0, ddof=min(1, len(values) - 1))) / np.sqrt(len(values))
@@ -145,10 +145,11 @@ def _joined(sample):
 
 
 def by_ebic(target, sample, path, gamma, refit, calibrate):
-    """Extended Bayesian information criterion along a path, and the θ it judges.
+    """Extended Bayesian information criterion along a path, and the θ that it scores.
 
-    These are the estimates or, where `refit`, the fits of their graphs without penalty: None for a dense graph, or one
-    without a minimum, which has an infinite criterion. With `calibrate` an edge costs what it gains by chance.
+    These are the estimates or, with `refit`, the fits of their graphs without penalty: None for a dense graph, or one
+    without a minimum, which has an infinite criterion. With `calibrate` an edge costs the
+    expected gain of a spurious one.
     """
     sparse, n = target.sparse, target.statistics.moments.n
     plain = sparse.without_multiplier
@@ -166,13 +167,13 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
 
 
 def _n_linear(family, thetas):
-    """Entries of η that a penalty on them left in each θ; none are chosen where there is no such penalty."""
+    """Number of entries of η that a penalty on them left in each θ; 0 if there is no such penalty."""
     chosen = [np.count_nonzero(theta[family.n_interactions :]) for theta in thetas]
     return np.array(chosen) * family.shrinks_linear
 
 
 def _gain(target, sample, plain):
-    """What an edge gains by chance, as a function of θ."""
+    """Expected gain of a spurious edge, as a function of θ."""
     if plain.form.g.ndim == 1:
         return partial(gain_by_rows, target.family, sample, target.objective, plain.form)
     return null_gain(target.family, sample, plain.problem(0.0).curvature)

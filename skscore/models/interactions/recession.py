@@ -1,6 +1,6 @@
 r"""Whether a pairwise interaction density can have finite mass: its form in the directions that leave every bound.
 
-With :math:`y = x^a` (or log x) the density falls like :math:`\exp(-y^\top Ky/2)`. Its mass is finite where K is
+With :math:`y = x^a` (or log x) the density falls like :math:`\exp(-y^\top Ky/2)`. Its mass is finite if K is
 positive along every direction in which y is unbounded: a free coordinate may go both ways, another one way only. The
 free coordinates are minimised over, which asks for a positive definite block and leaves its Schur complement; the
 others ask that :math:`v^\top Mv > 0` for all v ≥ 0 (strict copositivity). To decide that is NP-hard (Murty &
@@ -72,7 +72,7 @@ def _unbounded(lower, upper, a):
 
 
 def _not_copositive(K, up, down):
-    """Why vᵀKv is not positive for all v ≠ 0 that are ≥ 0 where only `up`, ≤ 0 where only `down`, else 0."""
+    """Why vᵀKv is not positive for all v ≠ 0 that are ≥ 0 if only `up`, ≤ 0 if only `down`, else 0."""
     free, ray = np.flatnonzero(up & down), np.flatnonzero(up ^ down)
     smallest = np.linalg.eigvalsh(_scaled(K[np.ix_(free, free)])).min(initial=np.inf)
     if smallest <= 0.0:
@@ -89,7 +89,7 @@ def _not_copositive(K, up, down):
 
 
 def _grows_in_cone(K, A):
-    """Why vᵀKv is not positive for all v ≠ 0 with A v ≤ 0, where such a v is found."""
+    """Why vᵀKv is not positive for all v ≠ 0 with A v ≤ 0, if such a v is found."""
     values, vectors = np.linalg.eigh(K)
     if values[0] > 0.0:
         return None

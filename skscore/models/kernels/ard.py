@@ -1,8 +1,8 @@
 r"""A bandwidth for each column, and the ridge, by the gradient of the objective on held-out rows.
 
 Automatic relevance determination: of kernels :math:`k(x, z) = \exp(-\tfrac12\sum_j \tau_j (x_j - z_j)^2)` a column that
-says little about the others gets a small precision :math:`\tau_j = 1/\sigma_j^2`. With θ fitted to rows T and judged
-by rows V,
+says little about the others gets a small precision :math:`\tau_j = 1/\sigma_j^2`. With θ fitted to rows T and scored
+on rows V,
 
 .. math::
 
@@ -26,7 +26,7 @@ No derivative of a matrix is formed. Both Γ and g stand between functions :math
 
 and Φ' is a mean over rows of moments of kernels, Σ_l b_l k_l, Σ_l b_l k_l u_l and Σ_l b_l k_l u_l² with
 u = x − z: O(nmd) for all columns together. Wenliang, Sutherland, Strathmann & Gretton (2019) choose kernels by the
-same held-out objective, with automatic differentiation in the place of the adjoint.
+same held-out objective, with automatic differentiation instead of the adjoint.
 
 References
 ----------
@@ -143,12 +143,12 @@ def held_out_objective(family, alpha, tables, held_out=None):
     tables : list of (X, weight)
         Rows (n, d) and their weights (n,).
     held_out : sequence of int, optional
-        Which tables are judged; all of them, in their turn, where None.
+        Which tables are held out; None for each in turn.
 
     Returns
     -------
     value : float
-        Mean over the rows of the tables judged.
+        Mean over the rows of the tables held out.
     gradient : ndarray of shape (d + 1,)
         With respect to log τ and log λ.
 
@@ -164,9 +164,9 @@ def held_out_objective(family, alpha, tables, held_out=None):
     (2,)
     """
     forms = _forms(family, tables)
-    judged = range(len(tables)) if held_out is None else held_out
-    splits = [_Split.at(forms, k, alpha) for k in judged]
-    share = np.array([forms[k].n for k in judged]) / sum(forms[k].n for k in judged)
+    held = range(len(tables)) if held_out is None else held_out
+    splits = [_Split.at(forms, k, alpha) for k in held]
+    share = np.array([forms[k].n for k in held]) / sum(forms[k].n for k in held)
     gradients = np.zeros((len(splits), len(family.precision) + 1))
     gradients[:, -1] = [-split.omega @ split.theta for split in splits]
     for k, table in enumerate(tables):
@@ -193,7 +193,7 @@ class _Split(NamedTuple):
     theta: np.ndarray
     omega: np.ndarray
     value: float
-    n_judged: float
+    n_held_out: float
     n_fitted: float
 
     @classmethod
@@ -207,7 +207,7 @@ class _Split(NamedTuple):
         """Factor and (b, a) of the Φ(b, a) by which table k enters J."""
         theta = basis @ self.theta
         if k == self.k:
-            return 1.0 / self.n_judged, theta, 0.5 * theta
+            return 1.0 / self.n_held_out, theta, 0.5 * theta
         return -1.0 / self.n_fitted, basis @ self.omega, theta
 
 

@@ -1,4 +1,4 @@
-r"""The law of targets v at given inputs u: what the nodes of one integration rule say of all of them.
+r"""The density of targets v at given inputs u, by one integration rule for all of them.
 
 With nodes :math:`v_j` and weights :math:`w_j` for the base measure, :math:`\int h(v)\, q_0(v)\,dv \approx \sum_j w_j
 h(v_j)`, shared by all inputs, the tilts :math:`f(u_i, v_j)` are one product of matrices, and from their softmax follow
@@ -6,7 +6,7 @@ h(v_j)`, shared by all inputs, the tilts :math:`f(u_i, v_j)` are one product of 
 .. math:: \log Z(u_i) \approx \log \sum_j w_j e^{f(u_i, v_j)}, \qquad
           \pi_{ij} = \frac{w_j e^{f(u_i, v_j)}}{Z(u_i)}, \qquad E[v \mid u_i] \approx \sum_j \pi_{ij} v_j,
 
-and draws: a node by its probability π, and a place in its cell. One or two targets take the trapezoidal rule, whose
+and draws: a node by its probability π, and a point in its cell. One or two targets take the trapezoidal rule, whose
 error falls exponentially in the step for smooth integrands (Trefethen & Weideman, 2014); more take draws of the base
 measure, where :math:`1 / \sum_j \pi_{ij}^2` of them are effective.
 """
@@ -47,7 +47,7 @@ class Nodes(NamedTuple):
 def trapezoid(family, step):
     """Nodes at multiples of `step`, as far as the landmarks tilt the base measure and it has mass.
 
-    The step is greater where there would be many more than `MAX_NODES`.
+    The step is greater if there would be many more than `MAX_NODES`.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def coarse_nodes(family, seed):
 
 
 def chosen_nodes(family, phi, seed):
-    """Nodes for the density at φ: the step is halved until log Z settles at the inputs of the landmarks."""
+    """Nodes for the density at φ: the step is halved until log Z converges at the inputs of the landmarks."""
     t = family.targets.shape[1]
     if t > GRID_TARGETS:
         return base_nodes(N_DRAWS, t, np.random.default_rng(seed))
@@ -162,8 +162,8 @@ class ConditionalDensity:
 
         def draw(log_weight):
             cumulative = np.cumsum(softmax(log_weight, axis=1), axis=1)
-            places = rng.random((len(log_weight), n_samples)) * cumulative[:, -1:]
-            chosen = [np.searchsorted(levels, place) for levels, place in zip(cumulative, places, strict=True)]
+            quantiles = rng.random((len(log_weight), n_samples)) * cumulative[:, -1:]
+            chosen = [np.searchsorted(levels, quantile) for levels, quantile in zip(cumulative, quantiles, strict=True)]
             return nodes.points[np.array(chosen)] + nodes.cell * (rng.random((len(log_weight), n_samples, t)) - 0.5)
 
         return self._over_inputs(draw, U, nodes)

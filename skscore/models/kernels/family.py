@@ -67,7 +67,7 @@ class KernelFamily(Family):
         return self.coordinates.forward(X), None if Y is None else self.coordinates.push_score(X, Y)
 
     def blurred(self, sigma):
-        """A Gaussian base takes on the noise; a Student t, whose tails are beyond it, and a flat one stay."""
+        """A Gaussian base is widened by the noise; a Student t, whose tails outweigh it, and a flat one stay."""
         noisy, A = copy(self), self.coordinates.matrix
         if isinstance(getattr(self.inner.base, "law", None), GaussianBase):
             noisy.inner = copy(self.inner)
@@ -141,5 +141,5 @@ class KernelFamily(Family):
     def attributes(self, phi):
         """θ and what it belongs to."""
         chosen = {name: getattr(self, name) for name in ("bandwidth", "base_scale", "smoothing")}
-        own, landmarks = {"theta": self.inner.basis @ phi, **chosen}, getattr(self.inner, "landmarks", None)
-        return own if landmarks is None else own | {"landmarks": self.coordinates.inverse(landmarks)}
+        reported, landmarks = {"theta": self.inner.basis @ phi, **chosen}, getattr(self.inner, "landmarks", None)
+        return reported if landmarks is None else reported | {"landmarks": self.coordinates.inverse(landmarks)}

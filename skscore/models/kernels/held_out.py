@@ -5,8 +5,8 @@ folds, ridges and base measures, make that one product of matrices,
 
 .. math:: \log Z(\theta) \approx \log \frac1S \sum_s \exp\bigl(\theta^\top T(x_s) + \log q_0(x_s) - \log r(x_s)\bigr).
 
-Shared draws also leave little of their chance in the comparison of two candidates. The proposal r is half the widest
-base measure, which owns the tails, and half a kernel density estimate of the rows, which owns the modes.
+Shared draws also make the comparison of two candidates less noisy. The proposal r is half the widest
+base measure, for the tails, and half a kernel density estimate of the rows, for the modes.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ WIDTHS = np.array([1.0, 0.25])
 BLOCK_BYTES = 1 << 24
 
 
-def proposal(centres, weight, laws):
-    """Draws of ½ the mean of `laws` + ½ a kernel density estimate, where the rows have a spread of about one.
+def proposal(centres, weight, bases):
+    """Draws of ½ the mean of `bases` + ½ a kernel density estimate, if the rows have a spread of about one.
 
     Parameters
     ----------
     centres : ndarray of shape (n, d)
     weight : ndarray of shape (n,)
         Of the centres.
-    laws : list of frozen multivariate laws of scipy.stats
+    bases : list of frozen multivariate distributions of scipy.stats
 
     Returns
     -------
@@ -45,12 +45,12 @@ def proposal(centres, weight, laws):
     widths = WIDTHS * _spread(centres) * len(centres) ** (-1.0 / (d + 4.0))  # Scott (1992), and less
     width = rng.choice(widths, (n_near, 1))
     near = centres[rng.choice(len(centres), n_near, p=share)] + width * rng.standard_normal((n_near, d))
-    far = [law.rvs(n_near // len(laws), random_state=rng).reshape(-1, d) for law in laws]
+    far = [base.rvs(n_near // len(bases), random_state=rng).reshape(-1, d) for base in bases]
     position = np.concatenate([near, *far])
-    of_laws = logsumexp([law.logpdf(position) for law in laws], axis=0) - np.log(len(laws))
+    of_bases = logsumexp([base.logpdf(position) for base in bases], axis=0) - np.log(len(bases))
     squares = cdist(position, centres, "sqeuclidean")
     of_rows = logsumexp([_kernel_density(squares, share, width, d) for width in widths], axis=0) - np.log(len(widths))
-    return position, np.logaddexp(of_rows, of_laws) - np.log(2.0)
+    return position, np.logaddexp(of_rows, of_bases) - np.log(2.0)
 
 
 def _spread(centres):

@@ -36,7 +36,7 @@ from ..family import Choice, Family, Sample
 from ..fitted_density import FittedDensity
 from .landmarks import distinct_rows
 
-__all__ = ["KernelMixtureFamily", "settle_mixture"]
+__all__ = ["KernelMixtureFamily", "choose_mixture"]
 
 MIN_RESPONSIBILITY = 1e-6  # below which a row does not belong to a cluster
 
@@ -64,16 +64,16 @@ def _members(clusters, X, Y, weight):
         yield X[rows], None if Y is None else Y[rows], r[rows]
 
 
-def settle_mixture(model, sample, objective, alpha, criterion):
-    """Settle one density for each cluster; see ``Model.settle``."""
+def choose_mixture(model, sample, objective, alpha, criterion):
+    """Choose one family for each cluster; see ``Model.choose``."""
     if model.base is None:
         raise ValueError('Kernel: n_components > 1 mixes densities, and base=None has none. Set base="gaussian".')
     clusters, single = _clusters(sample, model.n_components), clone(model).set_params(n_components=1)
     parts = [Sample(*member, moments(member[0], member[2])) for member in _members(clusters, *sample[:3])]
-    settled = [single.choose(part, objective, alpha, criterion) for part in parts]
-    family = KernelMixtureFamily(clusters, [part.family for part in settled], [part.moments for part in parts])
-    results, remarks = _stacked([part.results for part in settled]), _remarks(settled)
-    return Choice(family, np.array([part.alpha for part in settled]), results, remarks)
+    chosen = [single.choose(part, objective, alpha, criterion) for part in parts]
+    family = KernelMixtureFamily(clusters, [part.family for part in chosen], [part.moments for part in parts])
+    results, remarks = _stacked([part.results for part in chosen]), _remarks(chosen)
+    return Choice(family, np.array([part.alpha for part in chosen]), results, remarks)
 
 
 def _remarks(reports):
@@ -82,12 +82,12 @@ def _remarks(reports):
 
 
 def _stacked(tables):
-    """Tables of the components under each other, with a column that counts them; None where none had a choice."""
-    chosen = [(c, table) for c, table in enumerate(tables) if table is not None]
-    if not chosen:
+    """Tables of the components under each other, with a column that counts them; None if none had a choice."""
+    tried = [(c, table) for c, table in enumerate(tables) if table is not None]
+    if not tried:
         return None
-    component = np.concatenate([np.full(len(table["param_alpha"]), c) for c, table in chosen])
-    columns = {name: np.concatenate([table[name] for _, table in chosen]) for name in chosen[0][1]}
+    component = np.concatenate([np.full(len(table["param_alpha"]), c) for c, table in tried])
+    columns = {name: np.concatenate([table[name] for _, table in tried]) for name in tried[0][1]}
     return {"component": component, **columns}
 
 

@@ -105,7 +105,7 @@ class LiteFamily(Family):
 
     # ---- blocks of K and K∘S, in Fortran's order -------------------------------------------------
 
-    def _room(self, rows):
+    def _buffer(self, rows):
         return np.empty((len(self.landmarks), len(rows))).T
 
     def _kernel(self, p, root=None, out=None):
@@ -115,13 +115,13 @@ class LiteFamily(Family):
         return K
 
     def _products(self, p, out=None):
-        """Inner products with the landmarks, where the kernels of ``_kernels`` want them; else room for the result."""
-        K = self._room(p) if out is None else out
+        """Inner products with the landmarks, if the kernels of ``_kernels`` want them; else a buffer for the result."""
+        K = self._buffer(p) if out is None else out
         return _inner_products(p, self.p, K) if p.shape[1] > rbf.MAX_DIFFERENCES else K
 
     def _kernel_and_square(self, p, q, root=None, out=(None, None)):
         """√w k and √w kS of a block of rows, each of shape (n, m)."""
-        KS = self._room(p) if out[1] is None else out[1]
+        KS = self._buffer(p) if out[1] is None else out[1]
         if not self.is_isotropic:
             K = self._kernel(p, root, out[0])
             return K, self._times_square(K, q, self.q, self.trace, KS)
@@ -246,7 +246,7 @@ class LiteFamily(Family):
         def traced(B):
             p, q = self._coordinates(B)
             K = self._kernel(p)
-            KS = self._times_square(K, q @ A.T, landmarks, trace, self._room(p))
+            KS = self._times_square(K, q @ A.T, landmarks, trace, self._buffer(p))
             return KS @ theta - trace * (K @ theta) + sum(self.base.curvature(B, a) for a in A)
 
         return self._blockwise(traced, X)

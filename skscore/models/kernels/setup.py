@@ -35,7 +35,7 @@ def as_numbers(name, values):
 
 
 class KernelSetup:
-    """The place that a table's first rows are for kernels.
+    """Shared set-up of all kernel families tried on one table: coordinates, landmarks, importance draws.
 
     Parameters
     ----------
@@ -83,9 +83,9 @@ class KernelSetup:
             return resolve_base(None, self.sample.moments)
         if not isinstance(self.model.base, str):
             return MappedBase(self.model.base, self.coordinates.inverted)
-        law = GaussianBase() if self.model.base == "gaussian" else StudentT(STUDENT_DF, np.ones(self.d))
+        measure = GaussianBase() if self.model.base == "gaussian" else StudentT(STUDENT_DF, np.ones(self.d))
         spread = Affine.columnwise(self.d, 1.0 / scale)
-        return MappedBase(law, spread if self.model.whiten else spread.after(self._standardizing))
+        return MappedBase(measure, spread if self.model.whiten else spread.after(self._standardizing))
 
     def _functions(self, bandwidth, smoothing):
         """Constructor of the basis, its first two arguments, and how many functions they make."""
@@ -119,12 +119,12 @@ class KernelSetup:
 
     def draws(self, scales):
         """Importance draws for candidates with base measures of these scales, in the coordinates of the kernels."""
-        laws = [self._law(scale) for scale in scales]
+        distributions = [self._distribution(scale) for scale in scales]
         centres, counts = thinned(self.rows, self.counts, MAX_CENTRES)
         if self.model.whiten:
-            return proposal(centres, counts, laws)
+            return proposal(centres, counts, distributions)
         centres = self.standard.forward(self.coordinates.inverse(centres))
-        position, log_density = proposal(centres, counts, laws)
+        position, log_density = proposal(centres, counts, distributions)
         position = self.coordinates.forward(self.standard.inverse(position))
         return position, log_density + self.standard.log_abs_det
 
@@ -134,7 +134,7 @@ class KernelSetup:
         scale = np.exp(np.log(self.sample.moments.scale).mean()) if is_rescaled else 1.0
         return (self.median * scale) ** -2.0
 
-    def _law(self, scale):
+    def _distribution(self, scale):
         """A base measure of this scale in standardised coordinates, to draw from."""
         if isinstance(self.model.base, GaussianBase):
             loc, spread = (np.broadcast_to(part, self.d) for part in (self.model.base.loc, self.model.base.scale))

@@ -30,18 +30,18 @@ def _sum_of_products(blas, shape, dtype, **how):
     The factors are in Fortran's order; if they are in double precision, BLAS adds in place.
     """
     product, total = get_blas_funcs(blas, dtype=dtype), np.zeros(shape, order="F")
-    room = total if dtype == np.float64 else np.zeros(shape, dtype, order="F")
+    buffer = total if dtype == np.float64 else np.zeros(shape, dtype, order="F")
 
     def add(*factors):
-        product(1.0, *factors, float(room is total), room, overwrite_c=1, **how)
-        if room is not total:
-            np.add(total, room, out=total)
+        product(1.0, *factors, float(buffer is total), buffer, overwrite_c=1, **how)
+        if buffer is not total:
+            np.add(total, buffer, out=total)
 
     return total, add
 
 
 class _Sums:
-    """Room for one block of rows, and sums over all blocks.
+    """Buffers for one block of rows, and sums over all blocks.
 
     Parameters
     ----------
@@ -53,23 +53,23 @@ class _Sums:
         Most rows in a block.
     dtype : type
         Precision of K and of the products.
-    beside : (int, int), default=(0, 0)
+    extra : (int, int), default=(0, 0)
         Further columns of the two tables.
     linear : tuple of int, default=(0,)
         Shape of a sum behind the linear part that is none of products of the tables.
     """
 
-    def __init__(self, q, trace, block_rows, dtype, beside=(0, 0), linear=(0,)):
+    def __init__(self, q, trace, block_rows, dtype, extra=(0, 0), linear=(0,)):
         m, self.linear = len(q), np.zeros(linear)
         self.q, self.trace = q, trace
-        self.widths = m + beside[0], m + beside[1]
-        self.room = np.empty((block_rows, sum(self.widths)), dtype)  # fresh memory for each block would cost a fifth
+        self.widths = m + extra[0], m + extra[1]
+        self.buffer = np.empty((block_rows, sum(self.widths)), dtype)  # fresh memory for each block would cost a fifth
         self.gram, self.add_gram = _sum_of_products("syrk", (m, m), dtype, trans=1, lower=1)
 
     def tables(self, n):
-        """Room for K and K∘S of n rows, each of shape (n, m) in Fortran's order."""
-        room = self.room.reshape(-1)[: n * sum(self.widths)].reshape(-1, n).T
-        self.left, self.right = np.split(room, [self.widths[0]], axis=1)
+        """Buffers for K and K∘S of n rows, each of shape (n, m) in Fortran's order."""
+        buffer = self.buffer.reshape(-1)[: n * sum(self.widths)].reshape(-1, n).T
+        self.left, self.right = np.split(buffer, [self.widths[0]], axis=1)
         self.K, self.KS = self.left[:, : len(self.q)], self.right[:, : len(self.q)]
         return self.K, self.KS
 
@@ -133,7 +133,7 @@ class PolarSums(PolarProducts):
     """Sums of two products: KᵀK, and [K, √w]ᵀ[K∘S, √w b, √w(−τ − q·b)]."""
 
     def __init__(self, q, trace, block_rows, dtype):
-        super().__init__(q, trace, block_rows, dtype, beside=(1, q.shape[1] + 1))
+        super().__init__(q, trace, block_rows, dtype, extra=(1, q.shape[1] + 1))
 
     def add(self, q, b, root):
         """Add the rows of the tables, with q (n, t), b (n, t) and √w (n,)."""

@@ -1,6 +1,6 @@
 r"""Kernels fitted to rows that are seen through Gaussian noise, of which the objective is the exact mean.
 
-Hyvärinen's objective looks at the rows alone, and where they are few it follows their chance. Rows with noise have the
+Hyvärinen's objective looks at the rows alone, and if they are few it follows their noise. Rows with noise have the
 Parzen density of the table: score matching to it (Vincent, 2011, eq. 7) has less variance, at the price of a bias.
 Without noise it is Hyvärinen's; with kernels enough and no ridge it ends at the kernel density estimate.
 

@@ -133,9 +133,9 @@ def crit(density, fit, lam):
     """
     sparse = SparseObjective(density._fit.family, density._fit.family.blocks(density._fit.summary, Implicit()))
     if density._fit.family.symmetric is True:
-        return sparse.value(fit.theta, lam) - (sparse.own.c if density._fit.family.linear_penalty == 0.0 else 0.0)
+        return sparse.value(fit.theta, lam) - (sparse.reduced.c if density._fit.family.linear_penalty == 0.0 else 0.0)
     off_diagonal = np.abs(fit.columns - np.diag(np.diag(fit.columns)))
-    return sparse.own.value(fit.columns.T) - sparse.own.c + lam * off_diagonal.sum()
+    return sparse.reduced.value(fit.columns.T) - sparse.reduced.c + lam * off_diagonal.sum()
 
 
 def eta_of(density, fit):
