@@ -10,7 +10,7 @@ from skscore.samplers import CHAIN_SAMPLERS, Target
 
 
 class KnownDistribution(NamedTuple):
-    """A distribution with all that a test may ask of it; `cdf` of the coordinates, `third` their third central moments."""
+    """A distribution with all that tests ask of it; `cdf` of the coordinates, `third` their third central moments."""
 
     target: Target
     draw: Any
