@@ -105,7 +105,7 @@ class Fit:
     def __add__(self, other):
         """The rows of both, in the coordinates of their union; nothing is solved yet."""
         seen = self.summary.moments + other.summary.moments
-        union = self.family.rebound(seen.leading(len(self.reference.mean)))
+        union = self.family.rebound(seen.leading(self.reference.mean.shape[0]))
         forms = [union.translate(part.summary.form, part.family) for part in (self, other)]
         return Fit(
             self.gathered_for,
@@ -128,7 +128,7 @@ class Fit:
     @property
     def moments(self):
         """Of the columns of X."""
-        return self.summary.moments.leading(len(self.reference.mean))
+        return self.summary.moments.leading(self.reference.mean.shape[0])
 
 
 def _is_gaussian(model):
