@@ -35,7 +35,7 @@ from ..formulas.moments import Moments, Summary, is_rounding
 from ..formulas.quadratic import QuadraticForm
 from ..samplers.chains import Sampled
 from .affine_score import AffineScore
-from .family import Family, Model, Natural
+from .family import Family, Model
 from .interactions.pairwise import PairwiseInteraction
 from .objectives import Denoising, Explicit, Implicit, Sliced
 
@@ -199,7 +199,7 @@ class _FullGaussian(Family):
             rows = self._problem(statistics, objective).rows
             family = PairwiseInteraction(centered=self.assume_centered).family(rows)
             Gamma = family.form(Summary(rows), Implicit()).Gamma
-        return Natural(family, _entries(family, theta), Gamma, self._free_entries(family))
+        return family, _entries(family, theta), Gamma, self._free_entries(family)
 
     def _solve_entries(self, form, alpha):
         """θ of a form in the entries, along those of the structure that are free."""

@@ -194,7 +194,7 @@ def by_smic(target, sample, path):
     (X, Y, weight, _), n, values = sample, target.statistics.moments.n, []
     root = None if weight is None else np.sqrt(weight)  # the products have its square: a weight of 2 is two rows
     for theta in path.thetas:
-        own = target.family.natural(theta, target.statistics, target.objective)
-        meat, L = gradients(own.family, own.theta, X, Y, root, target.objective).second / n, own.directions
-        values.append(smic(target.value(theta), L.T @ own.Gamma @ L, L.T @ meat @ L, n))
+        family, vector, Gamma, L = target.family.natural(theta, target.statistics, target.objective)
+        meat = gradients(family, vector, X, Y, root, target.objective).second / n
+        values.append(smic(target.value(theta), L.T @ Gamma @ L, L.T @ meat @ L, n))
     return np.array(values)
