@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skscore import ScoreMatchingDensity
-from skscore.domains import Orthant
+from skscore.domains import Capped, Orthant, Power
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models import PairwiseInteraction, TruncatedGaussian
 from skscore.models.interactions.form import default_multiplier
