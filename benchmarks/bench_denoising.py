@@ -33,9 +33,12 @@ from skscore.datasets import GaussianMixtureDistribution
 from skscore.formulas.schedules import geometric_ladder
 from skscore.likelihood import flow_log_density
 from skscore.metrics import energy_distance
-from skscore.neural.fit import Architecture, Noise
+from skscore.neural import ScoreNetwork
+from skscore.neural.denoiser import Architecture
 from skscore.neural.networks import ResidualMLP
-from skscore.neural.training import Member, Recipe
+from skscore.neural.noise_schedule import noise_schedule
+from skscore.neural.training import Member
+from skscore.neural.training_config import TrainingConfig
 from skscore.samplers import Flow, descend
 
 COLUMNS, LEVELS = 10, 33
@@ -118,9 +121,9 @@ def our_step(parametrization, plan, dropout):
         Architecture(variance, parametrization, options=options).initialised(generator),
         torch.randn(plan["rows"], COLUMNS, generator=generator),
         None,
-        Noise(0.01, 80.0).quantiles("cpu"),
+        noise_schedule(0.01, 80.0),
         torch.ones(COLUMNS),
-        Recipe(batch_size=plan["batch"]),
+        TrainingConfig(batch_size=plan["batch"]),
         generator,
     )
     return partial(member.step, 1000, 1e-3)
@@ -172,36 +175,29 @@ def scaled(numbers, factor):
 
 def fitted(plan):
     """Return a density fitted to the mixture."""
-    density = DenoisingScoreEstimator(
-        hidden_layer_sizes=plan["hidden"],
-        max_iter=plan["max_iter"],
-        n_folds=1,
-        n_networks=1,
-        tail=None,
-        device="cpu",
-        random_state=0,
-    )
+    network = ScoreNetwork(hidden_layer_sizes=plan["hidden"], max_iter=plan["max_iter"], n_folds=1, device="cpu")
+    density = DenoisingScoreEstimator(network, tail=None, random_state=0)
     return density.fit(law().sample(plan["rows"], random_state=1))
 
 
 def plain(density, plan):
     """Return the density's score and divergence as written by hand."""
-    source = density._law.source
+    denoiser = density._density.noisy_score
     network = PlainNetwork(COLUMNS, COLUMNS, plan["hidden"], dropout=0.0).requires_grad_(False).eval()
-    network.load_state_dict({name: torch.from_numpy(w) for name, w in source.weights[0].items()}, strict=False)
-    return plain_target(network, source.variance, source.shrinkage)
+    network.load_state_dict({name: torch.from_numpy(w) for name, w in denoiser.weights[0].items()}, strict=False)
+    return plain_target(network, denoiser.variance, denoiser.shrinkage)
 
 
 def log_densities(density, plan):
     """Return the cost of `score_samples` against its limit and against backward passes."""
     X = law().sample(plan["scored_rows"], random_state=2)
     Z, other, (call, flops) = (
-        density.table_.basis.to_basis(X),
+        density._preprocessing.map.forward(X),
         plain(density, plan),
         product(plan["product"]),
     )
     n_steps = density.likelihood_report_.n_steps
-    levels = geometric_ladder(density._law.sigma_min, density._law.sigma_max, n_steps + 1)
+    levels = geometric_ladder(density._density.sigma_min, density._density.sigma_max, n_steps + 1)
 
     def by_hand():
         return flow_log_density(Z, other, levels)[0]
@@ -219,7 +215,7 @@ def log_densities(density, plan):
     relative = passes * len(X) * forward_flops(plan["hidden"], labels=True) / (20 * flops)
     return {
         "n_steps": n_steps,
-        "largest_difference": float(np.abs(density._law.log_density(Z, "cpu") - by_hand()).max()),
+        "largest_difference": float(np.abs(density._density.log_density(Z) - by_hand()).max()),
         "rows_per_second": len(X) / summary(seconds["score_samples"])["median"],
         "backward_to_ours": ratio(seconds, "backward", "score_samples"),
         "share_of_product": scaled(ratio(seconds, "product", "score_samples"), relative),
@@ -229,19 +225,19 @@ def log_densities(density, plan):
 
 def samples(density, plan):
     """Return the cost of draws by each solver, and their energy distance to the law."""
-    n, field = plan["samples"], density._law.source.field("cpu")
+    n, noisy_score = plan["samples"], density._density.noisy_score
     levels, (call, flops) = (
-        geometric_ladder(density._law.sigma_min, density._law.sigma_max, LEVELS),
+        geometric_ladder(density._density.sigma_min, density._density.sigma_max, LEVELS),
         product(plan["product"]),
     )
 
     def draw(method, seed=0):
-        return descend(Flow(levels, method), field, n, np.random.default_rng(seed))
+        return descend(Flow(levels, method), noisy_score, n, np.random.default_rng(seed))
 
     calls = {"sample": lambda: density.sample(n, random_state=0)} | {m: partial(draw, m) for m in ("heun", "adams")}
     seconds = interleaved(calls | {"product": repeated(call, 20)}, plan["repetitions"], process_seconds)
     relative = 2 * (LEVELS - 1) * n * forward_flops(plan["hidden"], labels=True) / (20 * flops)
-    truth = density.table_.basis.to_basis(law().sample(plan["compared_samples"], random_state=3))
+    truth = density._preprocessing.map.forward(law().sample(plan["compared_samples"], random_state=3))
     return {
         "share_of_product": scaled(ratio(seconds, "product", "sample"), relative),
         "heun_to_adams": ratio(seconds, "heun", "adams"),

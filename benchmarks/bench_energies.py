@@ -25,7 +25,7 @@ from report import command_line, machine, print_table, spread, write
 from skscore import ScoreMatchingDensity
 from skscore.neural import NeuralEnergy
 from skscore.neural.energy_network import Energy, Perceptron
-from skscore.neural.energy_training import Curvature, Recipe, Rows, Training
+from skscore.neural.energy_training import Curvature, EnergyTraining, Rows
 from skscore.samplers import ULA, Target, run_chains
 
 LOSSES = {"implicit": None, "sliced, 1 projection": 1, "sliced, 5 projections": 5}
@@ -46,11 +46,11 @@ def ours(rows, n_projections, case):
     """Return a function that takes the steps of `case` in a training of ours."""
     energy, generator = Energy(network(rows.shape[1], case["sizes"])), torch.Generator().manual_seed(0)
     table, nothing = Rows(rows, None, None), Rows(rows[:0], None, None)
-    recipe = Recipe(batch_size=case["batch"], max_iter=case["steps"])
+    config = NeuralEnergy(batch_size=case["batch"], max_iter=case["steps"]).training_config(alpha=0.0)
     loss = Curvature(n_projections)
 
     def steps():
-        Training(energy, loss, loss, table, nothing, recipe, generator).run()
+        EnergyTraining(energy, loss, loss, table, nothing, config, generator).run()
 
     return steps
 
@@ -165,8 +165,8 @@ def crossing(d, case):
     """Return seconds, variance and their product for sliced steps, relative to exact ones, at d columns."""
     rows = bent_rows(d)
     energy = Energy(network(d, case["sizes"]))
-    nothing, recipe = Rows(rows[:0], None, None), Recipe(max_iter=15 * case["steps"])
-    Training(energy, Curvature(), Curvature(), Rows(rows, None, None), nothing, recipe, torch.Generator()).run()
+    nothing, config = Rows(rows[:0], None, None), NeuralEnergy(max_iter=15 * case["steps"]).training_config(alpha=0.0)
+    EnergyTraining(energy, Curvature(), Curvature(), Rows(rows, None, None), nothing, config, torch.Generator()).run()
     seconds = interleaved({name: ours(rows, k, case) for name, k in LOSSES.items()}, case["repetitions"])
     variance = {name: gradient_variance(energy, rows, Curvature(k), case) for name, k in LOSSES.items()}
     found = {}

@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 from skscore import DenoisingScoreEstimator
 from skscore.datasets import GaussianMixtureDistribution, Moons
 from skscore.formulas.schedules import geometric_ladder
+from skscore.neural import ScoreNetwork
 
 FULL = {
     "laws": ("moons", "ring of eight", "8-d mixture"),
@@ -72,7 +73,7 @@ DISTRIBUTIONS = {"moons": Moons(), "ring of eight": ring_of_eight(), "8-d mixtur
 
 def denoising_losses(density, X):
     """Return the weighted losses w(σ) ½‖s + z/σ‖² by name, each a mean over the rows X and over noise levels."""
-    scale, rng = density.table_.basis.moments.scale, np.random.default_rng(0)
+    scale, rng = density._preprocessing.moments.scale, np.random.default_rng(0)
     losses = dict.fromkeys(WEIGHTS, 0.0)
     for sigma in geometric_ladder(density.noise_levels_[-1], density.noise_levels_[0], LOSS_LEVELS):
         z = rng.standard_normal(X.shape)
@@ -95,7 +96,7 @@ def search(law, n_rows, plan):
         DISTRIBUTIONS[law].sample(n_rows, random_state=0),
         DISTRIBUTIONS[law].sample(plan["held_out_rows"], random_state=1),
     )
-    density = DenoisingScoreEstimator(device="cpu", random_state=0, **plan["network"])
+    density = DenoisingScoreEstimator(ScoreNetwork(device="cpu", **plan["network"]), random_state=0)
     folds = KFold(plan["folds"], shuffle=True, random_state=0)
     grid = GridSearchCV(density, {"sigma_min": plan["sigma_min"]}, scoring=criteria, refit=False, cv=folds).fit(X)
     exact = DISTRIBUTIONS[law].score_samples(fresh).mean()

@@ -62,7 +62,7 @@ def generic_family(density):
     """Return the family of the same monomials in a fitted density's rows, built from functions of the user."""
     T = Monomials(density.exponents_)
     model = ExponentialFamily(T.statistics, T.jacobian, T.laplacian)
-    return model.family(density.statistics_.moments)
+    return model.family(density._fit.summary.moments)
 
 
 def gemm_flops_per_second(size, repetitions):
@@ -88,7 +88,7 @@ def measured(columns, plan):
     X, queries = (quartic.sample(plan[name], columns, rng) for name in ("fitted_rows", "rows"))
     density = ScoreMatchingDensity(Polynomial(DEGREE, base=None), random_state=0).fit(X)
     density.score_samples(queries[:2])  # the normaliser is computed once and is not the question here
-    family, generic, kernel_density = density.family_, generic_family(density), KernelDensity(bandwidth=0.3).fit(X)
+    family, generic, kernel_density = density._fit.family, generic_family(density), KernelDensity(bandwidth=0.3).fit(X)
     assembly = interleaved(
         {
             "kernel": lambda: family.assemble(X, None, None, Implicit()),

@@ -1,16 +1,16 @@
-"""Score matching for tables, behind scikit-learn's door.
+"""Score matching for tables, with the interface of scikit-learn.
 
 Score matching fits s(x) = ∇ log p(x) without the normaliser of p. `ScoreMatchingDensity` does so in closed form for
-exponential families, and stands where `KernelDensity` or `GaussianMixture` would: in Pipelines, in GridSearchCV, as a
-sampler and as an anomaly score.
+exponential families, `DenoisingScoreEstimator` at all noise levels. Both replace `KernelDensity` or `GaussianMixture`:
+in a Pipeline, in GridSearchCV, as a sampler and for anomaly scores.
 """
 
-from .estimators.bijective_transformer import BijectiveTransformer
 from .estimators.conditional import ConditionalScoreDensity
 from .estimators.denoising import DenoisingScoreEstimator
 from .estimators.ica import ScoreMatchingICA
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.score_matching_cv import ScoreMatchingDensityCV
+from .estimators.sklearn_transformers import BijectiveTransformer
 from .estimators.transformed import TransformedDensity
 
 __version__ = "0.1.0"

@@ -1,8 +1,13 @@
-"""The only door to scikit-learn interfaces that are private or differ between its versions."""
+"""scikit-learn interfaces that are private or differ between its versions; no other file imports them."""
 
 from __future__ import annotations
 
-from sklearn.base import _fit_context as fit_context
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
@@ -17,7 +22,7 @@ try:  # scikit-learn ≥ 1.9
 except ImportError:
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in where scikit-learn has no callbacks."""
+        """Replacement for versions of scikit-learn without callbacks."""
 
 
 __all__ = [
@@ -38,10 +43,16 @@ __all__ = [
 
 
 n_rows = _num_samples
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def check_sample_weight(sample_weight, X):
-    """Non-negative row weights of shape (n_samples,), not all zero; None where none were given."""
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of fit methods, which validates the parameters of the estimator."""
+    return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+
+def check_sample_weight(sample_weight: ArrayLike | None, X: Any) -> Any:
+    """Return non-negative row weights of shape (n_samples,), not all zero; None if none were given."""
     if sample_weight is None:
         return None
     xp, _ = get_namespace(X)
@@ -51,49 +62,52 @@ def check_sample_weight(sample_weight, X):
     return weight
 
 
-def check_same_namespace(X, estimator, attribute, method):
-    """Raise unless X lives in the namespace and on the device that `attribute` was fitted in."""
+def check_same_namespace(X: Any, estimator: BaseEstimator, attribute: str, method: str) -> None:
+    """Raise an error unless X has the array namespace and device of the fitted `attribute`."""
     if _check_same_namespace is not None:
         _check_same_namespace(X, estimator, attribute=attribute, method=method)
 
 
-def validate_parameters(holder):
-    """Check the parameters of `holder` against its `_parameter_constraints`, if it declares any."""
+def validate_parameters(holder: BaseEstimator) -> None:
+    """Check the parameters of `holder` against its `_parameter_constraints`, if it has any."""
     constraints = getattr(holder, "_parameter_constraints", None)
     if constraints is not None:
         validate_parameter_constraints(constraints, holder.get_params(deep=False), type(holder).__name__)
 
 
 class FitCallbacks:
-    """The callbacks of one fit: a task for the fit, and one for each round of it. Without any, it does nothing.
+    """The callbacks of one fit: a task for the fit and one for each round. Without callbacks it does nothing.
 
     Parameters
     ----------
     estimator : CallbackSupportMixin
     X : ndarray of shape (n_samples, n_features)
         Training rows.
-    most_rounds : int
-        Rounds at most.
+    max_rounds : int or None
+        Maximal number of rounds; None if it is not known.
     """
 
-    def __init__(self, estimator, X, most_rounds):
-        self.estimator, self.X, self.context = estimator, X, None
+    def __init__(self, estimator: Any, X: np.ndarray, max_rounds: int | None) -> None:
+        self.estimator, self.X = estimator, X
+        self.context: Any = None
         if hasattr(estimator, "_init_callback_context"):
-            self.context = estimator._init_callback_context(max_subtasks=most_rounds)
+            self.context = estimator._init_callback_context(max_subtasks=max_rounds)
             self.context.call_on_fit_task_begin(estimator=estimator, X=X)
 
-    def round(self, attributes):
-        """End a round; `attributes()` gives the fitted attributes so far. Whether to stop."""
+    def round(self, attributes: Callable[[], dict[str, Any]]) -> bool:
+        """End a round, with the fitted attributes that `attributes()` returns; return whether to stop."""
         if self.context is None:
             return False
         task = self.context.subcontext(task_name="round")
         task.call_on_fit_task_begin(estimator=self.estimator, X=self.X)
-        # scikit-learn scores nothing without targets: those of a density are the rows themselves
-        return task.call_on_fit_task_end(
-            estimator=self.estimator, X=self.X, y=self.X, reconstruction_attributes=attributes
+        # scikit-learn computes no score without targets: those of a density are the rows themselves
+        return bool(
+            task.call_on_fit_task_end(
+                estimator=self.estimator, X=self.X, y=self.X, reconstruction_attributes=attributes
+            )
         )
 
-    def end(self):
+    def end(self) -> None:
         """End the fit."""
         if self.context is not None:
             self.context.call_on_fit_task_end(estimator=self.estimator, X=self.X)

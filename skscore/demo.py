@@ -26,6 +26,7 @@ from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.transformed import TransformedDensity
 from .metrics import energy_distance, log_likelihood_scorer
 from .models import Gaussian, Polynomial
+from .neural import ScoreNetwork
 from .plotting import DensityDisplay, ScoreFieldDisplay
 
 # Density on standardised columns, and the grid that tunes it; prefixes are those of a Pipeline step named "density".
@@ -94,14 +95,13 @@ def rank_anomalies(X, malignant):
 def choose_noise_levels(X):
     """Search the noise levels of a small score network by held-out log-likelihood, on the first split of the folds."""
     if importlib.util.find_spec("torch") is None:
-        print("\nNoise levels: a score network needs torch (pip install torch)")
+        print("\nNoise levels: a score network needs torch: pip install 'skscore[torch]'")
         return
     train, test = next(FOLDS.split(X))
-    network = DenoisingScoreEstimator(
-        hidden_layer_sizes=(64, 64), max_iter=400, n_networks=1, n_folds=1, device="cpu", random_state=0
-    )
+    network = ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=400, n_folds=1, device="cpu")
     grid = {f"denoisingscoreestimator__{name}": values for name, values in NOISE_GRID.items()}
-    search = GridSearchCV(make_pipeline(StandardScaler(), network), grid, cv=3).fit(X[train])
+    density = DenoisingScoreEstimator(network, random_state=0)
+    search = GridSearchCV(make_pipeline(StandardScaler(), density), grid, cv=3).fit(X[train])
     print(f"\nNoise levels: {len(train)} rows, mean log-likelihood of three folds in nats")
     print("  sigma_min  n_levels    mean")
     for chosen, mean in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
@@ -135,8 +135,11 @@ def draw_rows(X, names):
 
 def draw_figure(path, X, names, draws, labels, surprise):
     """Write the figure: real and drawn rows, anomalies, and a polynomial density with its score field."""
-    from matplotlib.figure import Figure
-
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("\nFigure: it needs matplotlib: pip install 'skscore[plot]'")
+        return
     figure = Figure(figsize=(15, 4.6), layout="constrained")
     real, roc, field = figure.subplots(1, 3)
     i, j = 0, 4

@@ -37,6 +37,8 @@ FENCES = {"torch": {"neural"}, "numba": {"_kernels"}, "matplotlib": {"plotting",
 PRIVATE_SKLEARN = re.compile(r"sklearn\.(.*\.)?_(?!_)")
 PRIVATE_SKLEARN_ROOM = "_compat"
 
+WARNING_FILE = Path("skscore/estimators/checks.py")  # all others return remarks
+
 DRAWERS = {"utils", "util", "helpers", "common", "core", "misc", "tools"}
 OPEN_ENDS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 
@@ -143,6 +145,12 @@ def private_sklearn_has_one_door(source):
             yield f"{line}: imports {name}, which belongs behind {PRIVATE_SKLEARN_ROOM}.py"
 
 
+def warnings_point_at_the_user(source):
+    for name, line in source.imports:
+        if name.split(".")[0] == "warnings" and source.path != WARNING_FILE:
+            yield f"{line}: imports warnings: return remarks, of which estimators warn at the user's line"
+
+
 def imports_inside_are_relative(source):
     for node in ast.walk(source.tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -152,8 +160,8 @@ def imports_inside_are_relative(source):
 
 
 def files_fit_on_the_desk(source):
-    if (length := len(source.text.splitlines())) > MAX_FILE:
-        yield f"{length} lines (at most {MAX_FILE})"
+    if (length := len(source.code_lines)) > MAX_FILE:
+        yield f"{length} lines of code (at most {MAX_FILE})"
 
 
 def functions_are_short(source):
@@ -204,8 +212,9 @@ OFFENDERS = {
     imports_go_down: ("skscore/formulas/x.py", "from ..estimators.density import y"),
     heavy_imports_stay_in_their_room: ("skscore/models/x.py", "def f():\n    import torch.nn"),
     private_sklearn_has_one_door: ("skscore/models/x.py", "from sklearn.utils.validation import _check_sample_weight"),
+    warnings_point_at_the_user: ("skscore/models/x.py", "from warnings import warn"),
     imports_inside_are_relative: ("skscore/models/x.py", "from skscore.formulas import quadratic"),
-    files_fit_on_the_desk: ("skscore/models/x.py", "\n" * (MAX_FILE + 1)),
+    files_fit_on_the_desk: ("skscore/models/x.py", "a = 1\n" * (MAX_FILE + 1)),
     functions_are_short: ("skscore/models/x.py", "def f():\n" + "    a = 1\n" * MAX_FUNCTION),
     nesting_is_shallow: (
         "skscore/models/x.py",

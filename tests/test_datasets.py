@@ -1,4 +1,4 @@
-"""Every toy law: its density integrates to one, its score is the gradient, its sampler draws from its density."""
+"""Every toy distribution: its density integrates to one, its score is the gradient, its sampler draws from it."""
 
 from dataclasses import FrozenInstanceError
 from functools import cache
@@ -49,8 +49,8 @@ OTHERS = {
     "mixture_8d": random_mixture(3, 8),
 }
 ALL = DISTRIBUTIONS | OTHERS
-PLANAR = [name for name, law in ALL.items() if law.n_features == 2]
-every_law = pytest.mark.parametrize("law", ALL.values(), ids=ALL)
+PLANAR = [name for name, distribution in ALL.items() if distribution.n_features == 2]
+every_distribution = pytest.mark.parametrize("distribution", ALL.values(), ids=ALL)
 
 # Ranges of both coordinates that hold the mass to 1e-7, and the panels along each side.
 WINDOWS = {
@@ -70,15 +70,15 @@ WINDOWS = {
 }
 
 
-def from_chart(law, U):
+def from_coordinates(distribution, U):
     """Points of coordinates U and the log-Jacobian; only the funnel is too narrow for its own coordinates."""
-    if not isinstance(law, Funnel):
+    if not isinstance(distribution, Funnel):
         return U, 0.0
     return np.column_stack([U[:, 0], np.exp(U[:, 0] / 2) * U[:, 1]]), U[:, 0] / 2
 
 
-def to_chart(law, X):
-    return np.column_stack([X[:, 0], X[:, 1] * np.exp(-X[:, 0] / 2)]) if isinstance(law, Funnel) else X
+def to_coordinates(distribution, X):
+    return np.column_stack([X[:, 0], X[:, 1] * np.exp(-X[:, 0] / 2)]) if isinstance(distribution, Funnel) else X
 
 
 def panel_rule(edges, n_nodes):
@@ -91,29 +91,31 @@ def panel_rule(edges, n_nodes):
 @cache
 def cell_masses(name):
     """Edges along both axes and the mass of every cell between them, by quadrature of exp(score_samples)."""
-    law, (first, second, panels) = ALL[name], WINDOWS[name]
+    distribution, (first, second, panels) = ALL[name], WINDOWS[name]
     edges = np.linspace(*first, panels + 1), np.linspace(*second, panels + 1)
     (x, wx), (y, wy) = (panel_rule(e, 12) for e in edges)
     U = np.stack(np.meshgrid(x.ravel(), y.ravel(), indexing="ij"), axis=-1).reshape(-1, 2)
-    X, log_jacobian = from_chart(law, U)
-    density = np.exp(law.score_samples(X) + log_jacobian).reshape(panels, 12, panels, 12)
+    X, log_jacobian = from_coordinates(distribution, U)
+    density = np.exp(distribution.score_samples(X) + log_jacobian).reshape(panels, 12, panels, 12)
     return edges, np.einsum("iajb,ia,jb->ij", density, wx, wy)
 
 
 def chi_square_p_value(name, X):
-    """Chance of a table of counts as odd as that of X, were X drawn from the law; rare cells are pooled."""
+    """Chance of a table of counts as odd as that of X, were X drawn from the distribution; rare cells are pooled."""
     edges, masses = cell_masses(name)
-    counts = np.histogram2d(*to_chart(ALL[name], X).T, bins=edges)[0]
+    counts = np.histogram2d(*to_coordinates(ALL[name], X).T, bins=edges)[0]
     common = len(X) * masses > 10
     observed = np.append(counts[common], len(X) - counts[common].sum())
     expected = np.append(len(X) * masses[common], len(X) * (1 - masses[common].sum()))
     return chisquare(observed, expected).pvalue
 
 
-def central_differences(law, X, step):
+def central_differences(distribution, X, step):
     """Gradient of score_samples, with the same relative step in every coordinate."""
-    shifts = step * np.eye(law.n_features)
-    return np.column_stack([(law.score_samples(X + e) - law.score_samples(X - e)) / (2 * step) for e in shifts])
+    shifts = step * np.eye(distribution.n_features)
+    return np.column_stack(
+        [(distribution.score_samples(X + e) - distribution.score_samples(X - e)) / (2 * step) for e in shifts]
+    )
 
 
 def far_points(d):
@@ -123,7 +125,7 @@ def far_points(d):
     return 1e3 * directions
 
 
-# --- identities of every law
+# --- identities of every distribution
 
 
 @pytest.mark.parametrize("name", PLANAR)
@@ -131,40 +133,46 @@ def test_density_integrates_to_one(name):
     assert cell_masses(name)[1].sum() == pytest.approx(1, abs=1e-6)
 
 
-@every_law
-def test_score_is_the_gradient_of_the_log_density(law):
-    X = law.sample(200, random_state=1)
+@every_distribution
+def test_score_is_the_gradient_of_the_log_density(distribution):
+    X = distribution.sample(200, random_state=1)
     X = np.vstack([X, 1.5 * X])
-    score = law.grad_log_density(X)
-    error = np.abs(score - central_differences(law, X, step=1e-5)).max(axis=1)
+    score = distribution.grad_log_density(X)
+    error = np.abs(score - central_differences(distribution, X, step=1e-5)).max(axis=1)
     assert (error < 1e-6 * (1 + np.abs(score).max(axis=1))).all()
 
 
-@pytest.mark.parametrize("name", [name for name, law in ALL.items() if not isinstance(law, Funnel)])
+@pytest.mark.parametrize("name", [name for name, distribution in ALL.items() if not isinstance(distribution, Funnel)])
 def test_score_is_the_gradient_far_from_the_data(name):
-    law = ALL[name]
-    X = far_points(law.n_features)
-    score = law.grad_log_density(X)
+    distribution = ALL[name]
+    X = far_points(distribution.n_features)
+    score = distribution.grad_log_density(X)
     np.testing.assert_allclose(
-        score, central_differences(law, X, step=1e-2), rtol=1e-6, atol=1e-7 * np.abs(score).max()
+        score, central_differences(distribution, X, step=1e-2), rtol=1e-6, atol=1e-7 * np.abs(score).max()
     )
 
 
-@every_law
-def test_everything_is_finite_far_away(law):
-    X = np.vstack([far_points(law.n_features), 1e4 * far_points(law.n_features), np.zeros((1, law.n_features))])
-    assert np.isfinite(law.score_samples(X)).all()
-    assert np.isfinite(law.grad_log_density(X)).all()
+@every_distribution
+def test_everything_is_finite_far_away(distribution):
+    X = np.vstack(
+        [
+            far_points(distribution.n_features),
+            1e4 * far_points(distribution.n_features),
+            np.zeros((1, distribution.n_features)),
+        ]
+    )
+    assert np.isfinite(distribution.score_samples(X)).all()
+    assert np.isfinite(distribution.grad_log_density(X)).all()
 
 
-@every_law
-def test_stein_identity(law):
+@every_distribution
+def test_stein_identity(distribution):
     """E[s] = 0 and E[s xᵀ] = −I, each entry within five of its standard errors."""
     n = 20_000
-    X = law.sample(n, random_state=2)
-    S = law.grad_log_density(X)
+    X = distribution.sample(n, random_state=2)
+    S = distribution.grad_log_density(X)
     moments = np.concatenate([S[:, None], S[:, None] * X[:, :, None]], axis=1)
-    expected = np.vstack([np.zeros(law.n_features), -np.eye(law.n_features)])
+    expected = np.vstack([np.zeros(distribution.n_features), -np.eye(distribution.n_features)])
     assert (np.abs(moments.mean(axis=0) - expected) < 5 * moments.std(axis=0) / np.sqrt(n)).all()
 
 
@@ -173,56 +181,61 @@ def test_samples_follow_the_density(name):
     assert chi_square_p_value(name, ALL[name].sample(20_000, random_state=3)) > 1e-3
 
 
-def test_the_chi_square_test_notices_a_wrong_law():
+def test_the_chi_square_test_notices_a_wrong_distribution():
     assert chi_square_p_value("moons", Moons(noise=0.11).sample(20_000, random_state=3)) < 1e-6
     assert chi_square_p_value("funnel", Funnel(scale=3.2).sample(20_000, random_state=3)) < 1e-6
 
 
-@every_law
-def test_sampler_is_seeded(law):
-    first = law.sample(5, random_state=7)
-    assert first.shape == (5, law.n_features)
-    assert law.sample().shape == (1, law.n_features)
-    np.testing.assert_array_equal(first, law.sample(5, random_state=7))
-    np.testing.assert_array_equal(first, law.sample(5, random_state=np.random.default_rng(7)))
-    assert not np.array_equal(first, law.sample(5, random_state=8))
-    assert not np.array_equal(law.sample(5), law.sample(5))
+@every_distribution
+def test_sampler_is_seeded(distribution):
+    first = distribution.sample(5, random_state=7)
+    assert first.shape == (5, distribution.n_features)
+    assert distribution.sample().shape == (1, distribution.n_features)
+    np.testing.assert_array_equal(first, distribution.sample(5, random_state=7))
+    np.testing.assert_array_equal(first, distribution.sample(5, random_state=np.random.default_rng(7)))
+    assert not np.array_equal(first, distribution.sample(5, random_state=8))
+    assert not np.array_equal(distribution.sample(5), distribution.sample(5))
 
 
-@every_law
-def test_rows_are_independent_of_their_block(law):
-    X = law.sample(1_100, random_state=4)
+@every_distribution
+def test_rows_are_independent_of_their_block(distribution):
+    X = distribution.sample(1_100, random_state=4)
     rows = [slice(0, 1), slice(511, 513), slice(1_099, 1_100)]
     for row in rows:
-        np.testing.assert_allclose(law.score_samples(X)[row], law.score_samples(X[row]), rtol=1e-12)
-        np.testing.assert_allclose(law.grad_log_density(X)[row], law.grad_log_density(X[row]), rtol=1e-12, atol=1e-11)
+        np.testing.assert_allclose(distribution.score_samples(X)[row], distribution.score_samples(X[row]), rtol=1e-12)
+        np.testing.assert_allclose(
+            distribution.grad_log_density(X)[row], distribution.grad_log_density(X[row]), rtol=1e-12, atol=1e-11
+        )
 
 
-@every_law
-def test_lists_float32_and_no_rows_are_welcome(law):
-    X = law.sample(3, random_state=4).astype(np.float32)
-    np.testing.assert_array_equal(law.score_samples(X), law.score_samples(X.astype(np.float64)))
-    np.testing.assert_array_equal(law.grad_log_density(X), law.grad_log_density(X.tolist()))
-    assert law.grad_log_density(X).dtype == np.float64
-    assert law.score_samples(X[:0]).shape == (0,)
-    assert law.grad_log_density(X[:0]).shape == (0, law.n_features)
+@every_distribution
+def test_lists_float32_and_no_rows_are_welcome(distribution):
+    X = distribution.sample(3, random_state=4).astype(np.float32)
+    np.testing.assert_array_equal(distribution.score_samples(X), distribution.score_samples(X.astype(np.float64)))
+    np.testing.assert_array_equal(distribution.grad_log_density(X), distribution.grad_log_density(X.tolist()))
+    assert distribution.grad_log_density(X).dtype == np.float64
+    assert distribution.score_samples(X[:0]).shape == (0,)
+    assert distribution.grad_log_density(X[:0]).shape == (0, distribution.n_features)
 
 
-@every_law
-def test_laws_are_frozen(law):
+@every_distribution
+def test_distributions_are_frozen(distribution):
     with pytest.raises(FrozenInstanceError):
-        setattr(law, next(iter(law.__dataclass_fields__)), 0)
+        setattr(distribution, next(iter(distribution.__dataclass_fields__)), 0)
 
 
 def test_catalogue_is_complete():
     public = {getattr(datasets, name) for name in datasets.__all__ if name != "DISTRIBUTIONS"}
-    assert {type(law) for law in DISTRIBUTIONS.values()} == public - {Distribution, GaussianMixtureDistribution}
-    assert {name: law.n_features for name, law in DISTRIBUTIONS.items()} == {
+    assert {type(distribution) for distribution in DISTRIBUTIONS.values()} == public - {
+        Distribution,
+        GaussianMixtureDistribution,
+    }
+    assert {name: distribution.n_features for name, distribution in DISTRIBUTIONS.items()} == {
         name: 10 if "10d" in name else 2 for name in DISTRIBUTIONS
     }
 
 
-# --- each law by a second route
+# --- each distribution by a second route
 
 
 def smear(curves, noise, X):
@@ -260,7 +273,7 @@ def spirals_curves():
 
 
 @pytest.mark.parametrize(
-    ("law", "curves"),
+    ("distribution", "curves"),
     [
         (Moons(noise=0.1), moons_curves),
         (Moons(noise=1.0), moons_curves),
@@ -270,32 +283,36 @@ def spirals_curves():
     ],
     ids=["moons", "moons_wide", "spirals", "rings", "rings_point"],
 )
-def test_smeared_curves_equal_a_sum_over_many_points(law, curves):
+def test_smeared_curves_equal_a_sum_over_many_points(distribution, curves):
     special = [[0.0, 0.0], [0.0, 1e-9], [1.0, 0.5], [0.5, 0.25], [-1.0, 0.0], [0.0, -50.0], [60.0, 0.5], [0.0, 500.0]]
-    X = np.vstack([law.sample(20, random_state=6), np.random.default_rng(6).normal(scale=4, size=(20, 2)), special])
-    log_density, score = smear(curves(), law.noise, X)
-    np.testing.assert_allclose(law.score_samples(X), log_density, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(law.grad_log_density(X), score, rtol=1e-9, atol=1e-9)
+    X = np.vstack(
+        [distribution.sample(20, random_state=6), np.random.default_rng(6).normal(scale=4, size=(20, 2)), special]
+    )
+    log_density, score = smear(curves(), distribution.noise, X)
+    np.testing.assert_allclose(distribution.score_samples(X), log_density, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(distribution.grad_log_density(X), score, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("law", [Checkerboard(), Checkerboard(n_cells=3, noise=0.4)], ids=repr)
-def test_checkerboard_equals_products_of_normal_tails(law):
-    X = np.vstack([law.sample(50, random_state=6), far_points(2), [[0.5, 7.0], [-3.0, 20.0], [1.0, 1.0]]])
-    middles = np.arange(law.n_cells) - (law.n_cells - 1) / 2
+@pytest.mark.parametrize("distribution", [Checkerboard(), Checkerboard(n_cells=3, noise=0.4)], ids=repr)
+def test_checkerboard_equals_products_of_normal_tails(distribution):
+    X = np.vstack([distribution.sample(50, random_state=6), far_points(2), [[0.5, 7.0], [-3.0, 20.0], [1.0, 1.0]]])
+    middles = np.arange(distribution.n_cells) - (distribution.n_cells - 1) / 2
     distance = np.abs(X[:, :, None] - middles)
-    near, far = norm.logsf((distance - 0.5) / law.noise), norm.logsf((distance + 0.5) / law.noise)
+    near, far = norm.logsf((distance - 0.5) / distribution.noise), norm.logsf((distance + 0.5) / distribution.noise)
     log_b = near + np.log1p(-np.exp(far - near))
-    dark = np.add.outer(np.arange(law.n_cells), np.arange(law.n_cells)) % 2 == 0
+    dark = np.add.outer(np.arange(distribution.n_cells), np.arange(distribution.n_cells)) % 2 == 0
     log_cells = (log_b[:, 0, :, None] + log_b[:, 1, None, :])[:, dark]
-    np.testing.assert_allclose(law.score_samples(X), logsumexp(log_cells, axis=1) - np.log(dark.sum()), rtol=1e-12)
+    np.testing.assert_allclose(
+        distribution.score_samples(X), logsumexp(log_cells, axis=1) - np.log(dark.sum()), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("d", [2, 10])
 def test_funnel_factorises(d):
-    law = Funnel(n_features=d, scale=2.5)
-    X = law.sample(500, random_state=6)
+    distribution = Funnel(n_features=d, scale=2.5)
+    X = distribution.sample(500, random_state=6)
     expected = norm.logpdf(X[:, 0], scale=2.5) + norm.logpdf(X[:, 1:], scale=np.exp(X[:, :1] / 2)).sum(axis=1)
-    np.testing.assert_allclose(law.score_samples(X), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(distribution.score_samples(X), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_funnel_sampler_in_ten_dimensions():
@@ -308,32 +325,34 @@ def test_funnel_sampler_in_ten_dimensions():
 
 
 def test_banana_factorises():
-    law = Banana(scale=1.5, curvature=0.3)
-    X = law.sample(500, random_state=6)
+    distribution = Banana(scale=1.5, curvature=0.3)
+    X = distribution.sample(500, random_state=6)
     expected = norm.logpdf(X[:, 0], scale=1.5) + norm.logpdf(X[:, 1], loc=0.3 * (X[:, 0] ** 2 - 1.5**2))
-    np.testing.assert_allclose(law.score_samples(X), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(distribution.score_samples(X), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("law", [FourGaussians(), ring_of_eight(), random_mixture(3, 8)], ids=["four", "ring", "8d"])
-def test_mixture_equals_scikit_learn(law):
-    peer = GaussianMixture(n_components=len(law.weights))
-    peer.weights_, peer.means_ = np.asarray(law.weights), np.asarray(law.means)
-    peer.precisions_cholesky_ = np.linalg.inv(np.linalg.cholesky(law.covariances)).transpose(0, 2, 1)
-    X = law.sample(300, random_state=6)
-    np.testing.assert_allclose(law.score_samples(X), peer.score_samples(X), rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize(
+    "distribution", [FourGaussians(), ring_of_eight(), random_mixture(3, 8)], ids=["four", "ring", "8d"]
+)
+def test_mixture_equals_scikit_learn(distribution):
+    peer = GaussianMixture(n_components=len(distribution.weights))
+    peer.weights_, peer.means_ = np.asarray(distribution.weights), np.asarray(distribution.means)
+    peer.precisions_cholesky_ = np.linalg.inv(np.linalg.cholesky(distribution.covariances)).transpose(0, 2, 1)
+    X = distribution.sample(300, random_state=6)
+    np.testing.assert_allclose(distribution.score_samples(X), peer.score_samples(X), rtol=1e-12, atol=1e-12)
 
 
 def test_mixture_of_one_is_a_gaussian():
-    law = random_mixture(1, 5)
-    peer = multivariate_normal(law.means[0], law.covariances[0])
-    X = law.sample(50, random_state=6)
-    np.testing.assert_allclose(law.score_samples(X), peer.logpdf(X), rtol=1e-12)
-    expected = -np.linalg.solve(law.covariances[0], (X - law.means[0]).T).T
-    np.testing.assert_allclose(law.grad_log_density(X), expected, rtol=1e-9, atol=1e-12)
+    distribution = random_mixture(1, 5)
+    peer = multivariate_normal(distribution.means[0], distribution.covariances[0])
+    X = distribution.sample(50, random_state=6)
+    np.testing.assert_allclose(distribution.score_samples(X), peer.logpdf(X), rtol=1e-12)
+    expected = -np.linalg.solve(distribution.covariances[0], (X - distribution.means[0]).T).T
+    np.testing.assert_allclose(distribution.grad_log_density(X), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_geometry_of_scikit_learn():
-    """make_moons and make_circles spread the angle evenly, so their counts are, if anything, closer to the law's."""
+    """make_moons and make_circles spread the angle evenly, so their counts are, if anything, closer to the density."""
     moons, _ = make_moons(20_000, noise=0.1, random_state=0)
     circles, _ = make_circles(20_000, noise=0.1, factor=0.5, random_state=0)
     assert chi_square_p_value("moons", moons) > 1e-3
@@ -341,11 +360,11 @@ def test_geometry_of_scikit_learn():
 
 
 def test_arms_of_the_spiral_are_smooth_and_one_spacing_apart():
-    law = Spirals(noise=1e-4)
+    distribution = Spirals(noise=1e-4)
     crossings = np.array([[1.0, 0.0], [-1.0, 0.0], [2.0, 0.0], [-2.0, 0.0], [3.0, 0.0], [-3.0, 0.0]])
     between = crossings[2:] * [0.75, 1]
     # On the middle of an arm p = 1 / (length · σ √(2π)); 15π is the length of both arms.
     on_the_arm = -np.log(15 * np.pi * 1e-4 * np.sqrt(2 * np.pi))
-    np.testing.assert_allclose(law.score_samples(crossings[2:]), on_the_arm, atol=1e-6)
-    np.testing.assert_allclose(law.score_samples(crossings[:2]), on_the_arm - np.log(2), atol=1e-3)
-    assert (law.score_samples(between) < -1e6).all()
+    np.testing.assert_allclose(distribution.score_samples(crossings[2:]), on_the_arm, atol=1e-6)
+    np.testing.assert_allclose(distribution.score_samples(crossings[:2]), on_the_arm - np.log(2), atol=1e-3)
+    assert (distribution.score_samples(between) < -1e6).all()

@@ -50,7 +50,7 @@ class Gaussian:
         return -0.5 * np.trace(self.precision)
 
     def moment_rows(self):
-        """2d rows whose mean and covariance are exactly those of the law."""
+        """2d rows whose mean and covariance are exactly those of the density."""
         d = len(self.mean)
         corners = np.sqrt(d) * np.vstack([np.eye(d), -np.eye(d)])
         return self.mean + corners @ np.linalg.cholesky(np.linalg.inv(self.precision)).T
@@ -83,7 +83,7 @@ class Gumbel:
 GAUSSIAN = Gaussian(MEAN, PRECISION)
 OTHER = Gaussian(np.array([0.0, -1.0, 1.0]), np.diag([1.0, 0.5, 2.0]))
 GUMBEL = Gumbel(np.array([0.0, 3.0, -1.0]), np.array([1.0, 0.5, 2.0]))
-DISTRIBUTIONS = [pytest.param(GAUSSIAN, id="gaussian"), pytest.param(GUMBEL, id="gumbel")]
+DENSITIES = [pytest.param(GAUSSIAN, id="gaussian"), pytest.param(GUMBEL, id="gumbel")]
 
 
 class GaussianDensity(BaseEstimator):
@@ -122,34 +122,36 @@ def test_hyvarinen_score_of_a_gaussian_is_minus_half_the_trace():
     assert hyvarinen_score(GAUSSIAN.score, X) == pytest.approx(-1.75, rel=1e-9)
 
 
-@pytest.mark.parametrize("law", DISTRIBUTIONS)
-def test_hyvarinen_score_of_the_true_score_is_minus_half_its_energy(law):
+@pytest.mark.parametrize("density", DENSITIES)
+def test_hyvarinen_score_of_the_true_score_is_minus_half_its_energy(density):
     rng = np.random.default_rng(0)
-    values = [hyvarinen_score(law.score, law.sample(2000, rng), divergence=law.divergence) for _ in range(50)]
-    assert_mean(values, law.expected)
+    values = [
+        hyvarinen_score(density.score, density.sample(2000, rng), divergence=density.divergence) for _ in range(50)
+    ]
+    assert_mean(values, density.expected)
 
 
-@pytest.mark.parametrize("law", DISTRIBUTIONS)
-def test_true_score_beats_its_opposite(law):
-    X = law.sample(2000, np.random.default_rng(1))
-    assert hyvarinen_score(law.score, X) < 0 < hyvarinen_score(lambda X: -law.score(X), X)
+@pytest.mark.parametrize("density", DENSITIES)
+def test_true_score_beats_its_opposite(density):
+    X = density.sample(2000, np.random.default_rng(1))
+    assert hyvarinen_score(density.score, X) < 0 < hyvarinen_score(lambda X: -density.score(X), X)
 
 
 @pytest.mark.parametrize("location", [0.0, 1e8])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e8])
 def test_difference_divergence_is_the_exact_one_in_any_unit(location, scale):
-    law = Gumbel(np.full(2, location), scale * np.array([1.0, 3.0]))
-    X = law.sample(300, np.random.default_rng(2))
-    exact = hyvarinen_score(law.score, X, divergence=law.divergence)
+    density = Gumbel(np.full(2, location), scale * np.array([1.0, 3.0]))
+    X = density.sample(300, np.random.default_rng(2))
+    exact = hyvarinen_score(density.score, X, divergence=density.divergence)
     tolerance = 1e-7 if scale >= 1 or location == 0 else 1e-4  # at 1e8 ± 1e-3 a column holds 17 bits
-    assert hyvarinen_score(law.score, X) == pytest.approx(exact, rel=tolerance)
+    assert hyvarinen_score(density.score, X) == pytest.approx(exact, rel=tolerance)
 
 
 def test_difference_divergence_in_columns_of_unlike_units():
-    law = Gumbel(np.array([1e8, 0.0, -5.0]), np.array([1.0, 1e-4, 1e4]))
-    X = law.sample(300, np.random.default_rng(3))
-    exact = hyvarinen_score(law.score, X, divergence=law.divergence)
-    assert hyvarinen_score(law.score, X) == pytest.approx(exact, rel=1e-7)
+    density = Gumbel(np.array([1e8, 0.0, -5.0]), np.array([1.0, 1e-4, 1e4]))
+    X = density.sample(300, np.random.default_rng(3))
+    exact = hyvarinen_score(density.score, X, divergence=density.divergence)
+    assert hyvarinen_score(density.score, X) == pytest.approx(exact, rel=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -194,15 +196,15 @@ def test_fisher_divergence_takes_callables_and_arrays():
     assert len(values) == 1
 
 
-@pytest.mark.parametrize("law", DISTRIBUTIONS)
-def test_fisher_divergence_is_the_gap_in_hyvarinen_score(law):
+@pytest.mark.parametrize("density", DENSITIES)
+def test_fisher_divergence_is_the_gap_in_hyvarinen_score(density):
     def gap(X):
-        true = hyvarinen_score(law.score, X, divergence=law.divergence)
+        true = hyvarinen_score(density.score, X, divergence=density.divergence)
         model = hyvarinen_score(OTHER.score, X, divergence=OTHER.divergence)
-        return model - true - fisher_divergence(law.score, OTHER.score, X)
+        return model - true - fisher_divergence(density.score, OTHER.score, X)
 
     rng = np.random.default_rng(5)
-    assert_mean([gap(law.sample(2000, rng)) for _ in range(50)], 0.0)
+    assert_mean([gap(density.sample(2000, rng)) for _ in range(50)], 0.0)
 
 
 # Sliced
@@ -211,17 +213,17 @@ SLICES = [(name, reduced) for name in ("rademacher", "gaussian") for reduced in 
 
 
 @pytest.mark.parametrize(("distribution", "variance_reduced"), SLICES)
-@pytest.mark.parametrize("law", DISTRIBUTIONS)
-def test_sliced_score_averages_to_the_exact_one(law, distribution, variance_reduced):
+@pytest.mark.parametrize("density", DENSITIES)
+def test_sliced_score_averages_to_the_exact_one(density, distribution, variance_reduced):
     rng = np.random.default_rng(6)
-    X = law.sample(200, rng)
+    X = density.sample(200, rng)
     values = [
-        sliced_score(law.score, X, distribution=distribution, variance_reduced=variance_reduced, random_state=rng)
+        sliced_score(density.score, X, distribution=distribution, variance_reduced=variance_reduced, random_state=rng)
         for _ in range(100)
     ]
-    exact = hyvarinen_score(law.score, X)
+    exact = hyvarinen_score(density.score, X)
     if np.ptp(values) < 1e-6:  # signs along a diagonal ∇s: no chance at all
-        assert law is GUMBEL
+        assert density is GUMBEL
         assert distribution == "rademacher"
         assert variance_reduced
         assert values == pytest.approx([exact] * len(values), rel=1e-7)
@@ -245,11 +247,11 @@ def test_sliced_score_has_the_variance_of_its_directions(distribution, variance_
     assert np.var(values) == pytest.approx(variance, rel=4 * np.sqrt(2 / len(values)))
 
 
-@pytest.mark.parametrize("law", DISTRIBUTIONS)
-def test_reduced_form_has_the_lower_variance(law):
-    X = law.sample(50, np.random.default_rng(9))
+@pytest.mark.parametrize("density", DENSITIES)
+def test_reduced_form_has_the_lower_variance(density):
+    X = density.sample(50, np.random.default_rng(9))
     reduced, full = (
-        np.var([sliced_score(law.score, X, variance_reduced=choice, random_state=seed) for seed in range(100)])
+        np.var([sliced_score(density.score, X, variance_reduced=choice, random_state=seed) for seed in range(100)])
         for choice in (True, False)
     )
     assert 1.5 * reduced < full
@@ -311,15 +313,15 @@ def test_energy_distance_never_holds_all_pairs(monkeypatch):
     assert peak < 8 * len(X) ** 2 / 20
 
 
-def test_auc_of_one_law_is_near_one_half():
+def test_auc_of_one_distribution_is_near_one_half():
     rng = np.random.default_rng(17)
     X, Y = GUMBEL.sample(400, rng), GUMBEL.sample(500, rng)
-    sd = np.sqrt((400 + 500 + 1) / (12 * 400 * 500))  # of the Mann-Whitney statistic under one law
+    sd = np.sqrt((400 + 500 + 1) / (12 * 400 * 500))  # of the Mann-Whitney statistic under one distribution
     assert abs(classifier_two_sample_auc(X, Y, random_state=0) - 0.5) < 4 * sd
 
 
 @pytest.mark.parametrize("difference", ["shift", "spread"])
-def test_auc_of_unlike_laws_is_high(difference):
+def test_auc_of_unlike_distributions_is_high(difference):
     rng = np.random.default_rng(18)
     X, Y = rng.normal(size=(2, 300, 3))
     assert classifier_two_sample_auc(X, {"shift": Y + 2, "spread": 8 * Y}[difference], random_state=0) > 0.9

@@ -2,14 +2,14 @@ r"""
 Annealed Langevin dynamics, frame by frame
 ==========================================
 
-Langevin chains on separated modes stay where they start. Noise joins the modes: chains that begin at a large σ and
-follow it down (Song & Ermon, 2019) find all modes, with their weights.
+Langevin chains do not move between separated modes. Noise connects the modes: chains that start at a large σ, which
+then decreases (Song & Ermon, 2019), find all modes, with their weights.
 """
 
 # %%
 # A target at every noise level
 # -----------------------------
-# Samplers down a ladder need a :class:`~skscore.samplers.NoiseConditionalScore`: a function from rows and σ to
+# Samplers of this kind need a :class:`~skscore.samplers.NoiseConditionalScore`: a function from rows and σ to
 # scores, and the variances of a reference Gaussian. For a mixture of Gaussians it is exact. A ring of eight, the
 # modes on the right four times as heavy as those on the left:
 
@@ -48,12 +48,12 @@ for sigma in sampler.levels:
 draws = tweedie(state.position, target, sampler.levels[-1])
 
 rows = ring(0.0).sample(2000, random_state=1)
-print(f"rows right of the middle: {(draws[:, 0] > 0).mean():.3f} of the draws, 0.8 of the law")
-print(f"energy distance to the law {energy_distance(draws, rows):.5f}; of two samples of the law", end=" ")
+print(f"rows right of the middle: {(draws[:, 0] > 0).mean():.3f} of the draws, 0.8 of the truth")
+print(f"energy distance to the truth {energy_distance(draws, rows):.5f}; of two true samples", end=" ")
 print(f"{energy_distance(ring(0.0).sample(2000, random_state=2), rows):.5f}")
 
 # %%
-# Contours are the law at the level of the frame. The rows lag a little behind them, since five moves do not quite
+# Contours are the density at the level of the frame. The rows lag slightly behind, since five moves do not quite
 # forget the level before; the samplers of :ref:`sphx_glr_auto_examples_plot_denoising_samplers.py` do not.
 
 shown = sampler.levels[[0, 45, 58, 66, 75, 99]]

@@ -2,14 +2,14 @@ r"""
 Choosing the smallest noise level
 =================================
 
-``sigma_min`` is the width to which a :class:`~skscore.DenoisingScoreEstimator` smooths its density. A search over it
-by the log-likelihood finds a good one. A search by the training loss takes the largest there is.
+``sigma_min`` is the width by which a :class:`~skscore.DenoisingScoreEstimator` smooths its density. A search by the
+log-likelihood finds a good value. A search by the training loss takes the largest value of the grid.
 """
 
 # %%
 # Five candidates
 # ---------------
-# 600 rows of the two moons train small networks; 1000 fresh rows judge them by three numbers. The loss is
+# 600 rows of the two moons train small networks; three numbers of 1000 fresh rows compare them. The loss is
 # :math:`\tfrac12 E\|s + z/\sigma\|^2`, a mean over a geometric ladder of the candidate's own levels.
 
 import matplotlib.pyplot as plt
@@ -18,13 +18,14 @@ import numpy as np
 from skscore import DenoisingScoreEstimator
 from skscore.datasets import Moons
 from skscore.formulas.schedules import geometric_ladder
+from skscore.neural import ScoreNetwork
 from skscore.plotting import NoiseLevelDisplay
 
-law = Moons()
-X, fresh = law.sample(600, random_state=0), law.sample(1000, random_state=1)
+truth = Moons()
+X, fresh = truth.sample(600, random_state=0), truth.sample(1000, random_state=1)
 candidates = np.array([0.01, 0.03, 0.1, 0.3, 0.8])
-small = {"hidden_layer_sizes": (64, 64), "max_iter": 600, "n_folds": 1, "device": "cpu", "random_state": 0}
-fits = [DenoisingScoreEstimator(sigma_min=sigma, **small).fit(X) for sigma in candidates]
+small = ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=600, n_folds=1, device="cpu")
+fits = [DenoisingScoreEstimator(small, sigma_min=sigma, random_state=0).fit(X) for sigma in candidates]
 
 
 def losses(density):
@@ -41,18 +42,18 @@ def losses(density):
 
 raw, weighted = np.array([losses(density) for density in fits]).T
 likelihood = np.array([density.score(fresh) for density in fits])
-exact = law.score_samples(fresh).mean()
+exact = truth.score_samples(fresh).mean()
 print("sigma_min  log-likelihood  loss      loss with weight σ²")
 for row in zip(candidates, likelihood, raw, weighted, strict=True):
     print("{:9.2f}  {:14.3f}  {:8.3f}  {:8.3f}".format(*row))
-print(f"exact law  {exact:14.3f}")
+print(f"truth  {exact:14.3f}")
 
 # %%
-# The losses fall as σ grows, whatever the model. The log-likelihood rises while the noise only smooths away what 600
-# rows cannot tell, and falls once it blurs the moons.
+# The losses decrease with σ for any model. The log-likelihood increases as long as the noise smooths only what 600 rows
+# cannot determine, and decreases when it blurs the moons.
 #
-# Where a density is known to be better than a Gaussian shows in :class:`~skscore.plotting.NoiseLevelDisplay`: at large
-# σ all laws are Gaussian, at small σ all densities are locally flat, and what lies between is what there is to learn.
+# :class:`~skscore.plotting.NoiseLevelDisplay` shows the levels at which a density is better than a Gaussian: at large σ
+# all densities are Gaussian, at small σ all are locally flat, and there is something to learn in between.
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
 left.semilogx(candidates, exact - likelihood, "o-", color="C0")

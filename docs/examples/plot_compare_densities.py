@@ -1,17 +1,17 @@
 """
-Four densities on two toy laws
-==============================
+Four estimators on two toy distributions
+========================================
 
-Score matching beside :class:`~sklearn.neighbors.KernelDensity` and :class:`~sklearn.mixture.GaussianMixture`, each
-tuned by the same cross-validation on the same 3000 rows. The log-density of both laws is known exactly, so what each
-fit loses is known too: the Kullback-Leibler divergence, estimated on held-out rows.
+Score matching compared with :class:`~sklearn.neighbors.KernelDensity` and :class:`~sklearn.mixture.GaussianMixture`,
+each tuned by the same cross-validation on the same 3000 rows. Both log-densities are known exactly, and so is the loss
+of each fit: the Kullback-Leibler divergence, estimated on held-out rows.
 """
 
 # %%
 # Candidates
 # ----------
 # All are scored by :func:`~skscore.metrics.log_likelihood_scorer`, the mean log-density per row;
-# ``KernelDensity.score`` alone would be a sum. A candidate of infinite mass scores NaN, with a warning that is silenced
+# ``KernelDensity.score`` alone would be a sum. A candidate of infinite mass scores NaN, with a warning that is ignored
 # here, and is never chosen.
 
 import warnings
@@ -33,36 +33,36 @@ candidates = {
     "KernelDensity": (KernelDensity(), {"bandwidth": [0.1, 0.2, 0.5]}),
     "GaussianMixture": (GaussianMixture(random_state=0), {"n_components": [2, 4, 8]}),
 }
-laws = {"banana": Banana(), "four Gaussians": FourGaussians()}
+truths = {"banana": Banana(), "four Gaussians": FourGaussians()}
 fits, losses = {}, {}
-for law_name, law in laws.items():
-    X, held_out = law.sample(3000, random_state=0), law.sample(2000, random_state=1)
-    exact = log_likelihood_scorer(law, held_out)
+for truth_name, truth in truths.items():
+    X, held_out = truth.sample(3000, random_state=0), truth.sample(2000, random_state=1)
+    exact = log_likelihood_scorer(truth, held_out)
     for name, (density, grid) in candidates.items():
         search = GridSearchCV(density, grid, scoring=log_likelihood_scorer, cv=3)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            fits[law_name, name] = search.fit(X).best_estimator_
-        losses[law_name, name] = exact - search.score(held_out)
-        print(f"{law_name:15s} {name:16s} {losses[law_name, name]:.3f} nats below the exact law, {search.best_params_}")
+            fits[truth_name, name] = search.fit(X).best_estimator_
+        losses[truth_name, name] = exact - search.score(held_out)
+        print(f"{truth_name:15s} {name:16s} {losses[truth_name, name]:.3f} nats below the truth, {search.best_params_}")
 
 # %%
-# What was learned
-# ----------------
+# Results
+# -------
 # The banana is a polynomial of degree 4, and score matching finds it as well as eight Gaussians do. On the four
 # separated Gaussians it finds the modes but not their weights, and loses to both competitors: see
-# :ref:`sphx_glr_auto_examples_plot_separated_modes.py`. A mixture of Gaussians is the right model there, and it shows.
+# :ref:`sphx_glr_auto_examples_plot_separated_modes.py`. A mixture of Gaussians is the right model there.
 
 corners = {"banana": [[-5.0, -4.5], [5.0, 7.0]], "four Gaussians": [[-5.5, -5.0], [5.5, 5.5]]}
 figure, axes = plt.subplots(2, 5, figsize=(12, 5.2), layout="constrained")
-for (law_name, law), line in zip(laws.items(), axes, strict=True):
-    panels = {"exact law": law} | {name: fits[law_name, name] for name in candidates}
-    window = np.array(corners[law_name])
+for (truth_name, truth), line in zip(truths.items(), axes, strict=True):
+    panels = {"truth": truth} | {name: fits[truth_name, name] for name in candidates}
+    window = np.array(corners[truth_name])
     for ax, (name, density) in zip(line, panels.items(), strict=True):
         options = {"plot_method": "pcolormesh", "show_rows": False, "shading": "gouraud", "vmin": 0.0}
         DensityDisplay.from_estimator(density, window, eps=0, grid_resolution=80, ax=ax, **options)
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
-        ax.set_title(name if law_name == "banana" else "")
-        ax.set_xlabel(f"{losses[law_name, name]:.3f} nats lost" if name in candidates else "")
-    line[0].set_ylabel(law_name)
+        ax.set_title(name if truth_name == "banana" else "")
+        ax.set_xlabel(f"{losses[truth_name, name]:.3f} nats lost" if name in candidates else "")
+    line[0].set_ylabel(truth_name)
 plt.show()

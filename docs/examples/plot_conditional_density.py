@@ -2,7 +2,7 @@
 A density that changes with its input
 =====================================
 
-A regression line says nothing of the spread of the rows around it, and its mean can lie where no row does.
+A regression line does not show the spread of the rows around it, and its mean may be far from all rows.
 :class:`~skscore.estimators.conditional.ConditionalScoreDensity` fits :math:`p(y \\mid x)` itself, in closed form.
 """
 
@@ -41,11 +41,11 @@ def log_density_of_fork(x, y):
 tables = {"noise that grows": (growing_noise, log_density_of_growing_noise), "a fork": (fork, log_density_of_fork)}
 
 # %%
-# What was learned
-# ----------------
+# Results
+# -------
 # Shades are the fitted density of y at each x, white lines its mean, dots some of the 1500 rows. Bandwidths and ridge
-# were chosen by the log-likelihood of held-out rows. Along the fork the mean runs between the branches, where hardly a
-# row lies, and the density says so.
+# were chosen by the log-likelihood of held-out rows. Along the fork the mean runs between the branches, where there are
+# few rows; the density shows this.
 
 grid_x, grid_y = np.linspace(-2.0, 2.0, 150), np.linspace(-3.0, 3.0, 200)
 mesh_x, mesh_y = np.meshgrid(grid_x, grid_y)
@@ -55,7 +55,7 @@ for ax, (name, (draw, log_density)) in zip(axes, tables.items(), strict=True):
     held_out, targets = draw(3000, np.random.default_rng(1))
     density = ConditionalScoreDensity(random_state=0).fit(x[:, None], y)
     exact, found = log_density(held_out, targets).mean(), density.score(held_out[:, None], targets)
-    print(f"{name:16s} {found:.3f} nats per held-out row, exact law {exact:.3f}")
+    print(f"{name:16s} {found:.3f} nats per held-out row, truth {exact:.3f}")
 
     shades = np.exp(density.score_samples(mesh_x.reshape(-1, 1), mesh_y.ravel())).reshape(mesh_x.shape)
     ax.pcolormesh(grid_x, grid_y, shades, shading="gouraud", vmin=0.0, vmax=1.5)

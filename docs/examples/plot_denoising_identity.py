@@ -1,16 +1,16 @@
 r"""
-Denoising is score matching of the noisy law
-============================================
+Denoising is score matching to the noisy rows
+=============================================
 
 Add noise to each row, :math:`\tilde x = x + \sigma z`, and regress :math:`-z/\sigma` on :math:`\tilde x`. The best
 regression is the score of the noisy rows, :math:`\nabla \log p_\sigma` (Vincent, 2011). Here both sides are known
-exactly, so they can be seen, and subtracted.
+exactly, and can be compared.
 """
 
 # %%
 # A regression whose answer is the score
 # --------------------------------------
-# A mixture of two Gaussians in one column, noise σ = 0.5. Its noisy law is again a mixture, whose score is known.
+# A mixture of two Gaussians in one column, noise σ = 0.5. The noisy density is again a mixture, with a known score.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,8 +39,8 @@ print(f"errors of the mean targets, at most as large as chance makes them: {erro
 # Two losses and their difference
 # -------------------------------
 # The *denoising* loss :math:`L = \tfrac12 E\|s(\tilde x) + z/\sigma\|^2` can be computed from rows. The *explicit*
-# loss :math:`L' = \tfrac12 E\|s(\tilde x) - \nabla\log p_\sigma(\tilde x)\|^2` is what one would like to minimise.
-# Candidates are scores of mixtures with the left mode at weight *w* in place of 0.3. The two losses differ by the same
+# loss :math:`L' = \tfrac12 E\|s(\tilde x) - \nabla\log p_\sigma(\tilde x)\|^2` is the one to minimise.
+# Candidates are scores of mixtures with the left mode at weight *w* instead of 0.3. The two losses differ by the same
 # number for all of them.
 
 weights = np.linspace(0.02, 0.98, 25)
@@ -52,14 +52,14 @@ gap = denoising - explicit
 print(f"L - L' from {gap.min():.4f} to {gap.max():.4f}; 1/2 E[z²/σ²] - 1/2 E[score²] = {constant:.4f}")
 
 # %%
-# The constant is :math:`\tfrac12 E\|z/\sigma\|^2 - \tfrac12 E\|\nabla\log p_\sigma\|^2`: free of the candidate, so both
-# losses choose the same one, but not free of σ. A loss of 1.1 at one noise level says nothing about a loss at another:
-# see :doc:`/user_guide/loss_is_not_score`.
+# The constant is :math:`\tfrac12 E\|z/\sigma\|^2 - \tfrac12 E\|\nabla\log p_\sigma\|^2`: the same for all candidates,
+# so that both losses choose the same one, but not for all σ. A loss of 1.1 at one noise level says nothing about a loss
+# at another: see :doc:`/user_guide/loss_is_not_score`.
 
 line = np.linspace(-3.5, 3.5, 300)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 left.plot(noisy[:3000], target[:3000], ".", color="0.75", markersize=2.5, label="rows: $-z/\\sigma$")
-left.plot(line, score(line[:, None]), color="C0", linewidth=2, label="score of the noisy law")
+left.plot(line, score(line[:, None]), color="C0", linewidth=2, label="score of the noisy rows")
 left.plot(centres, means, "o", color="C1", markersize=4, label="mean target in a cell")
 left.set(xlabel=r"noisy row $\tilde x$", ylabel="target", xlim=(-3.5, 3.5), ylim=(-6.5, 8.5))
 right.plot(weights, denoising, color="C0", label="denoising loss $L$")

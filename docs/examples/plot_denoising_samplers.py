@@ -1,16 +1,16 @@
 r"""
-Four ways down the noise
-========================
+Four samplers over noise levels
+===============================
 
-The draws of a :class:`~skscore.DenoisingScoreEstimator` come from one of four samplers. On exact scores their
-differences are their own.
+A :class:`~skscore.DenoisingScoreEstimator` draws by one of four samplers. Exact scores show the differences between the
+samplers alone.
 """
 
 # %%
 # Two moons, exact at every level
 # -------------------------------
-# The moons of :mod:`skscore.datasets` are half-circles smeared by Gaussian noise, so more noise is a parameter. Each
-# sampler has the number of levels that the estimator gives it; what it costs is its number of scores for each draw.
+# The moons of :mod:`skscore.datasets` are half-circles with Gaussian noise, so that more noise is a parameter. Each
+# sampler has the number of levels that the estimator gives it; its cost is the number of scores for each draw.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,15 +21,15 @@ from skscore.metrics import energy_distance
 from skscore.plotting import DensityDisplay
 from skscore.samplers import AnnealedLangevin, Flow, NoiseConditionalScore, PredictorCorrector, ReverseSDE, descend
 
-law = Moons()
-rows, others = law.sample(1000, random_state=0), law.sample(1000, random_state=1)
+truth = Moons()
+rows, others = truth.sample(1000, random_state=0), truth.sample(1000, random_state=1)
 centre, n_scores = rows.mean(axis=0), 0
 
 
 def score(x, sigma):
     global n_scores
     n_scores += 1
-    return Moons(noise=np.hypot(law.noise, sigma)).grad_log_density(x + centre)
+    return Moons(noise=np.hypot(truth.noise, sigma)).grad_log_density(x + centre)
 
 
 target = NoiseConditionalScore(score, None, rows.var(axis=0))
@@ -45,16 +45,16 @@ for name, sampler in samplers.items():
     draws[name] = centre + descend(sampler, target, 1000, np.random.default_rng(0))
     cost[name] = n_scores
     print(f"{name:20s} {n_scores:3d} scores, energy distance {energy_distance(draws[name], rows):.4f}")
-print(f"{'rows of the law':20s}             energy distance {energy_distance(others, rows):.4f}")
+print(f"{'true rows':20s}             energy distance {energy_distance(others, rows):.4f}")
 
 # %%
-# Draws over the density of the law. By eye they are alike; the flow needs an eighth of the scores of annealed Langevin.
+# Draws over the true density. They look alike; the flow needs an eighth of the scores of annealed Langevin.
 
 figure, axes = plt.subplots(1, 4, figsize=(13, 2.6), sharey=True, layout="constrained")
 window = [[-1.7, -1.1], [2.7, 1.6]]
 for ax, name in zip(axes, samplers, strict=True):
     options = {"show_rows": False, "plot_method": "pcolormesh", "shading": "gouraud"}
-    DensityDisplay.from_estimator(law, window, eps=0, ax=ax, **options)
+    DensityDisplay.from_estimator(truth, window, eps=0, ax=ax, **options)
     ax.plot(*draws[name].T, ".", color="C1", markersize=1.5)
     ax.set(title=f"{name}: {cost[name]} scores", xlabel="", ylabel="", xticks=[], yticks=[], aspect="equal")
     ax.set(xlim=(-1.7, 2.7), ylim=(-1.1, 1.6))
@@ -63,8 +63,8 @@ plt.show()
 # %%
 # The paths
 # ---------
-# One column with two modes. Divided by its scale at each level, a path of the flow is a smooth curve without chance.
-# The others share its laws at every level, and nothing else.
+# One column with two modes. Divided by its scale at each level, a path of the flow is a smooth deterministic curve.
+# The other samplers have the same density at every level, but other paths.
 
 
 def two_modes(x, sigma):

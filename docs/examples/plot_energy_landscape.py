@@ -1,10 +1,10 @@
 r"""
-The energy landscape of rings, and chains that walk on it
-=========================================================
+The energy landscape of rings, and Markov chains on it
+======================================================
 
 A neural energy is fitted to three rings by implicit score matching. Minus the logarithm of its density is a landscape
 with circular valleys, on which :class:`~skscore.samplers.ULA`, :class:`~skscore.samplers.MALA` and
-:class:`~skscore.samplers.HMC` walk by its slope.
+:class:`~skscore.samplers.HMC` move by its gradient.
 """
 
 # %%
@@ -20,19 +20,19 @@ from skscore.datasets import Rings
 from skscore.neural import NeuralEnergy
 from skscore.samplers import HMC, MALA, ULA, Target, run_chains
 
-law = Rings()
-X, X_test = law.sample(3000, random_state=0), law.sample(3000, random_state=1)
+truth = Rings()
+X, X_test = truth.sample(3000, random_state=0), truth.sample(3000, random_state=1)
 model = NeuralEnergy((64, 64), learning_rate=3e-3, max_iter=2000, random_state=0)
 density = ScoreMatchingDensity(model).fit(X)
-print(f"{density.n_iter_} steps, {law.score_samples(X_test).mean() - density.score(X_test):.2f} nat from the truth")
+print(f"{density.n_iter_} steps, {truth.score_samples(X_test).mean() - density.score(X_test):.2f} nat from the truth")
 
 # %%
-# Three walkers
-# -------------
-# All start on the middle ring and take as many slopes of the energy: a draw of ULA or MALA is ten steps, a draw of HMC
-# one trajectory of ten leapfrog steps. Langevin chains diffuse along the valley they are in and seldom go far; a
-# trajectory keeps its direction around the ring, and R-hat says that its chains agree soonest. ULA never rejects, so
-# that its draws also stand where the energy is high.
+# Three chains
+# ------------
+# All start on the middle ring and use the same number of gradients of the energy: a draw of ULA or MALA is ten steps, a
+# draw of HMC one trajectory of ten leapfrog steps. Langevin chains diffuse along the valley they are in and seldom go
+# far; a trajectory keeps its direction around the ring, and R-hat says that its chains agree soonest. ULA never
+# rejects, so that its draws also stand where the energy is high.
 
 target = Target(density.score_samples, density.grad_log_density)
 samplers = {"ULA": (ULA(0.02), 10), "MALA": (MALA(0.02), 10), "HMC": (HMC(0.1, n_leapfrog=10), 1)}

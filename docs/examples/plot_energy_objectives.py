@@ -3,8 +3,8 @@ Implicit or sliced: cost and variance of a step
 ===============================================
 
 The implicit objective of an energy contains its Laplacian, at the cost of a forward pass for each column. The sliced
-one (Song et al., 2019) looks along a few random directions: cheaper, the same on average, and noisier. What counts is
-the product of both, seconds times variance of the gradient, to which the time to a given accuracy is proportional.
+one (Song et al., 2019) uses a few random directions: cheaper, equal on average, and noisier. What matters is the
+product of both, seconds times variance of the gradient, to which the time to a given accuracy is proportional.
 """
 
 # %%
@@ -21,6 +21,7 @@ import torch
 
 from skscore import ScoreMatchingDensity
 from skscore.neural import NeuralEnergy
+from skscore.neural.energy_network import build_energy
 from skscore.neural.energy_training import Curvature, Rows
 
 OBJECTIVES = {"implicit": Curvature(), "sliced, 1 direction": Curvature(1), "sliced, 5 directions": Curvature(5)}
@@ -47,7 +48,7 @@ for d in columns:
     X, generator = bent(2000, d), torch.Generator().manual_seed(0)
     model = NeuralEnergy((64, 64), max_iter=100, validation_fraction=0.0, random_state=0)
     density = ScoreMatchingDensity(model, objective="sliced").fit(X)
-    energy = model.build(d)
+    energy = build_energy(model, d)
     energy.load_state_dict({name: torch.tensor(array) for name, array in density.weights_.items()})
     y = torch.from_numpy((X - X.mean(axis=0)) / X.std(axis=0)).float()
     drawn = {name: [] for name in OBJECTIVES}
@@ -66,8 +67,8 @@ for d in columns:
             print(f"{d:3d} columns, {name}: cost {ratios[name][-1][0]:.2f}, variance {ratios[name][-1][1]:.2f}")
 
 # %%
-# Reading the picture
-# -------------------
+# Reading the figure
+# ------------------
 # The cost of an exact step grows with the columns and that of a slice does not, while the variance that slices add
 # levels off: the noise of the batch is there in any case. Where the product falls below one, slices reach a given
 # accuracy sooner. ``objective="auto"`` changes there, by a benchmark of a larger network.

@@ -2,7 +2,7 @@ r"""
 Fewer rows than columns: score matching and the graphical lasso
 ===============================================================
 
-The graphical lasso maximises a likelihood that asks for a positive definite matrix at every step. With 100 rows of 200
+The graphical lasso maximises a likelihood that needs a positive definite matrix at every step. With 100 rows of 200
 columns and a small penalty its solver may run out of steps, or stop with an error. The score-matching objective of a
 Gaussian is a quadratic (:doc:`/user_guide/graphs`), which coordinate descent minimises to a given gap.
 """

@@ -23,8 +23,8 @@ from skscore.datasets import Moons
 from skscore.models import Kernel
 from skscore.plotting import DensityDisplay
 
-law = Moons()
-X, fresh = law.sample(500, random_state=0), law.sample(4000, random_state=1)
+truth = Moons()
+X, fresh = truth.sample(500, random_state=0), truth.sample(4000, random_state=1)
 chosen = ScoreMatchingDensity("kernel").fit(X)
 trials = chosen.cv_results_
 print(f"{len(trials['mean_test_score'])} candidates")
@@ -43,9 +43,9 @@ def of_width(bandwidth):
 
 sigma = chosen.bandwidth_
 fits = {"a third": of_width(sigma / 3.0), "chosen": chosen, "three times": of_width(3.0 * sigma)}
-exact = law.score_samples(fresh).mean()
+exact = truth.score_samples(fresh).mean()
 for name, density in fits.items():
-    print(f"{name:12s} bandwidth {density.bandwidth_:.2f}: {exact - density.score(fresh):.3f} nats below the exact law")
+    print(f"{name:12s} bandwidth {density.bandwidth_:.2f}: {exact - density.score(fresh):.3f} nats below the truth")
 
 figure = plt.figure(figsize=(12, 5.8), layout="constrained")
 top, bottom = figure.subfigures(2, 1, height_ratios=[1.5, 1.0])
@@ -73,10 +73,10 @@ right.set_xticks(bandwidths, [f"{bandwidth:.2f}" for bandwidth in bandwidths])
 right.minorticks_off()
 for ax in (left, right):
     ax.spines[["top", "right"]].set_visible(False)
-peak = np.exp(law.score_samples(fresh).max())
-for ax, (name, density) in zip(bottom.subplots(1, 4), {"exact law": law, **fits}.items(), strict=True):
+peak = np.exp(truth.score_samples(fresh).max())
+for ax, (name, density) in zip(bottom.subplots(1, 4), {"truth": truth, **fits}.items(), strict=True):
     options = {"plot_method": "pcolormesh", "show_rows": False, "shading": "gouraud", "vmin": 0.0, "vmax": 1.3 * peak}
     DensityDisplay.from_estimator(density, fresh, eps=0.1, grid_resolution=100, ax=ax, **options)
-    ax.set(title=name if density is law else f"bandwidth {density.bandwidth_:.2f}", xlabel="", ylabel="")
+    ax.set(title=name if density is truth else f"bandwidth {density.bandwidth_:.2f}", xlabel="", ylabel="")
     ax.set(xticks=[], yticks=[], aspect="equal")
 plt.show()

@@ -2,8 +2,8 @@ r"""
 Weights of separated modes
 ==========================
 
-The kernel family has a shape for every law, but score matching gives it only slopes to see. The slopes of two modes
-that no row connects are the same whatever the modes weigh. This example shows how far the weights are off, what
+The kernel family can fit any smooth density, but score matching compares scores only. If no row lies between two modes,
+the scores do not depend on the weights of the modes. This example shows how far the weights are off, what
 choosing by the log-likelihood repairs, and how ``n_components`` avoids it.
 """
 
@@ -11,8 +11,8 @@ choosing by the log-likelihood repairs, and how ``n_components`` avoids it.
 # Two modes
 # ---------
 # Two unit Gaussians of weights 0.3 and 0.7, at equal distances from zero, 300 rows. Three kernel densities of each
-# table: one whose bandwidth and ridge are chosen by the objective of held-out rows, so that nothing but slopes is ever
-# looked at; one for which the log-likelihood chooses, as by default; and one that is a mixture of two, each fitted to a
+# table: one whose bandwidth and ridge are chosen by the objective of held-out rows, so that only scores are
+# used; one for which the log-likelihood chooses, as by default; and one that is a mixture of two, each fitted to a
 # cluster of rows. The weight of the left mode is the mass below zero.
 
 import matplotlib.pyplot as plt
@@ -25,7 +25,7 @@ from skscore.models import Kernel
 one = Kernel(n_landmarks=100, base_scale=1.0)
 two = Kernel(n_landmarks=100, base_scale=1.0, n_components=2)
 candidates = {
-    "slopes alone": ScoreMatchingDensity(one, criterion="hyvarinen"),
+    "scores alone": ScoreMatchingDensity(one, criterion="hyvarinen"),
     "log-likelihood chooses": ScoreMatchingDensity(one),
     "n_components=2": ScoreMatchingDensity(two),
 }
@@ -56,13 +56,13 @@ for name in candidates:
     print(f"{name:24s}" + "".join(f"  ±{half}: {value:.3f}" for half, value in zip(halves, errors, strict=True)))
 
 # %%
-# On the left the table at ±4.5 where the slopes alone err most, on the right the errors of all tables. What each mode
-# looks like is learned in every case. Of their weights the slopes say nothing. The log-likelihood rejects candidates
+# On the left the table at ±4.5 where the scores alone err most, on the right the errors of all tables. What each mode
+# looks like is learned in every case. The scores do not determine their weights. The log-likelihood rejects candidates
 # whose weights happen to be far off, which repairs most of it. The mixture takes the weights from the counts of rows.
 
-worst = max(tables, key=lambda seed: abs(error["slopes alone", 4.5, seed]))
+worst = max(tables, key=lambda seed: abs(error["scores alone", 4.5, seed]))
 figure, (panel, errors) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
-panel.fill_between(grid[:, 0], np.exp(two_modes(4.5).score_samples(grid)), color="0.9", label="exact law")
+panel.fill_between(grid[:, 0], np.exp(two_modes(4.5).score_samples(grid)), color="0.9", label="truth")
 for number, name in enumerate(candidates):
     colour = ["C3", "C0", "C2"][number]
     panel.plot(

@@ -1,11 +1,11 @@
 r"""
-Few rows: kernels that see them through noise
-=============================================
+Few rows: kernels smoothed by noise
+===================================
 
-Score matching follows the slope of the density at the rows, and with it their chance where they are few. A kernel
-density is the opposite: it is sure of every row and smooth in between. ``Kernel(smoothing=...)`` leads from the one to
-the other: the rows are seen through Gaussian noise, of which the objective is the exact mean, and score matching is to
-their Parzen density. By default the amount of noise is chosen by rows held out.
+Score matching depends on the score at the rows, and with few rows it follows their random variation. A kernel density
+has a bump at every row and is smooth in between. ``Kernel(smoothing=...)`` interpolates between the two: Gaussian noise
+is added to the rows, with its exact mean in the objective, and the score is matched to that of their Parzen density. By
+default held-out rows choose the amount of noise.
 """
 
 # %%
@@ -23,23 +23,23 @@ from skscore.datasets import Moons
 from skscore.models import Kernel
 from skscore.plotting import DensityDisplay
 
-law = Moons()
-X, fresh = law.sample(300, random_state=0), law.sample(4000, random_state=1)
+truth = Moons()
+X, fresh = truth.sample(300, random_state=0), truth.sample(4000, random_state=1)
 chosen = ScoreMatchingDensity("kernel").fit(X)
 print(f"chosen: bandwidth {chosen.bandwidth_:.2f}, smoothing {chosen.smoothing_:.2f}, alpha {chosen.alpha_:.1e}")
 
 # %%
-# Noise costs a bias and saves variance. With all else as chosen, four further tables of 300 rows tell which level is
-# best for the density, and which for its slope: the squared error of the score is to the score of the law.
+# Noise adds bias and reduces variance. With all else as chosen, four further tables of 300 rows show which level is
+# best for the density, and which for its score.
 
 shares = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6])
 nats, errors = np.empty((2, len(shares), 4))
 for i, share in enumerate(shares):
     model = Kernel(bandwidth=chosen.bandwidth_, base_scale=chosen.base_scale_, smoothing=share)
     for table in range(4):
-        density = ScoreMatchingDensity(model, alpha=chosen.alpha_).fit(law.sample(300, random_state=10 + table))
+        density = ScoreMatchingDensity(model, alpha=chosen.alpha_).fit(truth.sample(300, random_state=10 + table))
         nats[i, table] = density.score(fresh)
-        errors[i, table] = ((density.grad_log_density(fresh) - law.grad_log_density(fresh)) ** 2).sum(axis=1).mean()
+        errors[i, table] = ((density.grad_log_density(fresh) - truth.grad_log_density(fresh)) ** 2).sum(axis=1).mean()
     print(f"smoothing {share:.2f}: {nats[i].mean():.3f} nats, squared error of the score {errors[i].mean():.1f}")
 
 # %%
@@ -52,7 +52,7 @@ search = GridSearchCV(KernelDensity(), {"bandwidth": np.logspace(-1.5, 0.0, 20)}
 bumps = search.best_estimator_
 plain = ScoreMatchingDensity(Kernel(smoothing=0.0)).fit(X)
 panels = {
-    "exact law": law,
+    "truth": truth,
     f"no noise: {plain.score(fresh):.2f} nats": plain,
     f"chosen: {chosen.score(fresh):.2f} nats": chosen,
     f"KernelDensity: {bumps.score_samples(fresh).mean():.2f} nats": bumps,
@@ -67,7 +67,7 @@ for ax, values, title in ((left, nats, "nats of fresh rows"), (right, errors, "s
     ax.set(title=title, xlabel="smoothing")
     ax.spines[["top", "right"]].set_visible(False)
 left.legend(frameon=False)
-peak = np.exp(law.score_samples(fresh).max())
+peak = np.exp(truth.score_samples(fresh).max())
 for ax, (name, density) in zip(bottom.subplots(1, 4), panels.items(), strict=True):
     options = {"plot_method": "pcolormesh", "show_rows": False, "shading": "gouraud", "vmin": 0.0, "vmax": 1.3 * peak}
     DensityDisplay.from_estimator(density, fresh, eps=0.1, grid_resolution=100, ax=ax, **options)

@@ -3,14 +3,14 @@ A score field at five noise levels
 ==================================
 
 A :class:`~skscore.DenoisingScoreEstimator` learns one field for every noise level σ. At large σ all arrows point to the
-middle of the table, at small σ each points to the nearest mode. Here it stands beside the exact fields.
+middle of the table, at small σ each points to the nearest mode. Here it is compared with the exact fields.
 """
 
 # %%
 # One network, all levels
 # -----------------------
 # Four Gaussians of unequal weight, 2000 rows, and a network of two layers of 64, much smaller than the default. Noise
-# levels are in units of the standardised columns, so that the exact noisy law adds :math:`\sigma^2 s_j^2` to the
+# levels are in units of the standardised columns, so that the exact noisy density adds :math:`\sigma^2 s_j^2` to the
 # variance of a column with standard deviation :math:`s_j`.
 
 import matplotlib.pyplot as plt
@@ -18,12 +18,13 @@ import numpy as np
 
 from skscore import DenoisingScoreEstimator
 from skscore.datasets import FourGaussians
+from skscore.neural import ScoreNetwork
 from skscore.plotting import DensityDisplay, ScoreFieldDisplay
 
-law = FourGaussians()
-X = law.sample(2000, random_state=0)
+mixture = FourGaussians()
+X = mixture.sample(2000, random_state=0)
 network = DenoisingScoreEstimator(
-    hidden_layer_sizes=(64, 64), max_iter=1500, n_folds=1, sigma_min=0.03, device="cpu", random_state=0
+    ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=1500, n_folds=1, device="cpu"), sigma_min=0.03, random_state=0
 ).fit(X)
 
 
@@ -39,7 +40,7 @@ class AtLevel:
 
 levels = [1.5, 0.7, 0.35, 0.17, 0.08]
 noise = np.diag(X.var(axis=0))
-exact = {sigma: FourGaussians(covariances=law.covariances + sigma**2 * noise) for sigma in levels}
+exact = {sigma: FourGaussians(covariances=mixture.covariances + sigma**2 * noise) for sigma in levels}
 
 # %%
 # At each level, the share of the score's mean square that the network misses, on fresh noisy rows:
@@ -54,7 +55,7 @@ for sigma in levels:
 # Fields
 # ------
 # Shades are the exact density of the noisy rows. Near them the fields agree; in the empty corners, where the training
-# has put no noisy row of that level, the network is on its own.
+# has no noisy row of that level, the network extrapolates.
 
 window = [[-6.0, -6.0], [6.0, 6.0]]
 figure, axes = plt.subplots(2, 5, figsize=(13, 5.6), sharex=True, sharey=True, layout="constrained")

@@ -12,8 +12,8 @@ the normaliser, so trying another family is a matter of three lines.
 # The area of the nuclei of 569 breast tissue samples. A Gaussian gives mass to negative areas. Two families on the
 # positive half-line:
 #
-# * :math:`T = (x, \log x)`, the gamma law;
-# * :math:`T = (\log x, \log^2 x)`, the log-normal law.
+# * :math:`T = (x, \log x)`, the gamma distribution;
+# * :math:`T = (\log x, \log^2 x)`, the log-normal distribution.
 #
 # ``domain=Orthant()`` tells the objective that the support has an edge. Areas are taken in units of 1000, so that the
 # natural parameters are of order one.
@@ -52,16 +52,16 @@ log_normal = ExponentialFamily(
 
 models = {"Gaussian": "gaussian", "gamma": gamma, "log-normal": log_normal}
 fits = {name: ScoreMatchingDensity(model).fit(train) for name, model in models.items()}
-for name, law in {"Gaussian": stats.norm, "gamma": stats.gamma, "log-normal": stats.lognorm}.items():
+for name, family in {"Gaussian": stats.norm, "gamma": stats.gamma, "log-normal": stats.lognorm}.items():
     fixed = {} if name == "Gaussian" else {"floc": 0}
-    likelihood = law.logpdf(test, *law.fit(train, **fixed)).mean()
+    likelihood = family.logpdf(test, *family.fit(train, **fixed)).mean()
     print(f"{name:10s} score matching {fits[name].score(test):.3f}, maximum likelihood {likelihood:.3f} nats")
 
 rate, shape = -fits["gamma"].theta_[0], fits["gamma"].theta_[1] + 1
-print(f"gamma law of shape {shape:.2f} and rate {rate:.2f}")
+print(f"gamma distribution of shape {shape:.2f} and rate {rate:.2f}")
 
 # %%
-# The Gaussian leaks below zero; both families on the half-line end there.
+# The Gaussian has mass below zero; both families on the half-line have none.
 
 grid = np.linspace(-0.5, 2.6, 621)[:, None]
 figure, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")

@@ -1,9 +1,9 @@
 r"""
-Outliers, and fits that they hardly move
-========================================
+Outliers, and fits that are robust against them
+===============================================
 
-Score matching is least squares on slopes, and a few gross errors decide it. ``robust=c`` weights every row by the power
-c of its own fitted density, and takes back what that does to rows without errors (Windham, 1995); the guide is in
+Score matching is least squares on scores, so that a few gross errors dominate it. ``robust=c`` weights every row by the
+power c of its own fitted density, and corrects the effect on rows without errors (Windham, 1995); the guide is in
 :doc:`/user_guide/graphs`.
 """
 
@@ -32,7 +32,7 @@ for c, density in zip(powers, densities, strict=True):
     print(f"robust={c}: precision {K[0].round(2)}, {K[1].round(2)}, truth {truth[0].round(2)}, {truth[1].round(2)}")
 
 # %%
-# The weights are powers of the density, so the rows that count for little are the suspects.
+# The weights are powers of the density, so that rows with small weights are suspicious.
 
 side = np.linspace(0.01, 9.0, 181)
 grid = np.stack(np.meshgrid(side[:81], side), axis=-1).reshape(-1, 2)

@@ -2,7 +2,7 @@ r"""
 Langevin and Hamiltonian chains on a banana
 ===========================================
 
-A score is nearly all that a sampler needs. Three of them, from the simplest on:
+A sampler needs little more than a score. Here are three samplers, the simplest first:
 
 * :class:`~skscore.samplers.ULA` follows the score and adds noise. It never rejects, and is biased by its step.
 * :class:`~skscore.samplers.MALA` takes the same step as a proposal and corrects it by a Metropolis test.
@@ -23,9 +23,9 @@ from skscore.datasets import Banana
 from skscore.plotting import DensityDisplay
 from skscore.samplers import HMC, MALA, ULA, Target, run_chains
 
-law = Banana(scale=2.0, curvature=0.3)
-exact_sd = np.sqrt([law.scale**2, 1.0 + 2.0 * law.curvature**2 * law.scale**4])
-target = Target(law.score_samples, law.grad_log_density)
+truth = Banana(scale=2.0, curvature=0.3)
+exact_sd = np.sqrt([truth.scale**2, 1.0 + 2.0 * truth.curvature**2 * truth.scale**4])
+target = Target(truth.score_samples, truth.grad_log_density)
 samplers = {"ULA": (ULA(0.3), 10), "MALA": (MALA(0.3), 10), "HMC": (HMC(0.3, n_leapfrog=10), 1)}
 
 runs = {}
@@ -43,14 +43,14 @@ print("exact standard deviations", exact_sd.round(2))
 # -------------------
 # R-hat compares the chains with each other; 1 is ideal (Vehtari et al., 2021). The effective draws are the independent
 # draws that the 100,000 dependent ones are worth. ULA looks fine by both measures and is wrong: its chains agree on a
-# law that is not the target, too narrow by a seventh in its second column. For the same number of scores HMC gives
+# density that is not the target: too narrow by a seventh in its second column. For the same number of scores HMC gives
 # nearly twice the effective draws of MALA: a trajectory crosses the banana where Langevin steps diffuse along it, and
 # may stay in an arm.
 
 figure, axes = plt.subplots(2, 3, figsize=(10, 5.6), height_ratios=[2, 1], sharey="row", layout="constrained")
 window = [[-6.0, -3.5], [6.0, 7.5]]
 for (cloud, trace), (name, run) in zip(axes.T, runs.items(), strict=True):
-    DensityDisplay.from_estimator(law, window, eps=0, show_rows=False, ax=cloud, xlabel="$x_1$", ylabel="$x_2$")
+    DensityDisplay.from_estimator(truth, window, eps=0, show_rows=False, ax=cloud, xlabel="$x_1$", ylabel="$x_2$")
     cloud.plot(*run.draws[499::500].reshape(-1, 2).T, ".", color="C1", markersize=3)
     cloud.set(title=f"{name}: {run.diagnostics['ess']:,.0f} effective draws", xlim=(-6.0, 6.0), ylim=(-3.5, 7.5))
     trace.plot(run.draws[:300, 0, 0], color="C1", linewidth=0.8)

@@ -3,7 +3,7 @@ The score field of a banana
 ===========================
 
 Score matching fits the field :math:`s(x) = \\nabla_x \\log p(x)`: at each point, the direction in which the density
-rises fastest. For this law, a Gaussian bent along a parabola, the field is known, so the fit can be seen beside it.
+rises fastest. For this density, a Gaussian bent along a parabola, the field is known, and can be compared with the fit.
 """
 
 # %%
@@ -20,12 +20,12 @@ from skscore.datasets import Banana
 from skscore.metrics import fisher_divergence
 from skscore.plotting import DensityDisplay, ScoreFieldDisplay
 
-law = Banana()
-X, held_out = law.sample(3000, random_state=0), law.sample(3000, random_state=1)
+truth = Banana()
+X, held_out = truth.sample(3000, random_state=0), truth.sample(3000, random_state=1)
 density = ScoreMatchingDensity("polynomial").fit(X)
 
-error = fisher_divergence(law.grad_log_density, density.grad_log_density, held_out)
-print(f"log-likelihood {density.score(held_out):.3f} nats, exact law {law.score_samples(held_out).mean():.3f}")
+error = fisher_divergence(truth.grad_log_density, density.grad_log_density, held_out)
+print(f"log-likelihood {density.score(held_out):.3f} nats, truth {truth.score_samples(held_out).mean():.3f}")
 print(f"half the mean squared error of the score: {error:.4f}")
 
 # %%
@@ -37,7 +37,7 @@ print(f"half the mean squared error of the score: {error:.4f}")
 
 window = [[-5.0, -4.0], [5.0, 7.0]]
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.6), sharex=True, sharey=True, layout="constrained")
-for ax, title, model in zip(axes, ["exact law", "fit to 3000 rows"], [law, density], strict=True):
+for ax, title, model in zip(axes, ["truth", "fit to 3000 rows"], [truth, density], strict=True):
     shades = DensityDisplay.from_estimator(
         model, window, eps=0, grid_resolution=200, show_rows=False, levels=np.linspace(0.0, 0.085, 18), ax=ax
     )

@@ -2,14 +2,14 @@ r"""
 Separated modes have no weights
 ===============================
 
-Score matching compares slopes of the log-density, at the rows. A density with well separated modes has the same slopes
-at its rows whatever mass each mode carries, so score matching cannot tell their weights. Likelihood can.
+Score matching compares scores at the rows. If modes are well separated, the scores at the rows do not depend on the
+mass of each mode, so that score matching cannot determine their weights. Likelihood can.
 """
 
 # %%
-# On a law
-# --------
-# Two unit Gaussians with weights 0.2 and 0.8. Candidates have the right modes and a weight *w* in place of 0.2. The
+# On a known density
+# ------------------
+# Two unit Gaussians with weights 0.2 and 0.8. Candidates have the right modes and a weight *w* instead of 0.2. The
 # excess of the Hyvärinen score over its minimum, and of the negative log-likelihood over its own:
 
 import matplotlib.pyplot as plt
@@ -30,11 +30,11 @@ def two_modes(weight, distance):
 weights, distances = np.linspace(0.02, 0.98, 49), [2, 4, 6, 8]
 by_score, by_likelihood = {}, {}
 for distance in distances:
-    law = two_modes(0.2, distance)
-    X = law.sample(5000, random_state=0)
+    truth = two_modes(0.2, distance)
+    X = truth.sample(5000, random_state=0)
     others = [two_modes(w, distance) for w in weights]
-    by_score[distance] = [fisher_divergence(law.grad_log_density, q.grad_log_density, X) for q in others]
-    by_likelihood[distance] = [(law.score_samples(X) - q.score_samples(X)).mean() for q in others]
+    by_score[distance] = [fisher_divergence(truth.grad_log_density, q.grad_log_density, X) for q in others]
+    by_likelihood[distance] = [(truth.score_samples(X) - q.score_samples(X)).mean() for q in others]
 
 # %%
 # On a table
@@ -80,5 +80,5 @@ for ax in figure.axes:
 plt.show()
 
 # %%
-# What to do: compare by ``score``, which is the log-likelihood and sees the weights; fit each group by itself where
-# labels are known; or use a mixture.
+# What to do: compare by ``score``, which is the log-likelihood and depends on the weights; fit each group separately
+# if labels are known; or use a mixture.

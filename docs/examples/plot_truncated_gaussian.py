@@ -2,16 +2,16 @@ r"""
 Positive rows: a Gaussian, and a Gaussian on the orthant
 ========================================================
 
-Concentrations, counts per hour and prices are positive, often with a mode near 0. A Gaussian gives such a table mass
-where no row can be. ``ScoreMatchingDensity("truncated_gaussian")`` knows the boundary: generalised score matching
-(:doc:`/user_guide/bounded`) recovers the interactions of the law itself, without its normaliser.
+Concentrations, counts per hour and prices are positive, often with a mode near 0. A Gaussian has mass where no
+row can be. ``ScoreMatchingDensity("truncated_gaussian")`` takes the boundary into account: generalised score matching
+(:doc:`/user_guide/bounded`) recovers the true interactions, without the normaliser.
 """
 
 # %%
 # Rows of a ring
 # --------------
 # Twelve columns, of which each interacts with two neighbours: :math:`p(x) \propto \exp(-\tfrac12x^\top Kx)` on x > 0,
-# with partial correlations of −0.45: where one column is large its neighbours are small. Gibbs' sampler draws a column
+# with partial correlations of −0.45: if one column is large its neighbours are small. Gibbs' sampler draws a column
 # given the others from a univariate truncated normal.
 
 import matplotlib.pyplot as plt
@@ -45,10 +45,10 @@ X = truncated_rows(K, 3000, np.random.default_rng(0))
 # ----------------
 # Both models are quadratic in x, with a linear part, and both are fitted in closed form on a graph that eBIC chooses.
 # The Gaussian one estimates the inverse covariance of the rows. That of truncated rows is another matrix than K: its
-# diagonal says how narrow the truncated columns are, and beside it the interactions nearly vanish.
+# diagonal reflects how narrow the truncated columns are, and its interactions are nearly zero.
 
 fits = {"truncated Gaussian": TruncatedGaussian(), "Gaussian": "pairwise"}
-graphs = {"the law": GraphDisplay(K)}
+graphs = {"truth": GraphDisplay(K)}
 for name, model in fits.items():
     density = ScoreMatchingDensityCV(model, selection="ebic").fit(X / X.std(axis=0))
     graphs[name] = GraphDisplay(density.interaction_)
@@ -63,7 +63,7 @@ plt.show()
 # %%
 # The density
 # -----------
-# Of two columns the law can be drawn. The Gaussian wastes the mass that lies beyond the boundary, and puts its peak in
+# For two columns the density can be drawn. The Gaussian has mass beyond the boundary, and puts its peak in
 # the middle of the rows.
 
 pair = np.array([[1.0, 0.45], [0.45, 1.0]])

@@ -3,14 +3,14 @@ A search over scalers, and its artefact
 =======================================
 
 A density has units. A plain :class:`~sklearn.pipeline.Pipeline` reports the log-density of the *scaled* rows, in the
-units that its scaler has made; a search over scalers then picks the one that makes the numbers large.
+units of its scaler; a search over scalers then chooses the one with the largest numbers.
 :class:`~skscore.TransformedDensity` adds the Jacobian of the scaler, and the search compares densities.
 """
 
 # %%
 # The same search twice
 # ---------------------
-# A Gaussian on the 13 columns of the wine table, behind one of five scalers, scored by five-fold cross-validation.
+# A Gaussian on the 13 columns of the wine table, with one of five scalers, scored by five-fold cross-validation.
 
 import matplotlib.pyplot as plt
 import numpy as np

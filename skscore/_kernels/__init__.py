@@ -1,1 +1,1 @@
-"""Numba kernels: plain functions, arrays in, arrays out, each with a test where it meets the generic route."""
+"""Numba kernels: functions of arrays; a test compares each with the generic route."""

@@ -1,19 +1,19 @@
-r"""Coordinate descent on a quadratic with an l1 penalty, whose unknowns come in columns and may be tied in pairs.
+r"""Coordinate descent on a quadratic with an l1 penalty; the unknowns form columns, and pairs of them may be equal.
 
 The unknowns of column j are :math:`\theta_j`, and the objective is
 
 .. math:: \sum_j \bigl[\tfrac12\theta_j^\top G_j\theta_j - g_j^\top\theta_j\bigr] + \sum_e \lambda_e|\theta_e| .
 
-Entry e may share its value with its mirror f, an entry of another column; an entry without one mirrors itself. With the
-gradient :math:`d = G\theta - g` kept at hand, the minimiser over both of a pair is the soft-thresholded
+Entry e may share its value with its mirror f, an entry of another column; an entry without one is its own mirror. Given
+the gradient :math:`d = G\theta - g`, the minimiser over both entries of a pair is the soft-thresholded
 
 .. math:: \theta_e = \theta_f \leftarrow S\Bigl(c\,\theta_e - \tfrac{d_e + d_f}2,\; \lambda_e\Bigr)\Big/c,
           \qquad c = \tfrac12(G_{ee} + G_{ff}),
 
-and the change moves d along one row of the block of each column (Friedman, Hastie & Tibshirani, 2010, for the lasso).
-Entries lie in one flat array, column after column: those of column j are ``first[j]:first[j + 1]``, and ``rows`` says
-which row of the column each is. The block of a column begins at ``block[j]`` of the flat array ``blocks``, so that
-columns may share one.
+and its change adds a multiple of one row of the block to d in each column (Friedman, Hastie & Tibshirani, 2010, for the
+lasso). Entries lie in one flat array, column after column: those of column j are ``first[j]:first[j + 1]``, and
+``rows`` has the row of each in its column. The block of column j begins at ``block[j]`` of the flat array ``blocks``,
+so that columns may share one.
 
 References
 ----------
@@ -34,7 +34,7 @@ def _move(gradient, row, step):
 
 @njit(cache=True, nogil=True)
 def products(Gamma, theta, out):
-    """Write Γ_j θ_j into row j of `out` (p, m), for blocks (p, m, m) or a shared one (1, m, m); zeros cost nothing."""
+    """Write Γ_j θ_j into row j of `out` (p, m), for blocks (p, m, m) or a shared one (1, m, m); zeros are skipped."""
     shared = Gamma.shape[0] == 1
     out[:] = 0.0
     for j in range(theta.shape[0]):
@@ -60,7 +60,7 @@ def gather(Gamma, first, rows, block, blocks):
 
 @njit(cache=True, nogil=True)
 def gathered_products(first, block, blocks, theta, out):
-    """Write the product of each block with its column of θ into `out`, both flat; zeros cost nothing."""
+    """Write the product of each block with its column of θ into `out`, both flat; zeros are skipped."""
     out[:] = 0.0
     for j in range(first.shape[0] - 1):
         begin, end = first[j], first[j + 1]
@@ -82,7 +82,7 @@ def _shrunk(value, threshold):
 
 @njit(cache=True, nogil=True)
 def _sweep(low, high, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient):
-    """Visit each pair of the columns low to high once; the largest slope that was removed."""
+    """Visit each pair of the columns low to high once; return the largest change of the gradient."""
     largest = 0.0
     for e in range(first[low], first[high]):
         f = mirror[e]
@@ -105,17 +105,17 @@ def _sweep(low, high, first, columns, mirror, block, blocks, curvature, penalty,
 
 
 @njit(cache=True, nogil=True)
-def descend(span, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient, tolerance, most):
-    """Sweep until no slope larger than `tolerance` is removed, at most `most` times; the number of sweeps.
+def descend(span, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient, tolerance, max_sweeps):
+    """Sweep until no change exceeds `tolerance`, at most `max_sweeps` times; return the number of sweeps.
 
-    `span` is (begin, end, width): these columns, so many at a time. Columns that have no pairs among them are best
-    solved one after the other, each from the cache, and in any number of threads.
+    `span` is (begin, end, width): these columns, `width` of them at a time. Columns without pairs among them are solved
+    one after the other, each from the cache, and possibly in several threads.
     """
     begin, end, width = span
     longest = 0
     for low in range(begin, end, width):
         sweeps, largest = 0, np.inf
-        while largest > tolerance and sweeps < most:
+        while largest > tolerance and sweeps < max_sweeps:
             largest = _sweep(
                 low, low + width, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient
             )

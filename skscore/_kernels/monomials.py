@@ -1,14 +1,14 @@
-"""Monomials of a table by one multiplication each: u^γ = u^parent(γ) · u_j."""
+"""Monomials of a table with one multiplication each: u^γ = u^parent(γ) · u_j."""
 
 import numpy as np
 from numba import njit
 
-LANES = 16  # rows that advance together: the inner loops vectorise
+LANES = 16  # rows computed together, so that the inner loops vectorise
 
 
 @njit(cache=True)
 def moments(U, weight, parent, variable):
-    """Weighted sums Σ_i w_i u_i^γ of all monomials γ; row 0 of the basis is the constant."""
+    """Compute the weighted sums Σ_i w_i u_i^γ of all monomials γ; row 0 of the basis is the constant."""
     n, n_monomials = U.shape[0], parent.shape[0]
     values = np.empty((n_monomials, LANES))
     total = np.zeros(n_monomials)
@@ -36,7 +36,7 @@ def moments(U, weight, parent, variable):
 
 @njit(cache=True)
 def combine(U, coefficients, parent, variable):
-    """Values of several polynomials, (n, k), from their coefficients (k, n_monomials)."""
+    """Compute the values of several polynomials, (n, k), from their coefficients (k, n_monomials)."""
     n, n_monomials = U.shape[0], parent.shape[0]
     block = np.empty((n_monomials, LANES))
     columns = np.zeros((U.shape[1], LANES))

@@ -1,7 +1,7 @@
 r"""Sums of Gaussian kernels of many widths over the rows of a table.
 
-The widths halve from one to the next, :math:`h_j = 2^{-j} h_0`, so that
-:math:`e_j = \exp(-q/2h_j^2) = e_{j-1}^4`: one exponential serves all of them.
+Each width is half the one before, :math:`h_j = 2^{-j} h_0`, so that :math:`e_j = \exp(-q/2h_j^2) = e_{j-1}^4`: one
+exponential suffices for all of them.
 """
 
 import numpy as np
@@ -9,12 +9,12 @@ from numba import njit
 
 __all__ = ["kernel_derivatives", "kernel_sums"]
 
-LARGEST = 745.0  # −log of the least positive double
+LARGEST = 745.0  # −log of the smallest positive double
 
 
 @njit(cache=True, nogil=True)
 def kernel_sums(X, centres, weight, width, n_widths, own):
-    """Σ_i a_i exp(−‖x − c_i‖²/(2 h_j²)) for each row and width, without the centre that the row itself is.
+    """Compute Σ_i a_i exp(−‖x − c_i‖²/(2 h_j²)) for each row and width, without the centre that is the row itself.
 
     Parameters
     ----------
@@ -22,10 +22,10 @@ def kernel_sums(X, centres, weight, width, n_widths, own):
     centres : ndarray of shape (m, d)
     weight : ndarray of shape (m,)
     width : float
-        h_0, the largest.
+        h_0, the largest width.
     n_widths : int
     own : ndarray of int, shape (n,)
-        The centre left out for each row; −1 leaves out none.
+        Index of the centre that is left out for each row; −1 if none is.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def kernel_sums(X, centres, weight, width, n_widths, own):
 
 @njit(cache=True, nogil=True)
 def kernel_derivatives(X, V, centres, weight, width, factor):
-    """First derivatives of f = Σ_i a_i Σ_j φ_j exp(−‖x − c_i‖²/(2 h_j²)), and the second along V.
+    """Compute the gradient of f = Σ_i a_i Σ_j φ_j exp(−‖x − c_i‖²/(2 h_j²)), and the second derivative along V.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def kernel_derivatives(X, V, centres, weight, width, factor):
     centres : ndarray of shape (m, d)
     weight : ndarray of shape (m,)
     width : float
-        h_0, the largest.
+        h_0, the largest width.
     factor : ndarray of shape (n, J)
-        φ_j, which may differ between rows.
+        φ_j for each row.
 
     Returns
     -------
@@ -78,23 +78,23 @@ def kernel_derivatives(X, V, centres, weight, width, factor):
                 q += step[k] ** 2
                 along += step[k] * V[r, k]
                 square += V[r, k] ** 2
-            pull, bend = _forces(q / (2.0 * width**2), width**-2, factor[r])
+            first, curving = _factors(q / (2.0 * width**2), width**-2, factor[r])
             for k in range(d):
-                gradient[r, k] += weight[i] * pull * step[k]
-            second[r] += weight[i] * (bend * along**2 - pull * square)
+                gradient[r, k] += weight[i] * first * step[k]
+            second[r] += weight[i] * (curving * along**2 - first * square)
     return gradient, second
 
 
 @njit(cache=True, nogil=True)
-def _forces(t, precision, factor):
-    """Σ_j φ_j e_j/h_j² and Σ_j φ_j e_j/h_j⁴ of one centre, from t = q/2h_0² and 1/h_0²."""
-    pull, bend = 0.0, 0.0
+def _factors(t, precision, factor):
+    """Return Σ_j φ_j e_j/h_j² and Σ_j φ_j e_j/h_j⁴ of one centre, from t = q/2h_0² and 1/h_0²."""
+    first, curving = 0.0, 0.0
     if t > LARGEST:
-        return pull, bend
+        return first, curving
     e = np.exp(-t)
     for phi in factor:
-        pull += phi * e * precision
-        bend += phi * e * precision**2
+        first += phi * e * precision
+        curving += phi * e * precision**2
         e = (e * e) * (e * e)
         precision *= 4.0
-    return pull, bend
+    return first, curving

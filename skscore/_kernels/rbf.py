@@ -3,13 +3,13 @@ r"""Gaussian kernels from inner products, with an exponential that the compiler 
 For a block of rows p and landmarks :math:`p_a`, in coordinates where the kernel is isotropic, one pass turns the matrix
 of inner products into :math:`k = \exp(-S/2)` with :math:`S = \|p - p_a\|^2 = \|p\|^2 + \|p_a\|^2 - 2p\cdot p_a`. The
 exponential is the usual one: :math:`e^t = 2^k e^r` with :math:`k = \mathrm{round}(t/\log 2)` and a Taylor polynomial of
-degree 12 in :math:`|r| \le \tfrac12\log 2`, of relative error below 1e-15. Adding 1.5 · 2⁵² to t/log 2 rounds it and
-leaves k in the low bits of the sum, from where a shift makes it the exponent of 2ᵏ: no conversion, no table, no branch.
-Single precision does the same with 2²³ and degree 7, of relative error below 1e-7.
+degree 12 in :math:`|r| \le \tfrac12\log 2`, with a relative error below 1e-15. Adding 1.5 · 2⁵² to t/log 2 rounds it
+and leaves k in the low bits of the sum; a shift turns it into the exponent of 2ᵏ, without conversion, table or branch.
+Single precision does the same with 2²³ and degree 7, with a relative error below 1e-7.
 
-Matrices (n, m) have one row for each row of the table, and are fastest in Fortran's order: loops then run over the rows
-of a block, of which there are many, whatever the number of landmarks. They may be of single precision: differences of
-rows are of double precision all the same, and S and k are of theirs.
+Matrices (n, m) have one row for each row of the table, and are fastest in Fortran order: the loops then run over the
+rows of a block, which are many for any number of landmarks. Matrices may have single precision, and S and k then have
+it too; differences of rows always have double precision.
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ from numba import njit, types
 from numba.extending import overload
 
 MAX_DIFFERENCES = 4  # columns up to which a sum of squared differences is as cheap as a matrix product
-LARGEST = 1400.0  # of S, where k is 1e-304: S stands still beyond, and k with it
-LARGEST_SINGLE = 120.0  # where k is 9e-27, of which the square is still a number
+LARGEST = 1400.0  # largest S, at which k is 1e-304; larger values are replaced by it
+LARGEST_SINGLE = 120.0  # at which k is 9e-27, and its square is not zero
 MAGIC, MAGIC_SINGLE = 1.5 * 2.0**52, np.float32(1.5 * 2.0**23)
 INVERSE_LN2, INVERSE_LN2_SINGLE = 1.0 / np.log(2.0), np.float32(1.0 / np.log(2.0))
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # the first has 20 zero bits at its end
@@ -89,7 +89,7 @@ def _exponential_double(S, mantissa, power):
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _columns_and_norms(p):
-    """Columns (d, n) of rows p (n, d), each in one piece, and the squared norms of the rows, in double precision."""
+    """Return contiguous columns (d, n) of rows p (n, d), and the squared norms of the rows, in double precision."""
     n, d = p.shape
     columns, norms = np.empty((d, n)), np.zeros(n)
     for j in range(d):
@@ -101,9 +101,9 @@ def _columns_and_norms(p):
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _distances(rows, row_norms, a, landmarks, norms, products, S):
-    """Squared distances of all rows (d, n) to landmark a of (d, m); NaN stays NaN.
+    """Write the squared distances of all rows (d, n) to landmark a of (d, m) into S; NaN stays NaN.
 
-    Few columns are subtracted, which loses no digit. Of more, the inner products are given.
+    A few columns are subtracted, which loses no digits; for more columns the inner products are used.
     """
     d, n = rows.shape
     if d <= MAX_DIFFERENCES:
@@ -127,7 +127,8 @@ def _distances(rows, row_norms, a, landmarks, norms, products, S):
 def gaussian(p, landmarks, norms, root, K):
     """Turn inner products K (n, m) of rows p (n, d) and landmarks (d, m) in place into √w k, with √w in `root` (n,).
 
-    Up to MAX_DIFFERENCES columns K may hold anything. `norms` (m,) are those of the landmarks, squared.
+    With at most MAX_DIFFERENCES columns the contents of K are not used. `norms` (m,) are the squared norms of the
+    landmarks.
     """
     n, m = K.shape
     rows, row_norms = _columns_and_norms(p)
@@ -141,7 +142,7 @@ def gaussian(p, landmarks, norms, root, K):
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def gaussian_and_square(p, landmarks, norms, root, tau, K, KS):
-    """As `gaussian`, and KS (n, m) = √w k S' with S' = τ S, the squared slope of an isotropic kernel."""
+    """Do as `gaussian`, and write KS (n, m) = √w k S' with S' = τ S, the squared gradient of an isotropic log k."""
     n, m = K.shape
     rows, row_norms = _columns_and_norms(p)
     S, mantissa, power = np.empty(n, K.dtype), np.empty(n, K.dtype), np.empty(n, K.dtype)
@@ -156,9 +157,9 @@ def gaussian_and_square(p, landmarks, norms, root, tau, K, KS):
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def times_square(q, norms, K, bound, KS):
-    """Turn inner products KS (n, m) of rows and landmarks in the metric of the slopes in place into k S'.
+    """Turn inner products KS (n, m) of rows and landmarks, in the metric of the gradients, in place into k S'.
 
-    S' stands still at `bound`.
+    S' is limited to `bound`.
     """
     _, row_norms = _columns_and_norms(q)
     for a in range(KS.shape[1]):
@@ -171,7 +172,7 @@ def times_square(q, norms, K, bound, KS):
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def slopes(K, q, q_landmarks, out):
-    """Write the slope (q_a − q) k along one coordinate into `out` (n, m)."""
+    """Write the derivative (q_a − q) k along one coordinate into `out` (n, m)."""
     for a in range(K.shape[1]):
         of_landmark = q_landmarks[a]
         for i in range(K.shape[0]):

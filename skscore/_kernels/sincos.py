@@ -1,9 +1,9 @@
-r"""Cosine and sine of the same angle at once, with polynomials that the compiler vectorises.
+r"""Cosine and sine of the same angle together, with polynomials that the compiler vectorises.
 
-The angle is :math:`k\,\tfrac\pi2 + r` with :math:`|r| \le \tfrac\pi4`: Taylor polynomials of degrees 15 and 16 give
-both waves at r with an error below 1e-16, and the two lowest bits of k say which is which, and their signs. Three parts
-of π/2, of which the products with k are exact up to k = 2²⁰, leave r all its digits (Cody & Waite, 1980); later the
-angle itself has lost more. Adding 1.5 · 2⁵² to 2a/π rounds it and leaves k in the low bits of the sum.
+The angle is :math:`k\,\tfrac\pi2 + r` with :math:`|r| \le \tfrac\pi4`: Taylor polynomials of degrees 15 and 16 give sin
+r and cos r with an error below 1e-16, and the two lowest bits of k give their order and signs. π/2 is split into three
+parts whose products with k are exact up to k = 2²⁰, so that r keeps all digits (Cody & Waite, 1980); larger angles
+themselves have lost more. Adding 1.5 · 2⁵² to 2a/π rounds it and leaves k in the low bits of the sum.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from numba import njit
 MAGIC = 1.5 * 2.0**52
 TWO_OVER_PI = 2.0 / np.pi
 QUARTER_1, QUARTER_2, QUARTER_3 = 1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624879595063154e-21
-LARGEST = 2.0**40  # of an angle: it stands still beyond, where a wave would have four digits
+LARGEST = 2.0**40  # largest angle, whose sine has four digits; larger angles are replaced by it
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})

@@ -1,11 +1,10 @@
-"""How many threads a piece of work may use, and dealing its rows or columns to them.
+"""The number of threads for a piece of work, and the division of its rows or columns among them.
 
-Threads with too little to do wait for each other, on a busy machine for many times as long as the work takes: BLAS has
-no more of them than its work can feed. One level of threads is enough: rows or columns are dealt in contiguous shares,
-each share calls BLAS on one thread, and compiled kernels let go of Python's lock. The whole machine is taken as scikit-
-learn takes it, by default and no further than BLAS (OMP_NUM_THREADS, ``threadpoolctl.threadpool_limits``), numba
-(NUMBA_NUM_THREADS) and joblib (affinity, container quota) allow. Whoever is already one of many workers, a thread or a
-child process, uses one.
+Threads with too little work wait for each other, on a busy machine much longer than the work itself takes. So BLAS gets
+no more threads than its work can occupy. There is one level of threads: rows or columns are divided into contiguous
+shares, each share calls BLAS on one thread, and compiled kernels release Python's lock. As in scikit-learn the default
+is the whole machine, within the limits of BLAS (OMP_NUM_THREADS, ``threadpoolctl.threadpool_limits``), numba
+(NUMBA_NUM_THREADS) and joblib (affinity, container quota). A worker thread or a child process uses one thread.
 """
 
 from __future__ import annotations
@@ -13,9 +12,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from typing import Any, TypeVar
 
 import joblib
 from numba import config
@@ -23,31 +24,34 @@ from threadpoolctl import ThreadpoolController
 
 __all__ = ["at_most", "available", "deal", "enough_for"]
 
-MIN_FLOPS = 2e8  # for one more thread: some milliseconds, against a tenth of one to start it
+MIN_FLOPS = 2e8  # for each thread: some milliseconds of work, compared with 0.1 ms to start it
 IMPORTED_IN = os.getpid()
+T = TypeVar("T")
 
 
 @cache
-def _libraries():
-    """The thread pools of this process; to find them takes milliseconds, to ask them nothing."""
+def _libraries() -> Any:
+    """Return the thread pools of this process, which take milliseconds to find."""
     return ThreadpoolController().select(user_api="blas")
 
 
-def _allowed():
+def _allowed() -> list[int]:
     return [library.num_threads for library in _libraries().lib_controllers]
 
 
 class _Limits:
-    """Limits on BLAS, which are one for all threads of the process, asked for by several of them at a time."""
+    """Limits on the threads of BLAS; they hold for the whole process, and several threads may set them at a time."""
 
-    def __init__(self):
-        self.lock, self.asked, self.own = threading.Lock(), [], []
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.asked: list[int] = []
+        self.own: list[int] = []
 
     @contextmanager
-    def at_most(self, number):
-        """Context in which BLAS takes `number` threads, or as few as it is allowed already.
+    def at_most(self, number: int) -> Iterator[None]:
+        """Context in which BLAS uses at most `number` threads.
 
-        The least of all limits asked for holds; with the last of them goes the trace of all.
+        The smallest of all present limits holds; when the last one ends, the former state is restored.
 
         Examples
         --------
@@ -59,26 +63,26 @@ class _Limits:
         with self.lock:
             self.own = self.own if self.asked else _allowed()
             self.asked.append(number)
-            self._hold()
+            self._apply()
         try:
             yield
         finally:
             with self.lock:
                 self.asked.remove(number)
-                self._hold()
+                self._apply()
 
-    def _hold(self):
+    def _apply(self) -> None:
         for library, own in zip(_libraries().lib_controllers, self.own, strict=True):
             library.set_num_threads(min([own, *self.asked]))
-            if hasattr(library, "clear_controlling_thread"):  # else no other thread could set it back
+            if hasattr(library, "clear_controlling_thread"):  # otherwise no other thread could set it back
                 library.clear_controlling_thread()
 
 
 at_most = _Limits().at_most
 
 
-def enough_for(flops):
-    """Context in which BLAS takes no more threads than `flops` at a time can feed.
+def enough_for(flops: float) -> AbstractContextManager[None]:
+    """Context in which BLAS uses no more threads than `flops` floating-point operations can occupy.
 
     Examples
     --------
@@ -87,20 +91,20 @@ def enough_for(flops):
     ...     available()
     1
     """
-    return at_most(_fed_by(flops))
+    return at_most(_occupied_by(flops))
 
 
-def _fed_by(flops):
+def _occupied_by(flops: float) -> int:
     return max(1, int(flops / MIN_FLOPS))
 
 
-def _is_worker():
+def _is_worker() -> bool:
     is_child = multiprocessing.parent_process() is not None or os.getpid() != IMPORTED_IN
     return is_child or threading.current_thread() is not threading.main_thread()
 
 
-def available():
-    """Threads that a pass may use now.
+def available() -> int:
+    """Return the number of threads that may be used now.
 
     Examples
     --------
@@ -112,19 +116,21 @@ def available():
     """
     if _is_worker():
         return 1
-    return min(joblib.cpu_count(), config.NUMBA_NUM_THREADS, *_allowed())
+    of_numba = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # numba sets it at import
+    return min(joblib.cpu_count(), of_numba, *_allowed())
 
 
-def deal(function, size, flops):
-    """Results of `function` for contiguous shares of `size` rows or columns, in their order.
+def deal(function: Callable[[slice], T], size: int, flops: float) -> list[T]:
+    """Evaluate `function` for contiguous shares of `size` rows or columns; return the results in their order.
 
     Parameters
     ----------
     function : callable
-        Maps a slice of them to its result; called from several threads at once.
+        Maps a slice to its result; it is called from several threads at once.
     size : int
+        Number of rows or columns.
     flops : float
-        Of the whole work: little of it is one share.
+        Floating-point operations of the whole work; with few of them there is one share.
 
     Returns
     -------
@@ -136,8 +142,8 @@ def deal(function, size, flops):
     >>> deal(lambda rows: rows, 5, flops=100.0)
     [slice(0, 5, None)]
     """
-    most = min(size, _fed_by(flops))
-    n_shares = min(most, available()) if most > 1 else 1
+    occupied = min(size, _occupied_by(flops))
+    n_shares = min(occupied, available()) if occupied > 1 else 1
     if n_shares == 1:
         with enough_for(flops):
             return [function(slice(0, size))]

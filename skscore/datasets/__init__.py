@@ -1,7 +1,7 @@
-"""Toy laws whose density, score and sampler are exact, to test and to teach score matching.
+"""Toy distributions whose density, score and sampler are exact, for tests and examples of score matching.
 
-Every law offers `score_samples(X)`, `grad_log_density(X)`, `sample(n_samples, random_state)` and `n_features`.
-`DISTRIBUTIONS` maps a name to each law at its default parameters.
+Every distribution has `score_samples(X)`, `grad_log_density(X)`, `sample(n_samples, random_state)` and `n_features`.
+`DISTRIBUTIONS` maps names to the distributions with default parameters.
 
 Examples
 --------

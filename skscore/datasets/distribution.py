@@ -1,16 +1,17 @@
-"""The contract of a toy law: exact normalised log-density, exact score and exact sampler.
+"""The contract of a toy distribution: exact normalised log-density, exact score and exact sampler.
 
-A law states its formula once, in two private methods:
+A distribution states its formula once, in two private methods:
 
 - ``_log_density_and_score(X)`` returns log p, shape (n,), and s = ∇ₓ log p, shape (n, d), for one block of rows;
 - ``_draw(n_samples, rng)`` returns independent rows drawn from p.
 
-Most laws of this package smear a set C, that is X = c + σ ε with c uniform on C and ε ~ N(0, I). Their score is
+Most distributions of this package add Gaussian noise to points of a set C: x = c + σ ε with c uniform on C and
+ε ~ N(0, I). Their score is
 
     s(x) = ( E[c | x] − x ) / σ²,
 
-an identity of Miyasawa (1961), often called Tweedie's formula, so that one set of posterior weights yields both
-log p and s.
+an identity of Miyasawa (1961), often called Tweedie's formula, so that one set of posterior weights gives both log p
+and s.
 
 References
 ----------
@@ -22,15 +23,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import numpy as np
+from numpy import ndarray
+from numpy.typing import ArrayLike
 
 from ..formulas.moments import row_blocks
 
-# Rows evaluated together: the widest intermediate array (rows by quadrature nodes) then stays at a few MB.
+# Rows evaluated together, so that the largest intermediate array (rows by quadrature nodes) takes a few MB.
 BLOCK_ROWS = 512
 
 
 class Distribution(ABC):
-    """A probability law on R^d whose density, score and sampler are exact.
+    """A probability distribution on R^d whose density, score and sampler are exact.
 
     Attributes
     ----------
@@ -39,7 +42,7 @@ class Distribution(ABC):
 
     Examples
     --------
-    A law of one's own supplies its formula and its sampler:
+    A new distribution defines its formula and its sampler:
 
     >>> import numpy as np
     >>> from skscore.datasets import Distribution
@@ -52,18 +55,18 @@ class Distribution(ABC):
     array([[-1., -2.]])
     """
 
-    n_features = 2
+    n_features: int = 2
 
     @abstractmethod
-    def _log_density_and_score(self, X):
+    def _log_density_and_score(self, X: ndarray) -> tuple[ndarray, ndarray]:
         """Return log p (n,) and its gradient (n, d) at the rows of one block."""
 
     @abstractmethod
-    def _draw(self, n_samples, rng):
+    def _draw(self, n_samples: int, rng: np.random.Generator) -> ndarray:
         """Draw `n_samples` rows with the generator `rng`."""
 
-    def score_samples(self, X):
-        """Log-density of the law.
+    def score_samples(self, X: ArrayLike) -> ndarray:
+        """Evaluate the log-density.
 
         Parameters
         ----------
@@ -81,8 +84,8 @@ class Distribution(ABC):
             log_density[block] = self._log_density_and_score(X[block])[0]
         return log_density
 
-    def grad_log_density(self, X):
-        """Score of the law.
+    def grad_log_density(self, X: ArrayLike) -> ndarray:
+        """Evaluate the score.
 
         Parameters
         ----------
@@ -100,15 +103,15 @@ class Distribution(ABC):
             score[block] = self._log_density_and_score(X[block])[1]
         return score
 
-    def sample(self, n_samples=1, random_state=None):
-        """Draw independent rows from the law.
+    def sample(self, n_samples: int = 1, random_state: int | np.random.Generator | None = None) -> ndarray:
+        """Draw independent rows.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of rows.
         random_state : int, numpy.random.Generator or None, default=None
-            Seed, or a generator to continue; None draws fresh entropy.
+            Seed, or a generator that continues; with None every call gives other rows.
 
         Returns
         -------

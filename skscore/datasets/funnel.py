@@ -5,7 +5,7 @@
 
 References
 ----------
-R. M. Neal (2003), Slice sampling, Annals of Summary 31, section 8.
+R. M. Neal (2003), Slice sampling, Annals of Statistics 31, section 8.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray
 
 from .distribution import Distribution
 
-# e^−v is held at e^600 below v = −600, where the mass is zero, so that e^−v ‖x‖² stays a finite float64.
+# e^−v is limited to e^600, so that e^−v ‖x‖² is a finite float64; there is no mass at v < −600.
 LARGEST_LOG_PRECISION = 600.0
 
 
@@ -27,7 +28,7 @@ class Funnel(Distribution):
     Parameters
     ----------
     n_features : int, default=2
-        Dimension d, two or more.
+        Dimension d, at least 2.
     scale : float, default=3.0
         Standard deviation τ of v.
 
@@ -42,7 +43,7 @@ class Funnel(Distribution):
     n_features: int = 2
     scale: float = 3.0
 
-    def _log_density_and_score(self, X):
+    def _log_density_and_score(self, X: ndarray) -> tuple[ndarray, ndarray]:
         v, x = X[:, 0], X[:, 1:]
         precision = np.exp(np.minimum(-v, LARGEST_LOG_PRECISION))
         half_square = 0.5 * precision * (x**2).sum(axis=1)
@@ -51,6 +52,6 @@ class Funnel(Distribution):
         score_v = -v / self.scale**2 + half_square - 0.5 * (self.n_features - 1)
         return log_v + log_x, np.column_stack([score_v, -precision[:, None] * x])
 
-    def _draw(self, n_samples, rng):
+    def _draw(self, n_samples: int, rng: np.random.Generator) -> ndarray:
         v = self.scale * rng.standard_normal((n_samples, 1))
         return np.hstack([v, np.exp(v / 2) * rng.standard_normal((n_samples, self.n_features - 1))])

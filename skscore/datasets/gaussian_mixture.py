@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import ArrayLike
 from scipy.special import logsumexp, softmax
 
@@ -28,7 +29,7 @@ class GaussianMixtureDistribution(Distribution):
     Parameters
     ----------
     weights : array-like of shape (n_components,)
-        Probabilities of the components, which sum to one.
+        Probabilities of the components; they sum to one.
     means : array-like of shape (n_components, n_features)
         Their means μ_k.
     covariances : array-like of shape (n_components, n_features, n_features)
@@ -53,19 +54,19 @@ class GaussianMixtureDistribution(Distribution):
     covariances: ArrayLike
 
     @property
-    def n_features(self):
+    def n_features(self) -> int:  # type: ignore[override]
         """Dimension d of the space."""
         return np.shape(self.means)[1]
 
     @cached_property
-    def _choleskys(self):
+    def _choleskys(self) -> ndarray:
         return np.linalg.cholesky(np.asarray(self.covariances, dtype=np.float64))
 
     @cached_property
-    def _whiteners(self):
+    def _whiteners(self) -> ndarray:
         return np.linalg.inv(self._choleskys)
 
-    def _log_density_and_score(self, X):
+    def _log_density_and_score(self, X: ndarray) -> tuple[ndarray, ndarray]:
         means, A = np.asarray(self.means), self._whiteners
         log_det = np.log(np.diagonal(A, axis1=1, axis2=2)).sum(axis=1)
         log_weights = np.log(self.weights) + log_det - 0.5 * self.n_features * np.log(2 * np.pi)
@@ -74,8 +75,8 @@ class GaussianMixtureDistribution(Distribution):
         score = -(softmax(log_joint, axis=0)[..., None] * (Z @ A)).sum(axis=0)
         return logsumexp(log_joint, axis=0), score
 
-    def _draw(self, n_samples, rng):
-        k = rng.choice(len(self.weights), size=n_samples, p=self.weights)
+    def _draw(self, n_samples: int, rng: np.random.Generator) -> ndarray:
+        k = rng.choice(len(self._choleskys), size=n_samples, p=np.asarray(self.weights))
         noise = rng.standard_normal((n_samples, self.n_features))
         return np.asarray(self.means)[k] + np.einsum("nij,nj->ni", self._choleskys[k], noise)
 
@@ -84,12 +85,13 @@ class GaussianMixtureDistribution(Distribution):
 class FourGaussians(GaussianMixtureDistribution):
     """Four separated Gaussians in the plane with unequal weights, scales and directions.
 
-    The modes lie so far apart that hardly any mass joins them: the Hyvärinen score cannot see their weights.
+    The modes are so far apart that there is almost no mass between them: the Hyvärinen score does not depend on their
+    weights.
 
     Parameters
     ----------
     weights, means, covariances : array-like
-        As in `GaussianMixtureDistribution`; the defaults are the law's definition.
+        As in `GaussianMixtureDistribution`.
 
     Examples
     --------

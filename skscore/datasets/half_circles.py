@@ -1,14 +1,14 @@
-"""Half-circles smeared by Gaussian noise: the two moons, and spirals drawn with a compass.
+"""Half-circles with Gaussian noise: the two moons, and spirals made of half-circles.
 
 A point c = m + r (cos t, sin t), uniform in arc length on a union of half-circles, is observed as x = c + σ ε:
 
     p(x) = Σ_a (r_a / Σ_b r_b) ∫_{half-circle a} N(x; c_a(t), σ² I) dt / π,      s(x) = ( E[c | x] − x ) / σ².
 
-Seen from the centre m, the integrand is exp(κ cos v) up to a constant, where v ∈ [0, π] is the angle between c − m and
-x − m, and κ = r ‖x − m‖ / σ². It falls as v grows, so each half-circle is two intervals of v (one on each side of x)
-whose peak lies at the lower end. Each interval is cut where the integrand has fallen by e^−40 and receives 24
-Gauss-Legendre nodes. The nodes follow the peak, so the relative error of the integral is below 1e-13 at every x,
-however far, and for every σ.
+Up to a constant the integrand is exp(κ cos v), where v ∈ [0, π] is the angle at m between c − m and x − m, and
+κ = r ‖x − m‖ / σ². It decreases with v, so each half-circle is two intervals of v (one on each side of x) with the
+largest value at the lower end. Each interval ends where the integrand has decreased by the factor e^−40, and has 24
+Gauss-Legendre nodes. The nodes follow the peak, so the relative error of the integral is below 1e-13 at every x, at any
+distance, and for every σ.
 
 References
 ----------
@@ -22,38 +22,41 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray
 
 from .distribution import Distribution
 
 # Nodes and weights of Gauss-Legendre quadrature on [0, 1].
 NODES, WEIGHTS = (np.polynomial.legendre.leggauss(24) + np.array([[1.0], [0.0]])) / 2
-# Nats by which the integrand falls from its peak to the end of the interval that is integrated.
-FALL = 40.0
+# Nats by which the integrand decreases from its peak to the end of the interval of integration.
+DECREASE = 40.0
 
 
-def _intervals(delta):
-    """Angles v of a half-circle's points, on both sides of a point that lies at angle `delta` ≥ 0 from its middle."""
+def _intervals(delta: ndarray) -> tuple[ndarray, ndarray]:
+    """Return the angles v of a half-circle on both sides of a point at the angle `delta` ≥ 0 from its middle."""
     inside = delta < np.pi / 2
     lower = np.stack([np.maximum(0, delta - np.pi / 2), np.where(inside, 0, 1.5 * np.pi - delta)], axis=-1)
     upper = np.stack([np.minimum(np.pi, delta + np.pi / 2), np.where(inside, np.pi / 2 - delta, np.pi)], axis=-1)
     return lower, upper
 
 
-def _reach(lower, kappa):
-    """Angle v with κ (cos lower − cos v) = FALL, or π if there is none."""
-    half_fall = FALL / 2
-    sine_squared = np.sin(lower / 2) ** 2 + half_fall / np.maximum(kappa, half_fall)
+def _reach(lower: ndarray, kappa: ndarray) -> ndarray:
+    """Return the angle v with κ (cos lower − cos v) = DECREASE, or π if there is none."""
+    half = DECREASE / 2
+    sine_squared = np.sin(lower / 2) ** 2 + half / np.maximum(kappa, half)
     return 2 * np.arcsin(np.sqrt(np.minimum(sine_squared, 1)))
 
 
 class HalfCircles(Distribution):
-    """Base of the laws made of smeared half-circles; a subclass has a `noise` and names its half-circles."""
+    """Base class: half-circles with Gaussian noise. A subclass defines `noise` and its half-circles."""
+
+    noise: float
 
     @abstractmethod
-    def _half_circles(self):
+    def _half_circles(self) -> tuple[ndarray, ndarray, ndarray]:
         """Return centres (a, 2), radii (a,) and the angles of the middles (a,)."""
 
-    def _log_density_and_score(self, X):
+    def _log_density_and_score(self, X: ndarray) -> tuple[ndarray, ndarray]:
         offsets, weights = self._quadrature(X)
         variance = self.noise**2
         exponents = -0.5 * (offsets**2).sum(axis=-1) / variance
@@ -63,8 +66,8 @@ class HalfCircles(Distribution):
         score = np.einsum("nq,nqi->ni", mass / total, offsets) / variance
         return peak[:, 0] + np.log(total[:, 0] / (2 * np.pi * variance)), score
 
-    def _quadrature(self, X):
-        """Offsets c − x (n, q, 2) to nodes on the half-circles, chosen for each x, and their weights (n, q)."""
+    def _quadrature(self, X: ndarray) -> tuple[ndarray, ndarray]:
+        """Return offsets c − x (n, q, 2) to nodes on the half-circles, chosen for each x, and their weights (n, q)."""
         centres, radii, middles = self._half_circles()
         Y = X[:, None] - centres
         phi = np.arctan2(Y[..., 1], Y[..., 0])
@@ -79,7 +82,7 @@ class HalfCircles(Distribution):
         weights = (radii / (np.pi * radii.sum()))[:, None, None] * length[..., None] * WEIGHTS
         return offsets.reshape(len(X), -1, 2), weights.reshape(len(X), -1)
 
-    def _draw(self, n_samples, rng):
+    def _draw(self, n_samples: int, rng: np.random.Generator) -> ndarray:
         centres, radii, middles = self._half_circles()
         a = rng.choice(len(radii), size=n_samples, p=radii / radii.sum())
         t = middles[a] + np.pi * rng.uniform(-0.5, 0.5, size=n_samples)
@@ -101,31 +104,31 @@ class Moons(HalfCircles):
     Examples
     --------
     >>> from skscore.datasets import Moons
-    >>> law = Moons(noise=0.1)
-    >>> law.score_samples([[0.0, 1.0], [0.5, 0.25]]).round(4)
+    >>> moons = Moons(noise=0.1)
+    >>> moons.score_samples([[0.0, 1.0], [0.5, 0.25]]).round(4)
     array([-0.453 , -9.1916])
-    >>> law.sample(3, random_state=0).shape
+    >>> moons.sample(3, random_state=0).shape
     (3, 2)
     """
 
     noise: float = 0.1
 
-    def _half_circles(self):
+    def _half_circles(self) -> tuple[ndarray, ndarray, ndarray]:
         return np.array([[0.0, 0.0], [1.0, 0.5]]), np.ones(2), np.array([0.5, -0.5]) * np.pi
 
 
 @dataclass(frozen=True)
 class Spirals(HalfCircles):
-    """Two intertwined spiral arms, one the other's reflection in the origin, uniform in arc length.
+    """Two intertwined spiral arms, uniform in arc length; one is the reflection of the other in the origin.
 
-    Each arm is a chain of half-circles whose centres alternate between (±spacing/2, 0) and whose radii grow by one
-    spacing: a smooth curve that crosses the horizontal axis at −1, 2, −3, 4, … spacings, as the Archimedean spiral
-    r = spacing · t/π does. The other arm crosses at 1, −2, 3, −4, ….
+    Each arm is a chain of half-circles with centres that alternate between (±spacing/2, 0) and radii that grow by one
+    spacing: a smooth curve that crosses the horizontal axis at −1, 2, −3, 4, … spacings, like the Archimedean spiral
+    r = spacing · t/π. The other arm crosses at 1, −2, 3, −4, ….
 
     Parameters
     ----------
     n_half_turns : int, default=3
-        Half-circles in each arm.
+        Number of half-circles in each arm.
     spacing : float, default=1.0
         Distance between neighbouring arms.
     noise : float, default=0.15
@@ -142,8 +145,8 @@ class Spirals(HalfCircles):
     spacing: float = 1.0
     noise: float = 0.15
 
-    def _half_circles(self):
-        # k = 1 is left out: there the two arms would meet in the origin.
+    def _half_circles(self) -> tuple[ndarray, ndarray, ndarray]:
+        # k = 1 is left out: the two arms would meet in the origin.
         k = np.arange(2, 2 + self.n_half_turns)
         centres = np.column_stack([(-1.0) ** k * self.spacing / 2, np.zeros(k.size)])
         radii, middles = (k - 0.5) * self.spacing, (k - 0.5) * np.pi

@@ -1,6 +1,6 @@
-"""Concentric circles smeared by Gaussian noise, in closed form.
+"""Concentric circles with Gaussian noise, in closed form.
 
-A circle of radius r is chosen with equal chance, a point c uniformly on it, and x = c + σ ε. With ρ = ‖x‖ and
+A circle is chosen at random, then a point c uniformly on it, and x = c + σ ε. With ρ = ‖x‖ and
 κ_k = ρ r_k / σ² the integral over the angle is a Bessel function,
 
     p(x) = mean_k exp(−(ρ² + r_k²)/2σ²) I₀(κ_k) / (2π σ²),      s(x) = (x/ρ) Σ_k P(k | x) (r_k A(κ_k) − ρ) / σ²,
@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy import ndarray
 from scipy.special import i0e, i1e, logsumexp, softmax
 
 from .distribution import Distribution
@@ -24,7 +25,7 @@ from .distribution import Distribution
 
 @dataclass(frozen=True)
 class Rings(Distribution):
-    """Smeared concentric circles of equal mass, in the geometry of `sklearn.datasets.make_circles`.
+    """Concentric circles of equal mass with Gaussian noise, in the geometry of `sklearn.datasets.make_circles`.
 
     Parameters
     ----------
@@ -36,15 +37,15 @@ class Rings(Distribution):
     Examples
     --------
     >>> from skscore.datasets import Rings
-    >>> law = Rings(radii=(1.0, 2.0), noise=0.1)
-    >>> law.score_samples([[1.0, 0.0], [0.0, 1.5], [0.0, 0.0]]).round(4)
+    >>> rings = Rings(radii=(1.0, 2.0), noise=0.1)
+    >>> rings.score_samples([[1.0, 0.0], [0.0, 1.5], [0.0, 0.0]]).round(4)
     array([ -1.1461, -13.3146, -47.9259])
     """
 
     radii: tuple[float, ...] = (1.0, 2.0, 3.0)
     noise: float = 0.15
 
-    def _log_density_and_score(self, X):
+    def _log_density_and_score(self, X: ndarray) -> tuple[ndarray, ndarray]:
         radii, variance = np.asarray(self.radii), self.noise**2
         rho = np.hypot(X[:, 0], X[:, 1])[:, None]
         kappa = rho * radii / variance
@@ -52,11 +53,11 @@ class Rings(Distribution):
         radial = (softmax(log_terms, axis=1) * (radii * i1e(kappa) / i0e(kappa) - rho)).sum(
             axis=1, keepdims=True
         ) / variance
-        # At the centre the radial slope vanishes, so any direction serves.
+        # At the centre the radial derivative is zero, so that any direction may be used.
         direction = X / np.where(rho > 0, rho, 1.0)
         return logsumexp(log_terms, axis=1) - np.log(2 * np.pi * variance * radii.size), radial * direction
 
-    def _draw(self, n_samples, rng):
+    def _draw(self, n_samples: int, rng: np.random.Generator) -> ndarray:
         radius = rng.choice(self.radii, size=n_samples)
         angle = rng.uniform(0, 2 * np.pi, size=n_samples)
         points = radius[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])

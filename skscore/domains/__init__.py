@@ -1,14 +1,21 @@
-"""What a row may be: supports of a density, and the weights that vanish on their boundaries."""
+"""Supports of a density, and weights that are zero on the boundary of a support."""
 
 from .ball import Ball
 from .box import Box, Intervals, Orthant
-from .concave_weights import MCP, SCAD
-from .elementary_weights import (
+from .column_weights import Capped, Normalised
+from .polytope import Halfspaces
+from .reals import DomainMap, Reals
+from .simplex import Simplex
+from .weights import (
+    MCP,
+    SCAD,
     Arcsinh,
+    BoundaryWeight,
     Cosh,
     Expm1,
     Identity,
     LogPower,
+    MinPower,
     Power,
     Sinh,
     Softplus,
@@ -16,20 +23,20 @@ from .elementary_weights import (
     TruncatedSine,
     TruncatedTangent,
 )
-from .polytope import Halfspaces
-from .reals import Chart, Reals
-from .simplex import Simplex
-from .weights import Capped, MinPower, Normalised
+
+DOMAINS = (Reals, Orthant, Box, Ball, Simplex, Intervals, Halfspaces)
 
 __all__ = [
+    "DOMAINS",
     "MCP",
     "SCAD",
     "Arcsinh",
     "Ball",
+    "BoundaryWeight",
     "Box",
     "Capped",
-    "Chart",
     "Cosh",
+    "DomainMap",
     "Expm1",
     "Halfspaces",
     "Identity",

@@ -13,8 +13,10 @@ shape.
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
 
@@ -22,15 +24,15 @@ from .._compat import Interval, StrOptions, check_sample_weight, fit_context, va
 from ..fitting.solvers import solve_ridge
 from ..formulas import score_losses
 from ..formulas.moments import moments
-from ..maps.affine import AffineMap
-from ..maps.residuals import residual_coordinates
+from ..maps.affine import Affine
+from ..maps.residuals import fit_residuals
 from ..models.folds import group_rows
 from ..models.kernels.conditional_kernel import ConditionalLiteFamily
 from ..models.kernels.conditional_law import ConditionalDensity, chosen_nodes
-from ..models.kernels.conditional_selection import Candidates, select
+from ..models.kernels.conditional_selection import select
 from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwidth, place_landmarks
 from ..models.objectives import Implicit
-from .density import rows_of_weight, seed_of
+from .checks import rows_of_weight, seed_of, warn_of
 
 __all__ = ["ConditionalScoreDensity"]
 
@@ -116,16 +118,16 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_landmarks=300,
+        n_landmarks: int = 300,
         *,
-        bandwidth="cv",
-        input_bandwidth="cv",
-        alpha="cv",
-        cv=5,
-        criterion="log_likelihood",
-        random_state=None,
-        verbose=0,
-    ):
+        bandwidth: float | str = "cv",
+        input_bandwidth: float | str = "cv",
+        alpha: float | str = "cv",
+        cv: int = 5,
+        criterion: str = "log_likelihood",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_landmarks = n_landmarks
         self.bandwidth = bandwidth
         self.input_bandwidth = input_bandwidth
@@ -144,7 +146,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
     # ---- fit -------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density of the rows of y given those of X.
 
         Parameters
@@ -168,7 +170,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         rng = np.random.default_rng(seed_of(self.random_state))
         X, Y, weight = _distinct(X, Y, weight)
         fold = rng.permutation(len(X)) % min(self.cv, len(X))
-        self._coordinates, rows = residual_coordinates(X, Y, weight, fold)
+        self._inputs, self._joint, rows = fit_residuals(X, Y, weight, fold)
         self._choose(rows, weight, fold)
         self._solve(rows, weight, rng)
         return self
@@ -177,28 +179,29 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         """Landmarks, bandwidths and ridge."""
         U, V = np.split(rows, [self.n_features_in_], axis=1)
         self.landmarks_ = place_landmarks(rows, weight, self.n_landmarks)
-        candidates = Candidates(
+        candidates = (
             _bandwidths(self.input_bandwidth, U, weight),
             _bandwidths(self.bandwidth, V, weight),
             ALPHAS if self.alpha == "cv" else np.array([self.alpha], dtype=np.float64),
         )
-        vars(self).pop("cv_results_", None)
-        if candidates.are_one:
+        self.__dict__.pop("cv_results_", None)
+        if all(len(values) == 1 for values in candidates):
             self.input_bandwidth_, self.bandwidth_, self.alpha_ = (float(values[0]) for values in candidates)
             return
-        choice = select(rows, weight, fold, self.landmarks_, self.n_features_in_, candidates, self.criterion)
-        self.input_bandwidth_, self.bandwidth_, self.alpha_ = choice[:3]
+        best, scores = select(rows, weight, fold, self.landmarks_, self.n_features_in_, candidates, self.criterion)
+        self.input_bandwidth_, self.bandwidth_, self.alpha_ = best
         crossed = (values.ravel() for values in np.meshgrid(*candidates, indexing="ij"))
         self.cv_results_ = dict(zip(("input_bandwidth", "bandwidth", "alpha"), crossed, strict=True))
-        self.cv_results_["score"] = choice.scores
+        self.cv_results_["score"] = scores
 
     def _solve(self, rows, weight, rng):
         """Coefficients of the kernels, and the rule that integrates them."""
         family = ConditionalLiteFamily(self.landmarks_, self.n_features_in_, self.input_bandwidth_, self.bandwidth_)
         form = family.assemble(rows, None, weight, Implicit())
-        phi = solve_ridge(form, self.alpha_)
+        phi, remarks = solve_ridge(form, self.alpha_)
         seed, self._stream = rng.integers(1 << 32), rng
         self._law = ConditionalDensity(family, phi, chosen_nodes(family, phi, seed))
+        warn_of((*remarks, *self._law.nodes.remarks))
         self.theta_ = self._law.theta
         if self.verbose:
             print(
@@ -211,7 +214,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
     def _check_inputs(self, X):
         """Standardised inputs u of the rows."""
         check_is_fitted(self)
-        return self._coordinates.inputs(validate_data(self, X, reset=False, dtype=np.float64))
+        return self._inputs.forward(validate_data(self, X, reset=False, dtype=np.float64))
 
     def _check_rows(self, X, y):
         """Joint rows (u, v)."""
@@ -222,9 +225,19 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         Y = y.reshape(len(y), -1)
         if Y.shape[1] != self.n_targets_:
             raise ValueError(f"y has {Y.shape[1]} columns: give the {self.n_targets_} targets seen in fit.")
-        return self._coordinates(X, Y)
+        return self._joint.forward(np.hstack([X, Y]))
 
-    def score_samples(self, X, y):
+    @property
+    def _axes(self):
+        """∂v/∂y: a step along each target, as it moves the residuals v."""
+        return self._joint.matrix[self.n_features_in_ :, self.n_features_in_ :]
+
+    def _targets(self, U, V):
+        """Targets y of residuals v (n, ..., t) at inputs u (n, d)."""
+        U = np.broadcast_to(U.reshape(len(U), *(1,) * (V.ndim - 2), -1), (*V.shape[:-1], U.shape[1]))
+        return self._joint.inverse(np.concatenate([U, V], axis=-1))[..., self.n_features_in_ :]
+
+    def score_samples(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Normalised log-density of each target given its input.
 
         Parameters
@@ -240,10 +253,10 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
             log p(y | x) in nats, in the units of y.
         """
         rows = self._check_rows(X, y)
-        self._law.warn_if_rough(rows[:, : self.n_features_in_])
-        return self._law.log_density(rows) + self._coordinates.residuals.log_volume
+        warn_of(self._law.remarks(rows[:, : self.n_features_in_]))
+        return self._law.log_density(rows) + (self._joint.log_abs_det - self._inputs.log_abs_det)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Mean of what ``criterion`` names: larger is better.
 
         Parameters
@@ -265,7 +278,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         values = -self.hyvarinen_score(X, y, standardize=True) if hyvarinen else self.score_samples(X, y)
         return float(np.average(values, weights=check_sample_weight(sample_weight, values[:, None])))
 
-    def grad_log_density(self, X, y):
+    def grad_log_density(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Score vectors ∇_y log p(y | x) of the rows; they need no normaliser.
 
         Parameters
@@ -283,9 +296,9 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         return self._score(self._check_rows(X, y)).reshape(-1, *self._target_shape)
 
     def _score(self, rows):
-        return self._law.family.score(self._law.phi, rows) @ self._coordinates.residuals.matrix.T
+        return self._law.family.score(self._law.phi, rows) @ self._axes.T
 
-    def hyvarinen_score(self, X, y, standardize=False):
+    def hyvarinen_score(self, X: ArrayLike, y: ArrayLike, standardize: bool = False) -> np.ndarray:
         """Hyvärinen score ½‖s‖² + ∇·s of each row, with s = ∇_y log p(y | x): smaller is better.
 
         Parameters
@@ -304,13 +317,12 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         """
         rows, law = self._check_rows(X, y), self._law
         scale = self._target_scale if standardize else np.ones(self.n_targets_)
-        axes = scale[:, None] * self._coordinates.residuals.matrix  # a step along each target, in coordinates v
-        divergence = sum(law.family.curvature(law.phi, rows, axis) for axis in axes)
+        divergence = sum(law.family.curvature(law.phi, rows, axis) for axis in scale[:, None] * self._axes)
         return score_losses.implicit(scale * self._score(rows), divergence)
 
     # ---- means and draws -------------------------------------------------------------------------
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Mean of the targets given each input.
 
         Parameters
@@ -324,10 +336,12 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
             In the units of y.
         """
         U = self._check_inputs(X)
-        self._law.warn_if_rough(U)
-        return self._coordinates.targets(U, self._law.mean(U)).reshape(-1, *self._target_shape)
+        warn_of(self._law.remarks(U))
+        return self._targets(U, self._law.mean(U)).reshape(-1, *self._target_shape)
 
-    def sample(self, X, n_samples=1, random_state=None):
+    def sample(
+        self, X: ArrayLike, n_samples: int = 1, random_state: int | np.random.RandomState | None = None
+    ) -> np.ndarray:
         """Draw targets for each input.
 
         One or two targets are drawn from the cells of the rule that integrates the density. More are resampled from
@@ -353,9 +367,9 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"n_samples={n_samples!r}: the number of draws for each input is an integer of at least 1."
             )
-        self._law.warn_if_rough(U)
+        warn_of(self._law.remarks(U))
         rng = self._stream if random_state is None else np.random.default_rng(seed_of(random_state))
-        Y = self._coordinates.targets(U, self._law.sample(U, int(n_samples), rng))
+        Y = self._targets(U, self._law.sample(U, int(n_samples), rng))
         axis = () if n_samples == 1 else (n_samples,)
         return Y.reshape(len(U), *axis, *self._target_shape)
 
@@ -364,7 +378,7 @@ def _distinct(X, Y, weight):
     """Distinct joint rows and their summed weights, in an order that no unit and no sign of a column changes."""
     weight, X, Y = rows_of_weight(np.ones(len(X)) if weight is None else weight, X, Y)
     joint = np.hstack([X, Y])
-    group = group_rows(AffineMap.standardizing(moments(joint, weight))(joint))
+    group = group_rows(Affine.standardizing(moments(joint, weight)).forward(joint))
     first = np.unique(group, return_index=True)[1]
     return X[first], Y[first], np.bincount(group, weight)
 

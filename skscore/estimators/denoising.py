@@ -1,4 +1,4 @@
-r"""Denoising score matching behind scikit-learn's door.
+r"""Denoising score matching as an estimator of scikit-learn's kind.
 
 Rows x carry Gaussian noise, :math:`\tilde x = x + \sigma z`, and a noise-conditional score :math:`s(\tilde x, \sigma)`
 is fitted to :math:`-z/\sigma` (Vincent, 2011, eq. 9), at one noise level or at many (Song & Ermon, 2019). From the
@@ -7,12 +7,14 @@ largest level, where rows are all but Gaussian, the probability flow leads down 
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import replace
+from collections.abc import Callable
+from functools import cached_property
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
     CallbackSupportMixin,
@@ -28,29 +30,32 @@ from ..formulas.moments import moments
 from ..formulas.schedules import WEIGHTINGS
 from ..levels.flow_density import SAMPLERS
 from ..levels.parzen import NARROWEST
-from ..maps.eigenbasis import COORDINATES, Eigenbasis
-from ..models.catalog import MODELS, resolve_model
-from ..models.family import Model
-from .denoising_routes import Rows, coordinates, fit_closed_form, fit_network, may_scale, so_far
-from .density import rows_of_weight, seed_of
-from .noise_density import NoiseDensity
+from ..likelihood import antithetic_noise, denoising_gain
+from ..maps.affine import PRECONDITIONINGS
+from ..models.catalog import MODELS
+from ..models.family import Model, Sample
+from ..neural import ScoreNetwork
+from .checks import model_object, rows_of_weight, seed_of, warn_of, warn_user
+from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale
+from .density import DensityEstimator
 from .preprocessing import read_preprocessing
 
 __all__ = ["DenoisingScoreEstimator"]
 
 DOUBTFUL_DIFFERENCE = 0.05  # nats
 DOUBTFUL_REPETITION = 0.1  # of the density in the narrowest windows
+INSIDE_DRAWS = 10_000
 SPREAD_SEED = 0  # where in its cell an atom falls is the same in every fit
 
 
-class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
+class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     r"""Density estimator fitted by denoising score matching over one or many noise levels.
 
     Parameters
     ----------
-    model : "network", str or model object, default="network"
-        A neural network on torch, or in closed form an exponential family of :mod:`skscore.models` by its name or as an
-        object.
+    model : "network", ScoreNetwork, str or model object, default="network"
+        A neural network on torch, :class:`~skscore.neural.ScoreNetwork`, which holds the parameters of architecture and
+        training; or in closed form an exponential family of :mod:`skscore.models` by its name or as an object.
     sigma_min : float, default=0.01
         Smallest noise level, in units of the standardised columns (of the whitened directions with
         ``preconditioning="whiten"``). The density is that of rows with this much noise.
@@ -82,52 +87,6 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
         Mix a kernel density estimate of many widths into the density of networks, as far as validation rows ask for
         it: rows that nearly repeat others are beyond any smooth model. The estimator then keeps the rows, and some
         draws lie close to one of them; None forbids it. ``parzen_weight_`` says how many.
-    parametrization : {"score", "energy"}, default="score"
-        The network is the score, or minus the gradient of an energy: free of curl, several times slower.
-    network : callable or None, default=None
-        A class of ``torch.nn.Module``, called with the number of columns, whose ``forward(y, c_noise)`` maps (n, d) and
-        (n, 1) to (n, d), or to (n,) for an energy. Give it a name at module level where the estimator is to be pickled.
-    hidden_layer_sizes : tuple of int or "auto", default="auto"
-        Widths of the residual network; "auto" is (256, 256, 256), and half as wide for tables of at most 500 rows or 3
-        columns.
-    activation : {"gelu", "silu", "softplus", "tanh"}, default="silu"
-        Of the residual network.
-    dropout : float or "auto", default="auto"
-        Of the residual network; "auto" falls from 0.2 to 0 with the number of rows.
-    learning_rate : float or "auto", default="auto"
-        Of AdamW, constant until the validation loss stalls, then falling to zero.
-    weight_decay : float, default=0.01
-        Of AdamW.
-    batch_size : int or "auto", default="auto"
-        Rows of one step.
-    max_iter : int or "auto", default="auto"
-        Most steps of each network.
-    max_epochs : int or None, default=None
-        Most passes over the rows, in place of `max_iter`.
-    max_time : float or None, default=None
-        Most seconds of training.
-    n_folds : int or "auto", default="auto"
-        1 holds out a fraction of the rows, which judges all networks; k deals the rows into folds, each of which judges
-        networks of its own. "auto" is 10 for tables of at most 500 rows, and 3 for those of at most 3 columns.
-    n_networks : int or "auto", default="auto"
-        Networks for each fold. The scores of all networks are averaged.
-    validation_fraction : float, default=0.1
-        Rows held out for early stopping, with one network.
-    refit : bool, default=False
-        Train once more on all rows, for as long as the validation found best.
-    warm_start : bool, default=False
-        Begin with the weights and coordinates of the last fit.
-    checkpoint : str, path or None, default=None
-        File to which the training is saved as it goes; a later ``fit`` on the same rows with the same parameters goes
-        on from there. It is removed when the training has ended.
-    checkpoint_every : int, default=500
-        Steps between two saves.
-    autocast : bool, default=False
-        Train in bfloat16 where torch deems it safe.
-    torch_compile : bool, default=False
-        Train through ``torch.compile``.
-    device : str, default="auto"
-        "cpu", "cuda", "mps" or the fastest there is. What was fitted on one device is read on any other.
     alpha : float, "auto" or "cv", default="auto"
         Ridge of a closed-form model at every level, as in :class:`ScoreMatchingDensity`.
     criterion : {"log_likelihood", "elbo", "hyvarinen"}, default="log_likelihood"
@@ -140,10 +99,12 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
         Noise levels of the sampler; None is its own number.
     n_likelihood_steps : int, default=32
         Steps of the flow behind a log-density, doubled at most twice where halving them still changes it.
+    warm_start : bool, default=False
+        Begin with the weights and coordinates of the last fit.
     random_state : int, RandomState instance or None, default=None
         Seeds the training and the stream of ``sample``. With None a training that has a `checkpoint` is seeded with 0.
     verbose : int, default=0
-        k prints every k-th judgement on the validation rows.
+        k prints every k-th loss of the validation rows.
 
     Attributes
     ----------
@@ -168,6 +129,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
     scale_slopes_ : ndarray of shape (n_features, n_features)
         Entry (i, j) is the slope along column i of the logarithm of the scale of column j; zeros where rows held out
         have no need of scales of their own.
+    alpha_ : float or None
+        Ridge of a closed-form model; None for a network.
     noise_levels_ : ndarray of shape (n_levels,)
         Ladder of the training, decreasing; its two ends where levels are continuous.
     inside_mass_ : float
@@ -198,99 +161,77 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
     """
 
     _parameter_constraints = {
-        "model": [StrOptions({"network", *MODELS}), Model],
+        "model": [StrOptions({"network", *MODELS}), Model, ScoreNetwork],
         "sigma_min": [Interval(Real, 1e-6, 1e3, closed="both")],
         "sigma_max": [StrOptions({"auto"}), Interval(Real, 1e-6, 1e6, closed="both")],
         "n_levels": [Interval(Integral, 1, None, closed="left"), None],
         "noise_levels": ["array-like", None],
         "noise_distribution": [StrOptions({"lognormal", "loguniform"})],
         "weighting": [StrOptions(set(WEIGHTINGS)), callable],
-        "preconditioning": [StrOptions({"auto", *COORDINATES})],
+        "preconditioning": [StrOptions({"auto", *PRECONDITIONINGS})],
         "dequantize": [StrOptions({"auto"}), "boolean"],
         "bounds": [tuple, list, None],
         "tail": [StrOptions({"auto"}), None],
         "parzen": [StrOptions({"auto"}), None],
-        "parametrization": [StrOptions({"score", "energy"})],
-        "network": [callable, None],
-        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
-        "activation": [StrOptions({"gelu", "silu", "softplus", "tanh"})],
-        "dropout": [StrOptions({"auto"}), Interval(Real, 0.0, 0.95, closed="both")],
-        "learning_rate": [StrOptions({"auto"}), Interval(Real, 0.0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0.0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
-        "max_time": [Interval(Real, 0.0, None, closed="neither"), None],
-        "n_folds": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "n_networks": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0.0, 1.0, closed="neither")],
-        "refit": ["boolean"],
-        "warm_start": ["boolean"],
-        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
-        "autocast": ["boolean"],
-        "torch_compile": ["boolean"],
-        "device": [str],
         "alpha": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto", "cv"})],
         "criterion": [StrOptions({"log_likelihood", "elbo", "hyvarinen"})],
         "sampler": [StrOptions(set(SAMPLERS))],
         "n_sampling_levels": [Interval(Integral, 2, None, closed="left"), None],
         "n_likelihood_steps": [Interval(Integral, 2, None, closed="left")],
+        "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
     def __init__(
         self,
-        model="network",
+        model: str | Model = "network",
         *,
-        sigma_min=0.01,
-        sigma_max="auto",
-        n_levels=None,
-        noise_levels=None,
-        noise_distribution="lognormal",
-        weighting="edm",
-        preconditioning="auto",
-        dequantize="auto",
-        bounds=None,
-        tail="auto",
-        parzen="auto",
-        parametrization="score",
-        network=None,
-        hidden_layer_sizes="auto",
-        activation="silu",
-        dropout="auto",
-        learning_rate="auto",
-        weight_decay=0.01,
-        batch_size="auto",
-        max_iter="auto",
-        max_epochs=None,
-        max_time=None,
-        n_folds="auto",
-        n_networks="auto",
-        validation_fraction=0.1,
-        refit=False,
-        warm_start=False,
-        checkpoint=None,
-        checkpoint_every=500,
-        autocast=False,
-        torch_compile=False,
-        device="auto",
-        alpha="auto",
-        criterion="log_likelihood",
-        sampler="flow",
-        n_sampling_levels=None,
-        n_likelihood_steps=32,
-        random_state=None,
-        verbose=0,
-    ):
-        parameters = dict(locals())
-        del parameters["self"]
-        vars(self).update(parameters)
+        sigma_min: float | str = 0.01,
+        sigma_max: float | str = "auto",
+        n_levels: int | None = None,
+        noise_levels: ArrayLike | None = None,
+        noise_distribution: str = "lognormal",
+        weighting: str | Callable[[Any], Any] = "edm",
+        preconditioning: str = "auto",
+        dequantize: bool | str | ArrayLike = "auto",
+        bounds: Any = None,
+        tail: float | str | None = "auto",
+        parzen: float | str | None = "auto",
+        alpha: float | str = "auto",
+        criterion: str = "log_likelihood",
+        sampler: str = "flow",
+        n_sampling_levels: int | None = None,
+        n_likelihood_steps: int | str = 32,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.model = model
+        self.sigma_min = sigma_min
+        self.sigma_max = sigma_max
+        self.n_levels = n_levels
+        self.noise_levels = noise_levels
+        self.noise_distribution = noise_distribution
+        self.weighting = weighting
+        self.preconditioning = preconditioning
+        self.dequantize = dequantize
+        self.bounds = bounds
+        self.tail = tail
+        self.parzen = parzen
+        self.alpha = alpha
+        self.criterion = criterion
+        self.sampler = sampler
+        self.n_sampling_levels = n_sampling_levels
+        self.n_likelihood_steps = n_likelihood_steps
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
 
     # ---- fit -------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density to the rows of X.
 
         Parameters
@@ -306,16 +247,16 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
         -------
         self
         """
-        return self._fit_rows(X, sample_weight, former=self.warm_start and "table_" in vars(self))
+        return self._fit_rows(X, sample_weight, resume=self.warm_start and "_density" in vars(self))
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Go on with further rows: more steps of the networks; closed-form models merge the statistics of all rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The first call needs two rows and settles the coordinates.
+            The first call needs two rows and chooses the coordinates.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
@@ -325,63 +266,194 @@ class DenoisingScoreEstimator(CallbackSupportMixin, NoiseDensity):
         -------
         self
         """
-        return self._fit_rows(X, sample_weight, former="table_" in vars(self), merge=True)
+        return self._fit_rows(X, sample_weight, resume="_density" in vars(self), merge=True)
 
-    def _fit_rows(self, X, sample_weight, former, merge=False):
-        model = None if self.model == "network" else resolve_model(self.model)
+    def _fit_rows(self, X, sample_weight, resume, merge=False):
+        model = model_object(self.model)
         validate_parameters(model)
-        X = validate_data(self, X, reset=not former, dtype=np.float64, ensure_min_samples=1 if former else 2)
+        X = validate_data(self, X, reset=not resume, dtype=np.float64, ensure_min_samples=1 if resume else 2)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X)
-        seed = seed_of(self.random_state) if self.random_state is not None or self.checkpoint is None else 0
-        self._stream = np.random.default_rng(seed)
-        seed = int(self._stream.integers(2**31)) if seed is None else seed
-        fresh = None if former else read_preprocessing(X, weight, coordinates(self), self.dequantize, self.bounds)
-        table = fresh or self.table_
-        spread = table.spread(X, np.random.default_rng(SPREAD_SEED))
-        table = table.with_scales(spread, weight, coordinates(self)) if not former and may_scale(self) else table
-        seen = moments(spread, weight)
-        seen = seen + self._seen if former and merge else seen
-        if former and merge and self.statistics_ is not None and self.statistics_.moments_suffice:
-            table = replace(table, basis=Eigenbasis.of_moments(seen))  # what all rows at once would have given
-        basis = table.basis
-        rows = Rows(basis.to_basis(spread), weight, basis.variance, basis.moments_in_basis(seen))
-        if model is None:
-            fitted = self._train(X, rows, table, seed, self._source if former else None)
+        seed = self._begin_stream(model)
+        preprocessing, spread, seen = self._preprocessed(X, weight, model, resume, merge and resume)
+        Z = preprocessing.map.forward(spread)
+        rows = Sample(Z, None, weight, preprocessing.mapped_moments(seen, Z, weight))
+        if isinstance(model, ScoreNetwork):
+            start = self._density.noisy_score if resume else None
+            fitted = self._train(X, model, rows, preprocessing, seed, start)
         else:
-            fitted = fit_closed_form(self, rows, seed, self.statistics_ if former and merge else None)
-        vars(self).pop("inside_mass_", None)
-        vars(self).update(fitted.attributes(), table_=table, scale_slopes_=table.basis.scale_slopes, _seen=seen)
+            previous = (self._summary, self.alpha_) if merge and resume else None
+            fitted = fit_closed_form(self, model, rows, preprocessing.variance, seed, previous)
+        self._seen = seen
+        self._keep(fitted, preprocessing)
+        warn_of(fitted.remarks)
         self._warn_if_doubtful()
         return self
 
-    def _train(self, X, rows, table, seed, former):
-        """Train networks, with a round of the callbacks and a line of print for each judgement."""
+    def _begin_stream(self, model):
+        """Begin the stream that ``sample`` continues, and return the seed of the fit."""
+        reproducible = self.random_state is None and getattr(model, "checkpoint", None) is not None
+        seed = 0 if reproducible else seed_of(self.random_state)
+        self._stream = np.random.default_rng(seed)
+        return int(self._stream.integers(2**31)) if seed is None else seed
+
+    def _preprocessed(self, X, weight, model, resume, merge):
+        """The preprocessing, the rows spread over their cells, and the moments of all rows seen."""
+        kind, rng = coordinates(self, model), np.random.default_rng(SPREAD_SEED)
+        fitted = self._preprocessing if resume else read_preprocessing(X, weight, kind, self.dequantize, self.bounds)
+        spread = fitted.dequantized(X, rng)
+        if not resume and may_scale(self, model):
+            fitted = fitted.with_scales(spread, weight, kind)
+        seen = moments(spread, weight)
+        if merge:
+            seen = seen + self._seen
+            if self._summary is not None and self._summary.moments_suffice:
+                fitted = fitted.standardizing(seen)  # what all rows at once would have given
+        return fitted, spread, seen
+
+    def _train(self, X, network, rows, preprocessing, seed, start):
+        """Train networks, with a round of the callbacks and a line of print for each validation."""
         callbacks = FitCallbacks(self, X, None)
 
-        def watch(run, source):
-            if self.verbose and len(run.validation_curve) % self.verbose == 0:
-                print(f"[DenoisingScoreEstimator] step {run.step}: {run.validation_curve[-1]:.3f} nats to the Gaussian")
-            return callbacks.round(lambda: {"table_": table, **so_far(self, source(), rows, seed).attributes()})
+        def watch(state, interim):
+            if self.verbose and len(state.validation_curve) % self.verbose == 0:
+                loss = state.validation_curve[-1]
+                print(f"[DenoisingScoreEstimator] step {state.step}: {loss:.3f} nats to the Gaussian")
+            return callbacks.round(lambda: self._attributes(interim(), preprocessing))
 
-        fitted = fit_network(self, rows, seed, watch, former)
+        fitted = fit_network(self, network, rows, preprocessing.variance, seed, watch, start)
         callbacks.end()
         return fitted
+
+    def _keep(self, fitted, preprocessing):
+        """Name the results."""
+        density, summary = fitted.density, fitted.summary
+        tail, windows = density.tail, density.windows
+        self._density, self._summary, self._preprocessing = density, summary, preprocessing
+        self.alpha_ = fitted.alpha
+        self.noise_levels_ = fitted.levels
+        self.scale_slopes_ = preprocessing.scale_slopes
+        self.score_level_ = fitted.levels[-1] if density.score_level is None else density.score_level
+        self.tail_weight_ = 0.0 if tail is None else tail.weight
+        self.tail_df_ = np.inf if tail is None else tail.part.df
+        self.parzen_weight_ = 0.0 if windows is None else windows.weight
+        self.parzen_widths_ = {} if windows is None else windows.part.weights_by_width()
+        self.likelihood_report_ = fitted.report
+        self.train_loss_curve_ = fitted.train_curve
+        self.validation_loss_curve_ = fitted.validation_curve
+        self.n_iter_ = fitted.n_iter
+        self.best_iter_ = fitted.best_iter
+        self.__dict__.pop("inside_mass_", None)  # of an earlier fit
+
+    def _attributes(self, fitted, preprocessing):
+        """Fitted attributes by name, for the callbacks."""
+        twin = type(self)()
+        twin._keep(fitted, preprocessing)
+        return {name: value for name, value in vars(twin).items() if name not in self.get_params(deep=False)}
 
     def _warn_if_doubtful(self):
         report = self.likelihood_report_
         if report is not None and not report.halving_difference <= DOUBTFUL_DIFFERENCE:
-            warnings.warn(
+            warn_user(
                 f"log-densities are doubtful: halving the {report.n_steps} steps of the flow changes a row by "
-                f"{report.halving_difference:.2g} nats in the mean. Raise n_likelihood_steps or sigma_min.",
-                ConvergenceWarning,
-                stacklevel=4,
+                f"{report.halving_difference:.2g} nats in the mean. Raise n_likelihood_steps or sigma_min."
             )
         repeated = self.parzen_weight_ * self.parzen_widths_.get(NARROWEST, 0.0)
         if repeated > DOUBTFUL_REPETITION:
-            warnings.warn(
+            warn_user(
                 f"{repeated:.0%} of the density lies in windows of width {NARROWEST} over the rows, the least there "
                 "is: rows repeat others all but exactly, and log-densities depend on it. Drop repetitions, or set "
-                "parzen=None.",
-                ConvergenceWarning,
-                stacklevel=4,
+                "parzen=None."
             )
+
+    # ---- what the density answers, in the units of the table -------------------------------------
+
+    @cached_property
+    def inside_mass_(self):
+        """Fraction of the unbounded density within the bounds, by draws; at least that of half a draw."""
+        check_is_fitted(self)
+        if self.bounds is None:
+            return 1.0
+        draws = self._density.sample(INSIDE_DRAWS, "flow", None, np.random.default_rng(0)).rows
+        return max(float(self._support(self._preprocessing.restored(draws)).mean()), 0.5 / INSIDE_DRAWS)
+
+    def grad_log_density(self, X: ArrayLike, sigma: float | None = None) -> np.ndarray:
+        """Score vectors ∇ log p of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, in the units of the training data.
+        sigma : float, optional
+            Noise level, in the coordinates of ``sigma_min``, at which the score of the noisy rows is wanted; None for
+            the fitted density, whose score a network knows best at ``score_level_``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In nats per unit of each column; NaN outside the bounds.
+        """
+        if sigma is None:
+            return super().grad_log_density(X)
+        X = self._check_rows(X)
+        if not (isinstance(sigma, Real) and 0.0 < float(sigma) < np.inf):
+            raise ValueError(f"sigma={sigma!r}: a noise level is a positive number.")
+        return self._map.pull_score(X, self._density.noisy_score.score(self._map.forward(X), float(sigma)))
+
+    @property
+    def _map(self):
+        return self._preprocessing.map
+
+    @property
+    def _variance(self):
+        return self._preprocessing.moments.variance
+
+    def _support(self, X):
+        return self._preprocessing.inside(X)
+
+    def _criterion_values(self, X):
+        if self.criterion != "elbo":
+            return super()._criterion_values(X)
+        X = self._check_rows(X)
+        return self._on_support(self._lower_bound, X, outside=np.full(len(X), -np.inf))
+
+    def _log_volume(self, X):
+        return self._map.log_det(X) - np.log(self.inside_mass_)
+
+    def _log_density(self, X):
+        log_density = self._density.log_density(self._map.forward(X))
+        warn_of(self._density.remarks())
+        return log_density + self._log_volume(X)
+
+    def _lower_bound(self, X):
+        return self._density.elbo(self._map.forward(X)) + self._log_volume(X)
+
+    def _denoising_gain(self, X, levels):
+        """Gain over the reference Gaussian at each noise level, in nats per unit of log σ, shape (L,)."""
+        Z, noisy_score = self._map.forward(self._check_rows(X)), self._density.noisy_score
+        noise = antithetic_noise(len(levels), 4, Z.shape, np.random.default_rng(0))
+        return np.array([denoising_gain(Z, noisy_score, *level).mean() for level in zip(levels, noise, strict=True)])
+
+    def _score(self, X):
+        return self._map.pull_score(X, self._density.score(self._map.forward(X)))
+
+    def _curvature(self, X, V):
+        f = self._map
+        Z, U = f.forward(X), f.pushforward(X, V)
+        if f.is_affine:
+            return self._density.curvature(Z, U)
+        score, curvature = self._density.score_and_trace(Z, U[None])
+        return curvature + f.second_order(X, V, score)
+
+    def _score_and_divergence(self, X, scale):
+        scale, f = np.ones(X.shape[1]) if scale is None else scale, self._map
+        axes = np.diag(scale)[:, None]
+        score, trace = self._density.score_and_trace(f.forward(X), f.pushforward(X, axes))
+        return scale * f.pull_score(X, score), trace + f.second_order(X, axes, score).sum(axis=0)
+
+    def _draw(self, n_samples, rng):
+        def sample(n):
+            drawn = self._density.sample(n, self.sampler, self.n_sampling_levels, rng)
+            warn_of(drawn.remarks)
+            return drawn.rows
+
+        return self._preprocessing.draw(sample, n_samples)

@@ -1,94 +1,68 @@
-"""From parameters and the coordinates of rows to a fitted law: what "auto" means, and the two routes.
+"""From rows in the coordinates of the noise to a fitted density, by one of two routes: closed form or network.
 
-The estimator is read here as a holder of parameters, and never written.
+The estimator is read here as a holder of parameters `p`, and never written. `rows` is a ``Sample`` of rows Z (n, d),
+their weights and the moments of all rows seen; `variance` holds λ (d,) of the reference Gaussian.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from ..formulas.moments import Moments
 from ..formulas.schedules import geometric_ladder
 from ..levels.flow_density import FlowDensity
-from ..levels.ladder import fit_ladder, gather
+from ..levels.ladder import LadderSummary, fit_ladder, gather
 from ..levels.level_density import LevelDensity, PotentialFamily
-from ..models.catalog import resolve_model
-from ..models.family import Sample
+from ..models.family import Choice, Sample
 from ..models.fitted_density import FittedDensity
 from ..models.objectives import Implicit
+from ..neural import ScoreNetwork
 
-__all__ = ["Fitted", "Rows", "coordinates", "fit_closed_form", "fit_network", "may_scale", "noise_range", "so_far"]
+__all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "noise_range"]
 
-CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model where no ladder was asked for
-SMALL_TABLE, SMALL_TABLE_FOLDS = 500, 10
-MAX_JUDGES = 20_000  # held-out rows, at most
-JUDGED_ROWS, REPORT_ROWS = 1000, 256
-FEW_COLUMNS, N_WAVES = 3, 2  # tables so narrow that sines and cosines of their columns help
-NARROW_TABLE_FOLDS = 3  # of which three narrow networks cost less than a wide one, and are better
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows in the coordinates of the noise.
-
-    Parameters
-    ----------
-    Z : ndarray of shape (n, d)
-    weight : ndarray of shape (n,) or None
-    variance : ndarray of shape (d,)
-        λ of the reference Gaussian.
-    moments : Moments
-        Of all rows seen, Z and those before.
-    """
-
-    Z: np.ndarray
-    weight: np.ndarray | None
-    variance: np.ndarray
-    moments: Moments
+CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model if the user asked for no levels
+MAX_VALIDATION_ROWS = 20_000
+SCORED_ROWS, REPORT_ROWS = 1000, 256  # validation rows behind the tail and windows, and behind the report
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit leaves on the estimator."""
+    """What a fit leaves behind.
 
-    law: Any
-    source: Any
+    Parameters
+    ----------
+    density : FlowDensity or LevelDensity
+    levels : ndarray of shape (L,)
+        Noise levels of the training, decreasing, or their two ends.
+    summary : LadderSummary or None
+        What a closed-form model keeps of the rows.
+    alpha : float or None
+        Its ridge.
+    report : LikelihoodReport or None
+    train_curve, validation_curve : list of float
+    n_iter, best_iter : int
+    remarks : tuple of str
+        What a user should know of the fit, in sentences.
+    """
+
+    density: Any
     levels: np.ndarray
-    device: str
-    statistics: Any = None
+    summary: LadderSummary | None = None
+    alpha: float | None = None
     report: Any = None
     train_curve: list = field(default_factory=list)
     validation_curve: list = field(default_factory=list)
     n_iter: int = 0
     best_iter: int = 0
-    alpha: float | None = None
-
-    def attributes(self):
-        """Fitted attributes by name."""
-        names = {"noise_levels_": self.levels, "device_": self.device, "statistics_": self.statistics}
-        names |= {"_law": self.law, "_source": self.source}
-        names |= {"train_loss_curve_": self.train_curve, "validation_loss_curve_": self.validation_curve}
-        names |= {
-            "alpha_": self.alpha,
-            "n_iter_": self.n_iter,
-            "best_iter_": self.best_iter,
-            "likelihood_report_": self.report,
-        }
-        tail, windows = getattr(self.law, "tail", None), getattr(self.law, "windows", None)
-        names |= {"tail_weight_": 0.0 if tail is None else tail.weight}
-        names |= {"tail_df_": np.inf if tail is None else tail.part.df}
-        names |= {"parzen_weight_": 0.0 if windows is None else windows.weight}
-        names |= {"parzen_widths_": {} if windows is None else windows.part.weights_by_width()}
-        names |= {"score_level_": getattr(self.law, "score_level", None) or self.levels[-1]}
-        return names
+    remarks: tuple[str, ...] = ()
 
 
-def coordinates(p):
+# ---- what the parameters say ---------------------------------------------------------------------
+
+
+def coordinates(p, model):
     """Kind of coordinates that the parameters `p` ask for.
 
     The columns of a closed-form model are its user's, so they are not rotated; an energy needs one scale in all
@@ -96,19 +70,19 @@ def coordinates(p):
     """
     if p.preconditioning != "auto":
         return p.preconditioning
-    if p.model != "network":
+    if not isinstance(model, ScoreNetwork):
         return "standardize"
-    return "whiten" if p.parametrization == "energy" else "per_direction"
+    return "whiten" if model.parametrization == "energy" else "per_direction"
 
 
-def may_scale(p):
-    """Whether rows may have scales of their own: where the user chose no coordinates, and no single noise level."""
+def may_scale(p, model):
+    """Whether rows may have scales of their own: if the user chose no coordinates, and not one single noise level."""
     n_levels = p.n_levels if p.noise_levels is None else len(_explicit_levels(p.noise_levels))
-    return p.preconditioning == "auto" and p.model == "network" and n_levels != 1
+    return p.preconditioning == "auto" and isinstance(model, ScoreNetwork) and n_levels != 1
 
 
 def noise_range(p, variance):
-    """(σ_min, σ_max, ladder or None) of the parameters `p`, over a reference Gaussian of variances λ (d,)."""
+    """(σ_min, σ_max, levels or None) of the parameters `p`, over a reference Gaussian of variances λ (d,)."""
     if p.noise_levels is not None:
         levels = _explicit_levels(p.noise_levels)
         return levels[-1], levels[0], levels
@@ -119,8 +93,8 @@ def noise_range(p, variance):
         raise ValueError(
             f"sigma_max={p.sigma_max!r} is not above sigma_min={p.sigma_min}: raise it, or set n_levels=1."
         )
-    ladder = None if p.n_levels is None else geometric_ladder(p.sigma_min, sigma_max, p.n_levels)
-    return p.sigma_min, sigma_max, ladder
+    levels = None if p.n_levels is None else geometric_ladder(p.sigma_min, sigma_max, p.n_levels)
+    return p.sigma_min, sigma_max, levels
 
 
 def _explicit_levels(noise_levels):
@@ -137,173 +111,129 @@ def _explicit_levels(noise_levels):
 # ---- closed form ---------------------------------------------------------------------------------
 
 
-def fit_closed_form(p, rows, seed, former=None):
-    """Fit an exponential family at each level; `former` are statistics of rows seen before."""
-    sigma_min, sigma_max, levels = noise_range(p, rows.variance)
+def fit_closed_form(p, model, rows: Sample, variance, seed, previous=None) -> Fitted:
+    """Fit an exponential family at each level; `previous` are summary and ridge of rows seen before."""
+    sigma_min, sigma_max, levels = noise_range(p, variance)
     levels = geometric_ladder(sigma_min, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
-    if former is None:
-        sample = Sample(rows.Z, None, rows.weight, rows.moments)
-        family, alpha, _ = resolve_model(p.model).without_noise().choose(sample, Implicit(), p.alpha, "log_likelihood")
+    if previous is None:
+        choice = model.without_noise().choose(rows, Implicit(), p.alpha, "log_likelihood")
     else:
-        family, alpha = former.family, p.alpha_
-    statistics = gather(family, rows.Z, rows.weight, levels)
-    if statistics.moments_suffice:
-        statistics = replace(statistics, table=rows.moments)
-    elif former is not None:
-        statistics = former + statistics
-    ladder = fit_ladder(statistics, rows.variance, alpha)
+        choice = Choice(previous[0].family, previous[1])
+    summary = gather(choice.family, rows.X, rows.weight, levels)
+    if summary.moments_suffice:
+        summary = replace(summary, table=rows.moments)
+    elif previous is not None:
+        summary = previous[0] + summary
+    ladder = fit_ladder(summary, variance, choice.alpha)
+    remarks = (*choice.remarks, *ladder.remarks)
     if len(levels) == 1:
-        law = FittedDensity(ladder.families[0], ladder.thetas[0], statistics.table, seed, repr(p.model))
-        return Fitted(LevelDensity(ladder, sigma_min, law), ladder, levels, "cpu", statistics, alpha=alpha)
-    law = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
-    law, report = _choice(p, law, rows, None, "cpu")
-    return Fitted(law, ladder, levels, "cpu", statistics, report, alpha=alpha)
+        normalised = FittedDensity(ladder.families[0], ladder.thetas[0], summary.table, seed, repr(p.model))
+        return Fitted(LevelDensity(ladder, sigma_min, normalised), levels, summary, choice.alpha, remarks=remarks)
+    flow = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
+    density, report = _validated(p, flow, rows, None)
+    return Fitted(density, levels, summary, choice.alpha, report, remarks=remarks)
 
 
 # ---- network -------------------------------------------------------------------------------------
 
 
-def fit_network(p, rows, seed, watch, former=None):
-    """Train networks; `former` is the source of an earlier fit whose weights they begin with."""
-    from ..neural import fit as neural  # torch is loaded here, and only for networks
-    from ..neural.checkpoint import Checkpoint
+def fit_network(p, network: ScoreNetwork, rows: Sample, variance, seed, watch, start=None) -> Fitted:
+    """Train networks.
+
+    ``watch(state, interim)`` is called after each validation: with the TrainingState, and a function that returns what
+    a training interrupted now would leave, without a tail. It ends the training by returning True. `start` is the
+    noise-conditional score of an earlier fit, whose weights training begins with if they are those of networks.
+    """
+    from ..neural.checkpoint import Checkpoint, fingerprint  # torch is loaded here, and only for networks
+    from ..neural.denoiser import Architecture, Denoiser
     from ..neural.devices import resolve_device
+    from ..neural.noise_schedule import noise_schedule
+    from ..neural.training import Ensemble
 
-    device = resolve_device(p.device)
-    sigma_min, sigma_max, levels = noise_range(p, rows.variance)
-    noise = neural.Noise(sigma_min, sigma_max, levels, p.noise_distribution)
-    former = former if isinstance(former, neural.Denoiser) else None
-    architecture = neural.Architecture(rows.variance, p.parametrization, p.network, _network_options(p, rows.Z, former))
-    n_networks, folds = _networks_and_folds(p, *rows.Z.shape, seed, former)
-    job = neural.TrainingJob(rows.Z, rows.weight, architecture, noise, _recipe(p, rows.Z), n_networks, seed, device)
-    own = "" if p.checkpoint is None else _fingerprint(p, rows, seed)
-    checkpoint = Checkpoint(p.checkpoint, p.checkpoint_every, own)
-    trained = job.run(folds, checkpoint, lambda run: watch(run, partial(job.denoiser, run, len(folds))), former)
-    source, report = trained.denoiser, None
-    law = _law(p, source, rows, seed)
-    if sigma_min < sigma_max:
-        law, report = _choice(p, law, rows, folds, device)
-    if p.refit:
-        source = job.refitted(trained)
-        law = replace(law, source=source)
-    run, ends = trained.run, np.array([sigma_max, sigma_min])
-    curves = run.train_curve, run.validation_curve
-    levels = ends if levels is None else levels
-    return Fitted(law, source, levels, device, None, report, *curves, run.step, run.best.step)
-
-
-def so_far(p, source, rows, seed):
-    """What a training interrupted now would leave, without a tail."""
-    levels = np.array(noise_range(p, rows.variance)[1::-1])
-    return Fitted(_law(p, source, rows, seed), source, levels, "cpu")
-
-
-def _law(p, source, rows, seed):
-    sigma_min, sigma_max, _ = noise_range(p, rows.variance)
-    if sigma_min < sigma_max:
-        return FlowDensity(source, sigma_min, sigma_max, p.n_likelihood_steps, seed)
-    return LevelDensity(source, sigma_min, _one_level_density(p, source, sigma_min, rows, seed))
-
-
-def _network_options(p, Z, former):
-    """Options of the residual network; more dropout where rows are few."""
-    n, d = Z.shape
-    dropout = (0.2 if n < 400 * d else 0.1 if n < 4000 * d else 0.0) if p.dropout == "auto" else p.dropout
-    sizes = p.hidden_layer_sizes
-    if isinstance(sizes, str):
-        width = 128 if n <= SMALL_TABLE or d <= FEW_COLUMNS else 256
-        sizes = (width,) * 3 if former is None else former.build.options["hidden_layer_sizes"]
-    sizes = tuple(sizes)
-    if not sizes or not all(isinstance(size, Integral) and size > 0 for size in sizes):
-        raise ValueError(f"hidden_layer_sizes={p.hidden_layer_sizes!r}: give the width of each layer, at least one.")
-    sizes = tuple(int(size) for size in sizes)
-    n_waves = N_WAVES if d <= FEW_COLUMNS and p.parametrization == "score" else 0
-    return {"hidden_layer_sizes": sizes, "activation": p.activation, "dropout": dropout, "n_waves": n_waves}
-
-
-def _recipe(p, Z):
-    from ..neural.training import Recipe
-
-    n, d = Z.shape
-    small = n <= SMALL_TABLE
-    batch = (128 if small else 512) if p.batch_size == "auto" else p.batch_size
-    steps = (1000 if small else 8000 if d <= FEW_COLUMNS else 4200) if p.max_iter == "auto" else p.max_iter
-    if p.max_epochs is not None:
-        steps = p.max_epochs * -(-n // batch)
-    return Recipe(
-        learning_rate=(2e-3 if small else 3e-3) if p.learning_rate == "auto" else p.learning_rate,
-        weight_decay=p.weight_decay,
-        batch_size=batch,
-        max_steps=steps,
-        check_every=50 if small else 100,
-        max_time=np.inf if p.max_time is None else p.max_time,
-        weighting=p.weighting,
-        autocast=p.autocast,
-        compile=p.torch_compile,
+    (n, d), device = rows.X.shape, resolve_device(network.device)
+    sigma_min, sigma_max, levels = noise_range(p, variance)
+    start = start if isinstance(start, Denoiser) else None
+    chosen = network.for_table(n, d, start)
+    ensemble = Ensemble(
+        rows.X,
+        rows.weight,
+        Architecture(variance, chosen.parametrization, chosen.network, chosen.layers(d)),
+        noise_schedule(sigma_min, sigma_max, levels, p.noise_distribution, device),
+        chosen.training_config(n, p.weighting),
+        _folds(chosen, n, seed),
+        chosen.n_networks,
+        seed,
+        device,
     )
+    named = np.array([sigma_max, sigma_min]) if levels is None else levels
+
+    def interim(state):
+        return Fitted(_density(p, chosen, ensemble.denoiser(state), rows, variance, seed), named)
+
+    checkpoint = None
+    if network.checkpoint is not None:
+        own = fingerprint(p, rows.X, rows.weight, seed)
+        checkpoint = Checkpoint(network.checkpoint, network.checkpoint_every, own)
+    state = ensemble.train(lambda state: watch(state, lambda: interim(state)), start, checkpoint)
+    density, report = interim(state).density, None
+    if sigma_min < sigma_max:
+        density, report = _validated(p, density, rows, ensemble.folds)
+    if network.refit:
+        density = replace(density, noisy_score=ensemble.refitted(state))
+    curves = state.train_curve, state.validation_curve
+    return Fitted(density, named, None, None, report, *curves, state.step, state.best.step)
 
 
-def _networks_and_folds(p, n, d, seed, former):
-    """Networks for each fold, and the rows that each fold holds out; as many as the `former` had, if it had any."""
-    n_networks = 1 if p.n_networks == "auto" else p.n_networks
-    k = SMALL_TABLE_FOLDS if n <= SMALL_TABLE else NARROW_TABLE_FOLDS if d <= FEW_COLUMNS else 1
-    k = k if p.n_folds == "auto" else p.n_folds
-    if former is not None:
-        return len(former.weights) // former.n_folds, _folds(p, n, seed, former.n_folds)
-    return n_networks, _folds(p, n, seed, min(k, n))
+def _density(p, network, denoiser, rows, variance, seed):
+    sigma_min, sigma_max, _ = noise_range(p, variance)
+    if sigma_min < sigma_max:
+        return FlowDensity(denoiser, sigma_min, sigma_max, p.n_likelihood_steps, seed)
+    if network.parametrization == "score":
+        return LevelDensity(denoiser, sigma_min, None)
+    noisy = replace(rows.moments, covariance=rows.moments.covariance + sigma_min**2 * np.eye(len(variance)))
+    family = PotentialFamily(replace(denoiser, device="cpu"), sigma_min)
+    return LevelDensity(denoiser, sigma_min, FittedDensity(family, None, noisy, seed, "network"))
 
 
-def _folds(p, n, seed, k):
-    """Rows held out by the networks of each of k folds, as index arrays; a single row is held out by none."""
+def _folds(network, n, seed):
+    """Rows held out by the networks of each fold, as index arrays; a single row is held out by none."""
     order = np.random.default_rng([seed, n]).permutation(n)
     if n == 1:
-        return [order[:0]] * k
-    if k > 1:
-        return [np.sort(fold) for fold in np.array_split(order, k)]
-    return [np.sort(order[: min(MAX_JUDGES, max(1, round(p.validation_fraction * n)), n - 1)])]
+        return [order[:0]] * network.n_folds
+    if network.n_folds > 1:
+        return [np.sort(fold) for fold in np.array_split(order, network.n_folds)]
+    number = min(MAX_VALIDATION_ROWS, max(1, round(network.validation_fraction * n)), n - 1)
+    return [np.sort(order[:number])]
 
 
-def _fingerprint(p, rows, seed):
-    """Of everything that a training depends on."""
-    from ..neural.checkpoint import fingerprint
-
-    return fingerprint(p, rows.Z, rows.weight, seed)
+# ---- what validation rows choose -----------------------------------------------------------------
 
 
-def _one_level_density(p, source, sigma, rows, seed):
-    """Normalised law of an energy network at its only noise level; None for a plain score."""
-    if p.parametrization == "score":
-        return None
-    noisy = replace(rows.moments, covariance=rows.moments.covariance + sigma**2 * np.eye(len(rows.variance)))
-    return FittedDensity(PotentialFamily(source, sigma), None, noisy, seed, "network")
+def _validated(p, density, rows, folds):
+    """The density with its number of steps, its tail, its windows and the level of its score, and the report on them.
 
-
-# ---- what validation rows settle -----------------------------------------------------------------
-
-
-def _choice(p, law, rows, folds, device):
-    """The law with its number of steps, its tail, its windows and the level of its score, and the report on them.
-
-    Rows of a fold are judged by the networks that did not see them. Closed-form models have so few parameters that the
-    training rows serve; their score errs at no level, and what has no place in their family is not mixed in.
+    Rows of a fold are scored by the networks that have not seen them. Closed-form models have so few parameters that
+    the training rows serve; their score errs at no level, and nothing outside their family is mixed in.
     """
-    judges = [(law, _evenly(len(rows.Z), JUDGED_ROWS))]
+    validation = [(density, _evenly(len(rows.X), SCORED_ROWS))]
     held_out = folds is not None and len(folds[0]) > 0
     if held_out:
-        most = -(-JUDGED_ROWS // len(folds))
-        unseeing = [replace(law, source=law.source.part(k)) for k in range(len(folds))]
-        judges = [(part, fold[_evenly(len(fold), most)]) for part, fold in zip(unseeing, folds, strict=True)]
-        law = law.with_score_level([(part.source.field(device), rows.Z[places]) for part, places in judges])
-    own = np.concatenate([places for _, places in judges])
-    law, report = law.with_steps(rows.Z[own[_evenly(len(own), REPORT_ROWS)]], device)
+        most = -(-SCORED_ROWS // len(folds))
+        unseeing = [replace(density, noisy_score=density.noisy_score.part(k)) for k in range(len(folds))]
+        validation = [(part, fold[_evenly(len(fold), most)]) for part, fold in zip(unseeing, folds, strict=True)]
+        density = density.with_score_level([(part.noisy_score, rows.X[index]) for part, index in validation])
+    held = np.concatenate([index for _, index in validation])
+    density, report = density.with_steps(rows.X[held[_evenly(len(held), REPORT_ROWS)]])
     windows = p.parzen is not None and held_out
     if p.tail is None and not windows:
-        return law, report
-    log_p = np.concatenate([replace(m, n_steps=law.n_steps).flow_log_density(rows.Z[at], device) for m, at in judges])
-    law = law if p.tail is None else law.with_tail(rows.Z[own], log_p)
-    return law.with_windows(log_p, own, rows.Z, rows.weight) if windows else law, report
+        return density, report
+    log_p = np.concatenate(
+        [replace(part, n_steps=density.n_steps).flow_log_density(rows.X[index]) for part, index in validation]
+    )
+    density = density if p.tail is None else density.with_tail(rows.X[held], log_p)
+    return density.with_windows(log_p, held, rows.X, rows.weight) if windows else density, report
 
 
 def _evenly(n, most):
-    """Places of at most `most` of n rows, evenly spaced."""
+    """Indices of at most `most` of n rows, evenly spaced."""
     return np.linspace(0, n - 1, min(n, most)).astype(int)

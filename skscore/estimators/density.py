@@ -8,22 +8,55 @@ that `sample` continues.
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import check_sample_weight, get_namespace, validate_data
 from ..formulas import score_losses
+from .checks import NAMED_MODELS, seed_of
 
-__all__ = ["DensityEstimator", "rows_of_weight", "seed_of"]
+__all__ = ["DensityEstimator"]
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):
     """Density estimator with a score: log-likelihoods, gradients, Hyvärinen scores and samples in the units of X."""
 
     criterion = "log_likelihood"
+
+    def set_params(self, **params):
+        """Set parameters of the estimator, and of the objects that it holds by ``name__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If ``name__parameter`` is set while ``name`` is a string, which has no parameters.
+        """
+        held = {**self.get_params(deep=False), **params}
+        for name in params:
+            prefix, nested, _ = name.partition("__")
+            if nested and isinstance(held.get(prefix), str):
+                self._refuse_nested(name, prefix, held[prefix])
+        return super().set_params(**params)
+
+    def _refuse_nested(self, name, prefix, value):
+        remedy = f"{prefix}={NAMED_MODELS[value].__name__}()" if value in NAMED_MODELS else f"for {prefix}"
+        raise ValueError(
+            f"{name} cannot be set: {prefix}={value!r} is a string, which has no parameters. Pass the object {remedy}."
+        )
 
     def _check_rows(self, X):
         """Rows as float64, of the width and column names seen in fit."""
@@ -43,7 +76,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             outside[inside] = evaluate(X[inside], *(V if V.ndim == 1 else V[inside] for V in directions))
         return outside
 
-    def score_samples(self, X):
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Normalised log-density of each row.
 
         Parameters
@@ -64,7 +97,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         X = self._check_rows(X)
         return self._on_support(self._log_density, X, outside=np.full(X.shape[:1], -np.inf))
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean of what ``criterion`` names: larger is better.
 
         Parameters
@@ -94,7 +127,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         """What `score` averages, one value for each row, shape (n,)."""
         return -self.hyvarinen_score(X, standardize=True) if self.criterion == "hyvarinen" else self.score_samples(X)
 
-    def grad_log_density(self, X):
+    def grad_log_density(self, X: ArrayLike) -> np.ndarray:
         """Score vectors ∇ log p of the rows; they need no normaliser.
 
         Parameters
@@ -110,7 +143,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         X = self._check_rows(X)
         return self._on_support(self._score, X, outside=np.full(X.shape, np.nan))
 
-    def curvature(self, X, V):
+    def curvature(self, X: ArrayLike, V: ArrayLike) -> np.ndarray:
         """Second derivative of log p along directions: vᵀ ∇² log p(x) v.
 
         Parameters
@@ -131,7 +164,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             raise ValueError(f"V has shape {V.shape}: give one direction {X.shape[1:]} or one for each row {X.shape}.")
         return self._on_support(self._curvature, X, V, outside=np.full(X.shape[:1], np.nan))
 
-    def hyvarinen_score(self, X, standardize=False):
+    def hyvarinen_score(self, X: ArrayLike, standardize: bool = False) -> np.ndarray:
         """Hyvärinen score ½‖s‖² + ∇·s of each row: smaller is better.
 
         Parameters
@@ -163,7 +196,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         axes = xp.eye(X.shape[1], dtype=X.dtype, device=getattr(X, "device", None)) * scale[:, None]
         return scale * self._score(X), sum(self._curvature(X, axes[j, :]) for j in range(X.shape[1]))
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
         """Draw rows from the fitted density.
 
         Parameters
@@ -184,16 +217,3 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             raise ValueError(f"n_samples={n_samples!r}: the number of rows to draw is an integer of at least 1.")
         rng = self._stream if random_state is None else np.random.default_rng(seed_of(random_state))
         return self._draw(int(n_samples), rng)
-
-
-def seed_of(random_state):
-    """Integer seed for scikit-learn's kind of random state; None, which is fresh entropy, for None."""
-    return None if random_state is None else check_random_state(random_state).randint(np.iinfo(np.int32).max)
-
-
-def rows_of_weight(weight, *tables):
-    """Weights and tables without the rows of weight zero, which count for nothing however far they lie."""
-    if weight is None or (weight > 0.0).all():
-        return weight, *tables
-    kept = weight > 0.0
-    return weight[kept], *(None if table is None else table[kept] for table in tables)

@@ -7,20 +7,21 @@ matching need not know, so that there may be more components than columns.
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions, check_sample_weight, fit_context, validate_data
 from ..formulas.moments import moments
-from ..maps.affine import AffineMap
+from ..maps.affine import Affine
 from ..models.unmixing import SOURCES, best_unmixing, principal_coordinates
-from .density import rows_of_weight, seed_of
+from .checks import rows_of_weight, seed_of, warn_user
 
 __all__ = ["ScoreMatchingICA"]
 
@@ -97,15 +98,15 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        source="logcosh",
-        n_init="auto",
-        max_iter=1000,
-        tol=1e-5,
-        whiten=True,
-        random_state=None,
-    ):
+        source: str | Callable[..., Any] = "logcosh",
+        n_init: int | str = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-5,
+        whiten: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_components = n_components
         self.source = source
         self.n_init = n_init
@@ -115,7 +116,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the components.
 
         Parameters
@@ -151,15 +152,14 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         rng = np.random.default_rng(seed_of(self.random_state))
         found = best_unmixing(X, coordinates, m, source, rng=rng, weight=weight, **options)
         if not found.converged:
-            message = f"No minimum within max_iter={self.max_iter} iterations: increase max_iter or tol."
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
+            warn_user(f"No minimum within max_iter={self.max_iter} iterations: increase max_iter or tol.")
         return self._name(table, found, coordinates)
 
     def _coordinates(self, table):
         """Where rows are white: in principal coordinates, or where they are."""
         if self.whiten:
             return principal_coordinates(table, self.n_components)
-        return AffineMap(table.origin, np.eye(len(table.origin)), -table.offset)
+        return Affine.centring(table)
 
     def _name(self, table, found, coordinates):
         components = found.directions @ coordinates.matrix.T
@@ -175,7 +175,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _n_features_out(self):
         return len(self.components_)
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Sources w_kᵀ(x − mean) of the rows.
 
         Parameters
@@ -191,7 +191,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return (X - self.mean_) @ self.components_.T
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Rows of the given sources.
 
         The rows of `transform` come back exactly unless there are fewer components than directions; then comes back

@@ -1,4 +1,4 @@
-r"""Score matching in closed form behind scikit-learn's door.
+r"""Score matching in closed form, as a scikit-learn estimator.
 
 Hyvärinen (2005) fits :math:`s(x) = \nabla\log p(x)` by minimising :math:`J = E[\tfrac12\|s\|^2 + \nabla\cdot s]`, in
 which the normaliser of p has no part. For an exponential family J is a quadratic form in the natural parameters, so
@@ -7,13 +7,16 @@ which the normaliser of p has no part. For an exponential family J is a quadrati
 
 from __future__ import annotations
 
-import warnings
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import config_context
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.covariance import EmpiricalCovariance
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
@@ -27,23 +30,118 @@ from .._compat import (
     validate_data,
     validate_parameters,
 )
+from ..fitting.inference import pair_tests
 from ..fitting.solvers import UnboundedObjectiveError
 from ..formulas import score_losses
-from ..formulas.moments import Summary, moments
-from ..models.catalog import OBJECTIVES, resolve_objective
+from ..formulas.moments import Moments, Summary, moments
+from ..models.catalog import MODELS, OBJECTIVES, resolve_objective
 from ..models.family import Choice, Model, Sample
 from ..models.fitted_density import SAMPLERS, FittedDensity
-from .covariance_surface import CovarianceSurface
-from .density import DensityEstimator, rows_of_weight, seed_of
-from .inference import Inference
-from .model_checks import MODEL_NAMES, check_known_scores, check_model, check_support, model_object, seeded
-from .robust import Robust
-from .unsolved import why_unsolved
+from ..models.gaussian import Gaussian
+from ..models.standard_errors import parameters_and_covariance
+from ..models.windham import middle_rows, windham_weights
+from .checks import (
+    check_further_rows,
+    check_inference,
+    check_known_scores,
+    check_model,
+    check_robust,
+    check_support,
+    model_object,
+    rows_of_weight,
+    seed_of,
+    seeded,
+    warn_of,
+    warn_user,
+    why_unsolved,
+)
+from .density import DensityEstimator
 
-__all__ = ["ScoreMatchingDensity"]
+__all__ = ["Fit", "ScoreMatchingDensity"]
+
+NAMES_OF_COLUMNS = {"n_features_in_", "feature_names_in_"}  # which a further fit keeps
 
 
-class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimator):
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What a fit keeps of its rows, to which ``+`` adds those of another, and the density that it found.
+
+    Parameters
+    ----------
+    gathered_for : tuple
+        Name and parameters of the model, and the objective: rows of other ones are not to be added.
+    choice : Choice
+        What the first rows decided; its family is bound to all rows seen.
+    summary : Summary
+    reference : Moments
+        Of the rows in the coordinates ``family.domain.to_reals``.
+    density : FittedDensity or None
+        None before it is solved, and if the objective has no minimum.
+    value : float or None
+        The minimum, without penalty.
+    threshold : float or None
+        The l1 penalty from which on there would be a minimum, if it is known.
+    path : dict or None
+        The penalties of which one was chosen, and what each found, by the names of fitted attributes.
+    """
+
+    gathered_for: tuple
+    choice: Choice
+    summary: Summary
+    reference: Moments
+    density: FittedDensity | None = None
+    value: float | None = None
+    threshold: float | None = None
+    path: dict | None = None
+
+    @classmethod
+    def gather(cls, gathered_for, choice, sample):
+        """Sum up the rows of a sample; nothing is solved yet."""
+        (X, Y, weight, of_X), family, objective = sample, choice.family, gathered_for[-1]
+        table = of_X if Y is None else moments(np.hstack([X, Y]), weight)
+        reference = moments(family.domain.to_reals(X), weight) if family.domain.has_boundary else of_X
+        return cls(gathered_for, choice, Summary(table, family.assemble(X, Y, weight, objective)), reference)
+
+    def __add__(self, other):
+        """The rows of both, in the coordinates of their union; nothing is solved yet."""
+        seen = self.summary.moments + other.summary.moments
+        union = self.family.rebound(seen.leading(self.reference.mean.shape[0]))
+        forms = [union.translate(part.summary.form, part.family) for part in (self, other)]
+        return Fit(
+            self.gathered_for,
+            self.choice._replace(family=union),
+            Summary(seen, None if None in forms else forms[0] + forms[1]),
+            self.reference + other.reference,
+            path=self.path,
+        )
+
+    @property
+    def family(self):
+        """The family, bound to all rows seen."""
+        return self.choice.family
+
+    @property
+    def objective(self):
+        """What was minimised."""
+        return self.gathered_for[-1]
+
+    @property
+    def moments(self):
+        """Of the columns of X."""
+        return self.summary.moments.leading(self.reference.mean.shape[0])
+
+
+def _is_gaussian(model):
+    return isinstance(model, Gaussian) or (isinstance(model, str) and model == "gaussian")
+
+
+def _check_gaussian(estimator):
+    if not _is_gaussian(estimator.model):
+        raise AttributeError(f"only a Gaussian model has a covariance; this estimator has model={estimator.model!r}")
+    return True
+
+
+class ScoreMatchingDensity(DensityEstimator):
     r"""Density estimator fitted by score matching in closed form.
 
     Parameters
@@ -114,7 +212,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
     References
     ----------
     Hyvärinen, A. (2005). Estimation of non-normalized statistical models by score matching. JMLR 6, 695-709.
-    Hyvärinen, A. (2007). Some extensions of score matching. Computational Summary & Data Analysis 51, 2499-2512.
+    Hyvärinen, A. (2007). Some extensions of score matching. Computational Statistics & Data Analysis 51, 2499-2512.
 
     Examples
     --------
@@ -130,7 +228,7 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
 
     _penalty = "alpha"  # the parameter that messages name
     _parameter_constraints = {
-        "model": [StrOptions(MODEL_NAMES), Model],
+        "model": [StrOptions({*MODELS, "neural_energy"}), Model],
         "objective": [StrOptions({*OBJECTIVES, "auto"})],
         "alpha": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto", "cv"})],
         "l1_ratio": [Interval(Real, 0.0, 1.0, closed="both")],
@@ -146,20 +244,20 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
 
     def __init__(
         self,
-        model="gaussian",
+        model: str | Model = "gaussian",
         *,
-        objective="implicit",
-        alpha="auto",
-        l1_ratio=0.0,
-        symmetric=True,
-        inference=False,
-        robust=None,
-        noise_level=0.1,
-        criterion="log_likelihood",
-        sampler="hmc",
-        random_state=None,
-        verbose=0,
-    ):
+        objective: str = "implicit",
+        alpha: float | str = "auto",
+        l1_ratio: float = 0.0,
+        symmetric: bool | str = True,
+        inference: bool = False,
+        robust: float | None = None,
+        noise_level: float = 0.1,
+        criterion: str = "log_likelihood",
+        sampler: str = "hmc",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.model = model
         self.objective = objective
         self.alpha = alpha
@@ -176,13 +274,13 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         by_moments = self.objective != "explicit" and not self.inference and self.robust is None
-        tags.array_api_support = self._is_gaussian() and by_moments
+        tags.array_api_support = _is_gaussian(self.model) and by_moments
         return tags
 
     # ---- fit -------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density to the rows of X.
 
         Parameters
@@ -198,13 +296,13 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         -------
         self
         """
-        self._fit_rows(X, y, sample_weight, first=True)
-        if self._law is None:
+        self._fit_first_rows(X, y, sample_weight)
+        if self._fit.density is None:
             raise ValueError(self._why_unsolved())
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Add rows to those seen so far: fitting k chunks in turn is fitting their union.
 
         Parameters
@@ -220,70 +318,118 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         -------
         self
         """
-        self._fit_rows(X, y, sample_weight, first=not hasattr(self, "statistics_"))
-        if self._law is None:
-            message = f"{self._why_unsolved()} The rows are kept: go on with partial_fit."
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        (self._fit_further_rows if hasattr(self, "_fit") else self._fit_first_rows)(X, y, sample_weight)
+        if self._fit.density is None:
+            warn_user(f"{self._why_unsolved()} The rows are kept: go on with partial_fit.")
         return self
 
     def __sklearn_is_fitted__(self):
-        return getattr(self, "_law", None) is not None
+        return hasattr(self, "_fit") and self._fit.density is not None
 
-    def _fit_rows(self, X, y, sample_weight, first):
+    def _fit_first_rows(self, X, y, sample_weight):
+        gathered_for, model, sample = self._checked(X, y, sample_weight, is_first=True)
+        choice = self._choose(model, middle_rows(sample) if self.robust else sample, gathered_for[-1])
+        warn_of(choice.remarks)
+        check_support(sample.X, choice.family.domain, self.objective)
+        if self.inference:
+            check_inference(self, choice.family)
+        if self.robust is not None:
+            check_robust(self, choice.family)
+            sample = self._weighted(choice, sample, gathered_for[-1])
+        self._keep(Fit.gather(gathered_for, choice, sample), sample)
+
+    def _fit_further_rows(self, X, y, sample_weight):
+        gathered_for, _, sample = self._checked(X, y, sample_weight, is_first=False)
+        check_further_rows(self, gathered_for, self._fit)
+        family = self._fit.family.rebound(sample.moments)
+        check_support(sample.X, family.domain, self.objective)
+        self._keep(self._fit + Fit.gather(gathered_for, self._fit.choice._replace(family=family), sample))
+
+    def _checked(self, X, y, sample_weight, is_first):
+        """What rows are gathered for (plain parameters of the model, and the objective), the model, and the rows."""
         model = model_object(self.model)
         validate_parameters(model)
-        X = self._validated(X, reset=first, dtype="numeric", ensure_min_samples=2 if first else 1)
+        X = self._validated(X, reset=is_first, dtype="numeric", ensure_min_samples=2 if is_first else 1)
         objective = resolve_objective(self.objective, self.noise_level, model, X.shape[1])
         check_model(model, X.shape[1], self.alpha)
         Y = check_known_scores(X, y) if self.objective == "explicit" else None
         weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y)
-        table = moments(X if Y is None else np.hstack([X, Y]), weight)
-        own = table.leading(X.shape[1])
-        sample = Sample(X, Y, weight, own)
-        self._check_same_statistics(model, objective, first)
-        if first:
-            self._choice = self._choose(model, self._without_far_rows(sample), objective)
-        family = self._choice.family if first else self.family_.rebound(own)
-        check_support(X, family.domain, self.objective)
-        self._check_inference(family, first)
-        if self.robust is not None:
-            weight, X = rows_of_weight(self._robust_weight(family, sample, objective, first), X)
-            table = own = moments(X, weight)
-        statistics = Summary(table, family.assemble(X, Y, weight, objective))
-        reference = moments(family.domain.to_reals(X), weight) if family.domain.has_boundary else own
-        if not first:
-            family, statistics, reference = self._merged(family, statistics, reference)
-        self._forget_solution()
-        self.family_, self.statistics_, self._reference = family, statistics, reference
-        self._solve(sample if first else None, objective)
-        if self.inference and self._law is not None:
-            self._infer(X, Y, weight, objective)
-        return self
+        plain = {name: repr(value) for name, value in model.get_params().items() if not callable(value)}
+        return (type(model).__name__, plain, objective), model, Sample(X, Y, weight, moments(X, weight))
 
     def _choose(self, model, sample, objective):
-        """Family and ridge by the first rows."""
-        family, alpha, results = seeded(model, self.random_state).choose(sample, objective, self.alpha, self.criterion)
-        return Choice(family.penalised(self.l1_ratio, self.symmetric), alpha, results)
+        """What the first rows decide."""
+        choice = seeded(model, self.random_state).choose(sample, objective, self.alpha, self.criterion)
+        return choice._replace(family=choice.family.penalised(self.l1_ratio, self.symmetric))
 
-    def _merged(self, family, statistics, reference):
-        """Family, statistics and reference of all rows seen, in the coordinates of their union."""
-        seen = self.statistics_.moments + statistics.moments
-        union = self.family_.rebound(seen.leading(self.n_features_in_))
-        parts = [(self.family_, self.statistics_), (family, statistics)]
-        forms = [union.translate(part.form, source) for source, part in parts]
-        return union, Summary(seen, None if None in forms else forms[0] + forms[1]), self._reference + reference
-
-    def _check_same_statistics(self, model, objective, first):
-        """Refuse to merge statistics of another model or objective; functions are trusted."""
-        plain = {name: repr(value) for name, value in model.get_params().items() if not callable(value)}
-        gathered = type(model).__name__, plain, objective
-        if not first and gathered != self._gathered:
+    def _weighted(self, choice, sample, objective):
+        """The rows, weighted by powers of their fitted densities."""
+        try:
+            weight, remarks = windham_weights(choice.family, sample, objective, choice.alpha, self.robust)
+        except UnboundedObjectiveError as error:
             raise ValueError(
-                f"model={self.model!r}, objective={self.objective!r}, noise_level={self.noise_level}: not what "
-                "the rows seen so far were gathered for. partial_fit adds rows to the same model and objective; to "
-                "change them, call fit."
-            )
-        self._gathered = gathered
+                f"robust={self.robust}: the rows with their robust weights do not determine model={self.model!r} "
+                f"({error}). Lower robust, set alpha > 0, or drop columns that are constant or repeat others."
+            ) from None
+        warn_of(remarks)
+        weight, X = rows_of_weight(weight, sample.X)
+        return Sample(X, None, weight, moments(X, weight))
+
+    def _keep(self, fit, sample=None):
+        """Solve and keep a fit, its results named in place of those before; `sample` has the rows if they are all."""
+        seed = seed_of(self.random_state)
+        fit = self._solved(fit, sample, seed or 0)
+        results = {} if fit.density is None else self._results(fit, sample)
+        for name in [name for name in vars(self) if name.endswith("_") and name not in NAMES_OF_COLUMNS]:
+            delattr(self, name)
+        self._fit, self._stream = fit, np.random.default_rng(seed)
+        self._name(**results)
+        if self.verbose and fit.density is not None:
+            print(f"[ScoreMatchingDensity] {fit.summary.moments.n:g} rows, objective {fit.value:.6g}")
+
+    def _solved(self, fit, sample, seed):
+        """The fit with its density, or without one if the objective has no minimum."""
+        try:
+            fit, estimate = self._estimate(fit, sample)
+        except UnboundedObjectiveError as error:
+            return replace(fit, threshold=error.threshold)
+        warn_of(estimate.remarks)
+        family, theta = fit.family, estimate.theta
+        value = family.objective_value(theta, fit.summary, fit.objective)
+        theta = theta if self.robust is None else family.power(theta, 1.0 / (1.0 + self.robust))
+        return replace(fit, density=FittedDensity(family, theta, fit.reference, seed, repr(self.model)), value=value)
+
+    def _estimate(self, fit, sample):
+        """The fit with what it chose on its way, and the estimate of θ."""
+        return fit, fit.family.solve(fit.summary, fit.objective, fit.choice.alpha)
+
+    def _results(self, fit, sample):
+        """Fitted attributes by name, without the trailing underscore."""
+        errors = self._errors(fit, sample) if self.inference else {}
+        tried = {} if fit.choice.results is None else {"cv_results": fit.choice.results}
+        own = fit.family.attributes(fit.density.theta)
+        return {**errors, **own, **tried, "objective": fit.value, "alpha": fit.choice.alpha}
+
+    def _errors(self, fit, sample):
+        """θ with its covariance and standard errors, by one more pass over the rows."""
+        try:
+            ridge = fit.choice.alpha * (1.0 - self.l1_ratio)
+            theta, covariance = parameters_and_covariance(fit, sample, ridge, self.robust or 0.0)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                "inference=True: the rows do not determine every parameter (constant or collinear columns, or fewer "
+                "rows than parameters), so that there are no standard errors. Drop such columns, set alpha > 0, or set "
+                "inference=False."
+            ) from None
+        return {"theta": theta, "parameter_covariance": covariance, "standard_errors": np.sqrt(np.diag(covariance))}
+
+    def _name(self, **results):
+        """Keep results as fitted attributes, until the next fit."""
+        for name, value in results.items():
+            setattr(self, f"{name}_", value)
+
+    def _why_unsolved(self):
+        return why_unsolved(self, self._penalty, self._fit.moments, self._fit.threshold)
 
     def _validated(self, X, reset, dtype, **checks):
         """Rows checked by scikit-learn; tensors stay tensors only where the model can use them."""
@@ -295,47 +441,10 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
 
     def _check_rows(self, X):
         check_is_fitted(self)
-        if self.family_.array_api_support:
+        if self._fit.family.array_api_support:
             check_same_namespace(X, self, attribute="precision_", method="score_samples")
-        return self._validated(X, reset=False, dtype="numeric" if self.family_.keeps_single_precision else "float64")
-
-    def _forget_solution(self):
-        for name in getattr(self, "_named", ()):
-            delattr(self, name)
-        self._law, self._named = None, set()
-
-    def _name(self, **results):
-        """Keep results as fitted attributes, until the next fit."""
-        results = {f"{name}_": value for name, value in results.items()}
-        vars(self).update(results)
-        self._named |= set(results)
-
-    def _estimate(self, sample, objective):
-        """θ by the statistics of all rows seen; `sample` has the rows where they are the first."""
-        return self.family_.solve(self.statistics_, objective, self._choice.alpha)
-
-    def _solve(self, sample, objective):
-        """Find θ and name it; leave the estimator without a law where the objective has no minimum."""
-        try:
-            theta = self._estimate(sample, objective)
-        except UnboundedObjectiveError as error:
-            self._threshold = error.threshold
-            return
-        family, statistics = self.family_, self.statistics_
-        value = family.objective_value(theta, statistics, objective)
-        theta = theta if self.robust is None else family.power(theta, 1.0 / (1.0 + self.robust))
-        self._name(**family.attributes(theta), objective=value, alpha=self._choice.alpha)
-        if self._choice.results is not None:
-            self._name(cv_results=self._choice.results)
-        seed = seed_of(self.random_state)
-        self._stream = np.random.default_rng(seed)
-        self._law = FittedDensity(family, theta, self._reference, seed or 0, repr(self.model))
-        if self.verbose:
-            print(f"[ScoreMatchingDensity] {statistics.moments.n:g} rows, objective {value:.6g}")
-
-    def _why_unsolved(self):
-        table = self.statistics_.moments.leading(self.n_features_in_)
-        return why_unsolved(self, self._penalty, table, self._threshold)
+        dtype = "numeric" if self._fit.family.keeps_single_precision else "float64"
+        return self._validated(X, reset=False, dtype=dtype)
 
     # ---- the normaliser --------------------------------------------------------------------------
 
@@ -347,43 +456,130 @@ class ScoreMatchingDensity(Inference, Robust, CovarianceSurface, DensityEstimato
         if name not in ("log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         check_is_fitted(self)
-        log_z, stderr, ess = self._law.log_normalizer()
-        log_z += self.family_.log_normalizer_offset(self._law.theta)
-        self._name(log_normalizer=log_z, log_normalizer_stderr=stderr, log_normalizer_ess=ess)
+        self._normalize()
         return vars(self)[name]
+
+    def _normalize(self):
+        """Find log Z, and say what is doubtful of it, once for each fit."""
+        if "log_normalizer_" in vars(self):
+            return
+        density = self._fit.density
+        log_z, stderr, ess = density.log_normalizer()
+        warn_of(density.remarks())
+        log_z += density.family.log_normalizer_offset(density.theta)
+        self._name(log_normalizer=log_z, log_normalizer_stderr=stderr, log_normalizer_ess=ess)
 
     # ---- the hooks of the public contract --------------------------------------------------------
 
     @property
     def _variance(self):
-        return self.statistics_.moments.leading(self.n_features_in_).variance
+        return self._fit.moments.variance
 
     def _support(self, X):
-        return self.family_.domain.contains(X) if self.family_.domain.has_boundary else None
+        domain = self._fit.family.domain
+        return domain.contains(X) if domain.has_boundary else None
 
     def _log_density(self, X):
-        return self._law.log_density(X)
+        self._normalize()
+        return self._fit.density.log_density(X)
 
     def _score(self, X):
-        return self.family_.score(self._law.theta, X)
+        return self._fit.family.score(self._fit.density.theta, X)
 
     def _curvature(self, X, V):
-        return self.family_.curvature(self._law.theta, X, V)
+        return self._fit.family.curvature(self._fit.density.theta, X, V)
 
     def _divergence(self, X):
-        return self.family_.divergence(self._law.theta, X)
+        return self._fit.family.divergence(self._fit.density.theta, X)
 
     def _hyvarinen(self, X, scale):
-        if hasattr(self.family_, "hyvarinen_score"):
-            return self.family_.hyvarinen_score(self._law.theta, X, 1.0 if scale is None else scale)
-        if not self.family_.domain.has_boundary:
+        family = self._fit.family
+        if hasattr(family, "hyvarinen_score"):
+            return family.hyvarinen_score(self._fit.density.theta, X, 1.0 if scale is None else scale)
+        if not family.domain.has_boundary:
             return super()._hyvarinen(X, scale)
         unit = np.ones(X.shape[1]) if scale is None else scale
-        h, grad_h = self.family_.domain.rescaled(unit).boundary_distance(X / unit)
-        return score_losses.weighted(*self._score_and_divergence(X, scale), h, grad_h)
+        h, grad_h = family.domain.rescaled(unit).boundary_distance(X / unit)
+        score, divergence = self._score_and_divergence(X, scale)
+        return score_losses.weighted(score, divergence, h, grad_h)
 
     def _draw(self, n_samples, rng):
-        draws, diagnostics = self._law.sample(n_samples, self.sampler, rng)
-        if diagnostics is not None:
-            self._name(sampling_diagnostics=diagnostics)
-        return draws
+        drawn = self._fit.density.sample(n_samples, self.sampler, rng)
+        warn_of(drawn.remarks)
+        if drawn.diagnostics is not None:
+            self._name(sampling_diagnostics=drawn.diagnostics)
+        return drawn.rows
+
+    # ---- interactions, and the interface of sklearn.covariance for Gaussian models ---------------
+
+    def edge_tests(self) -> dict[str, np.ndarray]:
+        """Wald tests that an interaction is zero, for each pair of columns.
+
+        Returns
+        -------
+        dict of ndarrays of shape (n_pairs,)
+            Columns ``i`` and ``j`` (and their ``names``, shape (n_pairs, 2), where known), ``interaction``,
+            ``standard_error``, ``statistic`` and ``p_value``. Pairs that an l1 penalty left out have the p-value 1;
+            those of the others take no account of the selection.
+        """
+        check_is_fitted(self)
+        interactions = getattr(self, "interaction_", getattr(self, "precision_", None))
+        if not hasattr(self, "standard_errors_") or interactions is None:
+            raise ValueError("edge_tests needs inference=True and a Gaussian model or one of interactions, at fit.")
+        tests = pair_tests(interactions, self.theta_, self.parameter_covariance_)
+        names = getattr(self, "feature_names_in_", None)
+        return tests if names is None else {**tests, "names": np.column_stack([names[tests["i"]], names[tests["j"]]])}
+
+    @available_if(_check_gaussian)
+    def get_precision(self) -> np.ndarray:
+        """Return the precision matrix.
+
+        Returns
+        -------
+        ndarray of shape (n_features, n_features)
+            In inverse squared units of X.
+        """
+        check_is_fitted(self)
+        return self.precision_
+
+    @available_if(_check_gaussian)
+    def mahalanobis(self, X: ArrayLike) -> np.ndarray:
+        """Squared Mahalanobis distances (x − μ)ᵀK(x − μ) of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, in the units of the training data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        X = self._check_rows(X)
+        return -2.0 * self._fit.family.log_density(self._fit.density.theta, X)
+
+    @available_if(_check_gaussian)
+    def error_norm(
+        self, comp_cov: ArrayLike, norm: str = "frobenius", scaling: bool = True, squared: bool = True
+    ) -> float:
+        """Distance between the fitted and another covariance, as in ``EmpiricalCovariance.error_norm``.
+
+        Parameters
+        ----------
+        comp_cov : array-like of shape (n_features, n_features)
+            Covariance to compare with.
+        norm : {"frobenius", "spectral"}, default="frobenius"
+            Norm of the difference.
+        scaling : bool, default=True
+            Divide the squared norm by n_features.
+        squared : bool, default=True
+            Return the squared norm.
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        own = EmpiricalCovariance()
+        own.covariance_ = self.covariance_
+        return own.error_norm(comp_cov, norm=norm, scaling=scaling, squared=squared)

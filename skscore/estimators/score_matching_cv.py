@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.model_selection import check_cv
 
 from .._compat import HasMethods, Interval, Options, StrOptions, n_rows
 from ..fitting.criteria import one_standard_error
+from ..fitting.solvers import Estimate
 from ..models.catalog import MODELS
 from ..models.family import Choice, Model
 from ..models.folds import deal, group_rows, taken
@@ -22,7 +26,7 @@ from ..models.interactions.penalty_path import (
     by_splits,
     penalty_path,
 )
-from .path_warnings import warn_at_the_edge
+from .checks import edge_of_the_path, warn_of
 from .score_matching import ScoreMatchingDensity
 
 __all__ = ["ScoreMatchingDensityCV"]
@@ -94,7 +98,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     ----------
     Foygel, R., & Drton, M. (2010). Extended Bayesian information criteria for Gaussian graphical models. NeurIPS.
     Lin, L., Drton, M., & Shojaie, A. (2016). Estimation of high-dimensional graphical models using regularized score
-    matching. Electronic Journal of Summary, 10(1), 806-854.
+    matching. Electronic Journal of Statistics, 10(1), 806-854.
 
     Examples
     --------
@@ -128,26 +132,26 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
 
     def __init__(
         self,
-        model="pairwise",
+        model: str | Model = "pairwise",
         *,
-        alphas="auto",
-        n_alphas=30,
-        l1_ratio=1.0,
-        symmetric=True,
-        selection="cv",
-        cv=5,
-        rule="best",
-        gamma=0.5,
-        refit=True,
-        calibrate=True,
-        inference=False,
-        objective="implicit",
-        noise_level=0.1,
-        criterion="log_likelihood",
-        sampler="hmc",
-        random_state=None,
-        verbose=0,
-    ):
+        alphas: str | ArrayLike = "auto",
+        n_alphas: int = 30,
+        l1_ratio: float = 1.0,
+        symmetric: bool | str = True,
+        selection: str = "cv",
+        cv: Any = 5,
+        rule: str = "best",
+        gamma: float = 0.5,
+        refit: bool = True,
+        calibrate: bool = True,
+        inference: bool = False,
+        objective: str = "implicit",
+        noise_level: float = 0.1,
+        criterion: str = "log_likelihood",
+        sampler: str = "hmc",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.model = model
         self.alphas = alphas
         self.n_alphas = n_alphas
@@ -167,7 +171,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Choose a penalty, and fit the density to the rows of X.
 
         Parameters
@@ -187,7 +191,8 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         return super().fit(X, y, sample_weight)
 
     def _choose(self, model, sample, objective):
-        family = model.choose(sample, objective, 0.0, self.criterion).family.penalised(self.l1_ratio, self.symmetric)
+        choice = model.choose(sample, objective, 0.0, self.criterion)
+        family = choice.family.penalised(self.l1_ratio, self.symmetric)
         if self.selection == "ebic" and self.l1_ratio == 0.0:
             raise ValueError('selection="ebic" counts edges, which l1_ratio=0 does not leave out. Set l1_ratio > 0.')
         if self.selection == "smic" and not family.has_row_gradients:
@@ -195,25 +200,31 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
                 f'selection="smic" needs the gradient of each row, which model={self.model!r} does not form. Choose '
                 'selection="cv", or model="pairwise", which is Gaussian by default.'
             )
-        return Choice(family, 0.0)
+        return Choice(family, 0.0, remarks=choice.remarks)
 
-    def _estimate(self, sample, objective):
-        """θ at the penalty that the first rows choose, from its path."""
+    def _estimate(self, fit, sample):
+        """The fit at the penalty that the first rows choose, with its path, and the estimate there."""
         if sample is None:
-            return super()._estimate(sample, objective)
-        target = PathProblem(self.family_, self.statistics_, objective)
+            return super()._estimate(fit, sample)
+        target = PathProblem(fit.family, fit.summary, fit.objective)
         path = penalty_path(target, self._penalties(target))
-        place, results, thetas = self._judge(target, sample, path)
-        warn_at_the_edge(place, path.alphas, is_whole=isinstance(self.alphas, str) and self.l1_ratio > 0.0)
+        index, results, thetas = self._judge(target, sample, path)
+        warn_of(path.remarks)
+        warn_of(edge_of_the_path(index, path.alphas, isinstance(self.alphas, str) and self.l1_ratio > 0.0))
+        family = fit.family
+        tried = {"alphas": path.alphas, "path": [family.path_entry(theta) for theta in path.thetas]}
         if path.edges is not None:
             results["n_edges"] = path.n_edges
-        self.alphas_, self.path_ = path.alphas, [target.family.path_entry(theta) for theta in path.thetas]
-        if self.selection == "ebic" and self.refit:
-            self.family_ = target.family.on_graph(path.edges[place])
-        self._choice = Choice(self.family_, float(path.alphas[place]), results)
-        if thetas[place] is None:  # no graph of the path could be refitted
-            return super()._estimate(sample, objective)
-        return self.family_.as_density(thetas[place], self.statistics_, objective)
+            is_refitted = self.selection == "ebic" and self.refit
+            family = family.on_graph(path.edges[index]) if is_refitted else family
+        fit = replace(fit, choice=Choice(family, float(path.alphas[index]), results), path=tried)
+        if thetas[index] is None:  # no graph of the path could be refitted
+            return super()._estimate(fit, sample)
+        return fit, family.as_density(Estimate(thetas[index]), fit.summary, fit.objective)
+
+    def _results(self, fit, sample):
+        """Fitted attributes by name, with those of the path."""
+        return {**super()._results(fit, sample), **(fit.path or {})}
 
     def _penalties(self, target):
         if isinstance(self.alphas, str):
@@ -238,15 +249,15 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         return by_splits(family, splits, objective, alphas)
 
     def _judge(self, target, sample, path):
-        """Place of the chosen penalty, the table of what was tried, and the estimates that were judged."""
-        table = {"param_alpha": path.alphas}
+        """Index of the chosen penalty, what was tried by name, and the θ that were judged."""
+        results = {"param_alpha": path.alphas}
         if self.selection == "cv":
             mean, error, values = self._held_out(target.family, sample, target.objective, path.alphas)
-            place = one_standard_error(mean, error) if self.rule == "one_standard_error" else int(np.argmin(mean))
+            index = one_standard_error(mean, error) if self.rule == "one_standard_error" else int(np.argmin(mean))
             splits = {f"split{k}_test_score": -value for k, value in enumerate(values)}
-            return place, {**table, "mean_test_score": -mean, "std_error_test_score": error, **splits}, path.thetas
+            return index, {**results, "mean_test_score": -mean, "std_error_test_score": error, **splits}, path.thetas
         if self.selection == "ebic":
             values, thetas = by_ebic(target, sample, path, self.gamma, self.refit, self.calibrate)
         else:
             values, thetas = by_smic(target, sample, path), path.thetas
-        return int(np.argmin(values)), {**table, "mean_test_score": -values}, thetas
+        return int(np.argmin(values)), {**results, "mean_test_score": -values}, thetas

@@ -6,7 +6,7 @@ With z = f(x), f the fitted transformer and J its Jacobian, the density p_Z of t
 
 the last term being zero unless f maps onto less than R^d. A plain Pipeline reports log p_Z(f(x)) instead, a number in
 the units of z: there a scaler to (0, 0.001) beats every other by log 1000 nats per column and says nothing about the
-fit. Derivatives follow by the chain rule; see `change_of_variables`.
+fit. Derivatives follow by the chain rule; see `maps.algebra`.
 
 References
 ----------
@@ -16,19 +16,20 @@ probabilistic modeling and inference. Journal of Machine Learning Research, 22(5
 
 from __future__ import annotations
 
-import warnings
+from typing import Any, Self
 
 import narwhals as nw
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 
 from .._compat import check_sample_weight, validate_data
 from ..formulas.moments import moments
+from .checks import warn_user
 from .density import DensityEstimator
-from .fitted_transformers import bijection_of
-from .foreign_densities import draw, weight_arguments
+from .sklearn_transformers import draw, map_of, weight_arguments
 
 MASS_DRAWS = 20_000  # a standard error of at most 0.0036 in the mass inside the image
 
@@ -65,22 +66,22 @@ class TransformedDensity(DensityEstimator):
         The density, fitted to the transformed table.
     transformer_ : transformer
         The fitted transformer.
-    bijection_ : Bijection
-        `transformer_` as a differentiable bijection: `forward`, `inverse`, `log_det`, ...
+    map_ : Map
+        `transformer_` as a differentiable map: `forward`, `inverse`, `log_det`, ...
     image_mass_ : float
-        The mass that `density_` leaves in the image of the transformer. 1 where that is R^d; otherwise the share m of
+        The mass that `density_` leaves in the image of the transformer. 1 if that is R^d; otherwise the share m of
         20,000 seeded draws, of standard error sqrt(m (1 - m) / 20000), computed when first needed.
     variances_ : ndarray of shape (n_features,)
         The (weighted) variance of each column of the training rows, in squared units of the column.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, where all are strings.
+        Names of the columns, if all are strings.
 
     See Also
     --------
-    skscore.estimators.bijective_transformer.BijectiveTransformer : An elementwise function with known derivatives.
-    skscore.estimators.fitted_transformers.bijection_of : Where another type of transformer may be registered.
+    skscore.BijectiveTransformer : An elementwise function with known derivatives.
+    skscore.estimators.sklearn_transformers.map_of : The function to register another type of transformer with.
 
     Notes
     -----
@@ -88,10 +89,9 @@ class TransformedDensity(DensityEstimator):
     for Box-Cox, rows beyond the quantiles that `QuantileTransformer` has seen. Held-out rows often lie there, so that
     transformer seldom wins a search by log-likelihood. A row exactly at the edge of its quantiles is inside; with
     normal output the density is held constant over the outermost 1e-7 of probability, where scikit-learn stops the map
-    too. At a quantile the slope is the mean of its two sides. Quantiles that repeat, the mark of a column with atoms,
-    are refused.
+    too. At a quantile the slope is the mean of its two sides. Quantiles that repeat (rounded columns) are refused.
 
-    Rows of zero weight are left out. Weights reach the transformer and its Pipeline steps where they accept them; a
+    Rows of zero weight are left out. Weights reach the transformer and its Pipeline steps if they accept them; a
     density that does not accept them is fitted without, with a warning.
 
     References
@@ -115,11 +115,11 @@ class TransformedDensity(DensityEstimator):
     -3.811168
     """
 
-    def __init__(self, density, transformer):
+    def __init__(self, density: Any, transformer: Any) -> None:
         self.density = density
         self.transformer = transformer
 
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the transformer, then the density on the transformed table.
 
         Parameters
@@ -149,10 +149,10 @@ class TransformedDensity(DensityEstimator):
         if weight is not None:
             rows, weight = rows[weight > 0.0], weight[weight > 0.0]
         self._fit_transformer(self._as_frame(rows, X), weight)
-        self._fit_density(self.bijection_.forward(rows), weight)
+        self._fit_density(self.map_.forward(rows), weight)
         self.variances_ = moments(rows, weight).variance
         self._stream = np.random.default_rng(0)
-        vars(self).pop("image_mass_", None)
+        self.__dict__.pop("image_mass_", None)
         return self
 
     def _as_frame(self, rows, X):
@@ -166,7 +166,7 @@ class TransformedDensity(DensityEstimator):
         self.transformer_ = clone(self.transformer, safe=False)
         if hasattr(self.transformer_, "fit"):
             self.transformer_.fit(rows, **weight_arguments(self.transformer_, weight))
-        self.bijection_ = bijection_of(self.transformer_)
+        self.map_ = map_of(self.transformer_)
 
     def _fit_density(self, Z, weight):
         if not np.isfinite(Z).all():
@@ -176,9 +176,7 @@ class TransformedDensity(DensityEstimator):
             )
         arguments = weight_arguments(self.density, weight)
         if weight is not None and not arguments and np.ptp(weight) > 0.0:
-            warnings.warn(
-                f"density={self.density!r} does not accept sample_weight: it is fitted without.", stacklevel=3
-            )
+            warn_user(f"density={self.density!r} does not accept sample_weight: it is fitted without.", UserWarning)
         self.density_ = clone(self.density).fit(Z, **arguments)
 
     grad_log_density = available_if(_density_offers("grad_log_density"))(DensityEstimator.grad_log_density)
@@ -188,14 +186,14 @@ class TransformedDensity(DensityEstimator):
 
     @property
     def criterion(self):
-        """What `score` averages: the criterion of the density, the log-likelihood where it names none."""
+        """What `score` averages: the criterion of the density, the log-likelihood if it names none."""
         return getattr(self.density, "criterion", "log_likelihood")
 
     def __getattr__(self, name):
         """`image_mass_`, found when first asked for, then kept; no property, as an HTML display evaluates those."""
-        if name != "image_mass_" or "bijection_" not in vars(self):
+        if name != "image_mass_" or "map_" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.image_mass_ = 1.0 if self.bijection_.surjective else self._estimated_image_mass()
+        self.image_mass_ = 1.0 if self.map_.surjective else self._estimated_image_mass()
         return self.image_mass_
 
     def _estimated_image_mass(self):
@@ -207,7 +205,7 @@ class TransformedDensity(DensityEstimator):
                 f" transformer={self.transformer!r} is unknown: choose a density that can, or a transformer onto all of"
                 " R^d."
             ) from error
-        mass = float(self.bijection_.reaches(draws).mean())
+        mass = float(self.map_.reaches(draws).mean())
         if mass == 0.0:
             raise ValueError(
                 f"density={self.density!r} leaves no mass in the image of transformer={self.transformer!r}: choose"
@@ -220,18 +218,18 @@ class TransformedDensity(DensityEstimator):
         return self.variances_
 
     def _support(self, X):
-        return self.bijection_.contains(X)
+        return self.map_.contains(X)
 
     def _log_density(self, X):
-        f = self.bijection_
+        f = self.map_
         return self.density_.score_samples(f.forward(X)) + f.log_det(X) - np.log(self.image_mass_)
 
     def _score(self, X):
-        f = self.bijection_
+        f = self.map_
         return f.pull_score(X, self.density_.grad_log_density(f.forward(X)))
 
     def _curvature(self, X, V):
-        f, V = self.bijection_, np.broadcast_to(V, X.shape)
+        f, V = self.map_, np.broadcast_to(V, X.shape)
         Z = f.forward(X)
         return self.density_.curvature(Z, f.pushforward(X, V)) + f.second_order(X, V, self.density_.grad_log_density(Z))
 
@@ -242,8 +240,8 @@ class TransformedDensity(DensityEstimator):
         Z = np.empty((0, self.n_features_in_))
         while len(Z) < n_samples:
             proposals = draw(self.density_, int(np.ceil((n_samples - len(Z)) / self.image_mass_)), rng)
-            Z = np.concatenate([Z, proposals[self.bijection_.reaches(proposals)]])
-        return self.bijection_.inverse(Z[:n_samples])
+            Z = np.concatenate([Z, proposals[self.map_.reaches(proposals)]])
+        return self.map_.inverse(Z[:n_samples])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,1 +1,1 @@
-"""From statistics to parameters: what is gathered from the rows, and the solvers that turn it into θ."""
+"""From quadratic forms to parameters: solvers, penalties, paths and criteria."""

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2
 
-__all__ = ["Gradients", "sandwich", "wald"]
+__all__ = ["Gradients", "pair_tests", "sandwich", "wald"]
 
 
 @dataclass(frozen=True)
@@ -117,3 +117,30 @@ def wald(theta, covariance, groups):
     """
     statistic = np.array([theta[g] @ np.linalg.solve(covariance[np.ix_(g, g)], theta[g]) for g in groups])
     return statistic, chi2.sf(statistic, [len(g) for g in groups])
+
+
+def pair_tests(interactions, theta, covariance):
+    """Wald tests that an interaction is zero, for each pair of p columns.
+
+    Parameters
+    ----------
+    interactions : ndarray of shape (p, p)
+    theta : ndarray of shape (m,)
+        Begins with the upper triangle of the interactions, row by row.
+    covariance : ndarray of shape (m, m)
+
+    Returns
+    -------
+    dict of ndarrays of shape (n_pairs,)
+        Columns ``i`` and ``j``, ``interaction``, ``standard_error``, ``statistic`` and ``p_value``, 1 for a pair
+        without an error.
+    """
+    i, j = np.triu_indices(len(interactions))
+    pairs = np.flatnonzero(i != j)
+    error = np.sqrt(np.diag(covariance))[pairs]
+    tested = error > 0.0
+    statistic, p_value = np.zeros(len(pairs)), np.ones(len(pairs))
+    if tested.any():
+        statistic[tested], p_value[tested] = wald(theta, covariance, [[index] for index in pairs[tested]])
+    columns = {"i": i[pairs], "j": j[pairs], "interaction": theta[pairs], "standard_error": error}
+    return {**columns, "statistic": statistic, "p_value": p_value}

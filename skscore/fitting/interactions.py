@@ -1,63 +1,67 @@
 r"""Sparse interactions along a path of penalties, by coordinate descent on working sets.
 
-Solutions are piecewise linear in λ, so each begins on the line through the two before it (Rosset & Zhu, 2007). A
-working set is solved by descent in gathered blocks, small enough for the cache. It holds what is not zero and entries
-whose gradient there is near the bound λw. Where only one solution is known, the sequential strong rule chooses those
-with :math:`|r_{ij}| > (2\lambda - \lambda_{\text{before}})w_{ij}` (Tibshirani et al., 2012). After a first rough
-descent the set is drawn again. Whatever was left out in error violates the optimality conditions, is found there, and
-added. Where some sweeps do not suffice, conjugate gradients minimise over the values that have the signs found so far,
-a quadratic, on which descent alone is slow where columns are collinear. Descent ends when both the residual and the
-duality gap of :mod:`~skscore.fitting.interaction_problem` are at rounding.
+1. *Start.* Solutions are piecewise linear in λ, so each descent starts on the line through the two solutions before it
+   (Rosset & Zhu, 2007).
+2. *Working set.* It contains the entries that are not zero, and those whose gradient is near the bound λw. If only one
+   solution is known, the sequential strong rule chooses those with
+   :math:`|r_{ij}| > (2\lambda - \lambda_{\text{before}})w_{ij}` (Tibshirani et al., 2012).
+3. *Descent.* Its blocks are gathered, small enough for the cache. If some sweeps do not suffice, conjugate gradients
+   minimise over all values with the present signs. This is a quadratic problem, on which coordinate descent alone is
+   slow if columns are collinear.
+4. *Check.* After a first rough descent the working set is chosen again. Entries that were left out by mistake violate
+   the optimality conditions, and are added. The descent ends when both the residual and the duality gap of
+   :mod:`~skscore.fitting.interaction_problem` are at rounding.
 
 References
 ----------
-Rosset, S., & Zhu, J. (2007). Piecewise linear regularized solution paths. Annals of Summary, 35(3), 1012-1030.
+Rosset, S., & Zhu, J. (2007). Piecewise linear regularized solution paths. Annals of Statistics, 35(3), 1012-1030.
 Tibshirani, R., et al. (2012). Strong rules for discarding predictors in lasso-type problems. Journal of the Royal
 Statistical Society B, 74(2), 245-266.
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy import ndarray
 from scipy.sparse.linalg import LinearOperator, cg
-from sklearn.exceptions import ConvergenceWarning
 
 from .._kernels import coordinate_descent, threads
 from .boundedness import raise_if_unbounded
-from .interaction_problem import penalised_value
+from .interaction_problem import InteractionProblem, Interactions, penalised_value
 from .unpenalised import solve_unpenalised
 
 __all__ = ["lambda_max", "path", "solve"]
 
-RESIDUAL = 1e-11  # at which descent ends, relative to the largest entry of g
-GAP = 1e-11  # relative to Σ|gθ|, which is no less than twice the quadratic part at the minimum
-ROUGH = 1e-2  # of λ: residual up to which a working set is first solved, to find out which entries matter
-NEAR = 1e-2  # of λ: how near its bound the slope of an entry is that enters a working set before it must
-SWEEPS_BEFORE_ASKING, MAX_SWEEPS = 100, 100_000  # whether a minimum exists is asked after each of the first
-SWEEPS_AT_A_TIME, MAX_STEPS = 4, 30  # of coordinate descent, and of conjugate gradients in turn
-MAX_AT_A_TIME = 32  # sweeps, reached by doubling as long as signs stop the conjugate gradients
-MIN_EXCESS = 3e-12  # of the bound, with which an entry leaves zero: the largest λ itself is known no better
+RESIDUAL = 1e-11  # at which the descent ends, relative to the largest entry of g
+GAP = 1e-11  # relative to Σ|gθ|, which is at least twice the quadratic part at the minimum
+ROUGH = 1e-2  # residual of the first rough descent, relative to λ
+NEAR = 1e-2  # relative distance from its bound at which the gradient of an entry puts it into the working set
+SWEEPS_PER_CHECK, MAX_SWEEPS = 100, 100_000  # after each of the first the existence of a minimum is checked
+SWEEPS_AT_A_TIME, MAX_STEPS = 4, 30  # sweeps of coordinate descent, then steps of conjugate gradients
+MAX_AT_A_TIME = 32  # sweeps: they are doubled as long as signs stop the conjugate gradients
+MIN_EXCESS = 3e-12  # relative excess over the bound at which an entry leaves zero: λ_max has no more digits
 ROUNDING = 1e-14  # relative
-SMALLEST_PART = 1e-3  # of the residual that a single step may remove when descent ends: less is rounding
+SMALLEST_PART = 1e-3  # of the residual as the tolerance of a sweep; a smaller part is below rounding
 MAX_GATHERED = 1 << 24  # numbers in the gathered blocks of a working set, 128 MB
-MIN_KEPT = 0.8  # of the entries of a working set: it is not gathered anew for fewer that leave it
-IN_PLACE = 0.8  # of all numbers: a working set of more reads the blocks where they lie
+MIN_KEPT = 0.8  # share of the entries of a working set that must remain; otherwise it is gathered again
+IN_PLACE = 0.8  # share of all numbers: a larger working set reads the blocks without gathering
 
 
 class _WorkingSet:
-    """Entries in `mask` (p, m), a symmetric set where K is, as the flat arrays of the kernel."""
+    """Entries in `mask` (p, m), which is symmetric if K is, as the flat arrays of the compiled kernel."""
 
-    def __init__(self, problem, mask):
+    def __init__(self, problem: InteractionProblem, mask: ndarray) -> None:
         p, m = mask.shape
         sizes = mask.sum(axis=1)
         numbers = sizes**2
         self.problem = problem
-        in_place = problem.Gamma is not None and numbers.sum() > min(IN_PLACE * p * m * m, MAX_GATHERED)
-        if in_place:  # the blocks are as quick where they lie
-            mask, sizes, numbers = np.ones_like(mask), np.full(p, m), np.full(p, m * m)
-            self.blocks = problem.Gamma.ravel()
+        whole = problem.Gamma if numbers.sum() > min(IN_PLACE * p * m * m, MAX_GATHERED) else None
+        if whole is not None:  # gathering would not make it faster
+            mask, sizes = np.ones_like(mask), np.full(p, m)
+            self.blocks = whole.ravel()
             self.block = np.arange(p) * (0 if problem.shared else m * m)
         else:
             self.blocks, self.block = np.empty(numbers.sum()), np.cumsum(numbers) - numbers
@@ -66,78 +70,83 @@ class _WorkingSet:
         self.first = np.concatenate([[0], np.cumsum(sizes)])
         self.mirror = self._mirror()
         self.g, self.curvature, self.penalty = (part[mask] for part in (problem.g, problem.curvature, problem.weights))
-        if not in_place:
+        if whole is None:
             problem.gather(self.first, self.rows, self.block, self.blocks)
 
-    def _mirror(self):
-        place = np.arange(len(self.rows))
+    def _mirror(self) -> ndarray:
+        """Return the index of the mirror of each entry; an entry without one is its own mirror."""
+        index = np.arange(len(self.rows))
         if not self.problem.symmetric:
-            return place
-        places = np.zeros(self.mask.shape, dtype=place.dtype)
-        places[self.mask] = place
+            return index
+        index_at = np.zeros(self.mask.shape, dtype=index.dtype)
+        index_at[self.mask] = index
         paired = self.rows < len(self.mask)
-        place[paired] = places[self.rows[paired], self.columns[paired]]
-        return place
+        index[paired] = index_at[self.rows[paired], self.columns[paired]]
+        return index
 
-    def redrawn(self, mask):
-        """The set of `mask`; this one, which needs no gathering, where it has all of that and little more."""
+    def chosen_again(self, mask: ndarray) -> _WorkingSet:
+        """Return the set of `mask`, or this one if it contains all of `mask` and little more: that saves gathering."""
         enough = not (mask & ~self.mask).any() and mask.sum() >= MIN_KEPT * self.mask.sum()
         return self if enough else _WorkingSet(self.problem, mask)
 
-    def descend(self, theta, gradient, lam, tolerance, most_sweeps):
-        """θ after descent over the set from `theta`, of which the gradient is known, and the sweeps it took."""
+    def descend(
+        self, theta: ndarray, gradient: ndarray, lam: float, tolerance: float, max_sweeps: int
+    ) -> tuple[ndarray, int]:
+        """Descend over the set from `theta`, whose gradient is given; return θ and the number of sweeps."""
         values, slopes, penalty = theta[self.mask], gradient[self.mask], lam * self.penalty
         sweeps, at_a_time = 0, SWEEPS_AT_A_TIME
         while True:
             swept = self._sweep(penalty, values, slopes, tolerance, at_a_time)
             sweeps += swept
-            if swept < at_a_time or sweeps >= most_sweeps:
+            if swept < at_a_time or sweeps >= max_sweeps:
                 break
-            values, slopes, share = self._on_signs(values, slopes, penalty, tolerance)
+            values, slopes, share = self._minimise_on_signs(values, slopes, penalty, tolerance)
             at_a_time = SWEEPS_AT_A_TIME if share == 1.0 else min(2 * at_a_time, MAX_AT_A_TIME)
         theta = theta.copy()
         theta[self.mask] = values
         return theta, sweeps
 
-    def _sweep(self, penalty, values, slopes, tolerance, most):
-        """Coordinate descent in place, columns that are problems of their own in threads; the number of sweeps."""
+    def _sweep(self, penalty: ndarray, values: ndarray, slopes: ndarray, tolerance: float, max_sweeps: int) -> int:
+        """Descend in place, in several threads if columns are independent; return the number of sweeps."""
         p = len(self.mask)
         known = self.first, self.columns, self.mirror, self.block, self.blocks, self.curvature
         bounds = (1.0 + MIN_EXCESS) * penalty
 
-        def descend(begin, end, width):
+        def descend(begin: int, end: int, width: int) -> int:
             span = begin, end, width
-            return coordinate_descent.descend(span, *known, bounds, values, slopes, tolerance, most)
+            return coordinate_descent.descend(span, *known, bounds, values, slopes, tolerance, max_sweeps)
 
         if self.problem.symmetric:
             return descend(0, p, p)
-        flops = 2.0 * most * (np.diff(self.first) ** 2.0).sum()
+        flops = 2.0 * max_sweeps * (np.diff(self.first) ** 2.0).sum()
         return max(threads.deal(lambda columns: descend(columns.start, columns.stop, 1), p, flops))
 
-    @np.errstate(divide="ignore", over="ignore", invalid="ignore")  # without curvature the way has no end; not gone
-    def _on_signs(self, values, slopes, penalty, tolerance):
-        """Values and slopes towards the minimum over the same signs, and the share of the way that was gone.
+    @np.errstate(divide="ignore", over="ignore", invalid="ignore")  # without curvature the step is infinite: not taken
+    def _minimise_on_signs(
+        self, values: ndarray, slopes: ndarray, penalty: ndarray, tolerance: float
+    ) -> tuple[ndarray, ndarray, float]:
+        """Move towards the minimum over the present signs; return values, gradient, and the share of the step taken.
 
-        By conjugate gradients. Entries that would change their sign are zero at its end; where that is no descent, as
-        for columns in balance, the way ends at the first of them, up to where the objective can only fall.
+        The minimum is found by conjugate gradients. Entries whose sign would change are set to zero. If that does not
+        lower the objective, the step ends at the first change of sign, up to which the objective can only decrease.
         """
         signs = np.sign(values)
         free = (signs != 0.0) | (penalty == 0.0)
 
-        def paired(entries):
+        def paired(entries: ndarray) -> ndarray:
             return np.where(free, 0.5 * (entries + entries[self.mirror]), 0.0)
 
-        def times(matvec):
+        def times(matvec: Callable[[ndarray], ndarray]) -> LinearOperator:
             return LinearOperator((len(values), len(values)), matvec=matvec)
 
         diagonal = np.where(free, paired(self.curvature), 1.0)
-        with threads.at_most(1):  # its products of vectors are too short for more
+        with threads.at_most(1):  # its vectors are too short for more threads
             inner, _ = cg(
                 times(lambda v: paired(self._product(v))),
                 paired(self.g) - penalty * signs,
                 x0=values,
                 rtol=0.0,
-                atol=0.1 * tolerance * np.sqrt(len(values)),  # the root of a sum, where the largest is to be tolerable
+                atol=0.1 * tolerance * np.sqrt(len(values)),  # the root of a sum bounds the largest entry
                 maxiter=MAX_STEPS,
                 M=times(lambda v: v / diagonal),
             )
@@ -151,19 +160,19 @@ class _WorkingSet:
                 return reached, reached_slopes, share
         return values, slopes, 0.0
 
-    def _product(self, values):
+    def _product(self, values: ndarray) -> ndarray:
         out = np.empty(len(values))
         coordinate_descent.gathered_products(self.first, self.block, self.blocks, values, out)
         return out
 
 
-def _share_before_zero(start, end):
-    """Share of the way from `start` to `end`, of other signs, after which the first entry is zero."""
+def _share_before_zero(start: ndarray, end: ndarray) -> float:
+    """Return the share of the step from `start` to `end`, of opposite signs, at which the first entry is zero."""
     return np.min(start / (start - end), initial=1.0)
 
 
-def _on_free_entries(problem):
-    """θ and gradient where every penalised entry is zero."""
+def _on_free_entries(problem: InteractionProblem) -> tuple[ndarray, ndarray]:
+    """Return the minimiser with all penalised entries zero, and the gradient there."""
     theta = np.zeros_like(problem.g)
     scale = np.abs(problem.g).max()
     free = problem.weights == 0.0
@@ -171,8 +180,8 @@ def _on_free_entries(problem):
     return theta, problem.gradient(theta)
 
 
-def lambda_max(problem):
-    """Smallest λ at which every penalised entry of the solution is zero.
+def lambda_max(problem: InteractionProblem) -> float:
+    """Compute the smallest λ at which every penalised entry of the solution is zero.
 
     Parameters
     ----------
@@ -187,8 +196,8 @@ def lambda_max(problem):
     return float(np.max(np.abs(problem.paired(gradient)[penalised]) / problem.weights[penalised], initial=0.0))
 
 
-def solve(problem, lam, known=()):
-    """Minimise at one penalty.
+def solve(problem: InteractionProblem, lam: float, known: Sequence[tuple[float, Interactions]] = ()) -> Interactions:
+    """Minimise the objective at one penalty.
 
     Parameters
     ----------
@@ -196,21 +205,17 @@ def solve(problem, lam, known=()):
     lam : float
         λ ≥ 0.
     known : sequence of (float, Interactions)
-        Penalties and their solutions, of which the last two foretell this one.
+        Penalties and their solutions; the last two give the start.
 
     Returns
     -------
     Interactions
+        With a remark if rounding or the number of sweeps ended the descent first.
 
     Raises
     ------
     UnboundedObjectiveError
-        Where there is no minimum.
-
-    Warns
-    -----
-    ConvergenceWarning
-        Where rounding or the number of sweeps ends the descent first.
+        If there is no minimum.
 
     Examples
     --------
@@ -228,14 +233,16 @@ def solve(problem, lam, known=()):
     """
     if lam == 0.0:
         return solve_unpenalised(problem)
-    theta, reach = _foretold(problem, lam, known)
+    theta, reach = _extrapolated(problem, lam, known)
     gradient = problem.gradient(theta)
     mask = _working_mask(problem, theta, np.abs(problem.paired(gradient)), reach)
     return _converge(problem, lam, theta, gradient, mask)
 
 
-def _foretold(problem, lam, known):
-    """θ to start from, and the slope, in units of w, beyond which an entry that is zero there may move."""
+def _extrapolated(
+    problem: InteractionProblem, lam: float, known: Sequence[tuple[float, Interactions]]
+) -> tuple[ndarray, float]:
+    """Return θ at the start, and the size of the gradient, in units of w, above which a zero entry may move."""
     if not known:
         return np.zeros_like(problem.g), lam
     before, fit = known[-1]
@@ -246,20 +253,22 @@ def _foretold(problem, lam, known):
     return fit.theta + share * (fit.theta - first.theta), (1.0 - NEAR) * lam
 
 
-def _working_mask(problem, theta, slope, reach):
-    """Entries that are not zero or not penalised, and those of which the slope is beyond what is given."""
+def _working_mask(problem: InteractionProblem, theta: ndarray, slope: ndarray, reach: float) -> ndarray:
+    """Return the entries that are not zero, not penalised, or whose gradient is larger than `reach` times w."""
     return (theta != 0.0) | (slope > reach * problem.weights) | (problem.weights == 0.0)
 
 
-def _converge(problem, lam, theta, gradient, mask):
-    """Descend, first roughly and on `mask`, then on what is not zero and whatever else is near its bound."""
+def _converge(
+    problem: InteractionProblem, lam: float, theta: ndarray, gradient: ndarray, mask: ndarray
+) -> Interactions:
+    """Descend roughly on `mask`, then on working sets chosen again until the solution is optimal."""
     finest = RESIDUAL * np.abs(problem.g).max()
     tolerance, used, part = max(ROUGH * lam, finest), 0, 0.3
     working = _WorkingSet(problem, mask)
     while True:
-        theta, sweeps = working.descend(theta, gradient, lam, part * tolerance, SWEEPS_BEFORE_ASKING)
+        theta, sweeps = working.descend(theta, gradient, lam, part * tolerance, SWEEPS_PER_CHECK)
         gradient, used = problem.gradient(theta), used + sweeps
-        if sweeps >= SWEEPS_BEFORE_ASKING:
+        if sweeps >= SWEEPS_PER_CHECK:
             raise_if_unbounded(problem, lam, theta)
         slope = np.abs(problem.paired(gradient))
         found = ((slope > lam * problem.weights + tolerance) & ~working.mask).any()
@@ -269,31 +278,28 @@ def _converge(problem, lam, theta, gradient, mask):
             if optimal:
                 return solution
             if used >= MAX_SWEEPS or part < SMALLEST_PART:
-                raise_if_unbounded(problem, lam, theta)  # far out, rounding brings a descent to a stand
-                _warn(solution, lam)
-                return solution
-            part *= 0.3 if sweeps < SWEEPS_BEFORE_ASKING else 1.0
+                raise_if_unbounded(problem, lam, theta)  # on an unbounded objective rounding stops the descent
+                return replace(solution, remarks=(_why_unconverged(solution, lam),))
+            part *= 0.3 if sweeps < SWEEPS_PER_CHECK else 1.0
         tolerance = finest
-        working = working.redrawn(_working_mask(problem, theta, slope, (1.0 - NEAR) * lam))
+        working = working.chosen_again(_working_mask(problem, theta, slope, (1.0 - NEAR) * lam))
 
 
-def _warn(solution, lam):
-    warnings.warn(
+def _why_unconverged(solution: Interactions, lam: float) -> str:
+    return (
         f"coordinate descent did not converge at penalty {lam:.4g}: the optimality conditions are violated by up to "
-        f"{solution.residual:.1e}. A larger penalty, a ridge or a diagonal multiplier helps.",
-        ConvergenceWarning,
-        stacklevel=4,
+        f"{solution.residual:.1e}. A larger penalty, a ridge or a diagonal multiplier helps."
     )
 
 
-def path(problem, lambdas):
-    """Minimise at each of a sequence of penalties, each solution from the one before.
+def path(problem: InteractionProblem, lambdas: Iterable[float]) -> list[Interactions]:
+    """Minimise the objective at each of a sequence of penalties, starting from the solutions before.
 
     Parameters
     ----------
     problem : InteractionProblem
     lambdas : array-like of shape (L,)
-        Best in descending order.
+        Preferably in descending order.
 
     Returns
     -------
@@ -310,7 +316,7 @@ def path(problem, lambdas):
     >>> [round(float(fit.K[0, 1]), 3) for fit in path(problem, [0.5, 0.25, 0.1])]
     [0.0, -0.333, -0.533]
     """
-    known = []
+    known: list[tuple[float, Interactions]] = []
     for lam in lambdas:
         known.append((lam, solve(problem, lam, known)))
     return [fit for _, fit in known]

@@ -1,13 +1,13 @@
-r"""Held-out objectives of a whole path of ridges, in closed form.
+r"""Held-out objectives along a path of ridges, in closed form.
 
-Parameters are coordinates in which the penalty is :math:`\tfrac\alpha2\|\theta\|^2`. One eigendecomposition
-:math:`\Gamma = U\,\mathrm{diag}(l)\,U^\top` then serves every α,
+The parameters are coordinates in which the penalty is :math:`\tfrac\alpha2\|\theta\|^2`. One eigendecomposition
+:math:`\Gamma = U\,\mathrm{diag}(l)\,U^\top` then suffices for every α,
 
 .. math:: \theta(\alpha) = U\,\mathrm{diag}(l + \alpha)^{-1} U^\top g,
 
-and a fold of rows is scored by its own quadratic form at the θ of the other folds. A single row is a change of Γ of
-rank d, :math:`\Gamma_i = D_i D_i^\top`, and so leaving it out needs no fit. With its weight w of N in all, and
-:math:`\Gamma_i, g_i, c_i` the quadratic form of this row,
+and the held-out value of a fold is its quadratic form at the θ of the other folds. A single row changes Γ by a matrix
+of rank d, :math:`\Gamma_i = D_i D_i^\top`, so that leaving it out needs no fit. Let w be its weight, N the total
+weight, and :math:`\Gamma_i, g_i, c_i` the quadratic form of this row:
 
 .. math::
 
@@ -16,8 +16,8 @@ rank d, :math:`\Gamma_i = D_i D_i^\top`, and so leaving it out needs no fit. Wit
 
    \theta_{-i} = M^{-1}(r + w D_i y), \qquad J_i(\theta_{-i}) = \tfrac12\|y\|^2 - g_i^\top\theta_{-i} + c_i,
 
-where :math:`y = D_i^\top\theta_{-i}` is the slope at the row of what the other rows have fitted. This is the
-leave-one-out identity of ridge regression (Allen, 1974) for d residuals a row.
+where :math:`y = D_i^\top\theta_{-i}` is the score, at the row, of the fit to the other rows. This is the leave-one-out
+identity of ridge regression (Allen, 1974) for d residuals per row.
 
 References
 ----------
@@ -27,23 +27,26 @@ Technometrics, 16(1), 125-127.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import add
 
 import numpy as np
+from numpy import ndarray
 
+from ..formulas.quadratic import QuadraticForm
 from .solvers import eigh
 
 __all__ = ["RidgePath", "held_out_values", "leave_one_out", "without"]
 
 
 class RidgePath:
-    """Minimisers of one quadratic form plus (α/2)‖θ‖², for any α ≥ 0; with α = 0 those of least norm.
+    """Minimisers of a quadratic form plus (α/2)‖θ‖² for any α ≥ 0; with α = 0 the minimiser of smallest norm.
 
     Parameters
     ----------
     form : QuadraticForm
-        With Γ of shape (r, r), and g of shape (r,) or (s, r).
+        With Γ of shape (r, r) and g of shape (r,) or (s, r).
 
     Examples
     --------
@@ -56,29 +59,29 @@ class RidgePath:
            [0.33333333, 0.5       ]])
     """
 
-    def __init__(self, form):
+    def __init__(self, form: QuadraticForm) -> None:
         values, self.vectors = eigh(form.Gamma)
-        self.values = np.maximum(values, 0.0)  # Γ is positive semi-definite but for rounding
-        self.pull = form.g @ self.vectors
+        self.values = np.maximum(values, 0.0)  # Γ is positive semi-definite up to rounding
+        self.g = form.g @ self.vectors
         self.n = form.n
 
-    def thetas(self, alphas):
-        """θ(α) for each ridge of `alphas` (L,), shape (L, r) or (s, L, r)."""
-        stiffness = np.array([alpha + self._curvature(alpha) for alpha in alphas])
-        return self.pull[..., None, :] / stiffness @ self.vectors.T
+    def thetas(self, alphas: Sequence[float] | ndarray) -> ndarray:
+        """Return θ(α) for each ridge of `alphas` (L,), shape (L, r) or (s, L, r)."""
+        curvatures = np.array([alpha + self._curvature(alpha) for alpha in alphas])
+        return self.g[..., None, :] / curvatures @ self.vectors.T
 
-    def _curvature(self, alpha):
-        """Eigenvalues of Γ; without a ridge those that are rounding count as infinite, so that θ is 0 there."""
+    def _curvature(self, alpha: float) -> ndarray:
+        """Return the eigenvalues of Γ; without a ridge those below rounding are replaced by ∞, so that θ is 0 there."""
         is_rounding = self.values <= len(self.values) * np.finfo(np.float64).eps * self.values.max()
         return np.where((alpha == 0.0) & is_rounding, np.inf, self.values)
 
-    def leave_one_out(self, D, linear, constant, weight, alpha):
-        """Objective of each row of a block, (n,), at the θ of all other rows; a row's own form as in ``forms``."""
+    def leave_one_out(self, D: ndarray, linear: ndarray, constant: ndarray, weight: ndarray, alpha: float) -> ndarray:
+        """Return the objective of each row of a block at the θ of all other rows, shape (n,)."""
         D = np.matmul(self.vectors.T, D)
         g = -linear @ self.vectors
         w, rest = weight[:, None], self.n - weight[:, None]
         inverse = 1.0 / (self.n * self._curvature(alpha) + rest * alpha)  # of M, shape (n, r)
-        r = self.n * self.pull - w * g
+        r = self.n * self.g - w * g
         MD = inverse[:, :, None] * D
         kept = np.eye(D.shape[2]) - w[:, :, None] * np.matmul(D.mT, MD)  # I − H
         y = np.linalg.solve(kept, np.matmul(MD.mT, r[:, :, None]))
@@ -86,8 +89,8 @@ class RidgePath:
         return 0.5 * np.square(y[:, :, 0]).sum(axis=1) - np.einsum("nr,nr->n", g, theta) + constant
 
 
-def without(folds, k):
-    """Quadratic form of all folds but the k-th; means are merged, never subtracted, and so no digit is lost.
+def without(folds: Sequence[QuadraticForm], k: int) -> QuadraticForm:
+    """Return the quadratic form of all folds except the k-th; means are merged, not subtracted, to keep all digits.
 
     Parameters
     ----------
@@ -108,8 +111,8 @@ def without(folds, k):
     return reduce(add, [fold for j, fold in enumerate(folds) if j != k])
 
 
-def held_out_values(folds, alphas):
-    """Objective of each fold at the θ(α) of the others.
+def held_out_values(folds: Sequence[QuadraticForm], alphas: Sequence[float] | ndarray) -> ndarray:
+    """Compute the objective of each fold at the θ(α) of the other folds.
 
     Parameters
     ----------
@@ -136,16 +139,21 @@ def held_out_values(folds, alphas):
     return np.array([[fold.value(theta) for theta in thetas] for fold, thetas in zip(folds, paths, strict=True)])
 
 
-def leave_one_out(form, blocks, alphas):
-    """Objective of each row at the θ(α) of all others, without a refit.
+def leave_one_out(
+    form: QuadraticForm,
+    blocks: Iterable[tuple[ndarray, ndarray, ndarray, ndarray]],
+    alphas: Sequence[float] | ndarray,
+) -> ndarray:
+    """Compute the objective of each row at the θ(α) of all other rows, without a refit.
 
     Parameters
     ----------
     form : QuadraticForm
-        Of all rows.
+        The form of all rows.
     blocks : iterable of tuples (D, linear, constant, weight)
-        Blocks of n_b rows, of shapes (n_b, r, d), (n_b, r), (n_b,) and (n_b,): the means of DDᵀ, −linear and constant
-        are `form`. A row leaves with all of its weight, and at least two rows have some.
+        Blocks of n_b rows, of shapes (n_b, r, d), (n_b, r), (n_b,) and (n_b,). The means of DDᵀ, −linear and constant
+        over all rows are Γ, g and c of `form`. A row is left out with its whole weight; at least two rows have a
+        positive weight.
     alphas : array-like of shape (L,)
         Ridges, all positive.
 

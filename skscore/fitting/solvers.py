@@ -4,43 +4,51 @@ r"""Solvers: from a quadratic form and a ridge to θ.
           + \tfrac{\alpha}{2}(\theta - \theta_0)^\top R(\theta - \theta_0) = (\Gamma + \alpha R)^{-1}(g + \alpha
           R\theta_0)
 
-The Gaussian's form is matrix valued: over symmetric K, :math:`\tfrac12\mathrm{tr}(KSK) - \mathrm{tr}(KC)` has the
-Lyapunov equation :math:`SK + KS = C + C^\top` as its stationarity, with solution :math:`S^{-1}` where C = I (the
+The form of the Gaussian is matrix valued: the minimum of :math:`\tfrac12\mathrm{tr}(KSK) - \mathrm{tr}(KC)` over
+symmetric K solves the Lyapunov equation :math:`SK + KS = C + C^\top`; if C = I the solution is :math:`S^{-1}` (the
 D-trace loss, Zhang & Zou, 2014).
 """
 
 from __future__ import annotations
 
-import warnings
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 from scipy import linalg
-from scipy.linalg import LinAlgError, LinAlgWarning, cho_factor, cho_solve, qr, solve, solve_triangular
-from sklearn.exceptions import ConvergenceWarning
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve, solve_triangular
 
 from .._kernels.threads import enough_for
+from ..formulas.quadratic import QuadraticForm
 
-__all__ = ["UnboundedObjectiveError", "eigh", "solve_lyapunov", "solve_ridge"]
+__all__ = ["Estimate", "UnboundedObjectiveError", "eigh", "solve_lyapunov", "solve_ridge"]
 
 RANK_TOLERANCE = 1e-12  # relative to a unit diagonal, about 1e4 rounding errors
-EIGH_FLOPS = 9.0  # for each entry of a cube of its size (Golub & Van Loan, 2013, section 8.3)
+EIGH_FLOPS = 9.0  # times the cube of the size (Golub & Van Loan, 2013, section 8.3)
 
 
 class UnboundedObjectiveError(LinAlgError):
     """The objective has no minimum: Γ + αR is singular and g has a component in its null space.
 
-    Where it is known, ``threshold`` is the l1 penalty from which on there is one.
+    ``threshold`` is the smallest l1 penalty with a minimum, or None if it is not known.
     """
 
-    def __init__(self, message, threshold=None):
+    def __init__(self, message: str, threshold: float | None = None) -> None:
         super().__init__(message)
         self.threshold = threshold
 
 
-def eigh(A):
-    """Eigenvalues and eigenvectors of a symmetric matrix, on as many threads as its size can feed.
+class Estimate(NamedTuple):
+    """θ of least objective, and what a user should know of it, in sentences."""
 
-    Searches ask for hundreds of small ones, of which each takes many times as long where threads wait for each other.
+    theta: Any
+    remarks: tuple[str, ...] = ()
+
+
+def eigh(A: ndarray) -> tuple[ndarray, ndarray]:
+    """Compute eigenvalues and eigenvectors of a symmetric matrix, with a number of threads that suits its size.
+
+    A search needs hundreds of decompositions of small matrices; each would take much longer if threads had to wait.
 
     Examples
     --------
@@ -53,24 +61,24 @@ def eigh(A):
         return linalg.eigh(A)
 
 
-def _minimum_norm(A, b):
-    """Solve A x = b for a singular A where b lies in its range, else say that no minimum exists."""
+def _minimum_norm(A: ndarray, b: ndarray) -> Estimate:
+    """Solve A x = b for a singular A; UnboundedObjectiveError if b does not lie in the range of A."""
     values, vectors = eigh(A)
     kept = values > RANK_TOLERANCE * len(values) * values[-1]
     coordinates = vectors.T @ b
     rounding = 1e-8 * (np.abs(vectors).T @ np.abs(b))
     if (np.abs(coordinates) > rounding)[~kept].any():
         raise UnboundedObjectiveError("the score-matching objective is unbounded below")
-    warnings.warn(
+    remark = (
         f"{(~kept).sum()} of {len(values)} natural parameters are not determined by the data; the solution of least "
-        "norm is taken. A ridge alpha > 0 makes it unique.",
-        ConvergenceWarning,
-        stacklevel=2,
+        "norm is taken. A ridge alpha > 0 makes it unique."
     )
-    return vectors[:, kept] @ (coordinates[kept] / values[kept])
+    return Estimate(vectors[:, kept] @ (coordinates[kept] / values[kept]), (remark,))
 
 
-def solve_ridge(form, alpha=0.0, root=None, centre=None):
+def solve_ridge(
+    form: QuadraticForm, alpha: float = 0.0, root: ndarray | None = None, centre: ndarray | None = None
+) -> Estimate:
     """Minimise a quadratic form plus the ridge (α/2)‖B(θ − θ₀)‖².
 
     Parameters
@@ -80,73 +88,72 @@ def solve_ridge(form, alpha=0.0, root=None, centre=None):
     alpha : float, default=0.0
         Strength α ≥ 0 of the ridge.
     root : ndarray of shape (m, m), optional
-        B, non-singular; the identity where None.
+        B, non-singular; None means the identity.
     centre : ndarray of shape (m,), optional
-        θ₀, zero where None.
+        θ₀; None means zero.
 
     Returns
     -------
-    ndarray of shape (m,)
-        θ.
+    Estimate
+        With θ of shape (m,), and a remark if the solution is that of least norm among many.
 
     Raises
     ------
     UnboundedObjectiveError
-        Where no minimum exists.
+        If there is no minimum.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skscore.formulas.quadratic import QuadraticForm
     >>> from skscore.fitting.solvers import solve_ridge
-    >>> solve_ridge(QuadraticForm(np.eye(2), np.array([1.0, 2.0]), 0.0, 1), alpha=1.0)
+    >>> solve_ridge(QuadraticForm(np.eye(2), np.array([1.0, 2.0]), 0.0, 1), alpha=1.0).theta
     array([0.5, 1. ])
     """
     theta0 = np.zeros(len(form.g)) if centre is None else centre
-    pull = -form.gradient(theta0)  # the solution is θ₀ + φ with (Γ + αBᵀB) φ = g − Γθ₀
+    rest = -form.gradient(theta0)  # the solution is θ₀ + φ with (Γ + αBᵀB) φ = g − Γθ₀
     if alpha > 0.0 and root is not None:
-        return theta0 + _solve_stacked(form.Gamma, pull, np.sqrt(alpha) * root)
-    A = form.Gamma + alpha * np.eye(len(pull))
+        return Estimate(theta0 + _solve_stacked(form.Gamma, rest, np.sqrt(alpha) * root))
+    A = form.Gamma + alpha * np.eye(len(rest))
     diagonal = np.diag(A)
     scale = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0)), 1.0)
-    return theta0 + scale * _solve_definite(A * np.outer(scale, scale), scale * pull)
+    phi, remarks = _solve_definite(A * np.outer(scale, scale), scale * rest)
+    return Estimate(theta0 + scale * phi, remarks)
 
 
-def _solve_definite(A, b):
-    """Solve A x = b for a positive semi-definite A of unit diagonal."""
+def _solve_definite(A: ndarray, b: ndarray) -> Estimate:
+    """Solve A x = b for a positive semi-definite A with a unit diagonal."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", LinAlgWarning)
-            factor = cho_factor(A, lower=True)
+        factor = cho_factor(A, lower=True)
         if np.diag(factor[0]).min() ** 2 > RANK_TOLERANCE:
-            return cho_solve(factor, b)
+            return Estimate(cho_solve(factor, b))
     except LinAlgError:
         pass
     return _minimum_norm(A, b)
 
 
-def _solve_stacked(Gamma, pull, root):
-    """Solve (Γ + BᵀB) φ = pull as least squares in [Γ^½; B], which never squares the condition of B.
+def _solve_stacked(Gamma: ndarray, b: ndarray, root: ndarray) -> ndarray:
+    """Solve (Γ + BᵀB) φ = b as least squares in [Γ^½; B], without squaring the condition number of B.
 
-    A penalty about the origin on data far from it makes BᵀB larger than Γ by more than all digits. Rows are sorted by
-    size, which makes QR with column pivoting stable row by row (Cox & Higham, 1998).
+    If the data lie far from the origin, and the penalty is centred there, BᵀB may exceed Γ by more than the precision
+    of a float. The rows are sorted by size, which makes QR with column pivoting row-wise stable (Cox & Higham, 1998).
     """
     values, V = eigh(Gamma)
     kept = values > RANK_TOLERANCE * values[-1]
     half, values = V[:, kept], values[kept]
-    projected = half.T @ pull
-    free = solve(root.T, pull - half @ projected) if not kept.all() else np.zeros(len(pull))
+    projected = half.T @ b
+    free = solve(root.T, b - half @ projected) if not kept.all() else np.zeros(len(b))
     rows = np.vstack([root, np.sqrt(values)[:, None] * half.T])
     target = np.concatenate([free, projected / np.sqrt(values)])
     order = np.argsort(-np.abs(rows).max(axis=1))
     scale = np.abs(rows).max(axis=0)
     Q, R, columns = qr(rows[order] / scale, mode="economic", pivoting=True)
-    phi = np.empty(len(pull))
+    phi = np.empty(len(b))
     phi[columns] = solve_triangular(R, Q.T @ target[order])
     return phi / scale
 
 
-def solve_lyapunov(S, C):
+def solve_lyapunov(S: ndarray, C: ndarray) -> ndarray:
     """Solve S K + K S = C + Cᵀ for symmetric K, with S symmetric and positive definite.
 
     Parameters

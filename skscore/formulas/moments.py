@@ -1,4 +1,4 @@
-r"""Summary of a table that merge exactly: weight, mean and **centred** second moments.
+r"""Moments of a table that merge exactly: weight, mean and **centred** second moments.
 
 Raw sums lose every digit of the covariance once the data lie :math:`10^8` standard deviations from the origin. Each
 block of rows is therefore centred on its own mean, and two blocks merge by Chan, Golub & LeVeque (1983), eq. 2.1:
@@ -11,6 +11,7 @@ block of rows is therefore centred on its own mean, and two blocks merge by Chan
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,8 @@ __all__ = ["Moments", "Summary", "is_rounding", "moments", "row_blocks"]
 BLOCK_BYTES = 1 << 20  # a centred block of rows stays in a core's second-level cache
 
 
-def is_rounding(variance, mean):
-    """Whether the variances of columns are only the rounding of their means, as of one value, shape (d,)."""
+def is_rounding(variance: Any, mean: Any) -> Any:
+    """Return whether each variance is no larger than the rounding error of its column's mean, shape (d,)."""
     xp, _ = get_namespace(variance)
     return variance <= (8.0 * float(xp.finfo(variance.dtype).eps) * xp.abs(mean)) ** 2
 
@@ -32,7 +33,8 @@ def is_rounding(variance, mean):
 class Moments:
     """Total weight, mean and covariance (divided by n) of the columns of a table.
 
-    The mean is kept as ``origin + offset``: a mean near 1e8 has no digits left to say how two blocks of rows differ.
+    The mean is stored as ``origin + offset``: a single number near 1e8 has too few digits to tell two blocks apart.
+    The arrays are numpy's or those of another array-API namespace.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ class Moments:
     covariance: Any
 
     def __add__(self, other: Moments) -> Moments:
-        """Moments of the rows of both."""
+        """Return the moments of the rows of both."""
         n = self.n + other.n
         a, b = self.n / n, other.n / n
         delta = (other.origin - self.origin) + (other.offset - self.offset)
@@ -61,61 +63,61 @@ class Moments:
         return Moments(n, self.origin, self.offset + b * delta, covariance)
 
     @property
-    def mean(self):
+    def mean(self) -> Any:
         """Means of the columns, shape (d,)."""
         return self.origin + self.offset
 
     @property
-    def variance(self):
+    def variance(self) -> Any:
         """Variances of the columns, shape (d,)."""
         xp, _ = get_namespace(self.covariance)
         variance = xp.linalg.diagonal(self.covariance)
         return xp.where(variance > 0.0, variance, 0.0 * variance)  # rounding can leave a constant column below zero
 
     @property
-    def constant(self):
+    def constant(self) -> Any:
         """Whether each column holds one value, shape (d,)."""
         return is_rounding(self.variance, self.mean)
 
     @property
-    def scale(self):
-        """Standard deviations of the columns, 1 for a constant one, shape (d,)."""
+    def scale(self) -> Any:
+        """Standard deviations of the columns; 1 for a constant column; shape (d,)."""
         xp, _ = get_namespace(self.covariance)
         return xp.where(self.constant, 0.0 * self.mean + 1.0, self.variance) ** 0.5
 
     @property
-    def correlation(self):
-        """Correlations of the columns, those of a constant one 0 but for rounding, shape (d, d)."""
+    def correlation(self) -> Any:
+        """Correlations of the columns, shape (d, d); those of a constant column are 0 up to rounding."""
         scale = self.scale
         return self.covariance / (scale[:, None] * scale[None, :])
 
     def leading(self, d: int) -> Moments:
-        """Moments of the first `d` columns."""
+        """Return the moments of the first `d` columns."""
         return Moments(self.n, self.origin[:d], self.offset[:d], self.covariance[:d, :d])
 
 
 @dataclass(frozen=True)
 class Summary:
-    """All that a fit keeps of its rows: moments of the columns, and the quadratic form of the objective.
+    """What a fit keeps of its rows: the moments of the columns and the quadratic form of the objective.
 
     Parameters
     ----------
     moments : Moments
-        Of the columns of X, followed by the columns of y where known scores were given.
+        Of the columns of X, followed by the columns of y if known scores were given.
     form : QuadraticForm or None
-        None where the moments say everything (the Gaussian).
+        None if the moments determine the fit (the Gaussian).
     """
 
     moments: Moments
     form: QuadraticForm | None = None
 
     def __add__(self, other: Summary) -> Summary:
-        """Summary of the rows of both."""
+        """Return the summary of the rows of both."""
         form = None if self.form is None or other.form is None else self.form + other.form
         return Summary(self.moments + other.moments, form)
 
 
-def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES):
+def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES) -> Iterator[slice]:
     """Yield slices that cut `n_rows` rows into blocks of about `block_bytes`.
 
     Examples
@@ -129,7 +131,7 @@ def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES):
         yield slice(start, min(start + step, n_rows))
 
 
-def _block_moments(xp, X, weight) -> Moments:
+def _block_moments(xp: Any, X: Any, weight: Any) -> Moments:
     n = float(X.shape[0]) if weight is None else float(xp.sum(weight))
     share = (xp.ones_like(X[:, 0]) if weight is None else weight) / n
     origin = share @ X
@@ -141,8 +143,8 @@ def _block_moments(xp, X, weight) -> Moments:
     return Moments(n, origin, offset, covariance - offset[:, None] * offset[None, :])
 
 
-def moments(X, weight=None) -> Moments:
-    """Moments of the columns of `X` in one pass over blocks of rows.
+def moments(X: Any, weight: Any = None) -> Moments:
+    """Compute the moments of the columns of `X` in one pass over blocks of rows.
 
     Parameters
     ----------
@@ -168,7 +170,7 @@ def moments(X, weight=None) -> Moments:
     total = Moments(0.0, 0.0, 0.0, 0.0)
     for rows in row_blocks(X.shape[0], 8 * X.shape[1]):
         if weight is not None and not xp.any(weight[rows] > 0.0):
-            continue  # these rows count for nothing
+            continue  # a block of weight zero has no mean
         X_block = xp.astype(X[rows, :], xp.float64, copy=False)
         block = _block_moments(xp, X_block, None if weight is None else weight[rows])
         total = block if total.n == 0.0 else total + block

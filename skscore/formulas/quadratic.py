@@ -1,4 +1,4 @@
-r"""The waist of the package: every objective of an exponential family is one quadratic form in θ.
+r"""Every score-matching objective of an exponential family is one quadratic form in θ.
 
 With :math:`\log p_\theta(x) = \theta^\top T(x) + \log q_0(x) - \log Z(\theta)` each score-matching objective reads
 
@@ -22,15 +22,15 @@ __all__ = ["QuadraticForm"]
 class QuadraticForm:
     r"""J(θ) = ½ θᵀΓθ − gᵀθ + c, a mean over rows of total weight n.
 
-    Leading axes are independent blocks: ``g`` of shape (k, m) with ``Gamma`` of shape (k, m, m), or (m, m) where the
-    blocks share it, is the form Σ_b ½ θ_bᵀΓ_bθ_b − g_bᵀθ_b + c of a θ of shape (k, m).
+    Leading axes are independent blocks: if ``g`` has shape (k, m), and ``Gamma`` has shape (k, m, m), or (m, m) when
+    all blocks share it, the form is Σ_b ½ θ_bᵀΓ_bθ_b − g_bᵀθ_b + c for θ of shape (k, m).
 
     Parameters
     ----------
     Gamma : ndarray of shape (..., m, m)
         Γ, symmetric and positive semi-definite.
     g : ndarray of shape (..., m)
-        g.
+        Linear part.
     c : float
         Value of the objective at θ = 0.
     n : float
@@ -53,18 +53,18 @@ class QuadraticForm:
     n: float
 
     def __add__(self, other: QuadraticForm) -> QuadraticForm:
-        """Form of the rows of both."""
+        """Return the form of the rows of both."""
         n = self.n + other.n
         a, b = self.n / n, other.n / n
         return QuadraticForm(a * self.Gamma + b * other.Gamma, a * self.g + b * other.g, a * self.c + b * other.c, n)
 
-    def gradient(self, theta):
-        """Γθ − g, of the shape of θ."""
+    def gradient(self, theta: Any) -> Any:
+        """Return Γθ − g, in the shape of θ."""
         if self.Gamma.ndim == 2:  # one product for all blocks, as Γ is symmetric
             return theta @ self.Gamma - self.g
         return (self.Gamma @ theta[..., None])[..., 0] - self.g
 
-    def value(self, theta):
-        """J(θ)."""
+    def value(self, theta: Any) -> Any:
+        """Return J(θ)."""
         xp, _ = get_namespace(theta)
         return 0.5 * xp.sum(theta * (self.gradient(theta) - self.g)) + self.c

@@ -1,4 +1,4 @@
-r"""Noise levels, and how a network meets them: the preconditioning, its loss, and draws of σ.
+r"""Noise levels: the preconditioning of a network, the weights of its loss, and draws of σ.
 
 Rows x carry noise, :math:`\tilde x = x + \sigma z`. A reference Gaussian N(0, diag λ) gives each direction the scale
 :math:`r_j = \sqrt{\sigma^2 + \lambda_j}`, and a network F enters the denoiser and the score as
@@ -18,8 +18,8 @@ In :math:`y = \tilde x / r` the probability flow :math:`dx/d\log\sigma = -\sigma
 .. math:: \frac{dy_j}{d\log\sigma} = -\frac{\sigma^2}{r_j}\Bigl(s_j + \frac{\tilde x_j}{r_j^2}\Bigr)
    = -\frac{\sigma\sqrt{\lambda_j}}{r_j^2}\,F_j ,
 
-which is zero for the reference Gaussian. Only arithmetic is used where arrays come in, so numpy arrays, torch tensors
-and array-API arrays are served by the same lines; draws of σ are numpy.
+which is zero for the reference Gaussian. Arrays meet arithmetic only, so the same lines serve numpy arrays, torch
+tensors and array-API arrays; draws of σ are numpy arrays.
 
 References
 ----------
@@ -37,6 +37,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 __all__ = [
@@ -51,12 +52,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Preconditioning:
-    """The per-direction scales at noise level σ over a reference Gaussian N(0, diag λ).
+    """Scales of each direction at noise level σ, relative to a reference Gaussian N(0, diag λ).
 
     Parameters
     ----------
     sigma : float or array of shape (n, 1)
-        Noise level σ, one for all rows or one for each.
+        Noise level σ: one for all rows, or one for each row.
     variance : array of shape (d,)
         λ, positive.
 
@@ -75,52 +76,52 @@ class Preconditioning:
     variance: Any
 
     @cached_property
-    def r(self):
-        """Scale √(σ² + λ) of the noisy rows, by which they are divided before the network."""
+    def r(self) -> Any:
+        """Scale r = √(σ² + λ) of the noisy rows; the network sees x̃/r."""
         return (self.sigma**2 + self.variance) ** 0.5
 
     @property
-    def skip(self):
-        """Share λ/r² of the noisy row in the denoised one."""
+    def skip(self) -> Any:
+        """Factor λ/r² of the noisy row in the denoised row."""
         return self.variance / self.r**2
 
     @property
-    def out(self):
-        """Scale σ√λ/r of the network's output in the denoised row."""
+    def out(self) -> Any:
+        """Factor σ√λ/r of the network's output in the denoised row."""
         return self.sigma * self.variance**0.5 / self.r
 
-    def target(self, clean, noisy):
-        """What the network regresses on, t = (x − skip x̃)/out; arrays of shape (n, d)."""
+    def target(self, clean: Any, noisy: Any) -> Any:
+        """Return the regression target of the network, t = (x − skip x̃)/out; arrays of shape (n, d)."""
         return (clean - self.skip * noisy) / self.out
 
-    def score(self, output, noisy):
-        """Score s = −x̃/r² + (√λ/σr) F of the noisy rows, of shape (n, d)."""
+    def score(self, output: Any, noisy: Any) -> Any:
+        """Return the score s = −x̃/r² + (√λ/σr) F of the noisy rows, of shape (n, d)."""
         return self.out / self.sigma**2 * output - noisy / self.r**2
 
-    def velocity(self, score, noisy):
-        """Probability flow dy/d log σ = −(σ²/r)(s + x̃/r²), of shape (n, d)."""
+    def velocity(self, score: Any, noisy: Any) -> Any:
+        """Return the velocity of the probability flow, dy/d log σ = −(σ²/r)(s + x̃/r²), of shape (n, d)."""
         return -(self.sigma**2 / self.r) * (score + noisy / self.r**2)
 
-    def velocity_divergence(self, divergence):
-        """Divergence −σ²(∇·s + Σ 1/r²) of that flow in y, from ∇·s of any shape; for one σ."""
+    def velocity_divergence(self, divergence: Any) -> Any:
+        """Return the divergence −σ²(∇·s + Σ 1/r²) of that velocity in y, given ∇·s of any shape; for one σ."""
         return -(self.sigma**2) * (divergence + (1 / self.r**2).sum())
 
 
-def _edm(sigma, variance):
-    """Unit weight: every level and direction is as hard as any other (Karras et al. 2022, eq. 8)."""
+def _edm(sigma: Any, variance: Any) -> Any:
+    """Return the weight 1: every level and direction is equally hard (Karras et al. 2022, eq. 8)."""
     return 1.0
 
 
-def _sigma2(sigma, variance):
-    """λ(σ) = σ² on ‖s + z/σ‖² (Song & Ermon 2019, §4.2)."""
+def _sigma2(sigma: Any, variance: Any) -> Any:
+    """Return the weight of (F − t)² that amounts to λ(σ) = σ² on ‖s + z/σ‖² (Song & Ermon 2019, §4.2)."""
     return variance / (sigma**2 + variance)
 
 
-WEIGHTINGS: dict[str, Callable] = {"edm": _edm, "sigma2": _sigma2}
+WEIGHTINGS: dict[str, Callable[[Any, Any], Any]] = {"edm": _edm, "sigma2": _sigma2}
 
 
-def loss_weight(weighting, sigma, variance):
-    """Weight of (F − t)² in each direction.
+def loss_weight(weighting: str | Callable[[Any], Any], sigma: Any, variance: Any) -> Any:
+    """Compute the weight of (F − t)² in each direction.
 
     Parameters
     ----------
@@ -150,19 +151,19 @@ def loss_weight(weighting, sigma, variance):
 
 
 def geometric_ladder(sigma_min: float, sigma_max: float, n_levels: int) -> np.ndarray:
-    """Levels from `sigma_max` down to `sigma_min` in a constant ratio (Song & Ermon 2019, §4.2).
+    """Return levels from `sigma_max` down to `sigma_min` in a constant ratio (Song & Ermon 2019, §4.2).
 
     Parameters
     ----------
     sigma_min, sigma_max : float
         0 < sigma_min ≤ sigma_max.
     n_levels : int
-        One level is `sigma_min` alone.
+        If 1, the only level is `sigma_min`.
 
     Returns
     -------
     ndarray of shape (n_levels,)
-        Decreasing, its ends exact.
+        Decreasing; both ends are exact.
 
     Examples
     --------
@@ -173,15 +174,15 @@ def geometric_ladder(sigma_min: float, sigma_max: float, n_levels: int) -> np.nd
     return np.geomspace(sigma_min, sigma_max, n_levels)[::-1]
 
 
-def log_uniform(u, sigma_min: float, sigma_max: float):
-    """Noise levels whose logarithm is uniform: σ_min (σ_max/σ_min)^u.
+def log_uniform(u: Any, sigma_min: float, sigma_max: float) -> Any:
+    """Return noise levels whose logarithm is uniform: σ_min (σ_max/σ_min)^u.
 
     Parameters
     ----------
     u : array of any shape
         Uniforms in [0, 1].
     sigma_min, sigma_max : float
-        Least and largest level.
+        Smallest and largest level.
 
     Returns
     -------
@@ -197,17 +198,17 @@ def log_uniform(u, sigma_min: float, sigma_max: float):
     return sigma_min * (sigma_max / sigma_min) ** u
 
 
-def log_normal(u, mean: float, sd: float, sigma_min: float, sigma_max: float) -> np.ndarray:
-    """Noise levels whose logarithm is N(mean, sd²), truncated to [σ_min, σ_max] (Karras et al. 2022, table 1).
+def log_normal(u: ArrayLike, mean: float, sd: float, sigma_min: float, sigma_max: float) -> np.ndarray:
+    """Return noise levels whose logarithm is N(mean, sd²), truncated to [σ_min, σ_max] (Karras et al. 2022, table 1).
 
     Parameters
     ----------
     u : array of any shape
         Uniforms in [0, 1].
     mean, sd : float
-        Of log σ before the truncation.
+        Mean and standard deviation of log σ before the truncation.
     sigma_min, sigma_max : float
-        Least and largest level.
+        Smallest and largest level.
 
     Returns
     -------

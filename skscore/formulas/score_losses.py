@@ -1,8 +1,8 @@
-r"""The four score-matching objectives, row by row, as operators on a score.
+r"""The score-matching objectives of each row, as functions of the score.
 
 A model's score is :math:`s(x) = \nabla_x \log p_\theta(x)`. Each function returns one value for each row; the objective
-is its mean. Only arithmetic and a sum over columns are used, so numpy arrays, torch tensors and array-API arrays are
-served by the same lines.
+is its mean. Only arithmetic and a sum over columns are used, so the same lines serve numpy arrays, torch tensors and
+array-API arrays.
 
 ============  ===================================================  ==========================================
 objective     value at one row                                     source
@@ -17,26 +17,28 @@ sliced        :math:`\tfrac12(v^\top s)^2 + v^\top\nabla s\,v`     Song, Garg, S
 denoising     :math:`\tfrac12\|s(x + \sigma z) + z/\sigma\|^2`     Vincent (2011), eq. 9
 ============  ===================================================  ==========================================
 
-Except for the explicit objective each equals :math:`\tfrac12 E\|s - \nabla\log p\|^2` up to a constant free of the
-model, where :math:`p` is the law of the row that the score is taken at (for *denoising*: the law of the noisy row).
+Except for the explicit objective each mean equals :math:`\tfrac12 E\|s - \nabla\log p\|^2` up to a constant that does
+not depend on the model. Here :math:`p` is the density of the rows; for *denoising* it is that of the noisy rows.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = ["coordinatewise", "denoising", "explicit", "implicit", "sliced", "sliced_variance_reduced", "weighted"]
 
 
-def _sum(v):
-    """Sum over the last axis, by method (numpy, torch) or by the array-API standard."""
+def _sum(v: Any) -> Any:
+    """Sum over the last axis by method (numpy, torch) or by the array-API standard."""
     return v.sum(-1) if hasattr(v, "sum") else v.__array_namespace__().sum(v, axis=-1)
 
 
-def _squared_norm(v):
+def _squared_norm(v: Any) -> Any:
     return _sum(v * v)
 
 
-def implicit(score, divergence):
-    """Hyvärinen's objective ½‖s‖² + ∇·s of each row.
+def implicit(score: Any, divergence: Any) -> Any:
+    """Compute Hyvärinen's objective ½‖s‖² + ∇·s of each row.
 
     Parameters
     ----------
@@ -60,8 +62,8 @@ def implicit(score, divergence):
     return 0.5 * _squared_norm(score) + divergence
 
 
-def weighted(score, divergence, weight, weight_gradient):
-    """Implicit objective h(½‖s‖² + ∇·s) + ∇h·s under a weight h that vanishes on the boundary of the domain.
+def weighted(score: Any, divergence: Any, weight: Any, weight_gradient: Any) -> Any:
+    """Compute the implicit objective h(½‖s‖² + ∇·s) + ∇h·s with a weight h that is zero on the boundary of the domain.
 
     Parameters
     ----------
@@ -79,25 +81,25 @@ def weighted(score, divergence, weight, weight_gradient):
     return weight * implicit(score, divergence) + _sum(weight_gradient * score)
 
 
-def coordinatewise(score, slope, weight, weight_slope):
-    """Implicit objective Σ_j [h_j(½s_j² + ∂_j s_j) + h′_j s_j] with a weight of its own for each coordinate.
+def coordinatewise(score: Any, derivative: Any, weight: Any, weight_derivative: Any) -> Any:
+    """Compute the implicit objective Σ_j [h_j(½s_j² + ∂_j s_j) + h′_j s_j] with a weight h_j for each coordinate.
 
     Parameters
     ----------
-    score, slope : arrays of shape (n, d)
+    score, derivative : arrays of shape (n, d)
         s_j(x) and ∂_j s_j(x).
-    weight, weight_slope : arrays of shape (n, d)
-        h_j, zero where coordinate j meets the boundary, and its derivative in x_j.
+    weight, weight_derivative : arrays of shape (n, d)
+        h_j, which is zero on the boundary along coordinate j, and its derivative in x_j.
 
     Returns
     -------
     array of shape (n,)
     """
-    return _sum(weight * (0.5 * score * score + slope) + weight_slope * score)
+    return _sum(weight * (0.5 * score * score + derivative) + weight_derivative * score)
 
 
-def explicit(score, target):
-    """Squared distance ½‖s − y‖² to known scores y.
+def explicit(score: Any, target: Any) -> Any:
+    """Compute the squared distance ½‖s − y‖² to known scores y.
 
     Parameters
     ----------
@@ -110,8 +112,8 @@ def explicit(score, target):
     return 0.5 * _squared_norm(score - target)
 
 
-def sliced(score, curvature, direction):
-    """Implicit objective along a random direction v: ½(vᵀs)² + vᵀ∇s v.
+def sliced(score: Any, curvature: Any, direction: Any) -> Any:
+    """Compute the implicit objective along a random direction v: ½(vᵀs)² + vᵀ∇s v.
 
     Parameters
     ----------
@@ -119,7 +121,7 @@ def sliced(score, curvature, direction):
     curvature : array of shape (n,)
         vᵀ∇s(x)v.
     direction : array of shape (n, d)
-        v, with E[vvᵀ] = I, so that the mean over v is the implicit objective.
+        v, drawn with E[vvᵀ] = I; the mean over v is then the implicit objective.
 
     Returns
     -------
@@ -129,8 +131,8 @@ def sliced(score, curvature, direction):
     return 0.5 * projection * projection + curvature
 
 
-def sliced_variance_reduced(score, curvature):
-    """Sliced objective with the first term in closed form, ½‖s‖² + vᵀ∇s v (Song et al., 2019, eq. 8).
+def sliced_variance_reduced(score: Any, curvature: Any) -> Any:
+    """Compute the sliced objective with the first term in closed form, ½‖s‖² + vᵀ∇s v (Song et al., 2019, eq. 8).
 
     Parameters
     ----------
@@ -145,8 +147,8 @@ def sliced_variance_reduced(score, curvature):
     return implicit(score, curvature)
 
 
-def denoising(score, noise, sigma):
-    """Denoising objective ½‖s(x + σz) + z/σ‖² of each row.
+def denoising(score: Any, noise: Any, sigma: Any) -> Any:
+    """Compute the denoising objective ½‖s(x + σz) + z/σ‖² of each row.
 
     Parameters
     ----------

@@ -32,6 +32,7 @@ Vincent, P. (2011). A connection between score matching and denoising autoencode
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -58,14 +59,17 @@ class Ladder:
         Noise levels σ_i, decreasing, in the units of X.
     variance : ndarray of shape (d,)
         λ, the variances of the reference Gaussian N(0, diag λ).
+    remarks : tuple of str
+        What a user should know of the fits.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skscore.models import Gaussian
+    >>> from skscore.formulas.moments import moments
     >>> from skscore.levels.ladder import fit_ladder, gather
     >>> X = np.array([[-2.0], [2.0]])  # of variance 4
-    >>> statistics = gather(Gaussian().family(None), X, None, levels=np.array([3.0, 1.0]))
+    >>> statistics = gather(Gaussian().family(moments(X)), X, None, levels=np.array([3.0, 1.0]))
     >>> ladder = fit_ladder(statistics, variance=np.array([4.0]), alpha=0.0)
     >>> ladder.score(np.array([[10.0]]), 1.0)  # of N(0, 4 + 1)
     array([[-2.]])
@@ -75,10 +79,7 @@ class Ladder:
     thetas: tuple
     levels: np.ndarray
     variance: np.ndarray
-
-    def field(self, device="cpu"):
-        """The ladder itself: a closed form is numpy, whatever the device."""
-        return self
+    remarks: tuple[str, ...] = ()
 
     def score(self, X, sigma):
         """∇ log p_σ of rows (n, d)."""
@@ -219,12 +220,13 @@ def fit_ladder(statistics, variance, alpha) -> Ladder:
         _fit_level(statistics, form, sigma, alpha)
         for form, sigma in zip(statistics.forms, statistics.levels, strict=True)
     ]
-    families, thetas = zip(*fits, strict=True)
-    return Ladder(families, thetas, statistics.levels, variance)
+    families, estimates = zip(*fits, strict=True)
+    thetas, remarks = zip(*estimates, strict=True)
+    return Ladder(families, thetas, statistics.levels, variance, tuple(chain.from_iterable(remarks)))
 
 
 def _fit_level(statistics, form, sigma, alpha):
-    """Family and θ at level σ: the implicit objective of the noisy rows, whose noise is integrated (Vincent, 2011)."""
+    """Family and estimate at level σ: the implicit objective of noisy rows, their noise integrated (Vincent, 2011)."""
     family, table = statistics.family, statistics.table
     noisy = replace(table, covariance=table.covariance + sigma**2 * np.eye(len(table.mean)))
     level = family.blurred(sigma).rebound(noisy)

@@ -13,7 +13,7 @@ over rows :math:`x_i` of weights :math:`a_i` that sum to one, and widths :math:`
 
 References
 ----------
-Parzen, E. (1962). On estimation of a probability density function and mode. Annals of Mathematical Summary, 33(3),
+Parzen, E. (1962). On estimation of a probability density function and mode. Annals of Mathematical Statistics, 33(3),
 1065-1076.
 Smyth, P., & Wolpert, D. (1999). Linearly combining density estimators via stacking. Machine Learning, 36, 59-83.
 """
@@ -167,8 +167,8 @@ def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST):
     kept = _centres(len(Z), own)
     centres, share = np.ascontiguousarray(Z[kept]), np.ones(len(kept)) if weight is None else weight[kept]
     windows = ParzenWindows(centres, share / share.sum(), WIDEST, np.full(n_widths, 1.0 / n_widths))
-    judged = np.column_stack([log_p, windows.log_densities(np.ascontiguousarray(Z[own]), np.searchsorted(kept, own))])
-    weights, gain = _stacked(judged)
+    scored = np.column_stack([log_p, windows.log_densities(np.ascontiguousarray(Z[own]), np.searchsorted(kept, own))])
+    weights, gain = _stacked(scored)
     if gain < max(WORTH, 0.5 * chi2.ppf(CONFIDENCE, n_widths) / len(own)):
         return None
     total = min(weights[1:].sum(), LARGEST_WEIGHT)

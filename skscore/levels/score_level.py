@@ -1,8 +1,8 @@
 r"""The noise level at which a network's score is nearest to that of the rows.
 
 A denoiser that errs by δ makes a score that errs by :math:`\delta/\sigma^2`: the smallest noise level is the worst one
-to read a score from, and large ones smooth the law. On rows that the network has not seen the Hyvärinen score is, but
-for a constant, half the squared error (Hyvärinen, 2005, theorem 1),
+to read a score from, and large ones smooth the density. On rows that the network has not seen the Hyvärinen score is,
+but for a constant, half the squared error (Hyvärinen, 2005, theorem 1),
 
 .. math:: E\bigl[\tfrac12\|\hat s\|^2 + \nabla\cdot\hat s\bigr]
           = \tfrac12 E\|\hat s - \nabla\log p\|^2 - \tfrac12 E\|\nabla\log p\|^2 ,
@@ -31,12 +31,12 @@ def score_levels(sigma_min, sigma_max):
     return sigma_min * RATIO ** np.arange(n)
 
 
-def choose_score_level(judges, levels):
+def choose_score_level(validation, levels):
     """The level with the least Hyvärinen score, or a smaller one within a standard error of it.
 
     Parameters
     ----------
-    judges : list of (NoiseConditionalScore, ndarray of shape (n, d))
+    validation : list of (NoiseConditionalScore, ndarray of shape (n, d))
         Scores, and rows that they have not seen.
     levels : ndarray of shape (L,)
         The smallest first.
@@ -60,7 +60,7 @@ def choose_score_level(judges, levels):
     >>> round(float(choose_score_level([(target, rows)], score_levels(0.01, 20.0))), 2)
     0.11
     """
-    scores = np.stack([np.concatenate([_hyvarinen(target, Z, level) for target, Z in judges]) for level in levels])
+    scores = np.stack([np.concatenate([_hyvarinen(target, Z, level) for target, Z in validation]) for level in levels])
     means = np.where(np.isfinite(scores).all(axis=1), scores.mean(axis=1), np.inf)
     if not np.isfinite(means).any():
         return float(levels[0])

@@ -1,4 +1,4 @@
-r"""The log-density of the law at the bottom of the probability flow, its errors, and a bound that needs no flow.
+r"""The log-density at the smallest noise level along the probability flow, its errors, and a bound without a flow.
 
 The flow of :mod:`skscore.samplers.flow` carries the row :math:`y = x/r(\sigma_{\min})` up to :math:`y_T` at
 :math:`\sigma_{\max}`, where p is close to the reference Gaussian. By the change of variables (Chen et al. 2018, eq. 8),
@@ -10,11 +10,10 @@ with :math:`t = \log\sigma` and :math:`r_j = \sqrt{\sigma^2 + \lambda_j}`,
       + \int \nabla_y\!\cdot f\,dt,\qquad
    \nabla_y\!\cdot f = -\sigma^2\Bigl(\nabla\!\cdot s + \sum_j \frac1{r_j^2}\Bigr).
 
-The path and the integral have different needs. The path is taken by the classical Runge-Kutta step of order four, whose
-inner points need the score alone. The integral is taken by the trapezoidal rule over the levels, the only places where
-the divergence, some d times dearer, is evaluated: its integrand fades at both ends, where that rule converges faster
-than any power of the step (Trefethen & Weideman 2014). For the reference Gaussian the flow stands still, and every
-number of steps is exact.
+The path is computed by the classical Runge-Kutta step of order four, whose inner points need the score alone. The
+integral is computed by the trapezoidal rule over the levels. Only there the divergence is evaluated, which costs about
+d times as much as a score. As the integrand vanishes at both ends, that rule converges faster than any power of the
+step (Trefethen & Weideman 2014). For the reference Gaussian the velocity is zero, and any number of steps is exact.
 
 :func:`elbo` bounds the mean log-density from below without a flow, by the denoising errors at all levels.
 
@@ -45,20 +44,20 @@ REPORT_ROWS = 256
 
 
 class LikelihoodReport(NamedTuple):
-    """How far to trust the log-densities of a flow, from at most 256 rows.
+    """Accuracy of the log-densities of a flow, estimated from at most 256 rows.
 
     Attributes
     ----------
     n_steps : int
-        Steps taken.
+        Number of steps.
     halving_difference : float
-        Mean absolute change of a row's log-density, in nats, against half the steps.
+        Mean absolute change of the log-density of a row, in nats, when the number of steps is halved.
     probe_stderr : float
-        Standard error of the mean log-density from random divergence probes; 0 where the divergence is exact.
+        Standard error of the mean log-density due to random divergence probes; 0 if the divergence is exact.
     median, worst : float
-        Median and least log-density of the rows, in nats.
+        Median and smallest log-density of the rows, in nats.
     above_gaussian : float
-        Mean log-density less that of the reference Gaussian N(0, diag(λ + σ_min²)), in nats.
+        Mean log-density minus that of the reference Gaussian N(0, diag(λ + σ_min²)), in nats.
     """
 
     n_steps: int
@@ -79,22 +78,22 @@ def flow_log_density(
     X : ndarray of shape (n, d)
         Rows, in the coordinates of the target.
     target : NoiseConditionalScore
-        With divergences.
+        It must give divergences.
     levels : ndarray of shape (L,)
-        Noise levels, decreasing in a constant ratio; L − 1 steps. One level gives the reference Gaussian.
+        Noise levels, decreasing in a constant ratio, for L − 1 steps. One level gives the reference Gaussian.
     block_rows : int, default=4096
-        Rows evaluated together.
+        Number of rows that are evaluated together.
 
     Returns
     -------
     log_density : ndarray of shape (n,)
-        In nats; -inf for rows so far away that the score is not finite.
+        In nats; -inf for rows that are so far away that the score is not finite.
     stderr : ndarray of shape (n,)
-        Standard errors from random divergence probes; 0 where the divergence is exact.
+        Standard errors due to random divergence probes; 0 if the divergence is exact.
 
     Examples
     --------
-    The law N(0, 4) over a reference Gaussian of variance 1, where the flow has to move:
+    The density N(0, 4) with a reference Gaussian of variance 1, so that the flow moves:
 
     >>> import numpy as np
     >>> from skscore.formulas.schedules import geometric_ladder
@@ -115,16 +114,16 @@ def flow_log_density(
     return log_density, stderr
 
 
-@np.errstate(all="ignore")  # a row beyond all reach overflows; its density is zero
-def _log_density(X, target, levels):
-    """Log-density and standard error of one block of rows."""
+@np.errstate(all="ignore")  # a row that is very far away overflows; its density is zero
+def _log_density(X: np.ndarray, target: NoiseConditionalScore, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log-density and standard error of one block of rows."""
     scale = Preconditioning(levels[-1], target.variance).r
     y = X / scale
-    slope, divergence = _slope_and_divergence(y, target, levels[-1])
+    here, divergence = _velocity_and_divergence(y, target, levels[-1])
     integral = np.zeros_like(divergence)
     for sigma, above in pairwise(levels[::-1]):
-        y, before = _runge_kutta(y, slope, target, sigma, above), divergence
-        slope, divergence = _slope_and_divergence(y, target, above)
+        y, before = _runge_kutta(y, here, target, sigma, above), divergence
+        here, divergence = _velocity_and_divergence(y, target, above)
         integral += np.log(above / sigma) / 2 * (before + divergence)
     log_density = log_standard_normal(y) - np.log(scale).sum() + integral.mean(axis=1)
     n_probes = integral.shape[1]
@@ -133,24 +132,30 @@ def _log_density(X, target, levels):
     return np.where(finite, log_density, -np.inf), np.where(finite, error, 0.0)
 
 
-def _slope_and_divergence(y, target, sigma):
-    """Velocity (n, d) of the flow in y, and its divergence (n, K)."""
+def _velocity_and_divergence(
+    y: np.ndarray, target: NoiseConditionalScore, sigma: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the velocity (n, d) of the flow in y, and its divergence (n, K)."""
+    if target.score_and_divergence is None:
+        raise ValueError("target.score_and_divergence is None; a log-density needs the divergence of the score.")
     level = Preconditioning(sigma, target.variance)
     score, divergence = target.score_and_divergence(level.r * y, sigma)
     return level.velocity(score, level.r * y), level.velocity_divergence(divergence)
 
 
-def _runge_kutta(y, slope, target, sigma, above):
-    """One classical step from σ to the level above, `slope` being known where it starts."""
+def _runge_kutta(
+    y: np.ndarray, k1: np.ndarray, target: NoiseConditionalScore, sigma: float, above: float
+) -> np.ndarray:
+    """Take one classical step from σ to the level above; `k1` is the velocity at its start."""
     h, middle = np.log(above / sigma), np.sqrt(sigma * above)
 
-    def f(y, sigma):
+    def f(y: np.ndarray, sigma: float) -> np.ndarray:
         return velocity(Preconditioning(sigma, target.variance).r * y, target, sigma)
 
-    k2 = f(y + h / 2 * slope, middle)
+    k2 = f(y + h / 2 * k1, middle)
     k3 = f(y + h / 2 * k2, middle)
     k4 = f(y + h * k3, above)
-    return y + h / 6 * (slope + 2 * k2 + 2 * k3 + k4)
+    return y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
 
 
 def adaptive_steps(
@@ -162,20 +167,20 @@ def adaptive_steps(
     n_steps: int = 32,
     tolerance: float = 0.05,
 ) -> LikelihoodReport:
-    """Find a number of steps at which halving them hardly changes the log-density.
+    """Find a number of steps that is sufficient: half as many give nearly the same log-density.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
         Rows; 256 of them, evenly spaced, are used.
     target : NoiseConditionalScore
-        With divergences.
+        It must give divergences.
     sigma_min, sigma_max : float
-        Ends of the ladder.
+        Smallest and largest noise level.
     n_steps : int, default=32
-        Steps to begin with, at least 2; doubled at most twice.
+        Number of steps tried first, at least 2; it is doubled at most twice.
     tolerance : float, default=0.05
-        Mean absolute change per row, in nats, that is accepted. The report says if it was not reached.
+        Accepted mean absolute change per row, in nats. The report shows the change that was reached.
 
     Returns
     -------
@@ -195,7 +200,7 @@ def adaptive_steps(
     """
     rows = X[np.linspace(0, len(X) - 1, min(len(X), REPORT_ROWS)).astype(int)]
 
-    def evaluate(n_steps):
+    def evaluate(n_steps: int) -> tuple[np.ndarray, np.ndarray]:
         return flow_log_density(rows, target, geometric_ladder(sigma_min, sigma_max, n_steps + 1))
 
     half, _ = evaluate(n_steps // 2)
@@ -217,20 +222,20 @@ def adaptive_steps(
     )
 
 
-def _mean_change(a, b):
-    """Mean of |a − b|; rows that both put at -inf agree."""
+def _mean_change(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the mean of |a − b|; the difference is 0 for a row at which both are -inf."""
     return float(np.mean(np.abs(np.subtract(a, b, out=np.zeros_like(a), where=a != b))))
 
 
 def antithetic_noise(n_levels: int, n_pairs: int, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Standard normal draws for :func:`elbo`, each with its mirror image.
+    """Draw standard normal noise for :func:`elbo`, each draw with its mirror image.
 
     Parameters
     ----------
     n_levels, n_pairs : int
-        Noise levels, and pairs of draws at each.
+        Number of noise levels, and of pairs of draws at each.
     shape : tuple of int
-        (d,) for draws that all rows share, (n, d) for each row its own.
+        (d,) for draws that all rows share; (n, d) for separate draws for each row.
     rng : numpy.random.Generator
         Source of the draws.
 
@@ -253,31 +258,31 @@ def antithetic_noise(n_levels: int, n_pairs: int, shape: tuple[int, ...], rng: n
 
 @np.errstate(all="ignore")  # as above
 def elbo(X: np.ndarray, target: NoiseConditionalScore, levels: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    r"""Lower bound of the mean log-density, from the denoising errors at all levels.
+    r"""Compute a lower bound of the mean log-density from the denoising errors at all levels.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
         Rows, in the coordinates of the target.
     target : NoiseConditionalScore
-        Needs no divergence.
+        It need not give divergences.
     levels : ndarray of shape (L,)
         Noise levels, decreasing.
     noise : ndarray of shape (L, M, d) or (L, M, n, d)
-        Draws z. Where all rows share them a row's value does not depend on its batch, but the errors of the draws do
-        not average out over the rows; with draws of their own the mean over many rows is accurate from M = 2 on.
+        Draws z. If all rows share them, the value of a row does not depend on its batch, but the errors of the draws do
+        not average out over the rows. With separate draws the mean over many rows is accurate for M ≥ 2.
 
     Returns
     -------
     ndarray of shape (n,)
-        In nats; -inf where the score is not finite. Its mean over draws of a law p is at most E_p log p, whatever the
-        score, up to the errors of the M draws and of the trapezoidal rule.
+        In nats; -inf if the score is not finite. The mean over rows drawn from p is at most E_p log p for any score, up
+        to the errors of the M draws and of the trapezoidal rule.
 
     Notes
     -----
     Let γ = 1/σ², x̃ = x + σz, and e(x, γ) = E_z‖x − D(x̃)‖² the error at x of the denoiser D = x̃ + σ² s. For the best
-    denoiser of a law, d/dγ KL(N(x, σ²I) ‖ p_σ) = ½ e(x, γ) (Kong et al. 2023, eq. 5), where KL vanishes with γ, and
-    for γ → ∞ differs from −log p(x) by what p does not enter. Taken for p and for N(0, Λ), Λ = diag λ, and subtracted:
+    denoiser of p, d/dγ KL(N(x, σ²I) ‖ p_σ) = ½ e(x, γ) (Kong et al. 2023, eq. 5), where KL vanishes with γ, and for γ →
+    ∞ differs from −log p(x) by a term free of p. The difference of this identity for p and for N(0, Λ), Λ = diag λ, is
 
     .. math::
 
@@ -311,14 +316,14 @@ def elbo(X: np.ndarray, target: NoiseConditionalScore, levels: np.ndarray, noise
 
 
 def denoising_gain(X: np.ndarray, target: NoiseConditionalScore, sigma: float, noise: np.ndarray) -> np.ndarray:
-    """Integrand of :func:`elbo`: how much less the target errs than the reference Gaussian when it takes noise back.
+    """Compute the integrand of :func:`elbo`: the denoising error of the reference Gaussian minus that of the target.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
         Rows, in the coordinates of the target.
     target : NoiseConditionalScore
-        Needs no divergence.
+        It need not give divergences.
     sigma : float
         Noise level σ.
     noise : ndarray of shape (M, d) or (M, n, d)
@@ -339,7 +344,7 @@ def denoising_gain(X: np.ndarray, target: NoiseConditionalScore, sigma: float, n
     array([-0.])
     """
     r2, gain = Preconditioning(sigma, target.variance).r ** 2, np.zeros(len(X))
-    for z in noise:  # one draw at a time: memory is that of X
+    for z in noise:  # one draw at a time saves memory
         noisy = X + sigma * z
         gaussian, model = z - sigma * noisy / r2, z + sigma * target.score(noisy, sigma)
         gain += (gaussian**2).sum(axis=1) - (model**2).sum(axis=1)

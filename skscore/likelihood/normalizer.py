@@ -1,24 +1,28 @@
 r"""The normaliser :math:`\log Z = \log\int \tilde p(x)\,dx` by quadrature, importance sampling or annealing.
 
-Every method works in a :class:`~skscore.domains.Chart`, coordinates t in which the data are near N(0, I), and returns
-log Z with its standard error in nats and its effective sample size as a fraction of the draws.
+Every method works in the coordinates t of a :class:`~skscore.domains.DomainMap`, in which the data are near N(0, I),
+and returns log Z with its standard error in nats and its effective sample size as a fraction of the draws.
 
 * Quadrature (d ≤ 2): the trapezoidal rule after t = sinh u, exponentially convergent for smooth integrands (Trefethen &
-  Weideman, 2014), doubled until it settles; the standard error is the last change, the effective sample size 1.
-* Importance sampling from a multivariate Student law: :math:`\log\hat Z = \log\frac1N\sum_i w_i` with
+  Weideman, 2014). The number of nodes is doubled until log Z no longer changes; the standard error is the last change,
+  the effective sample size 1.
+* Importance sampling from a multivariate Student t distribution: :math:`\log\hat Z = \log\frac1N\sum_i w_i` with
   :math:`\mathrm{ESS} = (\sum w)^2/(N\sum w^2)` and :math:`\mathrm{stderr} \approx \sqrt{(1/\mathrm{ESS} - 1)/N}`.
 * Annealed importance sampling (Neal, 2001) along :math:`\tilde p_\beta \propto q_0^{1-\beta}\tilde p^\beta` from q₀ =
-  N(0, I), with a Hamiltonian move at each temperature; its weights enter the same estimates.
+  N(0, I), with a Hamiltonian move at each temperature. Its weights enter the same estimates.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 from scipy.special import gammaln, logsumexp
 
+from ..domains import DomainMap
 from ..formulas.moments import moments
 from ..samplers import HMC, Target
 from .standard_normal import log_standard_normal
@@ -26,19 +30,19 @@ from .standard_normal import log_standard_normal
 __all__ = [
     "LogNormalizer",
     "Particles",
-    "adapted_chart",
+    "adapted_map",
     "annealed_importance_sampling",
     "annealed_particles",
-    "chart_target",
     "importance_particles",
     "importance_sampling",
+    "mapped_target",
     "normalizer",
     "quadrature",
 ]
 
 STUDENT_DF = 5.0
 REACH = 6.0  # sinh 6 = 202 standard deviations
-ACCURATE = 0.02  # nats: a standard error at which no better method is tried
+ACCURATE = 0.02  # nats: no better method is tried if the standard error is below this
 
 
 class LogNormalizer(NamedTuple):
@@ -50,13 +54,13 @@ class LogNormalizer(NamedTuple):
 
 
 class Particles(NamedTuple):
-    """Weighted draws: positions (n, d) in the chart and log weights (n,) whose mean weight estimates Z."""
+    """Weighted draws: positions (n, d) in the coordinates t, and log weights (n,); the mean weight estimates Z."""
 
-    position: np.ndarray
-    log_weight: np.ndarray
+    position: ndarray
+    log_weight: ndarray
 
     def summary(self) -> LogNormalizer:
-        """Estimate of log Z from the weights."""
+        """Estimate log Z from the weights."""
         n = len(self.log_weight)
         log_sum = logsumexp(self.log_weight)
         ess = float(np.exp(2.0 * log_sum - logsumexp(2.0 * self.log_weight)) / n) if np.isfinite(log_sum) else 0.0
@@ -64,8 +68,8 @@ class Particles(NamedTuple):
             float(log_sum - np.log(n)), float(np.sqrt(max(1.0 / max(ess, 1e-300) - 1.0, 0.0) / n)), ess
         )
 
-    def tempered_weights(self, ess):
-        """Weights w^τ, summing to one, with τ ≤ 1 as large as an effective sample size of at least `ess` allows."""
+    def tempered_weights(self, ess: float) -> ndarray:
+        """Return weights w^τ that sum to one, with the largest τ ≤ 1 whose effective sample size is at least `ess`."""
         log_weight = self.log_weight - self.log_weight.max()
         tau, step = 1.0, 0.5
         while tau > 1e-6:
@@ -75,50 +79,65 @@ class Particles(NamedTuple):
             tau *= step
         return weight / weight.sum()
 
-    def resample(self, n_samples, rng):
-        """Positions drawn with probability proportional to their weights, shape (n_samples, d)."""
+    def resample(self, n_samples: int, rng: np.random.Generator) -> ndarray:
+        """Return positions drawn with probability proportional to their weights, shape (n_samples, d)."""
         weight = np.exp(self.log_weight - self.log_weight.max())
         cumulative = np.cumsum(weight) / weight.sum()
         stratified = (np.arange(n_samples) + rng.random(n_samples)) / n_samples
         return self.position[np.minimum(np.searchsorted(cumulative, stratified), len(cumulative) - 1)]
 
 
-def chart_target(family, theta, chart) -> Target:
-    """Log-density (unnormalised) and score of a family at θ, in the coordinates of `chart`.
+def mapped_target(family: Any, theta: Any, domain_map: DomainMap) -> Target:
+    """Return the unnormalised log-density and the score of a family at θ, in the coordinates t of `domain_map`.
 
-    The score is the family's `force`: it is for proposals, which a Metropolis step judges by log-densities alone.
+    The score is the family's `proposal_score`, which may be less precise: it only makes proposals, and a Metropolis
+    step accepts them by their log-densities.
     """
 
-    def log_density(T):
+    def log_density(T: ndarray) -> ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
-            value = family.log_density(theta, chart.to_domain(T)) + chart.log_volume(T)
+            value = family.log_density(theta, domain_map.forward(T)) + domain_map.log_det(T)
         return np.where(np.isnan(value), -np.inf, value)
 
-    def score(T):
+    def score(T: ndarray) -> ndarray:
         with np.errstate(over="ignore", invalid="ignore"):
-            return chart.pull_back(T, family.force(theta, chart.to_domain(T)))
+            return domain_map.pull_score(T, family.proposal_score(theta, domain_map.forward(T)))
 
     return Target(log_density, score)
 
 
-def adapted_chart(family, theta, chart, rng, *, n_draws=4096, most_steps=40):
-    """Chart in which a law at θ, not the data, is near N(0, I): they part where a strong ridge flattens the law.
+def adapted_map(
+    family: Any,
+    theta: Any,
+    domain_map: DomainMap,
+    rng: np.random.Generator,
+    *,
+    n_draws: int = 4096,
+    max_steps: int = 40,
+) -> DomainMap:
+    """Return a map in whose coordinates the density at θ, not the data, is near N(0, I).
 
-    Importance draws from the present chart, with weights tempered to an effective tenth, give the moments of the next,
-    until a twentieth of the draws is effective without tempering.
+    The two differ if, for example, a strong ridge flattens the density. Importance draws in the present coordinates,
+    with weights tempered to an effective sample size of a tenth, give the moments for the next map. The iteration ends
+    when the effective sample size without tempering is at least a twentieth.
     """
-    for _ in range(most_steps):
-        particles = importance_particles(
-            chart_target(family, theta, chart).log_density, len(chart.location), n_draws=n_draws, rng=rng
-        )
+    for _ in range(max_steps):
+        log_density, d = mapped_target(family, theta, domain_map).required_log_density, len(domain_map.location)
+        particles = importance_particles(log_density, d, n_draws=n_draws, rng=rng)
         if particles.summary().ess >= 0.05 or not np.isfinite(particles.log_weight.max()):
             break
-        chart = chart.recentred(moments(particles.position, particles.tempered_weights(0.1)))
-    return chart
+        domain_map = domain_map.recentred(moments(particles.position, particles.tempered_weights(0.1)))
+    return domain_map
 
 
-def quadrature(log_density, d, *, tolerance=1e-10, max_intervals=(1 << 14, 1 << 10)) -> LogNormalizer:
-    """log ∫ exp(log_density(t)) dt over R^d, d = 1 or 2.
+def quadrature(
+    log_density: Callable[[ndarray], ndarray],
+    d: int,
+    *,
+    tolerance: float = 1e-10,
+    max_intervals: tuple[int, int] = (1 << 14, 1 << 10),
+) -> LogNormalizer:
+    """Compute log ∫ exp(log_density(t)) dt over R^d, d = 1 or 2.
 
     Parameters
     ----------
@@ -126,9 +145,9 @@ def quadrature(log_density, d, *, tolerance=1e-10, max_intervals=(1 << 14, 1 << 
         Maps T (n, d) to (n,).
     d : {1, 2}
     tolerance : float, default=1e-10
-        Change of log Z, in nats, at which doubling stops.
+        The number of nodes is doubled until log Z changes by no more than this, in nats.
     max_intervals : tuple of int
-        Most intervals along each axis, for d = 1 and 2.
+        Maximal number of intervals along each axis, for d = 1 and d = 2.
 
     Returns
     -------
@@ -151,7 +170,7 @@ def quadrature(log_density, d, *, tolerance=1e-10, max_intervals=(1 << 14, 1 << 
         previous, intervals = log_z, 2 * intervals
 
 
-def _trapezoid(log_density, d, intervals) -> float:
+def _trapezoid(log_density: Callable[[ndarray], ndarray], d: int, intervals: int) -> float:
     u, step = np.linspace(-REACH, REACH, intervals + 1, retstep=True)
     t, log_weight = np.sinh(u), np.log(np.cosh(u)) + np.log(step)
     if d == 1:
@@ -162,8 +181,10 @@ def _trapezoid(log_density, d, intervals) -> float:
     return float(logsumexp(np.array(lines) + log_weight))
 
 
-def importance_particles(log_density, d, *, n_draws, rng) -> Particles:
-    """Draws of a multivariate Student law with 5 degrees of freedom, weighted towards exp(log_density)."""
+def importance_particles(
+    log_density: Callable[[ndarray], ndarray], d: int, *, n_draws: int, rng: np.random.Generator
+) -> Particles:
+    """Draw from a multivariate Student t distribution with 5 degrees of freedom, with weights for exp(log_density)."""
     chi2 = rng.chisquare(STUDENT_DF, size=n_draws) / STUDENT_DF
     T = rng.standard_normal((n_draws, d)) / np.sqrt(chi2)[:, None]
     half = 0.5 * (STUDENT_DF + d)
@@ -176,8 +197,10 @@ def importance_particles(log_density, d, *, n_draws, rng) -> Particles:
     return Particles(T, log_density(T) - log_proposal)
 
 
-def importance_sampling(log_density, d, *, n_draws=1 << 16, rng) -> LogNormalizer:
-    """log ∫ exp(log_density(t)) dt by importance sampling from a Student law.
+def importance_sampling(
+    log_density: Callable[[ndarray], ndarray], d: int, *, n_draws: int = 1 << 16, rng: np.random.Generator
+) -> LogNormalizer:
+    """Compute log ∫ exp(log_density(t)) dt by importance sampling from a Student t distribution.
 
     Parameters
     ----------
@@ -204,13 +227,15 @@ def importance_sampling(log_density, d, *, n_draws=1 << 16, rng) -> LogNormalize
     return importance_particles(log_density, d, n_draws=n_draws, rng=rng).summary()
 
 
-def annealed_particles(target, d, *, n_particles=1024, n_temperatures=100, rng) -> Particles:
-    """Particles of annealed importance sampling from N(0, I) to `target`.
+def annealed_particles(
+    target: Target, d: int, *, n_particles: int = 1024, n_temperatures: int = 100, rng: np.random.Generator
+) -> Particles:
+    """Draw particles by annealed importance sampling from N(0, I) to `target`.
 
     Parameters
     ----------
     target : Target
-        Unnormalised log-density and score in the chart.
+        Unnormalised log-density and score in the coordinates t.
     d : int
     n_particles, n_temperatures : int
     rng : numpy.random.Generator
@@ -220,12 +245,10 @@ def annealed_particles(target, d, *, n_particles=1024, n_temperatures=100, rng) 
     Particles
     """
     T = rng.standard_normal((n_particles, d))
-    log_weight, sampler = np.zeros(n_particles), HMC(0.5, n_leapfrog=5)
-    betas = (
-        np.linspace(0.0, 1.0, n_temperatures + 1) ** 2
-    )  # most of the change is where the tails first meet the target
+    log_density, log_weight, sampler = target.required_log_density, np.zeros(n_particles), HMC(0.5, n_leapfrog=5)
+    betas = np.linspace(0.0, 1.0, n_temperatures + 1) ** 2  # dense near 0, as the tails first meet the target there
     for low, high in pairwise(betas):
-        log_weight += (high - low) * (target.log_density(T) - log_standard_normal(T))
+        log_weight += (high - low) * (log_density(T) - log_standard_normal(T))
         bridge = _bridge(target, high)
         state, info = sampler.step(sampler.init(T, bridge), bridge, rng)
         T = state.position
@@ -234,16 +257,19 @@ def annealed_particles(target, d, *, n_particles=1024, n_temperatures=100, rng) 
     return Particles(T, log_weight)
 
 
-def _bridge(target, beta) -> Target:
-    """The law q₀^{1−β} p̃^β."""
+def _bridge(target: Target, beta: float) -> Target:
+    """Return the density q₀^{1−β} p̃^β."""
+    log_density = target.required_log_density
     return Target(
-        lambda T: (1.0 - beta) * log_standard_normal(T) + beta * target.log_density(T),
+        lambda T: (1.0 - beta) * log_standard_normal(T) + beta * log_density(T),
         lambda T: -(1.0 - beta) * T + beta * target.score(T),
     )
 
 
-def annealed_importance_sampling(target, d, *, n_particles=1024, n_temperatures=100, rng) -> LogNormalizer:
-    """log ∫ of an unnormalised law by annealed importance sampling from N(0, I) (Neal, 2001).
+def annealed_importance_sampling(
+    target: Target, d: int, *, n_particles: int = 1024, n_temperatures: int = 100, rng: np.random.Generator
+) -> LogNormalizer:
+    """Compute log ∫ of an unnormalised density by annealed importance sampling from N(0, I) (Neal, 2001).
 
     Parameters
     ----------
@@ -271,10 +297,13 @@ def annealed_importance_sampling(target, d, *, n_particles=1024, n_temperatures=
     return particles.summary()
 
 
-def weighted_particles(target, d, rng) -> Particles:
-    """Particles of the cheapest accurate method: importance sampling for d ≤ 4, else annealing, longer where needed."""
+def weighted_particles(target: Target, d: int, rng: np.random.Generator) -> Particles:
+    """Draw particles by the cheapest method that is accurate.
+
+    That is importance sampling for d ≤ 4, and otherwise annealing with 100, 300 or 1000 temperatures.
+    """
     if d <= 4:
-        particles = importance_particles(target.log_density, d, n_draws=1 << 16, rng=rng)
+        particles = importance_particles(target.required_log_density, d, n_draws=1 << 16, rng=rng)
         _, stderr, ess = particles.summary()
         if stderr <= ACCURATE and ess >= 0.05:
             return particles
@@ -285,8 +314,8 @@ def weighted_particles(target, d, rng) -> Particles:
     return particles
 
 
-def normalizer(target, d, rng) -> LogNormalizer:
-    """log Z of a target in its chart: quadrature for d ≤ 2 where it settles, else weighted particles.
+def normalizer(target: Target, d: int, rng: np.random.Generator) -> LogNormalizer:
+    """Compute log Z of a target: by quadrature for d ≤ 2 if it converges, otherwise by weighted particles.
 
     Parameters
     ----------
@@ -299,7 +328,7 @@ def normalizer(target, d, rng) -> LogNormalizer:
     LogNormalizer
     """
     if d <= 2:
-        by_quadrature = quadrature(target.log_density, d)
+        by_quadrature = quadrature(target.required_log_density, d)
         if by_quadrature.stderr <= ACCURATE:
             return by_quadrature
     return weighted_particles(target, d, rng).summary()

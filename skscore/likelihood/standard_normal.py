@@ -1,4 +1,4 @@
-"""The law N(0, I), from which annealing starts and in which probability flows end."""
+"""The density N(0, I): annealing starts from it, and probability flows end in it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 __all__ = ["log_standard_normal"]
 
 
-def log_standard_normal(T):
-    """Log-density of N(0, I).
+def log_standard_normal(T: np.ndarray) -> np.ndarray:
+    """Evaluate the log-density of N(0, I).
 
     Parameters
     ----------

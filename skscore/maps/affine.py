@@ -1,34 +1,46 @@
-r"""Affine coordinates of a table.
+r"""The affine map :math:`z = (x - o)A + b`, and the ones that suit the moments of a table.
 
-:math:`y = (x - o)A + b` has one map for rows and one for slopes: :math:`\nabla_x f = \nabla_y f\, A^\top` and
-:math:`\nabla_y f = \nabla_x f\, A^{-\top}`. The origin o is subtracted first, since a mean near 1e8 has no digits left
-for the columns.
+The origin o is subtracted first: a mean near 1e8 has no digits left for the columns. The way back,
+:math:`x = (z - b)A^{-1} + o`, is an affine map again, and adds o last. In :func:`isotropic` the standardised columns
+are rotated into the eigenvectors U of their shrunk correlation matrix (Ledoit & Wolf, 2004),
+:math:`z = U^\top S^{-1}(x - \mu)`, with variances λ. Shrinkage makes N(0, diag λ) a fair Gaussian of few rows, and
+of collinear columns.
+
+References
+----------
+Ledoit, O., & Wolf, M. (2004). A well-conditioned estimator for large-dimensional covariance matrices. Journal of
+Multivariate Analysis, 88(2), 365-411.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
+from numpy import ndarray
+from sklearn.covariance import ledoit_wolf_shrinkage
 
-__all__ = ["AffineMap", "warn_if_flat"]
+from ..formulas.moments import Moments
+from .algebra import Map
 
+__all__ = ["PRECONDITIONINGS", "Affine", "flat_directions", "isotropic"]
+
+PRECONDITIONINGS = ("per_direction", "whiten", "standardize")
 SMALLEST_VARIANCE = 1e-6  # of a direction in which standardised rows do not vary
+SHRINKAGE_ROWS = 20_000  # the shrinkage of a longer table is all but zero
 
 
 @dataclass(frozen=True, eq=False)
-class AffineMap:
-    """The map y = (x − o) A + b.
+class Affine(Map):
+    """The map z = (x − o) A + b.
 
     Parameters
     ----------
     origin : ndarray of shape (d,)
         o.
     matrix : ndarray of shape (d, d)
-        A.
+        A. A projection, of shape (d, r), has `forward` and `pushforward` alone.
     shift : ndarray of shape (d,)
         b.
 
@@ -36,71 +48,162 @@ class AffineMap:
     --------
     >>> import numpy as np
     >>> from skscore.formulas.moments import moments
-    >>> from skscore.maps.affine import AffineMap
+    >>> from skscore.maps.affine import Affine
     >>> X = np.array([[0.0, 0.0], [2.0, 3.0], [4.0, 0.0]])
-    >>> AffineMap.whitening(moments(X))(X).std(axis=0).round(12)
+    >>> Affine.whitening(moments(X)).forward(X).std(axis=0).round(12)
     array([1., 1.])
     """
 
-    origin: np.ndarray
-    matrix: np.ndarray
-    shift: np.ndarray
+    origin: ndarray
+    matrix: ndarray
+    shift: ndarray
+    is_affine = True
 
     @classmethod
-    def centring(cls, table):
-        """Columns of mean 0 in their own units."""
-        return cls._centred(table, np.eye(len(table.origin)))
+    def columnwise(cls, d: int, factor=1.0, origin=0.0, shift=0.0) -> Affine:
+        """Return (x_j − o_j) a_j + b_j in each of `d` columns, every argument a number or d of them."""
+        return cls(np.full(d, origin), np.diag(np.full(d, factor)), np.full(d, shift))
 
     @classmethod
-    def standardizing(cls, table):
-        """Columns of mean 0 and variance 1."""
-        return cls._centred(table, np.diag(1.0 / table.scale))
+    def centred(cls, moments: Moments, matrix: ndarray) -> Affine:
+        """Return (x − μ) A, with the mean μ of these moments."""
+        return cls(moments.origin, matrix, -moments.offset @ matrix)
 
     @classmethod
-    def whitening(cls, table):
-        """Coordinates of mean 0 and covariance I, each near its column; directions without variance are left short.
+    def centring(cls, moments: Moments) -> Affine:
+        """Return the map to columns of mean 0 in their own units."""
+        return cls.centred(moments, np.eye(len(moments.origin)))
+
+    @classmethod
+    def standardizing(cls, moments: Moments) -> Affine:
+        """Return the map to columns of mean 0 and variance 1."""
+        return cls.centred(moments, np.diag(1.0 / moments.scale))
+
+    @classmethod
+    def whitening(cls, moments: Moments) -> Affine:
+        """Return the map to mean 0 and covariance I, each z_j near its column; directions without variance stay short.
 
         The root of the correlation matrix is the symmetric one: no sign or order of eigenvectors is left to rounding.
         """
-        variance, U = np.linalg.eigh(table.correlation)
+        variance, U = np.linalg.eigh(moments.correlation)
         symmetric = (U / np.sqrt(np.maximum(variance, SMALLEST_VARIANCE))) @ U.T
-        return cls._centred(table, symmetric / table.scale[:, None])
+        return cls.centred(moments, symmetric / moments.scale[:, None])
 
     @classmethod
-    def _centred(cls, table, matrix):
-        return cls(table.origin, matrix, -table.offset @ matrix)
+    def eigenbasis(cls, moments: Moments, U: ndarray) -> Affine:
+        """Return the map to coordinates of standardised columns along the directions in the columns of U."""
+        return cls.centred(moments, U / moments.scale[:, None])
 
-    def after(self, first):
-        """The map that carries out `first`, and then this one."""
-        return AffineMap(
-            first.origin, first.matrix @ self.matrix, (first.shift - self.origin) @ self.matrix + self.shift
-        )
+    # ---- algebra ---------------------------------------------------------------------------------
 
-    def __call__(self, X):
-        """Coordinates y of rows x, shape (n, d)."""
-        return (X - self.origin) @ self.matrix + self.shift
+    def after(self, first: Affine) -> Affine:
+        """Return the map that carries out `first`, and then this one."""
+        return Affine(first.origin, first.matrix @ self.matrix, self.forward(first.shift))
 
     @cached_property
-    def inverse(self):
-        """The map back, x = (y − b) A⁻¹ + o."""
-        return AffineMap(self.shift, np.linalg.inv(self.matrix), self.origin)
+    def inverted(self) -> Affine:
+        """The map back, x = (z − b) A⁻¹ + o."""
+        length = np.linalg.norm(self.matrix, axis=1)  # rows of A are in the inverse units of the columns of x
+        return Affine(self.shift, np.linalg.inv(self.matrix / length[:, None]) / length, self.origin)
 
-    @property
-    def log_volume(self):
-        """log |det A|."""
-        return np.linalg.slogdet(self.matrix)[1]
+    @cached_property
+    def log_abs_det(self) -> float:
+        """log |det A|, the same for every row."""
+        return np.linalg.slogdet(self.matrix).logabsdet
+
+    def push_moments(self, moments: Moments) -> Moments:
+        """Return the moments of z, given those of x."""
+        mean = ((moments.origin - self.origin) + moments.offset) @ self.matrix + self.shift
+        return Moments(moments.n, np.zeros_like(mean), mean, self.matrix.T @ moments.covariance @ self.matrix)
+
+    # ---- as a map --------------------------------------------------------------------------------
+
+    def forward(self, X):
+        """Return (x − o) A + b."""
+        return (X - self.origin) @ self.matrix + self.shift
+
+    def inverse(self, Z):
+        """Return (z − b) A⁻¹ + o."""
+        return self.inverted.forward(Z)
+
+    def log_det(self, X):
+        """Return log |det A| for every row."""
+        return np.full(len(X), self.log_abs_det)
+
+    def pushforward(self, X, V):
+        """Return v A."""
+        return V @ self.matrix
+
+    def pull_score(self, X, S):
+        """Return s Aᵀ."""
+        return S @ self.matrix.T
+
+    def push_score(self, X, S):
+        """Return s A⁻ᵀ, the score in z of a density with the score s in x."""
+        return S @ self.inverted.matrix.T
+
+    def second_order(self, X, V, S):
+        """Return zeros: A is constant."""
+        return np.zeros(np.broadcast_shapes(X.shape, V.shape)[:-1])
 
 
-def warn_if_flat(table):
-    """Warn where whitening leaves directions short, as their variance is but rounding."""
-    variance = np.linalg.eigvalsh(table.correlation)
-    if n_flat := np.count_nonzero(variance < SMALLEST_VARIANCE):
-        constant = np.flatnonzero(table.constant).tolist()
-        warnings.warn(
-            f"{n_flat} of {len(variance)} directions have no variance (constant columns: {constant}; columns that are "
-            "collinear, or as many as rows, have the same effect): a relative variance of "
-            f"{SMALLEST_VARIANCE:g} stands in, and log-likelihoods compare only with fits under the same floor. Drop "
-            "such columns.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+def isotropic(X, moments: Moments, preconditioning: str) -> tuple[Affine, ndarray]:
+    """Return the affine map in which noise is isotropic, and the variances of the reference Gaussian in it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        The rows, on which the shrinkage depends.
+    moments : Moments
+        Of these rows with their weights.
+    preconditioning : {"per_direction", "whiten", "standardize"}
+        Along eigenvectors of the shrunk correlations; these scaled to unit variance; or the standardised columns.
+
+    Returns
+    -------
+    Affine
+        From x to z.
+    ndarray of shape (d,)
+        λ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.formulas.moments import moments
+    >>> from skscore.maps.affine import isotropic
+    >>> X = np.random.default_rng(0).standard_normal((500, 2)) @ [[3.0, 4.0], [0.0, 2.0]] + 1e8
+    >>> affine, variance = isotropic(X, moments(X), "per_direction")
+    >>> variance.round(1), bool(abs(affine.inverse(affine.forward(X)) - X).max() < 1e-6)
+    (array([0.1, 1.9]), True)
+    """
+    if preconditioning == "standardize":
+        return Affine.standardizing(moments), np.ones(X.shape[1])
+    variance, U = np.linalg.eigh(_shrunk_correlation(X, moments))
+    variance = np.maximum(variance, SMALLEST_VARIANCE)
+    if preconditioning == "whiten":
+        return Affine.eigenbasis(moments, U / np.sqrt(variance)), np.ones(X.shape[1])
+    return Affine.eigenbasis(moments, U), variance
+
+
+def _shrunk_correlation(X, moments):
+    rows = X[:: -(-len(X) // SHRINKAGE_ROWS)]
+    standardised = Affine.standardizing(moments).forward(rows)
+    shrinkage = ledoit_wolf_shrinkage(standardised, assume_centered=True) if len(rows) > 1 else 1.0
+    correlation = moments.correlation
+    target = np.trace(correlation) / len(correlation) * np.eye(len(correlation))
+    return (1.0 - shrinkage) * correlation + shrinkage * target
+
+
+def flat_directions(moments: Moments) -> tuple[str, ...]:
+    """Return what to warn of when whitening leaves directions short, as their variance is only rounding."""
+    variance = np.linalg.eigvalsh(moments.correlation)
+    n_flat = np.count_nonzero(variance < SMALLEST_VARIANCE)
+    if not n_flat:
+        return ()
+    remark = (
+        f"{n_flat} of {len(variance)} directions have no variance (constant columns: "
+        f"{np.flatnonzero(moments.constant).tolist()}; columns that are collinear, or as many as rows, have the same "
+        f"effect): a relative variance of {SMALLEST_VARIANCE:g} stands in, and log-likelihoods compare only with fits "
+        "under the same floor. Drop such columns."
+    )
+    return (remark,)

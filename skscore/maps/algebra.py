@@ -1,4 +1,4 @@
-"""What the law of x = f^-1(z) needs to know about a differentiable bijection z = f(x).
+"""What the density of x = f^-1(z) needs to know about a differentiable bijection z = f(x).
 
 With J the Jacobian of f at x, and s = grad log p,
 
@@ -8,9 +8,9 @@ With J the Jacobian of f at x, and s = grad log p,
                             + sum_k s_Zk(z) v' Hess(f_k) v + v' Hess(log |det J|) v              `second_order`
 
 The score appears in the last line, so both lines of derivatives are closed under composition: for f = g o h, the score
-that h receives is the one that g has pulled back. The composition, the column blocks, the linear map and the
-elementwise map below are the whole algebra; every supported transformer is an expression in it (see
-`fitted_transformers`).
+that h receives is the one that g has pulled back. Compositions, column blocks and elementwise maps below, the affine
+and the autoregressive map are the whole algebra: every supported transformer of scikit-learn is an expression in it,
+and so is every preconditioning.
 
 References
 ----------
@@ -24,25 +24,32 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import accumulate
 
 import numpy as np
 from numpy import ndarray
 
 
-class Bijection(ABC):
+class Map(ABC):
     """A differentiable bijection z = f(x) from its support onto its image, both in R^d.
 
     `forward`, `log_det`, `pushforward`, `pull_score` and `second_order` are asked only about rows that `contains`
     accepts, `inverse` only about rows that `reaches` accepts; elsewhere they may return anything, NaN included.
-
-    Attributes
-    ----------
-    surjective : bool
-        Whether the image is known to be all of R^d. Where it is not, a density p_Z may leave some of its mass outside
-        the image, and the law of x is p_Z given that z lies in it.
     """
 
-    surjective = True
+    @property
+    def surjective(self) -> bool:
+        """Whether the image is known to be all of R^d.
+
+        If it is not, a density p_Z may leave some of its mass outside the image. The density of x is then that of z
+        given that z lies in it.
+        """
+        return True
+
+    @property
+    def is_affine(self) -> bool:
+        """Whether f is known to be affine: `log_det` is then the same for every row, and `second_order` is zero."""
+        return False
 
     def contains(self, X: ndarray) -> ndarray:
         """Return whether each row of `X` lies in the support, shape (n,)."""
@@ -66,7 +73,7 @@ class Bijection(ABC):
 
     @abstractmethod
     def pushforward(self, X: ndarray, V: ndarray) -> ndarray:
-        """Return the directions J v, shape (n, d), for `V` of shape (n, d)."""
+        """Return the directions J v, for `V` of shape (n, d), or (K, n, d) or (K, 1, d) for K directions of a row."""
 
     @abstractmethod
     def pull_score(self, X: ndarray, S: ndarray) -> ndarray:
@@ -74,78 +81,10 @@ class Bijection(ABC):
 
     @abstractmethod
     def second_order(self, X: ndarray, V: ndarray, S: ndarray) -> ndarray:
-        """Return sum_k s_k v' Hess(f_k) v + v' Hess(log |det J|) v, shape (n,)."""
+        """Return sum_k s_k v' Hess(f_k) v + v' Hess(log |det J|) v, shape (n,), or (K, n) for K directions."""
 
 
-class Identity(Bijection):
-    """z = x."""
-
-    def forward(self, X):
-        """Return `X`."""
-        return X
-
-    def inverse(self, Z):
-        """Return `Z`."""
-        return Z
-
-    def log_det(self, X):
-        """Return zeros."""
-        return np.zeros(len(X))
-
-    def pushforward(self, X, V):
-        """Return `V`."""
-        return V
-
-    def pull_score(self, X, S):
-        """Return `S`."""
-        return S
-
-    def second_order(self, X, V, S):
-        """Return zeros."""
-        return np.zeros(len(X))
-
-
-@dataclass(frozen=True)
-class Linear(Bijection):
-    """z = W (x - c).
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (d, d)
-        W, of full rank.
-    center : ndarray of shape (d,)
-        c; subtracted first, so that an offset of 1e8 costs no digits.
-    """
-
-    matrix: ndarray
-    center: ndarray
-
-    def forward(self, X):
-        """Return W (x - c)."""
-        return (X - self.center) @ self.matrix.T
-
-    def inverse(self, Z):
-        """Return c + W^-1 z."""
-        return self.center + np.linalg.solve(self.matrix, Z.T).T
-
-    def log_det(self, X):
-        """Return log |det W|, the same for every row."""
-        return np.full(len(X), np.linalg.slogdet(self.matrix).logabsdet)
-
-    def pushforward(self, X, V):
-        """Return W v."""
-        return V @ self.matrix.T
-
-    def pull_score(self, X, S):
-        """Return W's."""
-        return S @ self.matrix
-
-    def second_order(self, X, V, S):
-        """Return zeros: W is constant."""
-        return np.zeros(len(X))
-
-
-class Elementwise(Bijection):
+class Elementwise(Map):
     """z_j = f_j(x_j), known by f_j, its inverse, and l_j = log |f_j'| with two derivatives.
 
     A decreasing f_j overrides `slope`, whose default takes f_j' > 0.
@@ -182,96 +121,118 @@ class Elementwise(Bijection):
     def second_order(self, X, V, S):
         """Return sum_j (s_j f_j'' + l_j'') v_j^2, with f_j'' = f_j' l_j'."""
         bend = S * self.slope(X) * self.log_slope_gradient(X) + self.log_slope_curvature(X)
-        return (bend * V**2).sum(axis=1)
+        return (bend * V**2).sum(axis=-1)
 
 
 @dataclass(frozen=True)
-class Composition(Bijection):
-    """z = g(h(x)).
+class Composition(Map):
+    """z = f_m(... f_1(x)), the identity if there are no maps.
 
     Parameters
     ----------
-    outer : Bijection
-        g, applied last.
-    inner : Bijection
-        h, applied first.
+    maps : tuple of Map
+        f_1, ..., f_m: the first is applied first.
     """
 
-    outer: Bijection
-    inner: Bijection
+    maps: tuple[Map, ...]
 
     @property
     def surjective(self):
-        """Whether both maps are."""
-        return self.outer.surjective and self.inner.surjective
+        """Whether all maps are."""
+        return all(f.surjective for f in self.maps)
+
+    @property
+    def is_affine(self):
+        """Whether all maps are."""
+        return all(f.is_affine for f in self.maps)
+
+    def _stages(self, X):
+        """Return each map with the rows that it receives."""
+        received = accumulate(self.maps[:-1], lambda Y, f: f.forward(Y), initial=X)
+        return list(zip(self.maps, received, strict=False))
 
     def contains(self, X):
-        """Return whether h accepts x and g accepts h(x)."""
+        """Return whether each map accepts the row that it receives."""
         with np.errstate(all="ignore"):
-            return self.inner.contains(X) & self.outer.contains(self.inner.forward(X))
+            accepted = [f.contains(Y) for f, Y in self._stages(X)]
+        return np.all([np.ones(len(X), dtype=bool), *accepted], axis=0)
 
     def reaches(self, Z):
-        """Return whether g reaches z and h reaches g^-1(z)."""
+        """Return whether each map reaches the row that the later ones lead back to."""
+        reached = np.ones(len(Z), dtype=bool)
         with np.errstate(all="ignore"):
-            return self.outer.reaches(Z) & self.inner.reaches(self.outer.inverse(Z))
+            for f in reversed(self.maps):
+                reached &= f.reaches(Z)
+                Z = f.inverse(Z)
+        return reached
 
     def forward(self, X):
-        """Return g(h(x))."""
-        return self.outer.forward(self.inner.forward(X))
+        """Return f_m(... f_1(x))."""
+        return reduce(lambda Y, f: f.forward(Y), self.maps, X)
 
     def inverse(self, Z):
-        """Return h^-1(g^-1(z))."""
-        return self.inner.inverse(self.outer.inverse(Z))
+        """Return f_1^-1(... f_m^-1(z))."""
+        return reduce(lambda Y, f: f.inverse(Y), reversed(self.maps), Z)
 
     def log_det(self, X):
-        """Return the sum of both."""
-        return self.inner.log_det(X) + self.outer.log_det(self.inner.forward(X))
+        """Return the sum over the maps."""
+        return sum((f.log_det(Y) for f, Y in self._stages(X)), start=np.zeros(len(X)))
 
     def pushforward(self, X, V):
-        """Return J_g J_h v."""
-        return self.outer.pushforward(self.inner.forward(X), self.inner.pushforward(X, V))
+        """Return J_m ... J_1 v."""
+        for f, Y in self._stages(X):
+            V = f.pushforward(Y, V)
+        return V
 
     def pull_score(self, X, S):
-        """Return the score pulled back through g, then through h."""
-        return self.inner.pull_score(X, self.outer.pull_score(self.inner.forward(X), S))
+        """Return the score pulled back through the last map first."""
+        for f, Y in reversed(self._stages(X)):
+            S = f.pull_score(Y, S)
+        return S
 
     def second_order(self, X, V, S):
-        """Return g's term along J_h v, and h's term under the score that g has pulled back."""
-        Y = self.inner.forward(X)
-        bend_of_outer = self.outer.second_order(Y, self.inner.pushforward(X, V), S)
-        return bend_of_outer + self.inner.second_order(X, V, self.outer.pull_score(Y, S))
+        """Return the sum of each map's term, along v pushed there, under the score that the later maps pull back."""
+        stages, directions = self._stages(X), [V]
+        for f, Y in stages[:-1]:
+            directions.append(f.pushforward(Y, directions[-1]))
+        total = np.zeros(np.broadcast_shapes(X.shape, V.shape)[:-1])
+        for k, (f, Y) in reversed(list(enumerate(stages))):
+            total = total + f.second_order(Y, directions[k], S)
+            S = f.pull_score(Y, S)
+        return total
 
 
-def compose(maps: Sequence[Bijection]) -> Bijection:
+def compose(maps: Sequence[Map]) -> Map:
     """Return the composition of `maps`, the first applied first.
 
     Parameters
     ----------
-    maps : sequence of Bijection
+    maps : sequence of Map
         May be empty: the composition of nothing is the identity.
 
     Returns
     -------
-    Bijection
+    Map
         x -> maps[-1](... maps[0](x)).
     """
-    return reduce(lambda inner, outer: Composition(outer, inner), maps) if maps else Identity()
+    parts = [part for f in maps for part in (f.maps if isinstance(f, Composition) else (f,))]
+    return parts[0] if len(parts) == 1 else Composition(tuple(parts))
 
 
 @dataclass(frozen=True)
-class ColumnBlocks(Bijection):
+class ColumnBlocks(Map):
     """Block b reads the columns `inputs[b]` of x and writes the columns `outputs[b]` of z.
 
     Parameters
     ----------
-    maps : sequence of Bijection
+    maps : sequence of Map
         One map per block.
     inputs, outputs : sequences of ndarray of int
         Two partitions of the columns 0, ..., d - 1; block b has as many of the one as of the other. The order of
         columns changes |det J| by the factor |-1| = 1 only.
     """
 
-    maps: Sequence[Bijection]
+    maps: Sequence[Map]
     inputs: Sequence[ndarray]
     outputs: Sequence[ndarray]
 
@@ -279,6 +240,11 @@ class ColumnBlocks(Bijection):
     def surjective(self):
         """Whether every block is."""
         return all(block.surjective for block in self.maps)
+
+    @property
+    def is_affine(self):
+        """Whether every block is."""
+        return all(block.is_affine for block in self.maps)
 
     def _blocks(self):
         return zip(self.maps, self.inputs, self.outputs, strict=True)
@@ -311,9 +277,9 @@ class ColumnBlocks(Bijection):
 
     def pushforward(self, X, V):
         """Return each block's J_b v_b in its place."""
-        U = np.empty(X.shape)
+        U = np.empty(np.broadcast_shapes(X.shape, V.shape))
         for block, i, o in self._blocks():
-            U[:, o] = block.pushforward(X[:, i], V[:, i])
+            U[..., o] = block.pushforward(X[:, i], V[..., i])
         return U
 
     def pull_score(self, X, S):
@@ -325,4 +291,4 @@ class ColumnBlocks(Bijection):
 
     def second_order(self, X, V, S):
         """Return the sum over blocks."""
-        return np.sum([block.second_order(X[:, i], V[:, i], S[:, o]) for block, i, o in self._blocks()], axis=0)
+        return np.sum([block.second_order(X[:, i], V[..., i], S[:, o]) for block, i, o in self._blocks()], axis=0)

@@ -1,10 +1,10 @@
-"""The elementwise maps behind scikit-learn's scalers: z_j = f_j(x_j), with l_j = log f_j' and two derivatives.
+"""The elementwise maps behind scikit-learn's transformers: z_j = f_j(x_j), with l_j = log |f_j'| and two derivatives.
 
-    Scale            z = a (x - c) + b                       l = log a
     BoxCox           z = (x^lam - 1)/lam, x > 0              l = (lam - 1) log x
     YeoJohnson       z = +-boxcox(1 + |x|; lam or 2 - lam)   l = +-(lam - 1) log(1 + |x|)
     PiecewiseLinear  z through the points (knots, values)    l = log of the segment's slope
     NormalQuantile   z = Phi^-1(x), 0 <= x <= 1              l = -log phi(z)
+    MonotoneFunction z = f(x) with known derivatives         l = log |f'|
 
 References
 ----------
@@ -16,6 +16,7 @@ Yeo, I.-K., & Johnson, R. A. (2000). A new family of power transformations to im
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,45 +27,8 @@ from .algebra import Elementwise
 
 
 @dataclass(frozen=True)
-class Scale(Elementwise):
-    """z = a (x - c) + b.
-
-    Parameters
-    ----------
-    factor : ndarray of shape (d,) or float
-        a > 0.
-    center, offset : ndarray of shape (d,) or float
-        c, subtracted first so that a large offset of the data costs no digits, and b.
-    """
-
-    factor: ndarray | float = 1.0
-    center: ndarray | float = 0.0
-    offset: ndarray | float = 0.0
-
-    def forward(self, X):
-        """Return a (x - c) + b."""
-        return (X - self.center) * self.factor + self.offset
-
-    def inverse(self, Z):
-        """Return (z - b) / a + c."""
-        return (Z - self.offset) / self.factor + self.center
-
-    def log_slope(self, X):
-        """Return log a."""
-        return np.broadcast_to(np.log(self.factor), X.shape)
-
-    def log_slope_gradient(self, X):
-        """Return zeros."""
-        return np.zeros(X.shape)
-
-    def log_slope_curvature(self, X):
-        """Return zeros."""
-        return np.zeros(X.shape)
-
-
-@dataclass(frozen=True)
 class BoxCox(Elementwise):
-    """z = (x^lam - 1)/lam, log x where lam = 0; support x > 0, image lam z + 1 > 0.
+    """z = (x^lam - 1)/lam, log x if lam = 0; support x > 0, image lam z + 1 > 0.
 
     Parameters
     ----------
@@ -92,7 +56,7 @@ class BoxCox(Elementwise):
         return special.boxcox(X, self.power)
 
     def inverse(self, Z):
-        """Return (lam z + 1)^(1/lam), exp(z) where lam = 0."""
+        """Return (lam z + 1)^(1/lam), exp(z) if lam = 0."""
         return special.inv_boxcox(Z, self.power)
 
     def log_slope(self, X):
@@ -110,7 +74,7 @@ class BoxCox(Elementwise):
 
 @dataclass(frozen=True)
 class YeoJohnson(Elementwise):
-    """z = boxcox(1 + x; lam) for x >= 0, -boxcox(1 - x; 2 - lam) for x < 0; onto R where 0 <= lam <= 2.
+    """z = boxcox(1 + x; lam) for x >= 0, -boxcox(1 - x; 2 - lam) for x < 0; onto R if 0 <= lam <= 2.
 
     Parameters
     ----------
@@ -214,7 +178,7 @@ class PiecewiseLinear(Elementwise):
 class NormalQuantile(Elementwise):
     """z = Phi^-1(x) for 0 <= x <= 1, with z and l held constant within `edge` of 0 and of 1.
 
-    At x = 0 and x = 1 the quantile is infinite. Held constant on these two slivers, the law of x has a finite, constant
+    At x = 0 and x = 1 the quantile is infinite. Held constant on these two slivers, x has a finite, constant
     density there, of gradient zero; the image is the interval |z| <= Phi^-1(1 - edge).
 
     Parameters
@@ -260,3 +224,64 @@ class NormalQuantile(Elementwise):
 
     def _off_slivers(self, X):
         return np.abs(X - 0.5) < 0.5 - self.edge
+
+
+@dataclass(frozen=True)
+class MonotoneFunction(Elementwise):
+    """The map z = f(x) of a `BijectiveTransformer`, strictly monotone.
+
+    Parameters
+    ----------
+    func, inverse_func : callable
+        f and f^-1.
+    derivatives : sequence of callables
+        f', f'', f''' as far as known.
+    """
+
+    func: Callable[[ndarray], ndarray]
+    inverse_func: Callable[[ndarray], ndarray]
+    derivatives: Sequence[Callable[[ndarray], ndarray]]
+    surjective = False
+
+    def contains(self, X):
+        """Return whether f and f' are finite and f' != 0."""
+        with np.errstate(all="ignore"):
+            slope = self.slope(X)
+            return (np.isfinite(self.func(X)) & np.isfinite(slope) & (slope != 0.0)).all(axis=1)
+
+    def reaches(self, Z):
+        """Return whether f(f^-1(z)) is z again."""
+        with np.errstate(all="ignore"):
+            return np.isclose(self.func(self.inverse_func(Z)), Z, rtol=1e-6, atol=1e-6).all(axis=1)
+
+    def forward(self, X):
+        """Return f(x)."""
+        return self.func(X)
+
+    def inverse(self, Z):
+        """Return f^-1(z)."""
+        return self.inverse_func(Z)
+
+    def slope(self, X):
+        """Return f'."""
+        return self._derivative(X, 1)
+
+    def log_slope(self, X):
+        """Return log |f'|."""
+        return np.log(np.abs(self.slope(X)))
+
+    def log_slope_gradient(self, X):
+        """Return f'' / f'."""
+        return self._derivative(X, 2) / self.slope(X)
+
+    def log_slope_curvature(self, X):
+        """Return f''' / f' - (f'' / f')^2."""
+        return self._derivative(X, 3) / self.slope(X) - self.log_slope_gradient(X) ** 2
+
+    def _derivative(self, X, order):
+        if len(self.derivatives) < order:
+            raise ValueError(
+                f"derivatives holds {len(self.derivatives)} callables, but this method needs {order}: give"
+                f" BijectiveTransformer f', f'', f''' up to order {order}."
+            )
+        return self.derivatives[order - 1](X)

@@ -1,60 +1,30 @@
-r"""Coordinates of inputs and targets in which little but shape is left to model.
+r"""The affine map of inputs and targets (x, y) after which little but shape is left to model.
 
-:math:`u = (x - \bar x)D` has columns of variance 1. A ridge regression of the targets takes out what is linear, and
-:math:`v = (y - \hat y(u))A` has mean 0 and covariance I over residuals that are out of fold: a regression with nearly
-as many columns as rows would make its own look small.
+:math:`u = (x - \bar x)D` has columns of variance 1. A ridge regression :math:`\hat y(u) = uB + c` takes out what is
+linear, and :math:`v = (y - \hat y(u))A` has mean 0 and covariance I over residuals that are out of fold: a regression
+with nearly as many columns as rows would make its own look small. Together,
+
+.. math:: (u, v) = (x - \bar x,\ y - c) \begin{pmatrix} D & -DBA \\ 0 & A \end{pmatrix} + \text{shift}.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from sklearn.linear_model import Ridge
 
 from ..formulas.moments import moments
-from .affine import AffineMap
+from .affine import Affine
 
-__all__ = ["ResidualCoordinates", "residual_coordinates"]
+__all__ = ["fit_residuals"]
 
 RIDGE = 1e-6  # for each row, on standardised inputs
 SMALLEST_RESIDUAL = 1e-8  # of the variance of a target
 
 
-@dataclass(frozen=True, eq=False)
-class ResidualCoordinates:
-    """From rows (x, y) to (u, v), and back.
-
-    Parameters
-    ----------
-    inputs : AffineMap
-        From x to u.
-    regression : Ridge
-        From u to ŷ.
-    residuals : AffineMap
-        From y − ŷ to v.
-    """
-
-    inputs: AffineMap
-    regression: Ridge
-    residuals: AffineMap
-
-    def __call__(self, X, Y):
-        """Joint rows (u, v), shape (n, d + t), of X (n, d) and Y (n, t)."""
-        U = self.inputs(X)
-        return np.hstack([U, self.residuals(Y - self._linear(U))])
-
-    def targets(self, U, V):
-        """Targets y at inputs u (n, d) of residuals v (n, ..., t)."""
-        linear = self._linear(U)
-        return np.expand_dims(linear, tuple(range(1, V.ndim - 1))) + self.residuals.inverse(V)
-
-    def _linear(self, U):
-        return self.regression.predict(U).reshape(len(U), -1)
-
-
-def residual_coordinates(X, Y, weight, fold):
-    """Coordinates for the rows, and the rows in them with residuals out of fold.
+def fit_residuals(X, Y, weight, fold):
+    """Return the maps of the inputs alone and of both, and the rows after it with residuals out of fold.
 
     Parameters
     ----------
@@ -66,29 +36,43 @@ def residual_coordinates(X, Y, weight, fold):
 
     Returns
     -------
-    coordinates : ResidualCoordinates
+    inputs : Affine
+        From x to u.
+    joint : Affine
+        From (x, y) to (u, v).
     rows : ndarray of shape (n, d + t)
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.maps.residuals import residual_coordinates
+    >>> from skscore.maps.residuals import fit_residuals
     >>> X, Y = np.arange(6.0)[:, None], np.array([[0.0], [1.1], [1.9], [3.0], [4.2], [5.0]])
-    >>> coordinates, rows = residual_coordinates(X, Y, np.ones(6), np.arange(6) % 3)
+    >>> inputs, joint, rows = fit_residuals(X, Y, np.ones(6), np.arange(6) % 3)
     >>> rows.std(axis=0).round(4)
     array([1., 1.])
     """
-    inputs = AffineMap.standardizing(moments(X, weight))
-    U, residuals = inputs(X), np.empty_like(Y)
+    inputs = Affine.standardizing(moments(X, weight))
+    U, residuals = inputs.forward(X), np.empty_like(Y)
     for k in range(fold.max() + 1):
         held_out = fold == k
-        fit = _regression(U[~held_out], Y[~held_out], weight[~held_out])
-        residuals[held_out] = Y[held_out] - fit.predict(U[held_out]).reshape(-1, Y.shape[1])
-    table = moments(residuals, weight)
+        B, c = _regression(U[~held_out], Y[~held_out], weight[~held_out])
+        residuals[held_out] = (Y[held_out] - c) - U[held_out] @ B
+    summary = moments(residuals, weight)
     floor = SMALLEST_RESIDUAL * np.diag(moments(Y, weight).variance)  # a linear table would leave no residual to scale
-    whitening = AffineMap.whitening(replace(table, covariance=table.covariance + floor))
-    return ResidualCoordinates(inputs, _regression(U, Y, weight), whitening), np.hstack([U, whitening(residuals)])
+    whitening = Affine.whitening(replace(summary, covariance=summary.covariance + floor))
+    B, c = _regression(U, Y, weight)
+    return inputs, _joint(inputs, B, c, whitening), np.hstack([U, whitening.forward(residuals)])
 
 
 def _regression(U, Y, weight):
-    return Ridge(alpha=RIDGE * weight.sum()).fit(U, Y, sample_weight=weight)
+    """Return the slopes B of shape (d, t), and the intercepts c of shape (t,)."""
+    fitted = Ridge(alpha=RIDGE * weight.sum()).fit(U, Y, sample_weight=weight)
+    return fitted.coef_.reshape(Y.shape[1], -1).T, np.atleast_1d(fitted.intercept_)
+
+
+def _joint(inputs, B, c, whitening):
+    """Return the map (x, y) ↦ (u, whitening(y − uB − c))."""
+    D, A = inputs.matrix, whitening.matrix
+    matrix = np.block([[D, -D @ B @ A], [np.zeros((len(A), len(D))), A]])
+    shift = np.concatenate([inputs.shift, whitening.forward(-inputs.shift @ B)])
+    return Affine(np.concatenate([inputs.origin, c]), matrix, shift)

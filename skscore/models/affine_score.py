@@ -1,4 +1,4 @@
-r"""An affine score :math:`s(x) = b - K(x - c)` and its density, a Gaussian where K is positive definite.
+r"""An affine score :math:`s(x) = b - K(x - c)` and its density, a Gaussian if K is positive definite.
 
 .. math:: p(x) \propto \exp\bigl(b^\top(x - c) - \tfrac12(x - c)^\top K(x - c)\bigr), \qquad
           \log Z = \tfrac12b^\top K^{-1}b + \tfrac d2\log2\pi - \tfrac12\log\det K,

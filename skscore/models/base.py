@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import gammaln
 from sklearn.base import BaseEstimator
 
-from ..maps.affine import AffineMap
+from ..maps.affine import Affine
 
 __all__ = ["GaussianBase", "MappedBase", "StudentT", "resolve_base"]
 
@@ -34,7 +35,7 @@ class GaussianBase(BaseEstimator):
 
     is_flat = False
 
-    def __init__(self, loc=0.0, scale=1.0):
+    def __init__(self, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> None:
         self.loc = loc
         self.scale = scale
 
@@ -135,47 +136,46 @@ class MappedBase:
     Parameters
     ----------
     law : GaussianBase or another with its methods
-    coordinates : AffineMap
+    coordinates : Affine
         From x to y.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skscore.models import GaussianBase
-    >>> from skscore.maps.affine import AffineMap
+    >>> from skscore.maps.affine import Affine
     >>> from skscore.models.base import MappedBase
-    >>> halved = AffineMap(np.zeros(1), np.array([[0.5]]), np.zeros(1))
-    >>> MappedBase(GaussianBase(), halved).score(np.array([[2.0]]))  # of N(0, 4)
+    >>> MappedBase(GaussianBase(), Affine.columnwise(1, 0.5)).score(np.array([[2.0]]))  # of N(0, 4)
     array([[-0.5]])
     """
 
     law: Any
-    coordinates: AffineMap
+    coordinates: Affine
     is_flat = False
 
     def log_density(self, X):
         """Log-density of each row, shape (n,)."""
-        return self.law.log_density(self.coordinates(X)) + self.coordinates.log_volume
+        return self.law.log_density(self.coordinates.forward(X)) + self.coordinates.log_det(X)
 
     def score(self, X):
         """∇ log q₀ of each row, shape (n, d)."""
-        return self.law.score(self.coordinates(X)) @ self.coordinates.matrix.T
+        return self.coordinates.pull_score(X, self.law.score(self.coordinates.forward(X)))
 
     def curvature(self, X, V):
         """vᵀ ∇² log q₀(x) v of each row, shape (n,), for directions V of shape (d,) or (n, d)."""
-        return self.law.curvature(self.coordinates(X), V @ self.coordinates.matrix)
+        return self.law.curvature(self.coordinates.forward(X), self.coordinates.pushforward(X, V))
 
     def divergence(self, X):
         """Δ log q₀ of each row, shape (n,)."""
-        Y = self.coordinates(X)
+        Y = self.coordinates.forward(X)
         return sum(self.law.curvature(Y, axis) for axis in self.coordinates.matrix)
 
     def blurred(self, noise):
-        """Base measure of rows with Gaussian noise of covariance `noise` (d, d), where `law` is a GaussianBase."""
+        """Base measure of rows with Gaussian noise of covariance `noise` (d, d), if `law` is a GaussianBase."""
         A, loc, scale = self.coordinates.matrix, np.asarray(self.law.loc), np.asarray(self.law.scale)
         covariance = scale**2 * np.eye(len(A)) + A.T @ noise @ A
-        whiten = AffineMap(loc * np.ones(len(A)), np.linalg.inv(np.linalg.cholesky(covariance)).T, np.zeros(len(A)))
-        return MappedBase(GaussianBase(), whiten.after(self.coordinates))
+        whitening = Affine(loc * np.ones(len(A)), np.linalg.inv(np.linalg.cholesky(covariance)).T, np.zeros(len(A)))
+        return MappedBase(GaussianBase(), whitening.after(self.coordinates))
 
 
 def resolve_base(base, moments):

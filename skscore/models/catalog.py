@@ -8,7 +8,7 @@ from .kernels.kernel import Kernel
 from .objectives import Denoising, Explicit, Implicit, Sliced
 from .polynomial import Polynomial
 
-__all__ = ["MODELS", "OBJECTIVES", "resolve_model", "resolve_objective"]
+__all__ = ["MODELS", "OBJECTIVES", "resolve_objective"]
 
 MODELS = {
     "gaussian": Gaussian,
@@ -18,11 +18,6 @@ MODELS = {
     "truncated_gaussian": TruncatedGaussian,
 }
 OBJECTIVES = {"implicit": Implicit, "explicit": Explicit, "sliced": Sliced, "denoising": Denoising}
-
-
-def resolve_model(model):
-    """Model object for a name of the catalogue or a model of the user's own."""
-    return MODELS[model]() if isinstance(model, str) else model
 
 
 def resolve_objective(name, noise_level, model, d):

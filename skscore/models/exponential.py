@@ -8,6 +8,9 @@ or, from a torch function, built by :func:`skscore.neural.autodiff.exponential_f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from .._compat import StrOptions
@@ -34,7 +37,7 @@ class ExponentialFamily(Model):
         ``objective="sliced"``, by ``hyvarinen_score(X, standardize=True)`` and by ``TransformedDensity``'s Hyvärinen
         score.
     domain : skscore.domains.Reals, Orthant or Box, optional
-        Support; all of R^d where None. On a bounded one the objective is weighted by the distance to the boundary.
+        Support; None for all of R^d. On a bounded one the objective is weighted by the distance to the boundary.
     base : GaussianBase, "gaussian" or None, default=None
         Base measure :math:`q_0`: flat, the Gaussian with the moments of the first rows fitted, or one of the user's
         own.
@@ -63,7 +66,15 @@ class ExponentialFamily(Model):
         "base": [StrOptions({"gaussian"}), GaussianBase, None],
     }
 
-    def __init__(self, statistics, jacobian, laplacian, curvature=None, domain=None, base=None):
+    def __init__(
+        self,
+        statistics: Callable[[Any], Any],
+        jacobian: Callable[[Any], Any],
+        laplacian: Callable[[Any], Any],
+        curvature: Callable[[Any, Any], Any] | None = None,
+        domain: Reals | None = None,
+        base: str | GaussianBase | None = None,
+    ) -> None:
         self.statistics = statistics
         self.jacobian = jacobian
         self.laplacian = laplacian

@@ -2,14 +2,15 @@ r"""The protocol of a family of densities :math:`p_\theta(x) \propto \exp(\theta
 
 A *model* (``Gaussian()``, ``Polynomial(degree=4)``) holds constructor parameters only. ``model.family(...)`` binds it
 to a table's width and scale: a *family*, which knows T and its derivatives. Parameters θ are always an argument. What a
-family must supply are the four members of T; every objective, evaluation and test follows from them, and a subclass
-overrides what it knows in closed form.
+family must supply are four methods of T; every objective, evaluation and test follows from them. A family overrides
+what it knows in closed form.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.sparse import eye_array
@@ -19,7 +20,7 @@ from ..domains import Reals
 from ..fitting.solvers import solve_ridge
 from ..formulas.moments import row_blocks
 from .base import GaussianBase, resolve_base
-from .objectives import Denoising, assemble
+from .objectives import Denoising, Objective, assemble
 
 __all__ = ["Choice", "Family", "Model", "Natural", "Sample"]
 
@@ -36,11 +37,12 @@ class Sample(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What the first rows decide: the family, the ridge α, and what was tried (by column) where there was a choice."""
+    """What the first rows decide: family and ridge α, what was tried (by column) if anything was, and remarks on it."""
 
     family: Any
     alpha: float
     results: dict | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class Natural(NamedTuple):
@@ -57,6 +59,11 @@ class Natural(NamedTuple):
 
 class Model(BaseEstimator):
     """Constructor parameters of a model; a subclass binds them to a table."""
+
+    @classmethod
+    def examples(cls):
+        """Instances that tests fit to forty rows of three positive columns: enough to reach every branch."""
+        return [cls()]
 
     def cheapest_objective(self, d):
         """Name of the objective that reaches a given accuracy soonest at d columns."""
@@ -86,11 +93,11 @@ class Model(BaseEstimator):
         Parameters
         ----------
         sample : Sample
-        objective : Implicit, Explicit, Sliced or Denoising
+        objective : Objective
         alpha : float, "auto" or "cv"
             What the estimator was asked for.
         criterion : str
-            What judges rows held out, where the model chooses its own parameters.
+            Score of rows held out, by which the model chooses parameters of its own.
 
         Returns
         -------
@@ -100,16 +107,35 @@ class Model(BaseEstimator):
 
 
 class Family:
-    """A family bound to the number of columns; ``domain`` and ``base`` are its support and base measure."""
+    """A family bound to the number of columns.
 
+    Attributes
+    ----------
+    n_parameters : int
+        m, set by each family.
+    domain : Reals
+        Its support.
+    base : GaussianBase or another with its methods
+        q₀.
+    closed_forms : mapping of an objective's class to the name of a method
+        The method ``(X, Y, weight, objective)`` gives the quadratic form in closed form, or None if the moments of the
+        rows are enough. Every other objective, a subclass of one of these among them, goes row by row.
+    directions : ndarray of shape (k, d) or None
+        Rows v_j along which the implicit objective takes derivatives; None for the columns.
+    block_rows : int or None
+        Rows that are evaluated at a time; None for as many as BLOCK_BYTES hold.
+    """
+
+    n_parameters: int
     domain: Reals = Reals()
     base = resolve_base(None, None)
+    closed_forms: ClassVar[Mapping[type[Objective], str]] = {}
+    directions: np.ndarray | None = None
+    block_rows: int | None = None
     array_api_support = False
     keeps_single_precision = False  # of rows
-    n_parameters: int
-    block_rows: int | None = None  # that are evaluated at a time; None for as many as BLOCK_BYTES hold
 
-    # ---- supplied by each family: T and its derivatives, row by row ------------------------------
+    # ==== supply these four: T and its derivatives, row by row ====================================
 
     def statistics(self, X):
         """T(x) of each row, shape (n, m)."""
@@ -127,11 +153,57 @@ class Family:
         """vᵀ∇²T(x)v of each row, shape (n, m), for directions V of shape (d,) or (n, d)."""
         raise NotImplementedError
 
+    # ==== override what the family knows in closed form ===========================================
+
+    def infinite_mass(self, theta):
+        """Why exp(θᵀT)q₀ has no finite integral, or None if nothing is known against it."""
+        return None
+
+    def log_normalizer(self, theta):
+        """log Z(θ) if it is analytic, else None."""
+        return None
+
+    def log_mass_of_a_mode(self, theta):
+        """Mass of exp(θᵀT)q₀ about a narrow mode that integration may miss, as its logarithm."""
+        return -np.inf
+
+    def log_normalizer_offset(self, theta):
+        """What to add to log Z of ``log_density`` for the log Z that belongs to the reported natural parameters."""
+        return 0.0
+
+    def sample(self, theta, n_samples, rng):
+        """`Sampled` rows (n_samples, d) of the family's own sampler, or None if it has none."""
+        return None
+
+    def attributes(self, theta):
+        """Fitted attributes by name, without the trailing underscore."""
+        return {"theta": theta}
+
+    # ==== what follows, and few families override ==================================================
+    # ---- the weights of the implicit objective ---------------------------------------------------
+
+    def weights(self, X):
+        """h, one for all directions (n, 1) or one of each (n, d), and its slope along each (n, d): 1 and 0 on R^d."""
+        if not self.domain.has_boundary:
+            return np.ones((1, 1)), np.zeros((1, 1))
+        h, slope = self.domain.boundary_distance(X)
+        return h[:, None], slope
+
+    def weighted_laplacian(self, X, h):
+        """Σ_j h_j v_jᵀ∇²T v_j of each row, shape (n, m)."""
+        return h * self.laplacian(X)
+
     # ---- from rows to θ --------------------------------------------------------------------------
 
+    def knows(self, objective):
+        """Whether this very objective, and not one like it, has a closed form."""
+        return type(objective) in self.closed_forms
+
     def assemble(self, X, Y, weight, objective):
-        """Quadratic form of the rows under `objective`; None where their moments say everything."""
-        return assemble(self, X, Y, weight, objective)
+        """Quadratic form of the rows, in closed form or by the derivatives of T; None if their moments are enough."""
+        if not self.knows(objective):
+            return assemble(self, X, Y, weight, objective)
+        return getattr(self, self.closed_forms[type(objective)])(X, Y, weight, objective)
 
     def assemble_ladder(self, X, weight, levels):
         """Quadratic forms of the denoising objective, one for each noise level."""
@@ -147,7 +219,7 @@ class Family:
         return noisy
 
     def rebound(self, moments):
-        """The same family in coordinates for rows with these moments, where it has coordinates of its own."""
+        """The same family in coordinates for rows with these moments, if it has coordinates of its own."""
         return self
 
     def translate(self, form, source):
@@ -168,12 +240,12 @@ class Family:
         return statistics.form
 
     def solve(self, statistics, objective, alpha):
-        """θ that minimises the objective plus a ridge of strength `alpha`."""
+        """`Estimate` that minimises the objective plus a ridge of strength `alpha`."""
         return solve_ridge(self.form(statistics, objective), alpha)
 
-    def as_density(self, theta, statistics, objective):
-        """θ as `solve` returns it, from an estimate along a path of penalties."""
-        return theta
+    def as_density(self, estimate, statistics, objective):
+        """What `solve` would return, from an estimate along a path of penalties."""
+        return estimate
 
     def path_entry(self, theta):
         """What the path of estimates shows of θ."""
@@ -207,7 +279,7 @@ class Family:
         return np.eye(self.n_parameters)
 
     def report_matrix(self):
-        """A where the reported parameters are Aθ; None where they are θ."""
+        """A, if the reported parameters are Aθ; None if they are θ."""
         return None
 
     def row_gradients(self, theta, X, Y, objective):
@@ -240,7 +312,7 @@ class Family:
         """∇ₓ log p of each row, shape (n, d)."""
         return self._blockwise(lambda B: np.einsum("nmd,m->nd", self.jacobian(B), theta) + self.base.score(B), X)
 
-    def force(self, theta, X):
+    def proposal_score(self, theta, X):
         """∇ log p of each row, shape (n, d), as precisely as a proposal of a Markov chain needs it."""
         return self.score(theta, X)
 
@@ -255,29 +327,3 @@ class Family:
     def traced_curvature(self, theta, X, A):
         """Σ_j aⱼᵀ ∇² log p(x) aⱼ over the rows aⱼ of A, shape (n,): the Laplacian in coordinates z with x = zA."""
         return sum(self.curvature(theta, X, a) for a in A)
-
-    # ---- what a family may know in closed form ---------------------------------------------------
-
-    def infinite_mass(self, theta):
-        """Why exp(θᵀT)q₀ has no finite integral, or None where nothing speaks against it."""
-        return None
-
-    def log_normalizer(self, theta):
-        """log Z(θ) where it is analytic, else None."""
-        return None
-
-    def log_mass_of_a_mode(self, theta):
-        """Mass of exp(θᵀT)q₀ about a narrow mode that integration may miss, as its logarithm."""
-        return -np.inf
-
-    def log_normalizer_offset(self, theta):
-        """What to add to log Z of ``log_density`` for the log Z that belongs to the reported natural parameters."""
-        return 0.0
-
-    def sample(self, theta, n_samples, rng):
-        """Exact draws, shape (n_samples, d), or None where only Markov chains serve."""
-        return None
-
-    def attributes(self, theta):
-        """Fitted attributes by name, without the trailing underscore."""
-        return {"theta": theta}

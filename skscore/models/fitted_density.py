@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import get_namespace
-from ..domains import Chart
-from ..likelihood import LogNormalizer, adapted_chart, chart_target, normalizer, weighted_particles
+from ..domains import DomainMap
+from ..likelihood import LogNormalizer, adapted_map, mapped_target, normalizer, weighted_particles
 from ..samplers import HMC, MALA, adapt_step_size, run_chains
+from ..samplers.chains import Sampled
 
 __all__ = ["SAMPLERS", "FittedDensity"]
 
-SAMPLERS = {"hmc": HMC(0.5, n_leapfrog=10), "mala": MALA(0.5)}
+# Name -> factory of the sampler.
+SAMPLERS = {"hmc": lambda: HMC(0.5, n_leapfrog=10), "mala": lambda: MALA(0.5)}
 MAX_CHAINS = 16384  # each starts at its own resampled particle, so modes keep their weights without mixing between them
 FEW_STARTS = 500.0  # effective draws behind the starting points, below which chains must mix to be trusted
 
@@ -41,18 +41,19 @@ class FittedDensity:
         self.d = reference.mean.shape[0]
         self.reference = reference
         self._improper = self._chart = self._normalizer = self._starts = None
+        self._remarks = ()
 
     @property
-    def chart(self) -> Chart:
+    def chart(self) -> DomainMap:
         """Coordinates in which the law is near N(0, I)."""
         if self._chart is None:
-            of_the_rows = Chart.from_moments(self.family.domain, self.reference)
-            self._chart = adapted_chart(self.family, self.theta, of_the_rows, np.random.default_rng(self.seed))
+            of_the_rows = DomainMap.from_moments(self.family.domain, self.reference)
+            self._chart = adapted_map(self.family, self.theta, of_the_rows, np.random.default_rng(self.seed))
         return self._chart
 
     def target(self):
         """Unnormalised log-density and score in the chart."""
-        return chart_target(self.family, self.theta, self.chart)
+        return mapped_target(self.family, self.theta, self.chart)
 
     # ---- normaliser ------------------------------------------------------------------------------
 
@@ -71,40 +72,46 @@ class FittedDensity:
         """log Z of ``family.log_density``, analytic where the family knows it."""
         if self._normalizer is None:
             self.refuse_infinite_mass()
-            exact = self.family.log_normalizer(self.theta)
-            if exact is None:
-                self._normalizer = normalizer(self.target(), self.d, np.random.default_rng(self.seed))
-                _warn_if_doubtful(self._normalizer)
-                self._warn_if_mass_is_elsewhere()
-                self._warn_if_a_mode_is_missed()
+            found = self.family.log_normalizer(self.theta)
+            if found is None:
+                found = normalizer(self.target(), self.d, np.random.default_rng(self.seed))
+            if isinstance(found, LogNormalizer):
+                self._normalizer, self._remarks = found, tuple(self._doubts(found))
             else:
-                self._normalizer = exact if isinstance(exact, LogNormalizer) else LogNormalizer(exact, 0.0, 1.0)
+                self._normalizer = LogNormalizer(found, 0.0, 1.0)
         return self._normalizer
 
-    def _warn_if_mass_is_elsewhere(self):
-        """Warn where no volume near the rows could hold the mass: the fitted function has a far and higher mode."""
-        near = Chart.from_moments(self.family.domain, self.reference)
-        T = np.random.default_rng(self.seed).standard_normal((512, self.d))
-        T[0] = 0.0  # the mean, which is all there is of a single row
-        excess = self._normalizer.log_z - chart_target(self.family, self.theta, near).log_density(T).max()
-        if excess > 20.0 + 5.0 * self.d:
-            warnings.warn(
+    def remarks(self):
+        """What a user should know of log Z, in sentences: a large error, mass elsewhere, a mode that it misses."""
+        self.log_normalizer()
+        return self._remarks
+
+    def _doubts(self, found):
+        if found.stderr > 0.1 or found.ess < 0.05:
+            yield (
+                f"log_normalizer_ is doubtful: standard error {found.stderr:.2g} nat, effective sample size "
+                f"{found.ess:.1%} of the draws. A larger alpha or a smaller model is easier to normalise; "
+                'criterion="hyvarinen" needs no normaliser.'
+            )
+        excess = found.log_z - self._greatest_near_the_rows()
+        if excess > 20.0 + 5.0 * self.d:  # no volume near the rows could hold the mass
+            yield (
                 f"the fitted density has its mass far from the rows: log Z exceeds the highest value near them by "
-                f"{excess:.3g} nats. Choose another alpha, a lower degree or another model.",
-                ConvergenceWarning,
-                stacklevel=5,
+                f"{excess:.3g} nats. Choose another alpha, a lower degree or another model."
+            )
+        missed = self.family.log_mass_of_a_mode(self.theta) - found.log_z
+        if missed > 1.0 + self.d:  # nats, within which Laplace's method may be off
+            yield (
+                f"log_normalizer_ misses the mass of a narrow mode, which alone exceeds it by {missed:.3g} nats: "
+                "log-densities are too high. Choose a greater bandwidth or alpha."
             )
 
-    def _warn_if_a_mode_is_missed(self):
-        """Warn where a mode too narrow for nodes or draws to meet holds more mass than was found in all."""
-        missed = self.family.log_mass_of_a_mode(self.theta) - self._normalizer.log_z
-        if missed > 1.0 + self.d:  # nats, within which Laplace's method may be off
-            warnings.warn(
-                f"log_normalizer_ misses the mass of a narrow mode, which alone exceeds it by {missed:.3g} nats: "
-                "log-densities are too high. Choose a greater bandwidth or alpha.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
+    def _greatest_near_the_rows(self):
+        """The highest of unnormalised log-densities near the rows."""
+        near = DomainMap.from_moments(self.family.domain, self.reference)
+        T = np.random.default_rng(self.seed).standard_normal((512, self.d))
+        T[0] = 0.0  # the mean, which is all there is of a single row
+        return mapped_target(self.family, self.theta, near).log_density(T).max()
 
     def log_density(self, X):
         """Normalised log-density of each row, shape (n,)."""
@@ -116,23 +123,23 @@ class FittedDensity:
 
     # ---- draws -----------------------------------------------------------------------------------
 
-    def sample(self, n_samples, sampler, rng):
-        """Draws of shape (n_samples, d) and the diagnostics of their Markov chains; None where the draws are exact."""
+    def sample(self, n_samples, sampler, rng) -> Sampled:
+        """Rows of shape (n_samples, d), by the family's own sampler or by the Markov chains of this name."""
         self.refuse_infinite_mass()
-        exact = self.family.sample(self.theta, n_samples, rng)
-        return self._sample_by_chains(n_samples, sampler, rng) if exact is None else (exact, None)
+        own = self.family.sample(self.theta, n_samples, rng)
+        return self._sample_by_chains(n_samples, sampler, rng) if own is None else own
 
     def _sample_by_chains(self, n_samples, name, rng):
         target, n_chains = self.target(), min(MAX_CHAINS, max(64, n_samples))
         starts, start_ess = self._starting_points(target)
-        start, sampler = starts[rng.choice(MAX_CHAINS, n_chains, replace=False)], SAMPLERS[name]
+        start, sampler = starts[rng.choice(MAX_CHAINS, n_chains, replace=False)], SAMPLERS[name]()
         sampler, _ = adapt_step_size(sampler, target, sampler.init(start[:256], target), 100, rng)
         n_draws = max(4, math.ceil(n_samples / n_chains))
         chains = run_chains(sampler, target, start, n_warmup=0, n_draws=n_draws, thin=5, rng=rng)
         diagnostics = {"sampler": name, "acceptance": chains.acceptance, "start_ess": start_ess, **chains.diagnostics}
-        _warn_if_chains_disagree(diagnostics)
         latest_first = chains.draws[::-1].reshape(-1, self.d)
-        return rng.permutation(self.chart.to_domain(latest_first[:n_samples])), diagnostics
+        rows = rng.permutation(self.chart.forward(latest_first[:n_samples]))
+        return Sampled(rows, diagnostics, tuple(_disagreement(diagnostics)))
 
     def _starting_points(self, target):
         """Positions resampled from weighted particles, and the effective number of draws behind them."""
@@ -144,23 +151,11 @@ class FittedDensity:
         return self._starts
 
 
-def _warn_if_doubtful(result):
-    if result.stderr > 0.1 or result.ess < 0.05:
-        warnings.warn(
-            f"log_normalizer_ is doubtful: standard error {result.stderr:.2g} nat, effective sample size "
-            f"{result.ess:.1%} of the draws. A larger alpha or a smaller model is easier to normalise; "
-            'criterion="hyvarinen" needs no normaliser.',
-            ConvergenceWarning,
-            stacklevel=5,
-        )
-
-
-def _warn_if_chains_disagree(diagnostics):
+def _disagreement(diagnostics):
+    """Yield a remark if chains that began at few effective draws have not seen one and the same density."""
     if diagnostics["start_ess"] < FEW_STARTS and not diagnostics["rhat"] < 1.2:
-        warnings.warn(
+        yield (
             f"the Markov chains of sample() disagree (R-hat {diagnostics['rhat']:.3g}) and started from only "
             f"{diagnostics['start_ess']:.0f} effective draws: the weights of separate modes may be off. "
-            "See sampling_diagnostics_.",
-            ConvergenceWarning,
-            stacklevel=6,
+            "See sampling_diagnostics_."
         )

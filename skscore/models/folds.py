@@ -28,7 +28,7 @@ def group_rows(X):
 
 
 def deal(sample, group, n_folds, most_groups):
-    """Samples of the rows in each fold, of `most_groups` distinct rows in all where there are more.
+    """Samples of the rows in each fold, of at most `most_groups` distinct rows in all.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def deal(sample, group, n_folds, most_groups):
     -------
     list of Sample
     """
-    place = np.random.default_rng(0).permutation(group.max() + 1)[group]
-    n_dealt = min(place.max() + 1, most_groups)
-    chosen = [np.flatnonzero((place < n_dealt) & (place % n_folds == fold)) for fold in range(min(n_folds, n_dealt))]
+    number = np.random.default_rng(0).permutation(group.max() + 1)[group]
+    n_dealt = min(number.max() + 1, most_groups)
+    chosen = [np.flatnonzero((number < n_dealt) & (number % n_folds == fold)) for fold in range(min(n_folds, n_dealt))]
     return [taken(sample, rows) for rows in chosen]
 
 

@@ -13,29 +13,31 @@ denoising    :math:`\hat\Sigma + \sigma^2 I`     I                              
 explicit     :math:`\hat\Sigma`                  :math:`-\mathrm{cov}(x, y)`           ½ E‖y − E y‖²
 ===========  ==================================  ====================================  ==================
 
-Where C = I the minimiser over symmetric K is :math:`K = (S + \alpha I)^{-1}`: maximum likelihood at α = 0 (Hyvärinen,
+If C = I, the minimiser over symmetric K is :math:`K = (S + \alpha I)^{-1}`: maximum likelihood at α = 0 (Hyvärinen,
 2005, section 3.1), the D-trace loss of Zhang & Zou (2014) in general. The noise of the denoising objective is
-integrated exactly, and what it fits is the law of the noisy rows, x + σz.
+integrated exactly, and what it fits is the density of the noisy rows, x + σz.
+
+Any other objective is a form in the entries of K and in η = K(μ − c), those of a model of pairwise interactions.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import block_diag, csr_array, eye_array
-from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import StrOptions, get_namespace
-from ..fitting.solvers import solve_lyapunov
-from ..formulas.moments import Summary, is_rounding
+from ..fitting.solvers import Estimate, solve_lyapunov, solve_ridge
+from ..formulas.moments import Moments, Summary, is_rounding
 from ..formulas.quadratic import QuadraticForm
+from ..samplers.chains import Sampled
 from .affine_score import AffineScore
 from .family import Family, Model, Natural
 from .interactions.pairwise import PairwiseInteraction
-from .objectives import Denoising, Explicit, Implicit
+from .objectives import Denoising, Explicit, Implicit, Sliced
 
 __all__ = ["Gaussian"]
 
@@ -68,74 +70,76 @@ class Gaussian(Model):
         "assume_centered": ["boolean"],
     }
 
-    def __init__(self, covariance_type="full", assume_centered=False):
+    def __init__(self, covariance_type: str = "full", assume_centered: bool = False) -> None:
         self.covariance_type = covariance_type
         self.assume_centered = assume_centered
 
+    @classmethod
+    def examples(cls):
+        """Every structure."""
+        return [cls(), cls(assume_centered=True), cls("diag"), cls("spherical")]
+
     def family(self, moments):
         """Family bound to a table with these moments."""
-        return _STRUCTURES[self.covariance_type](self.assume_centered)
+        return _STRUCTURES[self.covariance_type](self.assume_centered, moments)
 
 
 class _Problem(NamedTuple):
-    """S, C and c of the form, the mean of the rows, the mean of their known scores, and the total weight."""
+    """Moments of the rows at which the score is taken, S, C and c of the form, and means of rows and known scores."""
 
+    rows: Moments
     S: Any
     C: Any
     c: float
     mean: Any
     mean_score: Any
-    n: float
 
 
 class _FullGaussian(Family):
-    """θ is an ``AffineScore``, whose slope is zero but where known scores have a mean."""
+    """θ is an ``AffineScore``, whose slope is zero unless known scores have a mean."""
 
-    has_row_gradients = True
     array_api_support = True
+    closed_forms = dict.fromkeys((Implicit, Sliced, Denoising, Explicit), "no_form")
 
-    def __init__(self, assume_centered):
-        self.assume_centered = assume_centered
+    def __init__(self, assume_centered, moments):
+        self.assume_centered, self.moments = assume_centered, moments
 
     # ---- from rows to (μ, K) ---------------------------------------------------------------------
 
-    def assemble(self, X, Y, weight, objective):
-        return None  # the moments of the rows are all that any objective needs
+    def no_form(self, X, Y, weight, objective):
+        """None: the moments of the rows are enough."""
+        return None
 
     def _problem(self, statistics, objective) -> _Problem:
-        m = statistics.moments
-        xp, _ = get_namespace(m.mean)
-        explicit = isinstance(objective, Explicit)
-        d = m.mean.shape[0] // 2 if explicit else m.mean.shape[0]
-        second = m.covariance + (m.mean[:, None] * m.mean[None, :] if self.assume_centered else 0.0)
-        mean = 0.0 * m.mean if self.assume_centered else m.mean
-        S, C, c = second[:d, :d], xp.eye(d, dtype=second.dtype, device=getattr(second, "device", None)), 0.0
-        if explicit:
-            C, c = _cross(second, mean, d), 0.5 * float(xp.sum(xp.linalg.diagonal(second)[d:]))
-        if isinstance(objective, Denoising):
-            S, c = S + objective.sigma**2 * C, 0.5 * d / objective.sigma**2
-        return _Problem(S, C, c, mean[:d], mean[d:], m.n)
+        return _PROBLEMS[type(objective)](statistics.moments, objective, self.assume_centered)
 
     def form(self, statistics, objective):
-        """Form in the columns of K, which share Γ = S."""
+        """Form in the columns of K, which share Γ = S; of an objective without a closed form, in the entries."""
+        if statistics.form is not None:
+            return statistics.form
         problem = self._problem(statistics, objective)
-        return QuadraticForm(problem.S, 0.5 * (problem.C + problem.C.T), problem.c, problem.n)
+        return QuadraticForm(problem.S, 0.5 * (problem.C + problem.C.T), problem.c, problem.rows.n)
 
     def solve(self, statistics, objective, alpha):
+        if statistics.form is not None:
+            return self._solve_entries(statistics.form, alpha)
         problem = self._problem(statistics, objective)
-        if isinstance(objective, Explicit):
-            K = self._explicit_precision(problem, alpha)
-            return AffineScore(problem.mean, problem.mean_score, K)
-        return AffineScore(problem.mean, 0.0 * problem.mean, self._precision(_floored(problem.S, problem.mean, alpha)))
+        S, constant = _floored(problem.S, problem.mean, alpha)
+        if type(objective) is Explicit:
+            K, collinear = self._explicit_precision(S, problem.C), ()
+        else:
+            K, collinear = self._precision(S)
+        return Estimate(AffineScore(problem.mean, problem.mean_score, K), constant + collinear)
 
     def objective_value(self, theta, statistics, objective):
+        if statistics.form is not None:
+            return float(statistics.form.value(_entries(self._by_entries, theta)))
         problem = self._problem(statistics, objective)
-        target = problem.mean_score if isinstance(objective, Explicit) else 0.0
-        off = theta.slope - theta.precision @ (problem.mean - theta.centre) - target  # 0 at the rows of the fit
+        off = theta.slope - theta.precision @ (problem.mean - theta.centre) - problem.mean_score
         return float(self.form(statistics, objective).value(theta.precision)) + 0.5 * float(off @ off)
 
     def _precision(self, S):
-        """S⁻¹ on the scale of unit variances, where columns of all units weigh the same."""
+        """S⁻¹ on the scale of unit variances, on which columns of all units weigh the same; and remarks on it."""
         xp, _ = get_namespace(S)
         scale = xp.linalg.diagonal(S) ** 0.5
         correlation = S / (scale[:, None] * scale[None, :])
@@ -145,40 +149,70 @@ class _FullGaussian(Family):
         except (np.linalg.LinAlgError, RuntimeError):  # torch raises the latter
             floored = True
         if floored:
-            return self._floored_inverse(xp, correlation) / (scale[:, None] * scale[None, :])
+            inverse, remark = self._floored_inverse(xp, correlation)
+            return inverse / (scale[:, None] * scale[None, :]), (remark,)
         whitener = xp.linalg.inv(root)
-        return (whitener.T @ whitener) / (scale[:, None] * scale[None, :])
+        return (whitener.T @ whitener) / (scale[:, None] * scale[None, :]), ()
 
     def _floored_inverse(self, xp, correlation):
         values, vectors = xp.linalg.eigh(correlation)
         floor = FLOOR * values[-1]
         n_empty = int(xp.count_nonzero(values < floor))
-        _warn_floored(f"{n_empty} of {values.shape[0]} directions have no variance (the columns are collinear)")
+        remark = _on_floor(f"{n_empty} of {values.shape[0]} directions have no variance (the columns are collinear)")
         values = xp.where(values < floor, floor, values)
-        return (vectors / values[None, :]) @ vectors.T
+        return (vectors / values[None, :]) @ vectors.T, remark
 
-    def _explicit_precision(self, problem, alpha):
-        return solve_lyapunov(_floored(problem.S, problem.mean, alpha), problem.C)
+    def _explicit_precision(self, S, C):
+        return solve_lyapunov(S, C)
 
     def power(self, theta, exponent):
         """A power multiplies precision and slope."""
         return theta._replace(slope=exponent * theta.slope, precision=exponent * theta.precision)
 
-    # ---- θ as a vector ---------------------------------------------------------------------------
+    # ---- θ as a vector: the upper triangle of K, and η -------------------------------------------
+
+    @cached_property
+    def _by_entries(self):
+        """The family of pairwise interactions around the mean of the first rows."""
+        return PairwiseInteraction(centered=self.assume_centered).family(self.moments)
+
+    @property
+    def n_parameters(self):
+        return self._by_entries.n_parameters
+
+    def statistics(self, X):
+        return self._by_entries.statistics(X)
+
+    def jacobian(self, X):
+        return self._by_entries.jacobian(X)
+
+    def laplacian(self, X):
+        return self._by_entries.laplacian(X)
+
+    def statistics_curvature(self, X, V):
+        return self._by_entries.statistics_curvature(X, V)
 
     def natural(self, theta, statistics, objective):
-        """The upper triangle of K and η, of the family of pairwise interactions."""
-        table = statistics.moments.leading(len(theta.centre))
-        family = PairwiseInteraction(centered=self.assume_centered).family(table)
-        if isinstance(objective, Denoising):
-            table = replace(table, covariance=table.covariance + objective.sigma**2 * np.eye(family.p))
-        linear = np.empty(0) if self.assume_centered else theta.slope
-        return Natural(
-            family,
-            np.concatenate([theta.precision[family.pairs], linear]),
-            family.form(Summary(table), Implicit()).Gamma,
-            block_diag([self._free_precisions(*family.pairs), eye_array(len(linear))], format="csr"),
-        )
+        if statistics.form is not None:
+            family, Gamma = self._by_entries, statistics.form.Gamma
+        else:
+            rows = self._problem(statistics, objective).rows
+            family = PairwiseInteraction(centered=self.assume_centered).family(rows)
+            Gamma = family.form(Summary(rows), Implicit()).Gamma
+        return Natural(family, _entries(family, theta), Gamma, self._free_entries(family))
+
+    def _solve_entries(self, form, alpha):
+        """θ of a form in the entries, along those of the structure that are free."""
+        family = self._by_entries
+        L, ridge = self._free_entries(family), alpha * family.ridge_matrix()
+        free, remarks = solve_ridge(replace(form, Gamma=L.T @ (form.Gamma + ridge) @ L, g=L.T @ form.g))
+        K, eta = family.unpack(L @ free)
+        return Estimate(AffineScore(family.centre, eta, K), remarks)
+
+    def _free_entries(self, family):
+        """Directions in which the entries were free, in columns."""
+        n_linear = family.n_parameters - family.n_interactions
+        return block_diag([self._free_precisions(*family.pairs), eye_array(n_linear)], format="csr")
 
     def _free_precisions(self, i, j):
         """Directions in which the entries (i, j) of the upper triangle of K were free, in columns."""
@@ -215,7 +249,7 @@ class _FullGaussian(Family):
         return theta.log_normalizer()
 
     def sample(self, theta, n_samples, rng):
-        return theta.sample(n_samples, rng)
+        return Sampled(theta.sample(n_samples, rng))
 
     def attributes(self, theta):
         if self.infinite_mass(theta) is not None:  # no mean, no covariance
@@ -238,10 +272,10 @@ class _DiagonalGaussian(_FullGaussian):
 
     def _precision(self, S):
         xp, _ = get_namespace(S)
-        return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / xp.linalg.diagonal(S)
+        return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / xp.linalg.diagonal(S), ()
 
-    def _explicit_precision(self, problem, alpha):
-        return np.diag(np.diag(problem.C) / np.diag(_floored(problem.S, problem.mean, alpha)))
+    def _explicit_precision(self, S, C):
+        return np.diag(np.diag(C) / np.diag(S))
 
 
 class _SphericalGaussian(_DiagonalGaussian):
@@ -251,14 +285,52 @@ class _SphericalGaussian(_DiagonalGaussian):
     def _precision(self, S):
         xp, _ = get_namespace(S)
         variance = xp.mean(xp.linalg.diagonal(S))
-        return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / variance
+        return xp.eye(S.shape[0], dtype=S.dtype, device=getattr(S, "device", None)) / variance, ()
 
-    def _explicit_precision(self, problem, alpha):
-        d = len(problem.mean)
-        return np.trace(problem.C) / (np.trace(problem.S) + alpha * d) * np.eye(d)
+    def _explicit_precision(self, S, C):
+        return np.trace(C) / np.trace(S) * np.eye(len(S))
 
 
 _STRUCTURES = {"full": _FullGaussian, "diag": _DiagonalGaussian, "spherical": _SphericalGaussian}
+
+
+def _implicit(moments, objective, assume_centered):
+    xp, _ = get_namespace(moments.mean)
+    S, mean = _second(moments, assume_centered)
+    eye = xp.eye(mean.shape[0], dtype=S.dtype, device=getattr(S, "device", None))
+    return _Problem(moments, S, eye, 0.0, mean, 0.0 * mean)
+
+
+def _denoising(moments, objective, assume_centered):
+    """The implicit objective of the noisy rows."""
+    variance, eye = objective.sigma**2, _implicit(moments, objective, assume_centered).C
+    noisy = replace(moments, covariance=moments.covariance + variance * eye)
+    return _implicit(noisy, objective, assume_centered)._replace(c=0.5 * eye.shape[0] / variance)
+
+
+def _explicit(moments, objective, assume_centered):
+    """Of rows that are followed by their known scores."""
+    xp, _ = get_namespace(moments.mean)
+    (second, mean), d = _second(moments, assume_centered), moments.mean.shape[0] // 2
+    c = 0.5 * float(xp.sum(xp.linalg.diagonal(second)[d:]))
+    return _Problem(moments.leading(d), second[:d, :d], _cross(second, mean, d), c, mean[:d], mean[d:])
+
+
+_PROBLEMS = {Implicit: _implicit, Sliced: _implicit, Denoising: _denoising, Explicit: _explicit}
+
+
+def _second(moments, assume_centered):
+    """Second moments about the location, and the location."""
+    m = moments.mean
+    if assume_centered:
+        return moments.covariance + m[:, None] * m[None, :], 0.0 * m
+    return moments.covariance, m
+
+
+def _entries(family, theta):
+    """The upper triangle of K, and η about the centre of `family`."""
+    eta = theta.slope - theta.precision @ (family.centre - theta.centre)
+    return np.concatenate([theta.precision[family.pairs], eta[: 0 if family.centered else None]])
 
 
 def _cross(second, mean, d):
@@ -268,25 +340,23 @@ def _cross(second, mean, d):
     return np.where(np.abs(second[:d, d:]) > rounding, -second[:d, d:], 0.0)
 
 
-def _warn_floored(what):
-    warnings.warn(
+def _on_floor(what):
+    return (
         f"{what}: a relative variance of {FLOOR:g} stands in, and log-likelihoods compare only with models under the "
-        "same floor. Drop such columns, or choose alpha > 0.",
-        ConvergenceWarning,
-        stacklevel=2,
+        "same floor. Drop such columns, or choose alpha > 0."
     )
 
 
 def _floored(S, mean, alpha):
-    """S + αI with the variance of constant columns floored at their scale."""
+    """S + αI with the variance of constant columns floored at their scale, and remarks on them."""
     xp, _ = get_namespace(S)
     d = S.shape[0]
     eye = xp.eye(d, dtype=S.dtype, device=getattr(S, "device", None))
     S = S + alpha * eye
     constant = is_rounding(xp.linalg.diagonal(S), mean)
     if not bool(xp.any(constant)):
-        return S
+        return S, ()
     columns = [j for j in range(d) if bool(constant[j])]
-    _warn_floored(f"columns {columns} are constant")
     size = xp.where(xp.abs(mean) > 0.0, xp.abs(mean), xp.asarray(1.0, dtype=S.dtype))
-    return S + eye * xp.where(constant, FLOOR * size * size, 0.0 * size)[None, :]
+    floored = S + eye * xp.where(constant, FLOOR * size * size, 0.0 * size)[None, :]
+    return floored, (_on_floor(f"columns {columns} are constant"),)

@@ -1,6 +1,6 @@
-r"""Where a polynomial log-density puts its mass: the sign of its top form, and modes far from the data.
+r"""The mass of a polynomial log-density: the sign of its top form, and modes far from the data.
 
-A polynomial f of even degree p has finite mass where its terms of degree p are negative along every direction. An
+A polynomial f of even degree p has finite mass if its terms of degree p are negative along every direction. An
 estimate can meet that by a hair and still carry nearly all of its mass in a spurious mode far from every row, which no
 draw near the data would ever see. Both are questions about the largest value of f on spheres, answered by ascent from
 many directions: :math:`u \leftarrow (\nabla f(ru)/L + u)/\|\cdot\|` is monotone for L at least the curvature of

@@ -5,24 +5,29 @@ objective for each row,
 
 .. math:: \Gamma = E[D D^\top], \qquad g = -E[\ell], \qquad c = E[c] .
 
-===========  =================  ===========================================  ==================================
-objective    D                  ℓ                                            c
-===========  =================  ===========================================  ==================================
-implicit     √h J               h(ΔT + J b) + J∇h                            h(½‖b‖² + ∇·b) + ∇h·b
-explicit     J                  J(b − y)                                     ½‖b − y‖²
-sliced       √h J Q             h(Σ_k q_kᵀ∇²T q_k + J b) + J∇h              h(½‖b‖² + Σ_k q_kᵀ∇b q_k) + ∇h·b
-denoising    J(x + σz)          J(b + z/σ) at x + σz                         ½‖b + z/σ‖² at x + σz
-===========  =================  ===========================================  ==================================
+===========  ==================  =========================================  ==================================
+objective    D                   ℓ                                          c
+===========  ==================  =========================================  ==================================
+implicit     J H^½               Σ_j h_j ∂_j²T + J(H b + h')                ½bᵀH b + Σ_j h_j ∂_jb_j + bᵀh'
+explicit     J                   J(b − y)                                   ½‖b − y‖²
+sliced       J H^½ Q             Σ_k w_kᵀ∇²T w_k + J(H b + h')              ½bᵀH b + Σ_k w_kᵀ∇b w_k + bᵀh'
+denoising    J(x + σz)           J(b + z/σ) at x + σz                       ½‖b + z/σ‖² at x + σz
+===========  ==================  =========================================  ==================================
 
-The weight h is 1 on R^d and elsewhere the distance to the boundary (Liu, Kanamori & Williams, 2022). The directions √d
-q_k of the sliced objective form one random orthonormal frame Q, the same for all rows: their mean is exact, and
+H = diag(h) and h' = (∂_j h_j) are the weights of the family: 1 and 0 on R^d, and elsewhere zero on the boundary, as the
+distance to it is (Liu, Kanamori & Williams, 2022). The directions q_k of the sliced objective, √d times them in the
+usual statement, form one random orthonormal frame Q, the same for all rows, and w_k = H^½ q_k: their mean is exact, and
 repeating a row is the same as doubling its weight. The noise draws are antithetic orthonormal frames with radii at the
-quantiles of the χ law, rescaled so that E[zzᵀ] = I exactly; they too are the same for all rows.
+quantiles of the χ distribution, rescaled so that E[zzᵀ] = I exactly; they too are the same for all rows.
+
+An objective of your own is a subclass of :class:`Objective` with the method ``rows``. A family that does not list its
+class in ``closed_forms`` takes this route.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from scipy.stats import chi, ortho_group
@@ -31,7 +36,7 @@ from ..formulas import score_losses
 from ..formulas.moments import row_blocks
 from ..formulas.quadratic import QuadraticForm
 
-__all__ = ["Denoising", "Explicit", "Implicit", "Sliced", "assemble"]
+__all__ = ["Denoising", "Explicit", "Implicit", "Objective", "Sliced", "assemble"]
 
 
 def _apply(J, v):
@@ -39,28 +44,31 @@ def _apply(J, v):
     return np.einsum("nmd,nd->nm", J, v)
 
 
-def _weighted(family, X, J, laplacian, base_divergence):
-    """(D, ℓ, c) of the implicit objective, with the weight of a bounded domain."""
-    b = family.base.score(X)
-    linear = laplacian + _apply(J, b)
-    if not family.domain.has_boundary:
-        return J, linear, score_losses.implicit(b, base_divergence)
-    h, grad_h = family.domain.boundary_distance(X)
-    constant = score_losses.weighted(b, base_divergence, h, grad_h)
-    return np.sqrt(h)[:, None, None] * J, h[:, None] * linear + _apply(J, grad_h), constant
+class Objective:
+    """What is minimised: of each row a quadratic form in θ, by way of the score."""
+
+    in_units_of_X: ClassVar[bool] = False  # else a family may measure it in coordinates of its own
+
+    def rows(self, family, X, Y):
+        """Yield (D, ℓ, c) of the rows, of shapes (n, m, k), (n, m) and (n,): J(θ) is the mean of ½‖Dᵀθ‖² + ℓᵀθ + c.
+
+        What is yielded several times counts as the mean of all.
+        """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Implicit:
-    """Hyvärinen (2005), eq. 4; with the weight h of the domain, Liu et al. (2022)."""
+class Implicit(Objective):
+    """Hyvärinen (2005), eq. 4; on a domain with its weights h, Liu et al. (2022), Yu, Drton & Shojaie (2019)."""
 
     def rows(self, family, X, Y):
         """Yield (D, ℓ, c) of the rows."""
-        yield _weighted(family, X, family.jacobian(X), family.laplacian(X), family.base.divergence(X))
+        weights = h, _ = family.weights(X)
+        yield _by_parts(family, X, weights, family.weighted_laplacian(X, h), h[:, 0] * family.base.divergence(X))
 
 
 @dataclass(frozen=True)
-class Explicit:
+class Explicit(Objective):
     """Hyvärinen (2005), eq. 2, with known scores y."""
 
     def rows(self, family, X, Y):
@@ -70,7 +78,7 @@ class Explicit:
 
 
 @dataclass(frozen=True)
-class Sliced:
+class Sliced(Objective):
     """Song, Garg, Shi & Ermon (2019), eq. 7, along one orthonormal frame."""
 
     seed: int = 0
@@ -81,20 +89,31 @@ class Sliced:
 
     def rows(self, family, X, Y):
         """Yield (D, ℓ, c) of the rows."""
-        Q = self.frame(X.shape[1])
-        curvature = sum(family.statistics_curvature(X, q) for q in Q)
-        base_curvature = sum(family.base.curvature(X, q) for q in Q)
-        D, linear, constant = _weighted(family, X, family.jacobian(X), curvature, base_curvature)
+        weights = h, _ = family.weights(X)
+        Q, V = self.frame(X.shape[1]), family.directions
+        frame = [np.sqrt(h) * q if V is None else (np.sqrt(h) * q) @ V for q in Q]
+        second = sum(family.statistics_curvature(X, w) for w in frame)
+        D, linear, constant = _by_parts(family, X, weights, second, sum(family.base.curvature(X, w) for w in frame))
         yield D @ Q.T, linear, constant
 
 
+def _by_parts(family, X, weights, second, base_second):
+    """(D, ℓ, c) of the objective that integration by parts gives, from the second derivatives of T and of log q₀."""
+    (h, slope), J, b = weights, family.jacobian(X), family.base.score(X)
+    if family.directions is not None:
+        J, b = J @ family.directions.T, b @ family.directions.T
+    constant = (0.5 * h * b * b + slope * b).sum(axis=1) + base_second
+    return np.sqrt(h)[:, None] * J, second + _apply(J, h * b + slope), constant
+
+
 @dataclass(frozen=True)
-class Denoising:
+class Denoising(Objective):
     """Vincent (2011), eq. 9, at noise level `sigma` in the units of X."""
 
     sigma: float
     n_frames: int = 8
     seed: int = 0
+    in_units_of_X: ClassVar[bool] = True
 
     def draws(self, d):
         """Antithetic standard normal draws of shape (2 · n_frames · d, d), with mean 0 and mean zzᵀ = I."""
@@ -124,12 +143,12 @@ def assemble(family, X, Y, weight, objective) -> QuadraticForm:
     Parameters
     ----------
     family : Family
-        Supplies ``jacobian``, ``laplacian``, ``statistics_curvature``, ``base`` and ``domain``.
+        Supplies ``jacobian``, ``laplacian``, ``statistics_curvature``, ``base`` and ``weights``.
     X : ndarray of shape (n, d)
     Y : ndarray of shape (n, d) or None
         Known scores, for the explicit objective.
     weight : ndarray of shape (n,) or None
-    objective : Implicit, Explicit, Sliced or Denoising
+    objective : Objective
 
     Returns
     -------

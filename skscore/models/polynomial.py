@@ -26,14 +26,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .._compat import Interval, StrOptions
-from ..fitting.solvers import solve_ridge
+from ..fitting.solvers import Estimate, solve_ridge
 from ..formulas.moments import row_blocks
 from ..formulas.quadratic import QuadraticForm
 from .base import GaussianBase, resolve_base
 from .family import Family, Model
 from .integrability import no_density_reason
 from .monomials import MonomialBasis
-from .objectives import Denoising, Explicit
+from .objectives import Denoising, Explicit, Implicit, Sliced
 
 __all__ = ["Polynomial"]
 
@@ -44,7 +44,7 @@ class Polynomial(Model):
     Parameters
     ----------
     degree : int, default=4
-        Largest total degree; the density is normalisable only where it is even and the top form is negative.
+        Largest total degree; the density is normalisable only if it is even and the top form is negative.
     interaction_degree : int, default=2
         Largest number of distinct columns in one monomial; 1 makes the columns independent.
     base : {"gaussian", None} or GaussianBase, default="gaussian"
@@ -70,10 +70,17 @@ class Polynomial(Model):
         "base": [StrOptions({"gaussian"}), GaussianBase, None],
     }
 
-    def __init__(self, degree=4, interaction_degree=2, base="gaussian"):
+    def __init__(
+        self, degree: int = 4, interaction_degree: int = 2, base: str | GaussianBase | None = "gaussian"
+    ) -> None:
         self.degree = degree
         self.interaction_degree = interaction_degree
         self.base = base
+
+    @classmethod
+    def examples(cls):
+        """Degrees, interactions and bases."""
+        return [cls(2, base=None), cls(4), cls(4, interaction_degree=1), cls(3, 3, GaussianBase(0.5, 2.0))]
 
     def family(self, moments):
         """Family bound to a table with these moments, in the units of its columns."""
@@ -134,26 +141,39 @@ class PolynomialFamily(Family):
 
     # ---- from rows to θ --------------------------------------------------------------------------
 
-    def assemble(self, X, Y, weight, objective):
-        weight = np.ones(len(X)) if weight is None else weight
-        values, linear = np.zeros(len(self.moment_basis)), np.zeros(len(self.basis))
+    closed_forms = {
+        Implicit: "implicit_form",
+        Sliced: "implicit_form",  # its frame is complete: no moment depends on it
+        Explicit: "explicit_form",
+        Denoising: "denoising_form",
+    }
+
+    def implicit_form(self, X, Y, weight, objective):
+        """Quadratic form by the moments of the rows."""
+        return self._form_of_moments(*self._moments(X, weight))
+
+    def denoising_form(self, X, Y, weight, objective):
+        """Quadratic form by the moments of the noisy rows."""
+        return self._form_of_noisy_moments(*self._moments(X, weight), objective.sigma)
+
+    def explicit_form(self, X, Y, weight, objective):
+        """Quadratic form by the moments of the rows, and those of their products with the scores Y."""
+        values, n = self._moments(X, weight)
+        weight, linear = np.ones(len(X)) if weight is None else weight, np.zeros(len(self.basis))
         for rows in row_blocks(len(X), 8 * X.shape[1]):
-            U = self._standardized(X[rows])
-            values += self.moment_basis.moments(U, weight[rows])
-            if isinstance(objective, Explicit):
-                linear += self._explicit_linear(U, weight[rows, None] * Y[rows])
-        n = values[0]
-        if isinstance(objective, Explicit):
-            return QuadraticForm(self._gram(values / n), linear[1:] / n, 0.5 * (weight @ (Y * Y).sum(axis=1)) / n, n)
-        return self._implicit_form(values / n, n, objective)
+            linear += self._explicit_linear(self._standardized(X[rows]), weight[rows, None] * Y[rows])
+        return QuadraticForm(self._gram(values), linear[1:] / n, 0.5 * (weight @ (Y * Y).sum(axis=1)) / n, n)
 
     def assemble_ladder(self, X, weight, levels):
-        values = np.zeros(len(self.moment_basis))  # gathered once: noise of any level is a heat flow on them
-        weight = np.ones(len(X)) if weight is None else weight
+        values, n = self._moments(X, weight)  # once: noise of any level is a heat flow on them
+        return [self._form_of_noisy_moments(values, n, sigma) for sigma in levels]
+
+    def _moments(self, X, weight):
+        """Means of all monomials of the rows that a form asks for, and the total weight."""
+        weight, values = np.ones(len(X)) if weight is None else weight, np.zeros(len(self.moment_basis))
         for rows in row_blocks(len(X), 8 * X.shape[1]):
             values += self.moment_basis.moments(self._standardized(X[rows]), weight[rows])
-        n = values[0]
-        return [self._implicit_form(values / n, n, Denoising(sigma)) for sigma in levels]
+        return values / values[0], values[0]
 
     def rebound(self, moments):
         family = copy(self)  # the bases are shared
@@ -173,11 +193,12 @@ class PolynomialFamily(Family):
             for D, y, s in zip(self.basis.derivatives, weighted_scores.T, self.scale, strict=True)
         )
 
-    def _implicit_form(self, values, n, objective) -> QuadraticForm:
-        constant = 0.0
-        if isinstance(objective, Denoising):  # the implicit objective of the noisy rows (Vincent, 2011)
-            values = self.moment_basis.smoothed_moments(values, objective.sigma, self.scale)
-            constant = 0.5 * len(self.centre) / objective.sigma**2
+    def _form_of_noisy_moments(self, values, n, sigma) -> QuadraticForm:
+        """The implicit form of the noisy rows (Vincent, 2011)."""
+        smoothed = self.moment_basis.smoothed_moments(values, sigma, self.scale)
+        return self._form_of_moments(smoothed, n, 0.5 * len(self.centre) / sigma**2)
+
+    def _form_of_moments(self, values, n, constant=0.0) -> QuadraticForm:
         low = values[self.moment_basis.index(self._low_exponents)]
         padded = np.concatenate([low, np.zeros(len(self.basis) - len(low))])
         linear = -sum(D.T @ (D.T @ padded) / s**2 for D, s in zip(self.basis.derivatives, self.scale, strict=True))
@@ -204,7 +225,8 @@ class PolynomialFamily(Family):
     def solve(self, statistics, objective, alpha):
         delta = self.base_coefficients(statistics.moments.leading(len(self.centre)))
         B = self.change_of_origin if alpha > 0.0 else None
-        return _Parameters(solve_ridge(statistics.form, alpha, B, delta), delta)
+        flat, remarks = solve_ridge(statistics.form, alpha, B, delta)
+        return Estimate(_Parameters(flat, delta), remarks)
 
     @property
     def closed_under_powers(self):

@@ -4,7 +4,7 @@ The log-density is a sum of one-dimensional functions of projections on unit vec
 
 .. math:: \log p(x) = \sum_k \alpha_k G(w_k^\top x) - \log Z, \qquad \alpha_k \ge 0,
 
-with G the log-density of a source up to scale and g = G′ its score. Z is unknown where there are more components than
+with G the log-density of a source up to scale and g = G′ its score. Z is unknown if there are more components than
 columns, and score matching does without (Hyvärinen, 2005, section 3.3):
 
 .. math:: J = E\Bigl[\sum_k \alpha_k \|w_k\|^2 g'(w_k^\top x)
@@ -30,7 +30,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ..formulas.moments import row_blocks
-from ..maps.affine import AffineMap
+from ..maps.affine import Affine
 
 __all__ = ["SOURCES", "Unmixing", "best_unmixing", "logcosh", "objective", "principal_coordinates", "quartic"]
 
@@ -77,7 +77,7 @@ class Unmixing(NamedTuple):
     Attributes
     ----------
     directions : ndarray of shape (m, r)
-        Rows w_k of norm 1, orthogonal where m ≤ r.
+        Rows w_k of norm 1, orthogonal if m ≤ r.
     scales : ndarray of shape (m,)
         α_k, not negative.
     objective : float
@@ -104,7 +104,7 @@ def principal_coordinates(table, n_directions=None):
 
     Returns
     -------
-    AffineMap
+    Affine
         Its matrix is of shape (d, r).
 
     Examples
@@ -113,14 +113,14 @@ def principal_coordinates(table, n_directions=None):
     >>> from skscore.formulas.moments import moments
     >>> from skscore.models.unmixing import principal_coordinates
     >>> X = np.array([[0.0, 0.0, 0.0], [1.0, 3.0, 2.0], [2.0, 0.0, 4.0]])
-    >>> np.cov(principal_coordinates(moments(X))(X).T, ddof=0).round(12) + 0.0
+    >>> np.cov(principal_coordinates(moments(X)).forward(X).T, ddof=0).round(12) + 0.0
     array([[1., 0.],
            [0., 1.]])
     """
     variance, U = np.linalg.eigh(table.correlation)
     leading = np.argsort(-variance)[: np.count_nonzero(variance > SMALLEST_VARIANCE)][:n_directions]
     matrix = U[:, leading] / np.sqrt(variance[leading]) / table.scale[:, None]
-    return AffineMap(table.origin, matrix, -table.offset @ matrix)
+    return Affine.centred(table, matrix)
 
 
 def objective(W, alpha, X, coordinates, source, weight=None):
@@ -132,7 +132,7 @@ def objective(W, alpha, X, coordinates, source, weight=None):
         Rows w_k, of any norm.
     alpha : ndarray of shape (m,)
     X : ndarray of shape (n, d)
-    coordinates : AffineMap
+    coordinates : Affine
         From rows of X to the r coordinates that W refers to.
     source : callable
         Maps an array s to g, g′ and g″.
@@ -149,7 +149,7 @@ def objective(W, alpha, X, coordinates, source, weight=None):
     share = np.broadcast_to(1.0 / len(X), len(X)) if weight is None else weight / weight.sum()
     slope, second, pull = np.zeros(len(W)), np.zeros_like(cosines), np.zeros_like(W)
     for rows in row_blocks(len(X), 8 * sum(W.shape), BLOCK_BYTES):
-        Y, each = coordinates(X[rows]), share[rows, None]
+        Y, each = coordinates.forward(X[rows]), share[rows, None]
         g, g1, g2 = source(Y @ W.T)
         slope += share[rows] @ g1
         second += (each * g).T @ g
@@ -166,7 +166,7 @@ def best_unmixing(X, coordinates, n_components, source, *, n_init, max_iter, tol
     Parameters
     ----------
     X : ndarray of shape (n, d)
-    coordinates : AffineMap
+    coordinates : Affine
         From rows of X to r whitened coordinates.
     n_components : int
         m.

@@ -29,21 +29,19 @@ model, and α = 0, A is therefore Γ. A step of the iteration multiplies the dis
 References
 ----------
 Scealy, J. L., Hingee, K. L., Kent, J. T., & Wood, A. T. A. (2024). Robust score matching for compositional data.
-Summary and Computing, 34, 93.
+Statistics and Computing, 34, 93.
 Windham, M. P. (1995). Robustifying model fitting. JRSS B, 57(3), 599-609.
 """
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from ..fitting.solvers import UnboundedObjectiveError
 from ..formulas.moments import Summary, moments, row_blocks
+from .folds import taken
 
-__all__ = ["feedback", "near_the_median", "windham_weights"]
+__all__ = ["feedback", "middle_rows", "near_the_median", "windham_weights"]
 
 TOLERANCE = 1e-9  # change of a weight, of which the largest is 1, at which the iteration has ended
 MAX_FITS = 500
@@ -68,21 +66,19 @@ def windham_weights(family, sample, objective, alpha, c):
 
     Returns
     -------
-    ndarray of shape (n,)
+    weight : ndarray of shape (n,)
         The row's own weight times :math:`p_\theta(x_i)^c`, with the sum of the rows' own weights.
+    remarks : tuple of str
+        One if the weights still change after 500 fits.
 
     Raises
     ------
     UnboundedObjectiveError
         Where the weighted rows do not determine the parameters.
-
-    Warns
-    -----
-    ConvergenceWarning
-        Where the weights still change after 500 fits.
     """
     own = np.ones(len(sample.X)) if sample.weight is None else sample.weight
     weight = near_the_median(sample.X, sample.weight).astype(float)
+    remarks: tuple[str, ...] = ()
     for _ in range(MAX_FITS):
         theta = family.power(_fit(family, sample.X, own * weight, objective, alpha), 1.0 / (1.0 + c))
         before, weight = weight, _power_of_density(family, theta, sample.X, c)
@@ -90,13 +86,12 @@ def windham_weights(family, sample, objective, alpha, c):
         if change <= TOLERANCE:
             break
     else:
-        warnings.warn(
+        remark = (
             f"robust={c:g}: after {MAX_FITS} fits the weights of rows still change by {change:.2g} of the largest. A "
-            "smaller value converges sooner.",
-            ConvergenceWarning,
-            stacklevel=2,
+            "smaller value converges sooner."
         )
-    return own * weight * (own.sum() / (own @ weight))
+        remarks = (remark,)
+    return own * weight * (own.sum() / (own @ weight)), remarks
 
 
 def feedback(family, phi, X, weight, objective):
@@ -140,7 +135,13 @@ def _fit(family, X, weight, objective, alpha):
         raise UnboundedObjectiveError(f"{effective:.3g} rows have all the weight")
     X, weight = X[weight > 0.0], weight[weight > 0.0]  # the others count for nothing, however far they lie
     statistics = Summary(moments(X, weight), family.assemble(X, None, weight, objective))
-    return family.solve(statistics, objective, alpha)
+    return family.solve(statistics, objective, alpha).theta
+
+
+def middle_rows(sample):
+    """The rows near the median, by which a family is bound if others are to have no say."""
+    near = taken(sample, near_the_median(sample.X, sample.weight))
+    return near._replace(moments=moments(near.X, near.weight))
 
 
 def near_the_median(X, weight):

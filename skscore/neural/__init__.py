@@ -1,12 +1,6 @@
-"""The torch floor: the only rooms that import torch, and they when first asked for."""
+"""Neural networks: the only subpackage that imports torch, and only when a network is trained or evaluated."""
 
-__all__ = ["NeuralEnergy"]
+from .energy import NeuralEnergy
+from .score_network import ScoreNetwork
 
-
-def __getattr__(name):
-    """`NeuralEnergy`, with torch."""
-    if name != "NeuralEnergy":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .energy import NeuralEnergy
-
-    return NeuralEnergy
+__all__ = ["NeuralEnergy", "ScoreNetwork"]

@@ -8,10 +8,9 @@ axes.
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch.func import jacrev, jvp, vmap
 
 from ..models.exponential import ExponentialFamily
+from ._torch import torch
 
 __all__ = ["TorchStatistics", "exponential_family"]
 
@@ -75,7 +74,7 @@ class TorchStatistics:
 
     def jacobian(self, X):
         """∂T/∂x of each row, shape (n, m, d)."""
-        return self._over_rows(jacrev(self.function), X)
+        return self._over_rows(torch.func.jacrev(self.function), X)
 
     def laplacian(self, X):
         """ΔT of each row, shape (n, m)."""
@@ -87,11 +86,11 @@ class TorchStatistics:
 
     def _second_derivative(self, x, v):
         def slope(x):
-            return jvp(self.function, (x,), (v,))[1]
+            return torch.func.jvp(self.function, (x,), (v,))[1]
 
-        return jvp(slope, (x,), (v,))[1]
+        return torch.func.jvp(slope, (x,), (v,))[1]
 
     @staticmethod
     def _over_rows(function, *arrays):
         tensors = [torch.from_numpy(np.array(a, dtype=np.float64)) for a in arrays]  # a copy: rows may be read-only
-        return vmap(function)(*tensors).detach().numpy()
+        return torch.func.vmap(function)(*tensors).detach().numpy()

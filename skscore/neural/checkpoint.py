@@ -9,7 +9,8 @@ from pickle import UnpicklingError
 from zipfile import BadZipFile, is_zipfile
 
 import joblib
-import torch
+
+from ._torch import torch
 
 __all__ = ["Checkpoint", "fingerprint", "progress", "take_up"]
 
@@ -20,8 +21,12 @@ PROGRESS = ("step", "annealing", "train_curve", "validation_curve")  # of every 
 
 def fingerprint(model, *data):
     """Of the parameters of `model` that a training depends on, and of its data; the same in every process."""
-    parameters = model.get_params(deep=False).items()
-    return joblib.hash(({k: _description(v) for k, v in parameters if k not in NOT_OF_A_TRAINING}, data))
+    parameters = {
+        name: _description(value)
+        for name, value in model.get_params().items()
+        if name.rpartition("__")[2] not in NOT_OF_A_TRAINING and not hasattr(value, "get_params")
+    }
+    return joblib.hash((parameters, data))
 
 
 def _description(value):
@@ -46,22 +51,21 @@ class Checkpoint:
 
     Parameters
     ----------
-    path : str, Path or None
-        None saves nothing.
+    path : str or Path
     every : int
         Steps between two saves, at least.
     fingerprint : str
         Of rows and settings: a file with another one belongs to another training.
     """
 
-    path: str | Path | None
+    path: str | Path
     every: int = 500
     fingerprint: str = ""
     saved_at: int = 0
 
     def save(self, run):
         """Save `run` if it is time: into a new file beside, which then takes the place of the old one."""
-        if self.path is None or run.step < self.saved_at + self.every:
+        if run.step < self.saved_at + self.every:
             return
         beside = Path(f"{self.path}.{os.getpid()}")
         try:
@@ -76,15 +80,14 @@ class Checkpoint:
 
     def resume(self, run):
         """Bring `run` to the state saved for it, if there is one."""
-        if self.path is None or not Path(self.path).exists():
+        if not Path(self.path).exists():
             return
         run.restore(self._read()["run"])
         self.saved_at = run.step
 
     def remove(self):
         """Forget a training that has ended."""
-        if self.path is not None:
-            Path(self.path).unlink(missing_ok=True)
+        Path(self.path).unlink(missing_ok=True)
 
     def _read(self):
         remedy = "It was left as it is; give another path, or delete it."

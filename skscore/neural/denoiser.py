@@ -17,29 +17,94 @@ models. NeurIPS.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
 
 from ..formulas.schedules import Preconditioning
+from ._torch import torch
 from .devices import available, threads_for
-from .tangents import field_and_curvature, field_and_traces
+from .networks import ResidualMLP
+from .potential import Potential
+from .tangents import output_and_curvature, output_and_traces
 
-__all__ = ["Denoiser", "NoisyField"]
+__all__ = ["Architecture", "Denoiser"]
 
+LOADED: WeakKeyDictionary = WeakKeyDictionary()  # networks at work, and their device, as long as a denoiser lives
 SCORE_ROWS = {"cpu": 256, "cuda": 65536, "mps": 16384}  # rows of one block; on a CPU its activations stay in cache
 TANGENT_ROWS = {"cpu": 2048, "cuda": 262144, "mps": 65536}  # rows times directions
 
 
 @dataclass(frozen=True, eq=False)
-class Denoiser:
-    """Networks that share one job, their fields averaged.
+class Architecture:
+    """What is trained: calling it makes an untrained network on the CPU.
 
     Parameters
     ----------
-    build : callable
-        Makes an untrained network.
+    variance : ndarray of shape (d,)
+        λ of the reference Gaussian.
+    parametrization : {"score", "energy"}
+    network : callable or None
+        A class or function that makes a module from the number of columns; None for the residual network.
+    options : dict
+        Of the residual network.
+    """
+
+    variance: np.ndarray
+    parametrization: str = "score"
+    network: Callable | None = None
+    options: dict = field(default_factory=dict)
+
+    def __call__(self):
+        """An untrained network on the CPU."""
+        return self._built(seed=0)
+
+    def _built(self, seed):
+        d = len(self.variance)
+        n_outputs = d if self.parametrization == "score" else 1
+        network = (
+            ResidualMLP(d, n_outputs, **self.options)
+            if self.network is None
+            else self._of_the_user(self.network, d, seed)
+        )
+        if self.parametrization == "score":
+            return network
+        return Potential(network, torch.tensor(self.variance, dtype=torch.float32))
+
+    def _of_the_user(self, make, d, seed):
+        """The user's network, its first weights from `seed`; torch's global generator is put back."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            network = make(d)
+        if not isinstance(network, torch.nn.Module):
+            raise ValueError(f"network={make!r} made {network!r}: it has to make a torch.nn.Module.")
+        shapes = [(2, d)] if self.parametrization == "score" else [(2,), (2, 1)]
+        with torch.no_grad():
+            found = tuple(network.float().eval()(torch.zeros(2, d), torch.zeros(2, 1)).shape)
+        if found not in shapes:
+            raise ValueError(
+                f"network={make!r} maps (y, c_noise) of 2 rows and {d} columns to shape {found}: "
+                f"parametrization={self.parametrization!r} needs {shapes[0]}."
+            )
+        return network
+
+    def initialised(self, generator):
+        """A network with its first weights, on the device of `generator`."""
+        network = self._built(generator.initial_seed())
+        inner = network.network if isinstance(network, Potential) else network
+        if self.network is None:
+            inner.initialise(generator)
+        return network.to(generator.device)
+
+
+@dataclass(frozen=True, eq=False)
+class Denoiser:
+    """Networks trained together, their outputs averaged: a ``NoiseConditionalScore`` with directional derivatives.
+
+    Parameters
+    ----------
+    build : Architecture
     weights : list of dict of ndarray
         Trained weights of each network, by name.
     variance : ndarray of shape (d,)
@@ -47,78 +112,63 @@ class Denoiser:
     shrinkage : callable, optional
         κ(σ), factor of the averaged output.
     probes : ndarray of shape (K, d), optional
-        Rademacher directions that estimate the divergence; exact where None.
+        Rademacher directions that estimate the divergence; None if it is exact.
     n_folds : int
         Folds of the rows; networks of one fold, which have not seen it, follow each other.
+    device : str
+        Where the networks compute; the CPU if this machine has no such device.
     """
 
-    build: Callable
+    build: Architecture
     weights: list
     variance: np.ndarray
     shrinkage: Callable | None = None
     probes: np.ndarray | None = None
     n_folds: int = 1
-
-    def field(self, device="cpu"):
-        """The averaged networks on `device`, or on the CPU where this machine has no such device."""
-        return NoisyField(self, available(device))
+    device: str = "cpu"
 
     def part(self, index):
         """The networks that have not seen the fold of this index."""
         size = len(self.weights) // self.n_folds
         return replace(self, weights=self.weights[index * size : (index + 1) * size])
 
+    @property
+    def _loaded(self):
+        """The trained networks, and the device that they are on."""
+        return LOADED.get(self) or LOADED.setdefault(self, self._load(torch.device(available(self.device))))
+
     @torch.inference_mode(False)
-    def networks(self, device):
-        """The trained networks, on `device`."""
-        loaded = []
+    def _load(self, device):
+        networks = []
         for weights in self.weights:
             network = self.build()
             tensors = {name: torch.tensor(value, device=device) for name, value in weights.items()}
             network.load_state_dict(tensors, assign=True)
-            loaded.append(network.to(device).requires_grad_(False).eval())
-        return loaded
-
-
-class NoisyField:
-    """Score of a denoiser at every noise level: a ``NoiseConditionalScore``, with directional derivatives.
-
-    Parameters
-    ----------
-    denoiser : Denoiser
-    device : str
-    """
-
-    def __init__(self, denoiser, device):
-        self.variance, self.device = denoiser.variance, device
-        self._networks = denoiser.networks(device)
-        self._size = sum(value.size for value in denoiser.weights[0].values())
-        self._shrinkage = denoiser.shrinkage or (lambda sigma: 1.0)
-        d = len(self.variance)
-        self._probes = np.eye(d) if denoiser.probes is None else denoiser.probes
-        self._exact = denoiser.probes is None
-        self._kind = torch.device(device).type
+            networks.append(network.to(device).requires_grad_(False).eval())
+        return networks, device
 
     def score(self, X, sigma):
         """∇ log p_σ of rows (n, d)."""
         level = Preconditioning(sigma, self.variance)
-        (F,) = self._blocks(lambda network, c: lambda y: (network(y, c),), sigma, SCORE_ROWS[self._kind], X / level.r)
+        (F,) = self._blocks(lambda network, c: lambda y: (network(y, c),), sigma, SCORE_ROWS, X / level.r)
         return level.score(F, X)
 
     def score_and_divergence(self, X, sigma):
-        """∇ log p_σ of rows (n, d) and its divergence, a column for each probe, one where it is exact."""
-        score, traces = self._score_and_traces(X, sigma, self._probes)
-        return score, traces.sum(axis=1, keepdims=True) if self._exact else traces
+        """∇ log p_σ of rows (n, d) and its divergence, a column for each probe, one if it is exact."""
+        if self.probes is not None:
+            return self._score_and_traces(X, sigma, self.probes)
+        score, traces = self._score_and_traces(X, sigma, np.eye(len(self.variance)))
+        return score, traces.sum(axis=1, keepdims=True)
 
     def traces(self, X, sigma, directions):
         """Σ_k v_kᵀ ∇² log p_σ v_k of rows (n, d) over directions (K, d), shape (n,)."""
         return self._score_and_traces(X, sigma, directions)[1].sum(axis=1)
 
     def _score_and_traces(self, X, sigma, directions):
-        level = Preconditioning(sigma, self.variance)
-        V, L = (self._tensor(A) for A in (directions / level.r, directions * level.out / sigma**2))
-        rows = max(8, TANGENT_ROWS[self._kind] // len(directions) // 8 * 8)
-        F, traces = self._blocks(lambda network, c: field_and_traces(network, c[:1], V, L), sigma, rows, X / level.r)
+        level, device = Preconditioning(sigma, self.variance), self._loaded[1]
+        V, L = (_tensor(A, device) for A in (directions / level.r, directions * level.out / sigma**2))
+        rows = {kind: max(8, number // len(directions) // 8 * 8) for kind, number in TANGENT_ROWS.items()}
+        F, traces = self._blocks(lambda network, c: output_and_traces(network, c[:1], V, L), sigma, rows, X / level.r)
         return level.score(F, X), traces - (directions**2 / level.r**2).sum(axis=1)
 
     def curvature(self, X, sigma, V):
@@ -127,39 +177,40 @@ class NoisyField:
         V = np.broadcast_to(V, X.shape)
         inputs = X / level.r, V / level.r, V * level.out / sigma**2
         _, bent = self._blocks(
-            lambda network, c: lambda y, v, ell: field_and_curvature(network, y, c, v, ell),
-            sigma,
-            SCORE_ROWS[self._kind],
-            *inputs,
+            lambda network, c: lambda y, v, ell: output_and_curvature(network, y, c, v, ell), sigma, SCORE_ROWS, *inputs
         )
         return bent - (V**2 / level.r**2).sum(axis=1)
 
     def log_potential(self, X, sigma):
         """Log-density of rows (n, d) up to a constant, for networks that are gradients of a potential, shape (n,)."""
         r = Preconditioning(sigma, self.variance).r
-        rows = SCORE_ROWS[self._kind]
-        (potential,) = self._blocks(lambda network, c: lambda y: (network.potential(y, c),), sigma, rows, X / r)
+        (potential,) = self._blocks(lambda network, c: lambda y: (network.potential(y, c),), sigma, SCORE_ROWS, X / r)
         return potential / sigma - 0.5 * (X**2 / r**2).sum(axis=1)
 
     @torch.inference_mode(False)
-    def _tensor(self, array):
-        return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(self.device)
-
-    @torch.inference_mode(False)
     @torch.no_grad()
-    def _blocks(self, rule_of, sigma, rows, *inputs):
-        """Means over the networks of what their rules return, in float64, from blocks of exactly `rows` rows."""
-        n = len(inputs[0])
+    def _blocks(self, rule_of, sigma, rows_of, *inputs):
+        """Means over the networks of what their rules return, in float64, from blocks of exactly as many rows."""
+        networks, device = self._loaded
+        n, rows = len(inputs[0]), rows_of[device.type]
         padded = np.zeros((len(inputs), -(-n // rows) * rows, inputs[0].shape[1]), dtype=np.float32)
         padded[:, :n] = inputs
-        label = torch.full((1, 1), 0.25 * np.log(sigma), dtype=torch.float32, device=self.device).expand(rows, 1)
+        label = torch.full((1, 1), 0.25 * np.log(sigma), dtype=torch.float32, device=device).expand(rows, 1)
         blocks = torch.from_numpy(padded).split(rows, 1)
-        with threads_for(rows * self._size):
-            values = [self._passed(rule_of(network, label), blocks) for network in self._networks]
+        size = sum(value.size for value in self.weights[0].values())
+        with threads_for(rows * size):
+            values = [_passed(rule_of(network, label), blocks, device) for network in networks]
         means = (sum(value) / len(value) for value in zip(*values, strict=True))
-        return [self._shrinkage(sigma) * mean[:n] for mean in means]
+        factor = 1.0 if self.shrinkage is None else self.shrinkage(sigma)
+        return [factor * mean[:n] for mean in means]
 
-    def _passed(self, rule, blocks):
-        """What a network's rule returns for all blocks."""
-        parts = [rule(*block.to(self.device)) for block in blocks]
-        return [torch.cat(part).cpu().double().numpy() for part in zip(*parts, strict=True)]
+
+@torch.inference_mode(False)
+def _tensor(array, device):
+    return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(device)
+
+
+def _passed(rule, blocks, device):
+    """What a network's rule returns for all blocks."""
+    parts = [rule(*block.to(device)) for block in blocks]
+    return [torch.cat(part).cpu().double().numpy() for part in zip(*parts, strict=True)]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-import torch
-
 from .._kernels.threads import at_most
+from ._torch import torch
 
 __all__ = ["available", "resolve_device", "threads_for"]
 
@@ -40,7 +39,7 @@ def _present(name):
 
 @contextmanager
 def threads_for(work):
-    """As many threads of torch and BLAS as `work` multiply-adds at a time can feed; the former numbers afterwards."""
+    """As many threads of torch and BLAS as `work` multiply-adds at a time can feed; the previous numbers afterwards."""
     before = torch.get_num_threads()
     number = max(1, min(before, int(work / WORK_OF_A_THREAD)))
     torch.set_num_threads(number)

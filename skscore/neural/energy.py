@@ -2,9 +2,9 @@ r"""Neural energies: :math:`p(x) \propto \exp(-E(y))`, E a network, y the rows w
 
 Score matching needs no normaliser, so that E may be any smooth function (Hyvärinen, 2005). The objective is measured in
 the coordinates :math:`y = (x - o)A + b` in which the first rows have the covariance I: a change of units changes
-nothing. Where columns set the scale of others, and rows held out agree, y is that of ``models.scaled_coordinates``: the
+nothing. If columns set the scale of others, and rows held out agree, y is that of ``maps.autoregressive``: the
 objective weighs a row by the square of its slope, and a few rows in a narrow neck would outweigh all others. The
-normaliser is found afterwards, by ``models.law.FittedDensity``.
+normaliser is found afterwards, by ``models.fitted_density.FittedDensity``.
 
 References
 ----------
@@ -15,23 +15,19 @@ estimation. UAI.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from os import PathLike
+from typing import Any
 
 import numpy as np
-import torch
 
 from .._compat import Interval, StrOptions
-from ..maps.affine import AffineMap
-from ..maps.scale_regression import scaled_coordinates
+from ..maps.affine import Affine
+from ..maps.autoregressive import fit_autoregressive
 from ..models.family import Choice, Model
 from ..models.objectives import Implicit, Sliced
-from .activations import ACTIVATIONS
-from .devices import resolve_device
-from .energy_family import EnergyFamily
-from .energy_network import Energy, Perceptron, UserNetwork
-from .energy_training import Recipe
-from .scaled_energy import ScaledEnergyFamily
+from .training_config import TrainingConfig
 
 __all__ = ["NeuralEnergy"]
 
@@ -79,7 +75,7 @@ class NeuralEnergy(Model):
     checkpoint_every : int, default=500
         Steps between two saves.
     callback : callable, optional
-        Called as ``callback(step, objective, judgement)`` every 20 steps, with the mean objective of these steps and
+        Called as ``callback(step, objective, validation)`` every 20 steps, with the mean objective of these steps and
         that of the rows held out (NaN where there are none). Returning True ends the training there.
     verbose : int, default=0
         1 prints ten lines of each training, 2 one for every 20 steps.
@@ -89,7 +85,7 @@ class NeuralEnergy(Model):
     Fitted by ``objective="implicit"`` with the exact Laplacian, at a cost that grows with the number of columns;
     "sliced" with ``n_projections`` directions in place of all; "auto", the cheaper of the two; "explicit", to known
     scores; "denoising", at one ``noise_level``. The estimator then has ``weights_``, ``train_curve_``,
-    ``validation_curve_`` and ``n_iter_``; ``objective_`` is the best judgement of the rows held out, in the
+    ``validation_curve_`` and ``n_iter_``; ``objective_`` is the best value on the rows held out, in the
     coordinates of the training. The Gaussian of the rows stays where nothing better was learned.
 
     The slope of :math:`\log p` says nothing of the weights of modes that no row connects: see
@@ -101,8 +97,8 @@ class NeuralEnergy(Model):
     >>> from skscore import ScoreMatchingDensity
     >>> from skscore.datasets import Banana
     >>> from skscore.neural import NeuralEnergy
-    >>> law, rng = Banana(), np.random.default_rng(0)
-    >>> X, X_test = law.sample(500, rng), law.sample(1000, rng)
+    >>> banana, rng = Banana(), np.random.default_rng(0)
+    >>> X, X_test = banana.sample(500, rng), banana.sample(1000, rng)
     >>> energy = ScoreMatchingDensity(NeuralEnergy((32, 32), max_iter=400)).fit(X)
     >>> gaussian = ScoreMatchingDensity("gaussian").fit(X)
     >>> bool(energy.score(X_test) > gaussian.score(X_test) + 0.3)  # nats per row
@@ -111,7 +107,7 @@ class NeuralEnergy(Model):
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [StrOptions({"gelu", "silu", "softplus", "tanh"})],
         "network": [callable, None],
         "n_projections": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0.0, None, closed="neither")],
@@ -130,24 +126,24 @@ class NeuralEnergy(Model):
 
     def __init__(
         self,
-        hidden_layer_sizes=(128, 128),
-        activation="silu",
+        hidden_layer_sizes: Sequence[int] = (128, 128),
+        activation: str = "silu",
         *,
-        network=None,
-        n_projections=1,
-        learning_rate=1e-3,
-        weight_decay=0.3,
-        batch_size=256,
-        max_iter=4000,
-        validation_fraction=0.1,
-        n_iter_no_change=300,
-        device="auto",
-        random_state=0,
-        checkpoint=None,
-        checkpoint_every=500,
-        callback=None,
-        verbose=0,
-    ):
+        network: Callable[..., Any] | None = None,
+        n_projections: int = 1,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.3,
+        batch_size: int = 256,
+        max_iter: int = 4000,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 300,
+        device: str = "auto",
+        random_state: int | None = 0,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_every: int = 500,
+        callback: Callable[..., Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.network = network
@@ -171,54 +167,39 @@ class NeuralEnergy(Model):
 
     def choose(self, sample, objective, alpha, criterion):
         """Family in the whitened or scaled coordinates of the first rows; α = 0 for "auto"."""
+        from .energy_family import EnergyFamily  # torch is loaded here
+
         alpha = 0.0 if alpha == "auto" else float(alpha)
         model = self._frozen()
-        if isinstance(objective, Implicit | Sliced):
-            scaled = scaled_coordinates(sample.X, sample.weight, *model.held_out_split(len(sample.X)))
+        if type(objective) in (Implicit, Sliced):  # of derivatives alone, which any coordinates carry over
+            scaled = fit_autoregressive(sample.X, sample.weight, *model.held_out_split(len(sample.X)))
             if scaled is not None:
-                return Choice(ScaledEnergyFamily(model, scaled, alpha), alpha)
-        return Choice(EnergyFamily(model, AffineMap.whitening(sample.moments), alpha), alpha)
+                return Choice(EnergyFamily(model, scaled, alpha), alpha)
+        return Choice(EnergyFamily(model, Affine.whitening(sample.moments), alpha), alpha)
 
     def held_out_split(self, n):
-        """Indices of the rows to train on, and of those that judge, of n rows."""
+        """Indices of the rows to train on, and of those held out, of n rows."""
         order = np.random.default_rng(self.random_state).permutation(n)
         held_out, rest = np.split(order, [min(n - 1, round(self.validation_fraction * n))])
         return rest, held_out
 
     def _frozen(self):
         """Copy of the model as it is now, its seed and device found."""
+        from .devices import resolve_device
+
         seed = np.random.SeedSequence().entropy % 2**31 if self.random_state is None else self.random_state
         parameters = self.get_params(deep=False) | {"random_state": seed, "device": resolve_device(self.device)}
         return NeuralEnergy(**parameters)
 
-    def recipe(self, alpha):
+    def training_config(self, alpha):
         """How the network is trained under a ridge α."""
-        return Recipe(
-            self.learning_rate,
-            self.weight_decay,
-            alpha,
-            self.batch_size,
-            self.max_iter,
-            self.n_iter_no_change,
+        return TrainingConfig(
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            max_iter=self.max_iter,
+            check_every=20,
+            patience=self.n_iter_no_change,
+            clip=10.0,
+            ridge=alpha,
         )
-
-    def build(self, d):
-        """An energy of d columns on the CPU: N(0, I)."""
-        generator = torch.Generator().manual_seed(self.random_state)
-        if self.network is None:
-            sizes = tuple(int(size) for size in self.hidden_layer_sizes)
-            return Energy(Perceptron(d, sizes, self.activation).initialise(generator))
-        return Energy(UserNetwork(self._network_of_the_user(d)))
-
-    def _network_of_the_user(self, d):
-        """The user's network; torch's global generator is put back."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.random_state)
-            network = self.network(d)
-        if not isinstance(network, torch.nn.Module):
-            raise ValueError(f"network={self.network!r} made {network!r}: it has to make a torch.nn.Module.")
-        with torch.no_grad():
-            found = tuple(network.float()(torch.zeros(2, d)).shape)
-        if found not in [(2,), (2, 1)]:
-            raise ValueError(f"network={self.network!r} maps 2 rows of {d} columns to shape {found}: it needs (2,).")
-        return network

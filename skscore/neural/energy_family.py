@@ -1,32 +1,38 @@
 r"""From rows to a trained energy, and from the energy to densities: the family behind ``NeuralEnergy``.
 
+With y = f(x) the map of the rows, affine or autoregressive, :math:`p(x) \propto \exp(-E(f(x)))\,|\det J(x)|`. The
+objective is measured in y; scores and curvatures are exact, and in the units of x.
+
 A fit is a training, not a solve; what ``ScoreMatchingDensity`` keeps of its rows is the trained energy itself, as
 arrays. More rows, by ``partial_fit``, train it further.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import singledispatch
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
 
+from ..domains import Reals
+from ..fitting.solvers import Estimate
 from ..formulas.moments import row_blocks
+from ..maps.autoregressive import ScaledReals
 from ..models.family import Family
 from ..models.objectives import Denoising, Explicit, Implicit, Sliced
+from ._torch import torch
 from .checkpoint import Checkpoint, fingerprint
 from .devices import threads_for
-from .energy_training import Curvature, Match, Noisy, Rows, Training
+from .energy_network import build_energy
+from .energy_training import Curvature, EnergyTraining, Match, Noisy, Rows
 
-__all__ = ["EnergyFamily", "EnergyState", "FurtherRows"]
+__all__ = ["EnergyFamily", "EnergyState"]
 
 LOADED: WeakKeyDictionary = WeakKeyDictionary()  # modules at work, as long as the arrays they were made of live
-JUDGING_DRAWS = 8  # directions, or draws of noise, for each row held out
+VALIDATION_DRAWS = 8  # directions, or draws of noise, for each row held out
 BLOCK_BYTES = 1 << 22
 
 
@@ -43,7 +49,7 @@ class EnergyState:
     value : float
         Objective of the rows held out, of the last steps where there are none.
     train_curve, validation_curve : tuples of float
-        Objective at each judgement.
+        Objective at each validation.
     n_iter : int
         Steps taken.
     """
@@ -55,8 +61,8 @@ class EnergyState:
     validation_curve: tuple = ()
     n_iter: int = 0
 
-    def __add__(self, further: FurtherRows) -> EnergyState:
-        """Train the energy further on more rows."""
+    def __add__(self, further: tuple) -> EnergyState:
+        """Train the energy further on more rows: (X, Y, weight, objective)."""
         trained = self.family.trained(*further, start=self.weights)
         curves = {
             name: getattr(self, name) + getattr(trained, name) for name in ("train_curve", "validation_curve", "n_iter")
@@ -64,22 +70,14 @@ class EnergyState:
         return replace(trained, **curves)
 
 
-class FurtherRows(NamedTuple):
-    """What a training needs that goes on from an earlier one."""
-
-    X: np.ndarray
-    Y: np.ndarray | None
-    weight: np.ndarray | None
-    objective: Any
-
-
 class EnergyFamily(Family):
-    """Energies of one architecture in whitened coordinates; θ is an EnergyState.
+    """Energies of one architecture after one map of the rows; θ is an EnergyState.
 
     Parameters
     ----------
     model : NeuralEnergy
-    whiten : AffineMap
+    f : Affine or Autoregressive
+        The map from x to y; the denoising objective asks for an affine one.
     alpha : float
         Ridge on the weights.
     """
@@ -88,42 +86,44 @@ class EnergyFamily(Family):
     keeps_single_precision = True
     begun = False
 
-    def __init__(self, model, whiten, alpha):
-        self.model, self.whiten, self.alpha = model, whiten, alpha
+    def __init__(self, model, f, alpha):
+        self.model, self.f, self.alpha = model, f, alpha
+        self.domain = Reals() if f.is_affine else ScaledReals(f)
 
     # ---- from rows to θ --------------------------------------------------------------------------
 
     def rebound(self, moments):
-        """The family of further rows: it keeps its coordinates, and its rows wait for the weights to begin with."""
+        """The family of further rows: it keeps its map, and its rows wait for the weights to begin with."""
         further = copy(self)
         further.begun = True
         return further
 
     def assemble(self, X, Y, weight, objective):
         """Train on the rows: an EnergyState; or keep further rows, until they are added to one."""
-        return FurtherRows(X, Y, weight, objective) if self.begun else self.trained(X, Y, weight, objective)
+        return (X, Y, weight, objective) if self.begun else self.trained(X, Y, weight, objective)
 
     @torch.inference_mode(False)
     @torch.enable_grad()
     def trained(self, X, Y, weight, objective, start=None):
         """Train on rows of X, from the weights `start`, or from N(0, I)."""
         model, device = self.model, self.model.device
-        energy = self._energy(start).to(device)
+        energy = self._energy(start, X.shape[1]).to(device)
         generator = torch.Generator(device).manual_seed(model.random_state + 1)
-        parts = self._split(X, Y, weight)
-        loss, judge = (
+        rows, held_out = self._split(X, Y, weight)
+        loss, scorer = (
             matching(objective, self, model.n_projections),
-            matching(objective, self, JUDGING_DRAWS, JUDGING_DRAWS),
+            matching(objective, self, VALIDATION_DRAWS, VALIDATION_DRAWS),
         )
-        watch = Watch(model.max_iter, model.verbose, model.callback)
-        checkpoint = self._checkpoint(X, Y, weight, objective, start)
-        run = Training(energy, loss, judge, *parts, model.recipe(self.alpha), generator, watch, checkpoint).run()
-        value = run.best.value if run.has_judge else run.train_curve[-1]
+        checkpoint, config = self._checkpoint(X, Y, weight, objective, start), model.training_config(self.alpha)
+        watch = partial(_watch, model)
+        training = EnergyTraining(energy, loss, scorer, rows, held_out, config, generator, watch, checkpoint)
+        run = training.run()
+        value = run.best.value if run.validates else run.train_curve[-1]
         weights = {name: tensor.cpu().numpy().copy() for name, tensor in energy.state_dict().items()}
         return EnergyState(self, weights, float(value), tuple(run.train_curve), tuple(run.validation_curve), run.step)
 
-    def _energy(self, weights):
-        energy = self.model.build(len(self.whiten.shift))
+    def _energy(self, weights, d):
+        energy = build_energy(self.model, d)
         if weights is not None:
             energy.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
         return energy
@@ -132,24 +132,25 @@ class EnergyFamily(Family):
         """Where the training is saved."""
         model = self.model
         if model.checkpoint is None:
-            return Checkpoint(None)
-        own = fingerprint(model, model.random_state, self.alpha, self.coordinates(X), *others)
+            return None
+        own = fingerprint(model, model.random_state, self.alpha, self.f.forward(X), *others)
         return Checkpoint(model.checkpoint, model.checkpoint_every, own)
 
     def _split(self, X, Y, weight):
         """Rows to train on and rows held out, on the device."""
-        known = None if Y is None else Y @ self.whiten.inverse.matrix.T
-        table = (self.coordinates(X), known, None if weight is None else weight / weight.mean())
+        known = None if Y is None else self.f.push_score(X, Y)
+        table = (self.f.forward(X), known, None if weight is None else weight / weight.mean())
 
         def part(index):
             arrays = (None if a is None else np.asarray(a[index], dtype=np.float32) for a in table)
-            return Rows(*(None if a is None else torch.tensor(a, device=self.model.device) for a in arrays))
+            return Rows._make(None if a is None else torch.tensor(a, device=self.model.device) for a in arrays)
 
-        return tuple(part(index) for index in self.model.held_out_split(len(X)))
+        trained_on, held_out = self.model.held_out_split(len(X))
+        return part(trained_on), part(held_out)
 
     def solve(self, statistics, objective, alpha):
         """The trained energy."""
-        return statistics.form
+        return Estimate(statistics.form)
 
     def objective_value(self, theta, statistics, objective):
         """Objective of the rows held out, in whitened coordinates."""
@@ -170,16 +171,8 @@ class EnergyFamily(Family):
         """The trained energy in the precision of coordinates y."""
         loaded = LOADED.setdefault(theta, {})
         if y.dtype not in loaded:
-            loaded[y.dtype] = self._energy(theta.weights).to(y.dtype).requires_grad_(False)
+            loaded[y.dtype] = self._energy(theta.weights, y.shape[1]).to(y.dtype).requires_grad_(False)
         return loaded[y.dtype]
-
-    def coordinates(self, X):
-        """Rows y that the network sees, shape (n, d), in double precision."""
-        return self.whiten(X)
-
-    def slope_in_x(self, X, slope):
-        """∇ log p of each row, shape (n, d), where `slope` (n, d) is −∇E in y."""
-        return slope @ self.whiten.matrix.T
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -206,21 +199,21 @@ class EnergyFamily(Family):
         return (part.numpy() for part in self._loaded(theta, y).derivatives(y, V))
 
     def log_density(self, theta, X):
-        """−E of each row, shape (n,)."""
-        return self.in_blocks(lambda x: -self.energy(theta, self.coordinates(x)), X)
+        """−E + log |det J| of each row, shape (n,)."""
+        return self.in_blocks(lambda x: -self.energy(theta, self.f.forward(x)) + self.f.log_det(x), X)
 
     def score(self, theta, X):
         """∇ log p of each row, shape (n, d), by the network in the precision of the rows."""
         return self._score(theta, X, X.dtype)
 
-    def force(self, theta, X):
+    def proposal_score(self, theta, X):
         """∇ log p of each row, shape (n, d), by the network in the precision of its training."""
         return self._score(theta, X, np.float32)
 
     def _score(self, theta, X, dtype):
         def score(x):
-            y = self.coordinates(x).astype(dtype, copy=False)
-            return self.slope_in_x(x, -self.gradient(theta, y))
+            y = self.f.forward(x).astype(dtype, copy=False)
+            return self.f.pull_score(x, -self.gradient(theta, y))
 
         return self.in_blocks(score, X)
 
@@ -240,45 +233,31 @@ class EnergyFamily(Family):
 
     def summed_curvature(self, theta, X, V):
         """Σ_k v_kᵀ∇² log p(x) v_k of each row, shape (n,), along directions V of shape (K, n, d)."""
-        return -tuple(self.derivatives(theta, self.coordinates(X), V @ self.whiten.matrix))[1]
+        gradient, curvature = self.derivatives(theta, self.f.forward(X), self.f.pushforward(X, V))
+        return -curvature + self.f.second_order(X, V, -gradient).sum(axis=0)
 
 
-@singledispatch
+LOSSES = {
+    Implicit: lambda objective, family, n_projections, n_draws: Curvature(),
+    Sliced: lambda objective, family, n_projections, n_draws: Curvature(n_projections),
+    Explicit: lambda objective, family, n_projections, n_draws: Match(),
+    Denoising: lambda objective, family, n_projections, n_draws: Noisy(objective.sigma, family.f.matrix, n_draws),
+}
+
+
 def matching(objective, family, n_projections, n_draws=1):
-    """What a batch of `family` costs under an objective."""
-    raise TypeError(f"{objective!r} is no objective of an energy")
+    """What a batch of `family` costs under an objective; a network has no form in θ to take another one."""
+    if type(objective) not in LOSSES:
+        raise ValueError(
+            f"NeuralEnergy is not trained by {objective!r}: choose the objective from "
+            f"{sorted(known.__name__.lower() for known in LOSSES)}, or a model in closed form."
+        )
+    return LOSSES[type(objective)](objective, family, n_projections, n_draws)
 
 
-@matching.register
-def _(objective: Implicit, family, n_projections, n_draws=1):
-    return Curvature()
-
-
-@matching.register
-def _(objective: Sliced, family, n_projections, n_draws=1):
-    return Curvature(n_projections)
-
-
-@matching.register
-def _(objective: Explicit, family, n_projections, n_draws=1):
-    return Match()
-
-
-@matching.register
-def _(objective: Denoising, family, n_projections, n_draws=1):
-    return Noisy(objective.sigma, family.whiten.matrix, n_draws)
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Prints nothing of a training, ten lines, or one for each judgement; then asks the user whether to end it."""
-
-    max_iter: int
-    verbose: int
-    callback: Callable | None
-
-    def __call__(self, step, loss, judgement):
-        every = 1 if self.verbose > 1 else max(20, self.max_iter // 10)
-        if self.verbose and step % every == 0:
-            print(f"[NeuralEnergy] step {step}: objective {loss:.5g}, of rows held out {judgement:.5g}")
-        return self.callback is not None and bool(self.callback(step, loss, judgement))
+def _watch(model, step, loss, validation_loss):
+    """Print nothing of a training, ten lines, or one for each validation; then ask the user whether to end it."""
+    every = 1 if model.verbose > 1 else max(20, model.max_iter // 10)
+    if model.verbose and step % every == 0:
+        print(f"[NeuralEnergy] step {step}: objective {loss:.5g}, of rows held out {validation_loss:.5g}")
+    return model.callback is not None and bool(model.callback(step, loss, validation_loss))

@@ -3,7 +3,7 @@ r"""A scalar network as an energy, with the two derivatives that score matching 
 .. math:: E(y) = f(y) + \tfrac\kappa2\|y\|^2, \qquad \kappa = \log(1 + e^c) > 0 .
 
 f is a network that grows at most linearly in y, as a perceptron does whose activations do: the square outgrows it, so
-exp(−E) has a finite integral whatever the weights. At first f = 0 and κ = 1: the standard normal law.
+exp(−E) has a finite integral whatever the weights. At first f = 0 and κ = 1: the standard normal density.
 
 The perceptron :math:`h_l = a(z_l),\ z_l = W_l h_{l-1} + b_l,\ f = w^\top h_L` has its derivatives by hand. With
 :math:`g_l = \partial f/\partial h_l` from one backward pass and :math:`\dot z_l = \partial z_l/\partial y\,v` from one
@@ -21,14 +21,10 @@ from __future__ import annotations
 import math
 from itertools import islice, pairwise
 
-import torch
-from torch import nn
-from torch.func import grad, jvp, vmap
+from ._torch import nn, torch
+from .layers import ACTIVATIONS, product
 
-from .activations import ACTIVATIONS
-from .products import product
-
-__all__ = ["Energy", "Perceptron", "UserNetwork"]
+__all__ = ["Energy", "Perceptron", "UserNetwork", "build_energy"]
 
 
 class Perceptron(nn.Module):
@@ -118,7 +114,7 @@ class UserNetwork(nn.Module):
         return self.gain * self.network(y).reshape(len(y))
 
     def _slope(self, y):
-        return grad(lambda rows: self(rows).sum())(y)
+        return torch.func.grad(lambda rows: self(rows).sum())(y)
 
     def gradient(self, y):
         """∇f of rows y, shape (n, d)."""
@@ -128,9 +124,9 @@ class UserNetwork(nn.Module):
         """∇f (n, d) and Σ_k v_kᵀ∇²f v_k (n,) along directions (K, 1, d), or of each row's own (K, n, d)."""
 
         def bent(v):
-            return (jvp(self._slope, (y,), (v,))[1] * v).sum(dim=1)
+            return (torch.func.jvp(self._slope, (y,), (v,))[1] * v).sum(dim=1)
 
-        return self._slope(y), vmap(bent)(directions.expand(-1, *y.shape)).sum(dim=0)
+        return self._slope(y), torch.func.vmap(bent)(directions.expand(-1, *y.shape)).sum(dim=0)
 
 
 class Energy(nn.Module):
@@ -164,3 +160,26 @@ class Energy(nn.Module):
         """∇E (n, d) and Σ_k v_kᵀ∇²E v_k (n,) along directions (K, 1, d), or of each row's own (K, n, d)."""
         gradient, curvature = self.network.derivatives(y, directions)
         return gradient + self.kappa * y, curvature + self.kappa * directions.square().sum(dim=(0, 2))
+
+
+def build_energy(model, d):
+    """The energy of a NeuralEnergy with its seed, for d columns, on the CPU: N(0, I)."""
+    generator = torch.Generator().manual_seed(model.random_state)
+    if model.network is None:
+        sizes = tuple(int(size) for size in model.hidden_layer_sizes)
+        return Energy(Perceptron(d, sizes, model.activation).initialise(generator))
+    return Energy(UserNetwork(_network_of_the_user(model, d)))
+
+
+def _network_of_the_user(model, d):
+    """The user's network; torch's global generator is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(model.random_state)
+        network = model.network(d)
+    if not isinstance(network, torch.nn.Module):
+        raise ValueError(f"network={model.network!r} made {network!r}: it has to make a torch.nn.Module.")
+    with torch.no_grad():
+        found = tuple(network.float()(torch.zeros(2, d)).shape)
+    if found not in [(2,), (2, 1)]:
+        raise ValueError(f"network={model.network!r} maps 2 rows of {d} columns to shape {found}: it needs (2,).")
+    return network

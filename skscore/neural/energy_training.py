@@ -1,4 +1,4 @@
-r"""Training of an energy by score matching, watched by rows that it does not see.
+r"""Training of an energy by score matching, validated on rows that it does not see.
 
 With :math:`s = -\nabla E` and whitened rows y, one batch costs
 
@@ -9,10 +9,11 @@ explicit     :math:`\tfrac12\|s - t\|^2`, t the known scores
 denoising    :math:`\tfrac12\|s(y + \sigma zA) - t\|^2`, with :math:`t = -zA^{-\top}/\sigma` and A the whitening
 ===========  ===================================================================================
 
-Rows held out judge running averages of the weights, at draws fixed once. The learning rate stays constant until the
-judgement stalls; then the best state is taken up again and annealed to rate zero. The first judgement is that of the
-weights begun with, at first the Gaussian of the rows. They are kept unless the best gains two standard errors on them:
-the objective is heavy-tailed, and one row held out can reward anything (the rule of Breiman et al., 1984, doubled).
+Running averages of the weights are validated on rows held out, at draws fixed once. The learning rate stays constant
+until the validation objective stalls; then the best state is restored and annealed to rate zero. First validated are
+the weights begun with, at first the Gaussian of the rows. They are kept unless the best gains two standard errors on
+them: the objective is heavy-tailed, and one row held out can reward anything (the rule of Breiman et al., 1984,
+doubled).
 
 Weights decay at the rate :math:`\lambda\sqrt{b/n}` for batches of b of n rows, in the normalised form of Loshchilov and
 Hutter (2019) but for their number of epochs, which is not known beforehand. Adam measures its steps in the spread of
@@ -35,13 +36,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from ..formulas import score_losses
+from ._torch import torch
 from .checkpoint import Checkpoint, progress, take_up
 from .devices import threads_for
+from .training_config import Best, TrainingConfig
 
-__all__ = ["Curvature", "Match", "Noisy", "Recipe", "Rows", "Training"]
+__all__ = ["Curvature", "EnergyTraining", "Match", "Noisy", "Rows"]
 
 
 class Rows(NamedTuple):
@@ -53,7 +55,7 @@ class Rows(NamedTuple):
 
     def __getitem__(self, index):
         """Rows of an index array."""
-        return Rows(*(None if part is None else part[index] for part in self))
+        return Rows._make(None if part is None else part[index] for part in self)
 
 
 # ---- what a batch costs: `draw` its random numbers, then `values` of its rows --------------------
@@ -128,52 +130,8 @@ class Noisy:
 # ---- the training --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How an energy is trained.
-
-    Parameters
-    ----------
-    learning_rate : float
-        Of AdamW.
-    weight_decay : float
-        λ, which AdamW takes times √(b/n).
-    ridge : float
-        α: α/2 times the squared weights is added to the objective.
-    batch_size : int
-    max_iter : int
-        Steps, at most.
-    n_iter_no_change : int
-        Least number of steps without improvement before annealing; a quarter of those done if that is more.
-    check_every : int
-        Steps between two judgements.
-    averaging : float
-        Decay of the averaged weights.
-    clip : float
-        Largest norm of the gradient.
-    """
-
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.3
-    ridge: float = 0.0
-    batch_size: int = 256
-    max_iter: int = 4000
-    n_iter_no_change: int = 300
-    check_every: int = 20
-    averaging: float = 0.999
-    clip: float = 10.0
-
-
-class Best(NamedTuple):
-    """The best judgement so far, its step, and the weights judged."""
-
-    value: float
-    step: int
-    weights: list
-
-
 @dataclass
-class Training:
+class EnergyTraining:
     """A training in progress: ``run`` takes it to its end.
 
     Parameters
@@ -181,137 +139,141 @@ class Training:
     energy : Energy
     loss : Curvature, Match or Noisy
         What is minimised.
-    judge : Curvature, Match or Noisy
-        What the rows held out are judged by.
+    scorer : Curvature, Match or Noisy
+        What the rows held out are scored by.
     rows, held_out : Rows
         Without rows held out, all steps are made.
-    recipe : Recipe
+    config : TrainingConfig
     generator : torch.Generator
     watch : callable, optional
-        Called with (step, training loss, judgement) after each judgement; ends the training by returning True.
+        Called with (step, training loss, validation loss) after each validation; ends the training by returning True.
     checkpoint : Checkpoint, optional
-        Where the training is saved, and taken up from.
+        Where the training is saved, and resumed from.
     """
 
     energy: torch.nn.Module
     loss: Curvature | Match | Noisy
-    judge: Curvature | Match | Noisy
+    scorer: Curvature | Match | Noisy
     rows: Rows
     held_out: Rows
-    recipe: Recipe
+    config: TrainingConfig
     generator: torch.Generator
-    watch: Callable = lambda step, loss, judgement: False
-    checkpoint: Checkpoint = field(default_factory=lambda: Checkpoint(None))
+    watch: Callable = lambda step, loss, validation_loss: False
+    checkpoint: Checkpoint | None = None
     step: int = 0
     annealing: tuple | None = None  # first and last step
     train_curve: list = field(default_factory=list)
     validation_curve: list = field(default_factory=list)
 
     def __post_init__(self):
-        self.parameters = list(self.energy.parameters())
+        self.parameters: list[torch.Tensor] = list(self.energy.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
-        rate, share = self.recipe.learning_rate, min(1.0, self.recipe.batch_size / len(self.rows.y))
-        decay = self.recipe.weight_decay * share**0.5
+        rate, share = self.config.learning_rate, min(1.0, self.config.batch_size / len(self.rows.y))
+        decay = self.config.weight_decay * share**0.5
         self.optimizer = torch.optim.AdamW(self.parameters, lr=rate, weight_decay=decay, betas=(0.9, 0.99), fused=True)
         self.order = torch.empty(0, dtype=torch.int64, device=self.rows.y.device)
-        self.has_judge = len(self.held_out.y) > 0
-        self.drawn = self.judge.draw(self.held_out.y, self.generator)
-        self.begun = self._judged(self.average) if self.has_judge else None  # of each row
+        self.validates = len(self.held_out.y) > 0
+        self.drawn = self.scorer.draw(self.held_out.y, self.generator)
+        self.begun = self._scored(self.average) if self.validates else None  # of each row
         start = np.inf if self.begun is None else float(_mean(self.begun, self.held_out.weight))
         self.start = self.best = Best(start, 0, [p.clone() for p in self.average])
-        if not self.has_judge:
-            self.annealing = (self.recipe.max_iter * 3 // 4, self.recipe.max_iter)
+        if not self.validates:
+            self.annealing = (self.config.max_iter * 3 // 4, self.config.max_iter)
 
     def run(self):
         """Train to the end, and leave the best weights in the energy."""
-        self.checkpoint.resume(self)
-        with threads_for(self.recipe.batch_size * sum(p.numel() for p in self.parameters)):
+        if self.checkpoint is not None:
+            self.checkpoint.resume(self)
+        with threads_for(self.config.batch_size * sum(p.numel() for p in self.parameters)):
             while self.step < self._last_step and not self._advance():
-                self.checkpoint.save(self)
-        self.checkpoint.remove()
-        if self.has_judge and not self._surpasses_the_start():
+                if self.checkpoint is not None:
+                    self.checkpoint.save(self)
+        if self.checkpoint is not None:
+            self.checkpoint.remove()
+        if self.validates and not self._surpasses_the_start():
             self.best = self.start
-        self._load(self.best.weights if self.has_judge else self.average)
+        self._load(self.best.state if self.validates else self.average)
         return self
 
     @property
     def _last_step(self):
-        return self.recipe.max_iter if self.annealing is None else self.annealing[1]
+        return self.config.max_iter if self.annealing is None else self.annealing[1]
 
     def _advance(self):
-        """Steps up to the next judgement; whether the watch ends the training there."""
-        steps = min(self.recipe.check_every, self._last_step - self.step)
+        """Steps up to the next validation; whether the watch ends the training there."""
+        steps = min(self.config.check_every, self._last_step - self.step)
         self.train_curve.append(float(sum(self._step() for _ in range(steps))) / steps)
-        if self.has_judge:
-            self._look()
-        return self.watch(self.step, self.train_curve[-1], self.validation_curve[-1] if self.has_judge else np.nan)
+        if self.validates:
+            self._validate()
+        return self.watch(self.step, self.train_curve[-1], self.validation_curve[-1] if self.validates else np.nan)
 
     def _next_batch(self):
         """Every row once, in random order, before any comes again."""
         n, device = len(self.rows.y), self.rows.y.device
-        while len(self.order) < min(n, self.recipe.batch_size):
+        while len(self.order) < min(n, self.config.batch_size):
             self.order = torch.cat([self.order, torch.randperm(n, generator=self.generator, device=device)])
-        index, self.order = self.order.tensor_split([min(n, self.recipe.batch_size)])
+        index, self.order = self.order.tensor_split([min(n, self.config.batch_size)])
         return self.rows[index]
 
     def _step(self):
         rows = self._next_batch()
         loss = _mean(self.loss.values(self.energy, rows, self.loss.draw(rows.y, self.generator)), rows.weight)
-        ridge = self.recipe.ridge
+        ridge = self.config.ridge
         penalty = 0.5 * ridge * sum(p.square().sum() for p in self.parameters) if ridge else 0.0
         self.optimizer.zero_grad(set_to_none=True)
         (loss + penalty).backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.step += 1
         self.optimizer.param_groups[0]["lr"] = self._rate()
         self.optimizer.step()
-        decay = min(self.recipe.averaging, (1 + self.step) / (10 + self.step))
+        decay = min(self.config.averaging, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1.0 - decay)
         return loss.detach()
 
     def _rate(self):
         """Learning rate: warm-up, plateau, linear to zero."""
-        rate = self.recipe.learning_rate * min(1.0, self.step / 100)
+        rate = self.config.learning_rate * min(1.0, self.step / 100)
         if self.annealing is None:
             return rate
         first, last = self.annealing
         return rate * min(1.0, (last - self.step + 1) / (last - first))
 
-    # ---- judgement -------------------------------------------------------------------------------
+    # ---- validation ------------------------------------------------------------------------------
 
-    def _look(self):
-        """Judge the averaged weights, keep them if they are the best, and anneal if they stall."""
-        value = self._judgement()
+    def _validate(self):
+        """Validate the averaged weights, keep them if they are the best, and anneal if they stall."""
+        value = self.validation_loss()
         self.validation_curve.append(value)
         if value < self.best.value:
             self.best = Best(value, self.step, [p.clone() for p in self.average])
-        waited, left = self.step - self.best.step, self.recipe.max_iter - self.step
-        patience = max(self.recipe.n_iter_no_change, self.step // 4)
-        if self.annealing is None and (waited >= patience or left <= self.recipe.max_iter // 4):
+        waited, left = self.step - self.best.step, self.config.max_iter - self.step
+        patience = max(self.config.patience, self.step // 4)
+        if self.annealing is None and (waited >= patience or left <= self.config.max_iter // 4):
             self._anneal()
 
     def _anneal(self):
-        self.average = [p.clone() for p in self.best.weights]
+        self.average = [p.clone() for p in self.best.state]
         self._load(self.average)
-        length = max(5 * self.recipe.check_every, self.best.step // 4)
-        self.annealing = (self.step, min(self.recipe.max_iter, self.step + length))
+        length = max(5 * self.config.check_every, self.best.step // 4)
+        self.annealing = (self.step, min(self.config.max_iter, self.step + length))
 
-    def _judgement(self):
-        return float(_mean(self._judged(self.average), self.held_out.weight))
+    def validation_loss(self):
+        """Mean objective of the rows held out at the averaged weights."""
+        return float(_mean(self._scored(self.average), self.held_out.weight))
 
     def _surpasses_the_start(self):
         """Whether the best weights gain two standard errors on those begun with."""
-        gain, weight = self.begun - self._judged(self.best.weights), self.held_out.weight
+        gain, weight = self.begun - self._scored(self.best.state), self.held_out.weight
         mean = _mean(gain, weight)
         share = torch.full_like(gain, 1.0 / len(gain)) if weight is None else weight / weight.sum()
         return bool(mean > 2.0 * (share * (gain - mean)).square().sum().sqrt())
 
     @torch.no_grad()
-    def _judged(self, weights):
+    def _scored(self, weights):
         """Objective of each row held out at these weights, shape (n,)."""
         current = [p.detach().clone() for p in self.parameters]
         self._load(weights)
-        values = self.judge.values(self.energy, self.held_out, self.drawn)
+        values = self.scorer.values(self.energy, self.held_out, self.drawn)
         self._load(current)
         return values
 
@@ -323,7 +285,7 @@ class Training:
 
     def state(self):
         """Everything that the rest of the training depends on."""
-        own = {"order": self.order, "average": self.average, "best": tuple(self.best)}
+        own = {"order": self.order, "average": self.average, "best": tuple(self.best[:3])}
         modules = {"energy": self.energy.state_dict(), "optimizer": self.optimizer.state_dict()}
         return {**progress(self), **own, **modules, "generator": self.generator.get_state()}
 

@@ -23,11 +23,8 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-import torch
-from torch import nn
-
-from .activations import ACTIVATIONS
-from .products import product
+from ._torch import nn, torch
+from .layers import ACTIVATIONS, product
 
 __all__ = ["Dropout", "ResidualMLP", "fourier_features", "normalise", "wave_tangents", "waves"]
 

@@ -1,4 +1,4 @@
-r"""Noise levels on the device of the training rows: a quantile function of log σ, tabulated once.
+r"""The noise levels of a training, on its device: a quantile function of log σ, tabulated once.
 
 Uniforms u come in; :math:`\log\sigma(u)` is linear between the entries of a table, or for a ladder the entry that u
 falls on. Its slope :math:`d\log\sigma/du` turns a mean over u into an integral over log σ, and so any loss into nats:
@@ -18,14 +18,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from ..formulas.schedules import Preconditioning
+from ..formulas.schedules import Preconditioning, log_normal, log_uniform
+from ._torch import torch
 
-__all__ = ["NoiseLevels", "noisy_batch"]
+__all__ = ["Batch", "NoiseSchedule", "noise_schedule", "noisy_batch"]
+
+QUANTILES = 1025  # entries of the table of a continuous distribution of noise levels
+LOG_MEAN, LOG_SD = -1.0, 1.5  # of the lognormal distribution
 
 
-class NoiseLevels(NamedTuple):
+class NoiseSchedule(NamedTuple):
     """Quantile function of log σ.
 
     Attributes
@@ -63,6 +66,29 @@ class NoiseLevels(NamedTuple):
         return self.table[cell] + (place - cell) * self.slope[cell] / cells, self.slope[cell]
 
 
+def noise_schedule(sigma_min, sigma_max, levels=None, distribution="lognormal", device="cpu"):
+    """The noise levels of a training on a device.
+
+    Parameters
+    ----------
+    sigma_min, sigma_max : float
+    levels : ndarray or None
+        The levels, if they are discrete; None for all between the two.
+    distribution : {"lognormal", "loguniform"}
+        Of the levels drawn between the two.
+    device : str
+
+    Returns
+    -------
+    NoiseSchedule
+    """
+    if levels is not None:
+        return NoiseSchedule.ladder(levels, device)
+    u, ends = np.linspace(0.0, 1.0, QUANTILES), (sigma_min, sigma_max)
+    sigma = log_uniform(u, *ends) if distribution == "loguniform" else log_normal(u, LOG_MEAN, LOG_SD, *ends)
+    return NoiseSchedule.continuous(sigma, device)
+
+
 class Batch(NamedTuple):
     """Noisy rows as a network meets them."""
 
@@ -74,9 +100,9 @@ class Batch(NamedTuple):
     repeats: int = 1  # noisy copies of each row, one after the other
 
 
-def noisy_batch(rows, u, noise, levels, variance):
-    """Batch of `rows` (n, d) with standard normal `noise` (n, d) at the quantiles u (n,) of the noise levels."""
-    log_sigma, slope = (v[:, None] for v in levels(u))
+def noisy_batch(rows, u, noise, schedule, variance):
+    """Batch of `rows` (n, d) with standard normal `noise` (n, d) at the quantiles u (n,) of the noise schedule."""
+    log_sigma, slope = (v[:, None] for v in schedule(u))
     sigma = log_sigma.exp()
     level, noisy = Preconditioning(sigma, variance), rows + sigma * noise
     return Batch(noisy / level.r, 0.25 * log_sigma, level.target(rows, noisy), sigma, level.skip * slope)

@@ -10,10 +10,11 @@ the excess of its evidence lower bound over the log-density of the Gaussian. Whe
 sure of themselves: κ is then near one half, and several networks that are shrunk together gain a nat where each alone
 would lose one.
 
-A few rows far from all others would decide for all, though the tail of the fitted law takes care of them. So the judge
-is the mixture of the network's law with the Gaussian, :math:`\log[(1-\varepsilon) e^{g_i} + \varepsilon]`, and its
-maximum over κ and ε is found by the EM algorithm (Dempster, Laird & Rubin, 1977): rows that the Gaussian explains
-better lose their vote. κ is linear between a few knots in log σ, each drawn towards the value common to all.
+A few rows far from all others would decide for all, though the tail of the fitted density takes care of them. So what
+is maximised is the likelihood of the mixture of the network's density with the Gaussian,
+:math:`\log[(1-\varepsilon) e^{g_i} + \varepsilon]`, over κ and ε by the EM algorithm (Dempster, Laird & Rubin, 1977):
+rows that the Gaussian explains better lose their vote. κ is linear between a few knots in log σ, each drawn towards the
+value common to all.
 
 References
 ----------

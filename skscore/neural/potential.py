@@ -10,9 +10,7 @@ out in `potential_gradient`; that of other networks, and of all in bfloat16, is 
 
 from __future__ import annotations
 
-import torch
-from torch import nn
-
+from ._torch import nn, torch
 from .networks import ResidualMLP
 from .potential_gradient import potential_gradient
 

@@ -33,13 +33,10 @@ Pearlmutter, B. A. (1994). Fast exact multiplication by the Hessian. Neural Comp
 from __future__ import annotations
 
 from itertools import chain
-from typing import NamedTuple
 
-import torch
-from torch.autograd.function import once_differentiable
-
+from ._torch import torch
+from .layers import product
 from .networks import EPS, affine, fourier_features
-from .products import product
 
 __all__ = ["potential_gradient"]
 
@@ -74,7 +71,7 @@ class _Gradient(torch.autograd.Function):
         return g
 
     @staticmethod
-    @once_differentiable
+    @torch.autograd.function.once_differentiable
     def backward(ctx, v):
         asked_of_y, _, _, *asked_of_parameters = ctx.needs_input_grad
         dh, tangents, gradients = v, [], []
@@ -95,14 +92,6 @@ class _Gradient(torch.autograd.Function):
             return of_y, None, None, *(None for _ in asked_of_parameters)
         of_affine, of_label = zip(*reversed(gradients), strict=True)
         return of_y, None, None, *chain.from_iterable(of_affine), *of_label, du.sum(dim=0, keepdim=True)
-
-
-class _Tangent(NamedTuple):
-    """How a layer moves along the cotangent: u, log s and z."""
-
-    du: torch.Tensor
-    dlog_s: torch.Tensor | None
-    dz: torch.Tensor
 
 
 class _Normal:
@@ -185,22 +174,25 @@ class _Layer:
         return back.add_(g) if self.skips else back
 
     def push(self, dh):
-        """Tangent of h′, and those that the way back asks for."""
+        """Tangent of h′, and those of u, log s and z, which the way back asks for."""
         du, dlog_s = self.normal.push(dh)
         dz = product(du, self.layer.weight.T)
         moved = dh.addcmul_(self.slope, dz) if self.skips else self.slope * dz
-        return moved, _Tangent(du, dlog_s, dz)
+        return moved, (du, dlog_s, dz)
 
     def turn(self, dg, tangent):
         """Tangent of δ."""
-        return (self.slope * dg).addcmul_(self.bend_g, tangent.dz)
+        _, _, dz = tangent
+        return (self.slope * dg).addcmul_(self.bend_g, dz)
 
     def pull_along(self, dg, ddelta, tangent):
         """Tangent of `pull`."""
-        back = self.normal.pull_along(product(ddelta, self.layer.weight), tangent.du, tangent.dlog_s)
+        du, dlog_s, _ = tangent
+        back = self.normal.pull_along(product(ddelta, self.layer.weight), du, dlog_s)
         return back.add_(dg) if self.skips else back
 
     def gradients(self, ddelta, tangent):
         """What (W, b) and V are asked for."""
-        weight = product(ddelta.T, self.normal.unit).add_(product(self.delta.T, tangent.du))
+        du, _, _ = tangent
+        weight = product(ddelta.T, self.normal.unit).add_(product(self.delta.T, du))
         return (weight, ddelta.sum(dim=0)), product(ddelta.T, self.features.expand(len(ddelta), -1))

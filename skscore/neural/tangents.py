@@ -14,17 +14,17 @@ all rows at one noise level share is found once. Networks of other classes take 
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 
-import torch
-
+from ._torch import torch
+from .layers import product
 from .networks import ResidualMLP, affine, fourier_features, normalise, wave_tangents, waves
-from .products import product
 
-__all__ = ["field_and_curvature", "field_and_traces"]
+__all__ = ["output_and_curvature", "output_and_traces"]
 
 
-def field_and_traces(network, c_noise, directions, covectors):
+def output_and_traces(network, c_noise, directions, covectors):
     """Function of rows y (n, d) to F(y; c), shape (n, d), and to the traces ℓ_kᵀ (∂F/∂y) v_k of each, shape (n, K).
 
     Parameters
@@ -36,11 +36,12 @@ def field_and_traces(network, c_noise, directions, covectors):
     directions, covectors : tensors of shape (K, d)
         v_k and ℓ_k, the same for all rows.
     """
-    rule = _Tangents if type(network) is ResidualMLP else _BackwardPasses
-    return rule(network, c_noise, directions, covectors)
+    if type(network) is ResidualMLP:
+        return _Tangents(network, c_noise, directions, covectors)
+    return partial(_by_backward_passes, network, c_noise, directions, covectors)
 
 
-def field_and_curvature(network, y, c_noise, direction, covector):
+def output_and_curvature(network, y, c_noise, direction, covector):
     """F(y; c), shape (n, d), and ℓᵀ (∂F/∂y) v of each row, shape (n,), for a v and an ℓ of its own, both (n, d)."""
     with torch.enable_grad():
         y = y.detach().requires_grad_()
@@ -49,18 +50,13 @@ def field_and_curvature(network, y, c_noise, direction, covector):
     return F.detach(), (row * direction).sum(dim=1)
 
 
-class _BackwardPasses:
-    """Traces of any network."""
-
-    def __init__(self, network, c_noise, directions, covectors):
-        self.network, self.c_noise, self.directions, self.covectors = network, c_noise, directions, covectors
-
-    def __call__(self, y):
-        with torch.enable_grad():
-            y = y.detach().requires_grad_()
-            F = self.network(y, self.c_noise.expand(len(y), 1))
-            rows = [torch.autograd.grad((F * ell).sum(), y, retain_graph=True)[0] for ell in self.covectors]
-        return F.detach(), torch.stack([row @ v for row, v in zip(rows, self.directions, strict=True)], dim=1)
+def _by_backward_passes(network, c_noise, directions, covectors, y):
+    """F and the traces of any network."""
+    with torch.enable_grad():
+        y = y.detach().requires_grad_()
+        F = network(y, c_noise.expand(len(y), 1))
+        rows = [torch.autograd.grad((F * ell).sum(), y, retain_graph=True)[0] for ell in covectors]
+    return F.detach(), torch.stack([row @ v for row, v in zip(rows, directions, strict=True)], dim=1)
 
 
 class _Tangents:

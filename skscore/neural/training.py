@@ -1,70 +1,36 @@
-"""Training of one or several networks side by side, watched by rows that they do not see.
+"""Training of one or several networks side by side, validated on rows that they do not see.
 
-Juries, held-out rows at noise levels and draws fixed once, judge the members that have not seen them, and all juries
-decide together for all members. The learning rate stays constant until the judgement stalls; then the best
-state is taken up again and annealed to rate zero. Judged and kept are running averages of the weights. Where nothing
-beats the reference Gaussian, the zero network, which is that Gaussian, is what remains.
+Validation rows, with noise levels and noise drawn once, are scored by the members that have not seen them, and all sets
+of such rows decide together for all members. The learning rate stays constant until the validation loss stalls; then
+the best state is restored and annealed to rate zero. What is validated and kept are running averages of the weights. If
+nothing beats the reference Gaussian, the zero network remains, which is that Gaussian.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from ..formulas.schedules import loss_weight
+from ._torch import torch
 from .checkpoint import progress, take_up
-from .noise_schedule import Batch, noisy_batch
+from .denoiser import Architecture, Denoiser
+from .devices import threads_for
+from .noise_schedule import Batch, NoiseSchedule, noisy_batch
 from .output_scaling import OutputScaling, best_shrinkage
+from .training_config import Best, TrainingConfig
 
-__all__ = ["Jury", "Member", "Recipe", "Run"]
+__all__ = ["Ensemble", "Member", "TrainingState", "ValidationSet"]
 
-FAR_ROWS = 0.05  # share of the rows of a jury that may be left to the tail
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How networks are trained.
-
-    Parameters
-    ----------
-    learning_rate, weight_decay : float
-        Of AdamW.
-    batch_size : int
-    max_steps : int
-        Steps of each member, at most.
-    max_time : float
-        Seconds, at most.
-    check_every : int
-        Steps between two judgements.
-    patience : int
-        Least number of steps without improvement before annealing; a quarter of the steps done if that is more.
-    weighting : {"edm", "sigma2"} or callable
-        See ``formulas.schedules.loss_weight``.
-    averaging : float
-        Decay of the averaged weights.
-    clip : float
-        Largest norm of the gradient.
-    autocast, compile : bool
-        Whether to step in bfloat16, through ``torch.compile``.
-    """
-
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    batch_size: int = 512
-    max_steps: int = 8000
-    max_time: float = float("inf")
-    check_every: int = 50
-    patience: int = 200
-    weighting: str | Callable = "edm"
-    averaging: float = 0.999
-    clip: float = 5.0
-    autocast: bool = False
-    compile: bool = False
+VALIDATION_DRAWS = 8192  # noisy rows of all validation sets, as long as each row has its least and most repeats
+MIN_REPEATS, MAX_REPEATS = 4, 64
+N_PROBES, MAX_EXACT = 16, 64  # divergence probes, for tables of more columns than the latter
+FAR_ROWS = 0.05  # fraction of the validation rows that may be left to the tail
+GAUSSIAN = Best(0.0, 0, None, OutputScaling([0.0], [0.0]))  # a training begins with the reference Gaussian
 
 
 class Member:
@@ -77,21 +43,21 @@ class Member:
         Training rows.
     weight : tensor of shape (n,) or None
         Their weights.
-    levels : NoiseLevels
+    schedule : NoiseSchedule
     variance : tensor of shape (d,)
-    recipe : Recipe
+    config : TrainingConfig
     generator : torch.Generator
     """
 
-    def __init__(self, network, rows, weight, levels, variance, recipe, generator):
-        self.network, self.levels, self.variance, self.recipe = network.train(), levels, variance, recipe
-        self.forward = torch.compile(network) if recipe.compile else network
+    def __init__(self, network, rows, weight, schedule, variance, config, generator):
+        self.network, self.schedule, self.variance, self.config = network.train(), schedule, variance, config
+        self.forward = torch.compile(network) if config.compile else network
         self.rows, self.weight = rows, weight
         self.generator = generator
         self.parameters = list(network.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=(0.9, 0.99), fused=True
+            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99), fused=True
         )
         self.order = torch.empty(0, dtype=torch.int64, device=rows.device)
         self.gain = torch.zeros((), device=rows.device)
@@ -103,38 +69,38 @@ class Member:
 
     def _next_rows(self):
         """Indices of the next batch: every row once, in random order, before any comes again."""
-        while len(self.order) < self.recipe.batch_size:
+        while len(self.order) < self.config.batch_size:
             fresh = torch.randperm(len(self.rows), generator=self.generator, device=self.rows.device)
             self.order = torch.cat([self.order, fresh])
-        index, self.order = self.order.tensor_split([self.recipe.batch_size])
+        index, self.order = self.order.tensor_split([self.config.batch_size])
         return index
 
     def _next_batch(self):
         index = self._next_rows()
         rows, n = self.rows[index], len(index)
         u = (torch.arange(n, device=rows.device, dtype=rows.dtype) + self._random(torch.rand, n)) / n
-        batch = noisy_batch(rows, u, self._random(torch.randn, *rows.shape), self.levels, self.variance)
+        batch = noisy_batch(rows, u, self._random(torch.randn, *rows.shape), self.schedule, self.variance)
         return batch, None if self.weight is None else self.weight[index]
 
     def step(self, k, rate):
         """Step k = 1, 2, … at learning rate `rate`."""
         batch, weight = self._next_batch()
         device = self.rows.device.type
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.recipe.autocast):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.config.autocast):
             output = self.forward(batch.y, batch.c_noise)
         error = (output.float() - batch.target) ** 2
-        loss = _mean_sum(loss_weight(self.recipe.weighting, batch.sigma, self.variance) * error, weight)
+        loss = _mean_sum(loss_weight(self.config.weighting, batch.sigma, self.variance) * error, weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         with torch.no_grad():
-            decay = min(self.recipe.averaging, (1 + k) / (10 + k))
+            decay = min(self.config.averaging, (1 + k) / (10 + k))
             torch._foreach_lerp_(self.average, self.parameters, 1.0 - decay)
             self.gain += _mean_sum(batch.nats * (error - batch.target**2), weight)
 
-    # ---- judgement -------------------------------------------------------------------------------
+    # ---- validation ------------------------------------------------------------------------------
 
     def training_gain(self, steps):
         """Mean loss of the last `steps` steps in nats, relative to the reference Gaussian."""
@@ -181,64 +147,55 @@ class Member:
             self.order = state["order"].to(self.rows.device)
 
 
-class Jury(NamedTuple):
-    """Held-out rows at fixed noise, and the members that have not seen them."""
+class ValidationSet(NamedTuple):
+    """Held-out rows at fixed noise, and the indices of the members that have not seen them."""
 
     batch: Batch
     weight: torch.Tensor | None
     members: list
 
     @classmethod
-    def drawn(cls, rows, weight, members, levels, variance, repeats, generator):
+    def drawn(cls, rows, weight, members, schedule, variance, repeats, generator):
         """`repeats` noisy copies of each of the rows (n, d), their noise levels stratified."""
         random = {"generator": generator, "device": rows.device, "dtype": rows.dtype}
         u = (
             torch.rand(len(rows), 1, **random) + torch.arange(repeats, device=rows.device, dtype=rows.dtype) / repeats
         ) % 1.0
         many = rows.repeat_interleave(repeats, dim=0)
-        batch = noisy_batch(many, u.flatten(), torch.randn(many.shape, **random), levels, variance)
+        batch = noisy_batch(many, u.flatten(), torch.randn(many.shape, **random), schedule, variance)
         return cls(batch._replace(repeats=repeats), weight, members)
 
 
-class Best(NamedTuple):
-    """The best judgement so far; at first that of the reference Gaussian."""
-
-    value: float = 0.0
-    step: int = 0
-    shrinkage: OutputScaling = OutputScaling([0.0], [0.0])
-    states: list | None = None
-
-
 @dataclass
-class Run:
-    """A training in progress: `steps` moves it, `weights` is its result.
+class TrainingState:
+    """A training in progress: `advance` moves it, `weights` is its result.
 
     Parameters
     ----------
     members : list of Member
-    juries : list of Jury
+    validation : list of ValidationSet
         Without any, training goes on for all its steps.
-    recipe : Recipe
+    config : TrainingConfig
     """
 
     members: list
-    juries: list
-    recipe: Recipe
+    validation: list
+    config: TrainingConfig
     step: int = 0
-    best: Best = field(default_factory=Best)
+    best: Best = GAUSSIAN
     annealing: tuple | None = None  # first and last step
     train_curve: list = field(default_factory=list)
     validation_curve: list = field(default_factory=list)
 
     def __post_init__(self):
         self.started = time.monotonic()
-        if not self.juries:
-            last = self.recipe.max_steps
+        if not self.validation:
+            last = self.config.max_iter
             self.annealing = (last - last // 4, last)
 
     def rate(self, k):
         """Learning rate of step k: warm-up, plateau, linear to zero."""
-        rate = self.recipe.learning_rate * min(1.0, k / 100)
+        rate = self.config.learning_rate * min(1.0, k / 100)
         if self.annealing is None:
             return rate
         first, last = self.annealing
@@ -247,52 +204,52 @@ class Run:
     @property
     def last_step(self):
         """Where the training ends at the latest."""
-        return self.recipe.max_steps if self.annealing is None else self.annealing[1]
+        return self.config.max_iter if self.annealing is None else self.annealing[1]
 
     def begin_with(self, shrinkage):
         """Let the weights that the members begin with stand as the best until others are better."""
-        self.best = Best(shrinkage=shrinkage)
-        if self.juries:
-            self._judge()
+        self.best = GAUSSIAN._replace(shrinkage=shrinkage)
+        if self.validation:
+            self._validate()
             self.validation_curve.clear()
 
     def advance(self):
-        """Train up to the next judgement; False when there is nothing left to do."""
-        steps = min(self.recipe.check_every, self.last_step - self.step)
+        """Train up to the next validation; False if there is nothing left to do."""
+        steps = min(self.config.check_every, self.last_step - self.step)
         for k in range(self.step + 1, self.step + steps + 1):
             for member in self.members:
                 member.step(k, self.rate(k))
         self.step += steps
         self.train_curve.append(float(np.mean([m.training_gain(steps) for m in self.members])))
-        if self.juries:
-            self._judge()
-        return self.step < self.last_step and time.monotonic() - self.started < self.recipe.max_time
+        if self.validation:
+            self._validate()
+        return self.step < self.last_step and time.monotonic() - self.started < self.config.max_time
 
-    def _judge(self):
-        # the juries of folds are too small to tell a far row from a row of bad luck
-        share = FAR_ROWS if len(self.juries) == 1 else 0.0
-        batches = [jury.batch for jury in self.juries]
+    def _validate(self):
+        # the sets of folds are too small to tell a far row from a row of bad luck
+        share = FAR_ROWS if len(self.validation) == 1 else 0.0
+        batches = [rows.batch for rows in self.validation]
         outputs = [member.averaged(batches) for member in self.members]
-        unseeing = [_mean([outputs[m][k] for m in jury.members]) for k, jury in enumerate(self.juries)]
+        unseeing = [_mean([outputs[m][k] for m in rows.members]) for k, rows in enumerate(self.validation)]
         together = [_mean(parts) for parts in zip(*outputs, strict=True)]
-        shrinkage, value = best_shrinkage(batches, unseeing, together, [jury.weight for jury in self.juries], share)
+        shrinkage, value = best_shrinkage(batches, unseeing, together, [rows.weight for rows in self.validation], share)
         self.validation_curve.append(value)
         if value < self.best.value:
-            self.best = Best(value, self.step, shrinkage, [m.state() for m in self.members])
+            self.best = Best(value, self.step, [m.state() for m in self.members], shrinkage)
         if self.annealing is None and self._stalled():
             self._anneal()
 
     def _stalled(self):
         waited = self.step - self.best.step
-        left = self.recipe.max_steps - self.step
-        return waited >= max(self.recipe.patience, 0.25 * self.step) or left <= 0.25 * self.step
+        left = self.config.max_iter - self.step
+        return waited >= max(self.config.patience, 0.25 * self.step) or left <= 0.25 * self.step
 
     def _anneal(self):
-        if self.best.states is not None:
-            for member, state in zip(self.members, self.best.states, strict=True):
+        if self.best.state is not None:
+            for member, state in zip(self.members, self.best.state, strict=True):
                 member.restore(state)
-        length = max(5 * self.recipe.check_every, self.best.step // 4)
-        self.annealing = (self.step + 1, min(self.recipe.max_steps, self.step + length))
+        length = max(5 * self.config.check_every, self.best.step // 4)
+        self.annealing = (self.step + 1, min(self.config.max_iter, self.step + length))
 
     def state(self):
         """Everything that the rest of the training depends on."""
@@ -307,16 +264,160 @@ class Run:
         self.best = Best(**{**state["best"], "shrinkage": OutputScaling(*state["best"]["shrinkage"])})
 
     def weights(self):
-        """Averaged weights of each member at the best judgement, as numpy arrays by name."""
-        gaussian = bool(self.juries) and self.best.states is None
+        """Averaged weights of each member at the best validation, as numpy arrays by name."""
+        gaussian = bool(self.validation) and self.best.state is None
         result = []
         for i, member in enumerate(self.members):
-            average = member.average if self.best.states is None else self.best.states[i]["average"]
+            average = member.average if self.best.state is None else self.best.state[i]["average"]
             names = [name for name, _ in member.network.named_parameters()]
             kept = {**member.network.state_dict(), **dict(zip(names, average, strict=True))}
             arrays = {name: value.cpu().numpy().copy() for name, value in kept.items()}
             result.append({name: np.zeros_like(array) for name, array in arrays.items()} if gaussian else arrays)
         return result
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Some networks for each fold of the rows, which they do not see, trained side by side.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n, d)
+        Rows in the coordinates of the noise.
+    weight : ndarray of shape (n,) or None
+        Weights of the rows.
+    architecture : Architecture
+    schedule : NoiseSchedule
+        On the device.
+    config : TrainingConfig
+    folds : list of ndarray
+        Indices of the rows that the networks of each fold do not see.
+    n_networks : int
+        Networks for each fold.
+    seed : int
+    device : str
+    """
+
+    Z: np.ndarray
+    weight: np.ndarray | None
+    architecture: Architecture
+    schedule: NoiseSchedule
+    config: TrainingConfig
+    folds: list
+    n_networks: int
+    seed: int
+    device: str
+
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def train(self, watch, start=None, checkpoint=None) -> TrainingState:
+        """Train until the loss of the validation rows falls no more.
+
+        ``watch(state)`` is called after each validation, and ends the training by returning True; `start` is a Denoiser
+        to begin with; `checkpoint` is where the training is saved, and resumed from. Without validation rows it takes a
+        single step and keeps its shrinkage.
+        """
+        members, validation = self._members(self.folds, start and start.weights), self._validation_sets()
+        state = TrainingState(members, validation, self.config if validation else replace(self.config, max_iter=1))
+        if start is not None:
+            state.begin_with(start.shrinkage)
+        if checkpoint is not None:
+            checkpoint.resume(state)
+        with threads_for(_work(state)):
+            more = True
+            while more:
+                more = state.advance()
+                more = not watch(state) and more
+                if more and checkpoint is not None:
+                    checkpoint.save(state)
+        if checkpoint is not None:
+            checkpoint.remove()
+        return state
+
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def refitted(self, trained) -> Denoiser:
+        """Networks trained on all rows for as long as the state `trained` found best, with the same shrinkage."""
+        best = trained.best
+        if best.step == 0:
+            return self.denoiser(trained)
+        share = 1.0 - len(self.folds[0]) / len(self.Z)
+        config = replace(self.config, max_iter=max(1, round(best.step / share)))
+        nothing = [np.empty(0, dtype=int)] * len(self.folds)
+        again = TrainingState(self._members(nothing, None), [], config, best=best._replace(state=None))
+        with threads_for(_work(again)):
+            while again.advance():
+                pass
+        return self.denoiser(again)
+
+    def denoiser(self, state) -> Denoiser:
+        """The networks of `state` at their best so far."""
+        d = self.Z.shape[1]
+        probes = None if d <= MAX_EXACT else np.random.default_rng(self.seed).choice([-1.0, 1.0], size=(N_PROBES, d))
+        return Denoiser(
+            self.architecture,
+            state.weights(),
+            self.architecture.variance,
+            state.best.shrinkage,
+            probes,
+            len(self.folds),
+            self.device,
+        )
+
+    # ---- rows and networks on the device ---------------------------------------------------------
+
+    @cached_property
+    def _tensors(self):
+        """Rows, weights and λ."""
+        tensor = partial(torch.tensor, dtype=torch.float32, device=self.device)
+        weight = None if self.weight is None else tensor(self.weight / self.weight.mean())
+        return tensor(self.Z), weight, tensor(self.architecture.variance)
+
+    def _generator(self, index):
+        return torch.Generator(self.device).manual_seed(self.seed + 7919 * index)
+
+    def _members(self, folds, start):
+        rows, weight, variance = self._tensors
+        members = []
+        for k in range(len(folds) * self.n_networks):
+            generator = self._generator(k)
+            network = self.architecture.initialised(generator)
+            if start is not None:
+                _load(network, start[k])
+            kept = np.setdiff1d(np.arange(len(rows)), folds[k // self.n_networks])
+            part = rows[kept], None if weight is None else weight[kept]
+            members.append(Member(network, *part, self.schedule, variance, self.config, generator))
+        return members
+
+    def _validation_sets(self):
+        rows, weight, variance = self._tensors
+        n_held_out = max(1, sum(map(len, self.folds)))
+        repeats = min(MAX_REPEATS, max(MIN_REPEATS, VALIDATION_DRAWS // n_held_out))
+        sets = []
+        for k, index in enumerate(self.folds):
+            if len(index) == 0:
+                continue
+            part = rows[index], None if weight is None else weight[index]
+            unseeing = list(range(k * self.n_networks, (k + 1) * self.n_networks))
+            generator = self._generator(-1 - k)
+            sets.append(ValidationSet.drawn(*part, unseeing, self.schedule, variance, repeats, generator))
+        return sets
+
+
+def _load(network, weights):
+    """Give a network the weights of an earlier fit."""
+    try:
+        network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    except RuntimeError as error:
+        raise ValueError(
+            "the weights of the last fit are those of another network: training goes on from them only with the same "
+            f"network, hidden_layer_sizes and parametrization. Fit anew with warm_start=False. ({error})"
+        ) from error
+
+
+def _work(state):
+    """Multiply-adds of one forward pass."""
+    return state.config.batch_size * sum(p.numel() for p in state.members[0].parameters)
 
 
 def _mean_sum(values, weight):

@@ -1,7 +1,7 @@
-"""Pictures of a density and of its parameters: values and scores on a grid, noise levels, graphs, paths of penalties.
+"""Figures of a density and of its parameters: values and scores on a grid, noise levels, graphs, paths of penalties.
 
-The displays follow scikit-learn's pattern: ``from_estimator`` evaluates once and keeps the numbers, ``plot`` draws them
-and may be called again with other options.
+The displays follow scikit-learn's pattern: ``from_estimator`` evaluates once and stores the numbers; ``plot`` draws
+them and may be called again with other options.
 """
 
 from .graph import GraphDisplay

@@ -1,14 +1,19 @@
-"""The one door to matplotlib, and the names that stand at a picture's axes and nodes."""
+"""New axes, and the names of columns in a figure; no other file imports matplotlib."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["column_names", "new_axes"]
 
 
-def new_axes():
-    """Axes of a new figure."""
+def new_axes() -> Axes:
+    """Return the axes of a new figure."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -16,8 +21,8 @@ def new_axes():
     return plt.subplots()[1]
 
 
-def column_names(estimator, X):
-    """Column names of a frame, of the fitted estimator, or x0, x1, ..."""
+def column_names(estimator: Any, X: Any) -> list[str]:
+    """Return the column names of a frame, or those of the fitted estimator, or x0, x1, ..."""
     named = getattr(X, "columns", getattr(estimator, "feature_names_in_", None))
     width = np.shape(X)[1]
     return [str(name) for name in named] if named is not None else [f"x{j}" for j in range(width)]

@@ -1,34 +1,41 @@
-"""What each noise level adds to a density."""
+"""The gain of a density over a Gaussian at each noise level."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy import ndarray
+from numpy.typing import ArrayLike
 
 from ..formulas.schedules import geometric_ladder
 from .canvas import new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["NoiseLevelDisplay"]
 
 
 class NoiseLevelDisplay:
-    """What a noise-conditional score knows beyond a Gaussian, noise level by noise level.
+    """Gain of a noise-conditional score over a Gaussian, as a function of the noise level.
 
-    The height is the gain over the reference Gaussian of a :class:`~skscore.DenoisingScoreEstimator` in nats per unit
-    of log σ, so the area is the gain of the lower bound that ``criterion="elbo"`` gives.
+    The height is the gain of a :class:`~skscore.DenoisingScoreEstimator` over its reference Gaussian in nats per unit
+    of log σ. The area is the gain of the lower bound that ``criterion="elbo"`` gives.
 
     Parameters
     ----------
     levels : ndarray of shape (L,)
         Noise levels σ, decreasing, in units of the standardised columns.
     gain : ndarray of shape (L,)
-        Nats per unit of log σ.
+        Gain in nats per unit of log σ.
 
     Attributes
     ----------
     area : float
         Gain of the bound over the reference Gaussian, in nats per row.
     ax_, figure_ : matplotlib Axes and Figure
-        Where the last ``plot`` went.
+        Axes and figure of the last plot.
     line_ : matplotlib Line2D
         The last line drawn.
 
@@ -44,24 +51,26 @@ class NoiseLevelDisplay:
     2 nats above independent columns
     """
 
-    def __init__(self, levels, gain):
+    def __init__(self, levels: ndarray, gain: ndarray) -> None:
         self.levels, self.gain = levels, gain
         self.area = float(np.trapezoid(gain[::-1], np.log(levels[::-1])))
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, n_levels=49, ax=None, **plot_options):
-        """Evaluate the denoising errors of ``estimator`` on X and plot them.
+    def from_estimator(
+        cls, estimator: Any, X: ArrayLike, *, n_levels: int = 49, ax: Axes | None = None, **plot_options: Any
+    ) -> Self:
+        """Evaluate the denoising errors of ``estimator`` on X and plot the gain.
 
         Parameters
         ----------
         estimator : DenoisingScoreEstimator
             Fitted at more than one noise level.
         X : array-like of shape (n_samples, n_features)
-            Rows, best held out.
+            Rows, preferably held out.
         n_levels : int, default=49
-            Levels at which errors are evaluated.
+            Number of levels at which errors are evaluated.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw in; by default those of a new figure.
         **plot_options : dict
             Passed to ``plot``.
 
@@ -69,19 +78,19 @@ class NoiseLevelDisplay:
         -------
         NoiseLevelDisplay
         """
-        fitted = getattr(estimator, "noise_levels_", ())
+        fitted: Any = getattr(estimator, "noise_levels_", ())
         if len(fitted) < 2:
             raise ValueError(f"estimator={estimator!r} has {len(fitted)} noise levels: fit one with several.")
         levels = geometric_ladder(fitted[-1], fitted[0], n_levels)
         return cls(levels, estimator._denoising_gain(X, levels)).plot(ax=ax, **plot_options)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the gain over log σ.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw in; by default those of a new figure.
         **kwargs : dict
             Passed to ``ax.plot``.
 

@@ -1,24 +1,31 @@
 """A density and its score field on a grid of two columns.
 
-Of a table with more than two columns a display shows a pair and holds the others at their medians: a slice of the
-density, not a marginal.
+If a table has more than two columns, a display shows two of them, with the others fixed at their medians: a slice of
+the density, not a marginal.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Self
+
 import narwhals as nw
 import numpy as np
+from numpy import ndarray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
 from .canvas import column_names, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["DensityDisplay", "ScoreFieldDisplay"]
 
 MAX_ROWS_SHOWN = 1000
 
 
-def _pair(features, names):
-    """Indices of the two columns to show."""
+def _pair(features: Any, names: list[str]) -> tuple[int, int]:
+    """Return the indices of the two columns to show."""
     if features is None:
         if len(names) != 2:
             raise ValueError(
@@ -34,8 +41,8 @@ def _pair(features, names):
     return i, j
 
 
-def _grid(rows, pair, resolution, margin):
-    """Axes of the two columns and the rows of the slice through the medians of the others."""
+def _grid(rows: ndarray, pair: list[int], resolution: int, margin: float) -> tuple[list[ndarray], ndarray]:
+    """Return the axes of the two columns, and the rows of the slice through the medians of the others."""
     low, high = rows[:, pair].min(axis=0), rows[:, pair].max(axis=0)
     pad = margin * np.where(high > low, high - low, 1.0)
     axes = [np.linspace(a, b, resolution) for a, b in zip(low - pad, high + pad, strict=True)]
@@ -44,21 +51,23 @@ def _grid(rows, pair, resolution, margin):
     return axes, points
 
 
-def _like(X, points):
-    """The rows of `points` in the kind of frame that X is, so that column names agree."""
+def _like(X: Any, points: ndarray) -> Any:
+    """Return `points` as a frame of the kind of X, with its column names; as an array if X is no frame."""
     if not hasattr(X, "columns"):
         return points
     return nw.from_numpy(points, list(X.columns), backend=nw.get_native_namespace(X)).to_native()
 
 
 class _PairDisplay:
-    """What the displays of two columns share: the pair of columns, their grid, the rows shown and the axes."""
+    """Base class of the displays of two columns: their names, their grid, the rows shown and the axes."""
 
-    def __init__(self, axes, names, rows, held):
+    def __init__(self, axes: list[ndarray], names: list[str], rows: ndarray, held: int) -> None:
         self.axes, self.names, self.rows, self.held = axes, names, rows, held
 
     @classmethod
-    def _prepare(cls, estimator, X, features, grid_resolution, eps):
+    def _prepare(
+        cls, estimator: Any, X: Any, features: Any, grid_resolution: int, eps: float
+    ) -> tuple[list[ndarray], Any, list[str], ndarray, int]:
         rows = check_array(X, dtype=np.float64)
         names = column_names(estimator, X)
         pair = _pair(features, names)
@@ -66,7 +75,7 @@ class _PairDisplay:
         shown = rows[:: max(1, len(rows) // MAX_ROWS_SHOWN), list(pair)]
         return axes, _like(X, points), [names[k] for k in pair], shown, len(names) - 2
 
-    def _new_axes(self, ax, xlabel, ylabel):
+    def _new_axes(self, ax: Axes | None, xlabel: str | None, ylabel: str | None) -> Axes:
         ax = new_axes() if ax is None else ax
         ax.set_xlabel(self.names[0] if xlabel is None else xlabel)
         ax.set_ylabel(self.names[1] if ylabel is None else ylabel)
@@ -75,7 +84,7 @@ class _PairDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return ax
 
-    def _show_rows(self, ax, show_rows):
+    def _show_rows(self, ax: Axes, show_rows: bool) -> None:
         if show_rows:
             ax.plot(*self.rows.T, ".", color="k", markersize=2, alpha=0.3, label="rows")
 
@@ -92,14 +101,14 @@ class DensityDisplay(_PairDisplay):
     names : list of two str
         Column names.
     rows : ndarray of shape (n_shown, 2)
-        Rows of the table to overlay.
+        Rows of the table that may be shown.
     held : int
-        Number of columns held at their medians.
+        Number of columns that are fixed at their medians.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        Where the last ``plot`` went.
+        Axes and figure of the last plot.
     surface_ : matplotlib artist
         The last surface drawn.
 
@@ -114,28 +123,41 @@ class DensityDisplay(_PairDisplay):
     (50, 50)
     """
 
-    def __init__(self, axes, log_density, names, rows, held=0):
+    def __init__(
+        self, axes: list[ndarray], log_density: ndarray, names: list[str], rows: ndarray, held: int = 0
+    ) -> None:
         super().__init__(axes, names, rows, held)
         self.log_density = log_density
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, features=None, grid_resolution=100, eps=0.1, ax=None, **plot_options):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        *,
+        features: Any = None,
+        grid_resolution: int = 100,
+        eps: float = 0.1,
+        ax: Axes | None = None,
+        **plot_options: Any,
+    ) -> Self:
         """Evaluate ``estimator.score_samples`` on a grid over two columns and plot it.
 
         Parameters
         ----------
         estimator : fitted density estimator
-            Anything with ``score_samples``: of skscore, ``KernelDensity``, ``GaussianMixture`` or a Pipeline of these.
+            Any estimator with ``score_samples``: a density of skscore, ``KernelDensity``, ``GaussianMixture``, or a
+            Pipeline that ends in one.
         X : array-like of shape (n_samples, n_features)
-            Rows that span the grid.
+            Rows whose ranges define the grid.
         features : tuple of two int or str, optional
-            Columns to show; needed where X has more than two. The others are held at their medians.
+            Columns to show; required if X has more than two. The others are fixed at their medians.
         grid_resolution : int, default=100
-            Grid points along each column.
+            Number of grid points along each column.
         eps : float, default=0.1
             Margin around the rows, as a fraction of their range.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw in; by default those of a new figure.
         **plot_options : dict
             Passed to ``plot``.
 
@@ -146,27 +168,37 @@ class DensityDisplay(_PairDisplay):
         Raises
         ------
         ValueError
-            Where ``features`` does not name two columns of X.
+            If ``features`` does not name two columns of X.
         """
         axes, points, names, rows, held = cls._prepare(estimator, X, features, grid_resolution, eps)
         log_density = np.asarray(estimator.score_samples(points)).reshape(grid_resolution, grid_resolution)
         return cls(axes, log_density, names, rows, held).plot(ax=ax, **plot_options)
 
-    def plot(self, ax=None, *, plot_method="contourf", log=False, show_rows=True, xlabel=None, ylabel=None, **kwargs):
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        plot_method: str = "contourf",
+        log: bool = False,
+        show_rows: bool = True,
+        xlabel: str | None = None,
+        ylabel: str | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the density.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw in; by default those of a new figure.
         plot_method : {"contourf", "contour", "pcolormesh"}, default="contourf"
             Method of the axes that draws the surface.
         log : bool, default=False
-            Show log p in nats, cut 10 nats below its maximum, instead of p.
+            Show log p in nats, at most 10 nats below its maximum, instead of p.
         show_rows : bool, default=True
-            Overlay the rows.
+            Draw the rows as points.
         xlabel, ylabel : str, optional
-            Labels in place of the column names.
+            Labels that replace the column names.
         **kwargs : dict
             Passed to the plot method.
 
@@ -179,7 +211,9 @@ class DensityDisplay(_PairDisplay):
         ax = self._new_axes(ax, xlabel, ylabel)
         top = self.log_density.max()
         values = np.maximum(self.log_density, top - 10.0) if log else np.exp(self.log_density)
-        options = {"cmap": "Blues"} | ({"levels": 20} if "contour" in plot_method else {"shading": "auto"}) | kwargs
+        options: dict[str, Any] = (
+            {"cmap": "Blues"} | ({"levels": 20} if "contour" in plot_method else {"shading": "auto"}) | kwargs
+        )
         self.surface_ = getattr(ax, plot_method)(*self.axes, values, **options)
         self._show_rows(ax, show_rows)
         return self
@@ -197,14 +231,14 @@ class ScoreFieldDisplay(_PairDisplay):
     names : list of two str
         Column names.
     rows : ndarray of shape (n_shown, 2)
-        Rows of the table to overlay.
+        Rows of the table that may be shown.
     held : int
-        Number of columns held at their medians.
+        Number of columns that are fixed at their medians.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        Where the last ``plot`` went.
+        Axes and figure of the last plot.
     quiver_ : matplotlib Quiver
         The last field drawn.
 
@@ -219,28 +253,38 @@ class ScoreFieldDisplay(_PairDisplay):
     (20, 20, 2)
     """
 
-    def __init__(self, axes, score, names, rows, held=0):
+    def __init__(self, axes: list[ndarray], score: ndarray, names: list[str], rows: ndarray, held: int = 0) -> None:
         super().__init__(axes, names, rows, held)
         self.score = score
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, features=None, grid_resolution=20, eps=0.1, ax=None, **plot_options):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        *,
+        features: Any = None,
+        grid_resolution: int = 20,
+        eps: float = 0.1,
+        ax: Axes | None = None,
+        **plot_options: Any,
+    ) -> Self:
         """Evaluate ``estimator.grad_log_density`` on a grid over two columns and plot it.
 
         Parameters
         ----------
         estimator : fitted density estimator
-            Anything with ``grad_log_density``.
+            Any estimator with ``grad_log_density``.
         X : array-like of shape (n_samples, n_features)
-            Rows that span the grid.
+            Rows whose ranges define the grid.
         features : tuple of two int or str, optional
-            Columns to show; needed where X has more than two. The others are held at their medians.
+            Columns to show; required if X has more than two. The others are fixed at their medians.
         grid_resolution : int, default=20
-            Arrows along each column.
+            Number of arrows along each column.
         eps : float, default=0.1
             Margin around the rows, as a fraction of their range.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw in; by default those of a new figure.
         **plot_options : dict
             Passed to ``plot``.
 
@@ -251,7 +295,7 @@ class ScoreFieldDisplay(_PairDisplay):
         Raises
         ------
         ValueError
-            Where ``features`` does not name two columns of X, or the estimator has no score.
+            If ``features`` does not name two columns of X, or the estimator has no score.
         """
         if not hasattr(estimator, "grad_log_density"):
             raise ValueError(f"estimator={estimator!r} has no grad_log_density: give a density of skscore.")
@@ -261,20 +305,29 @@ class ScoreFieldDisplay(_PairDisplay):
         score = np.asarray(estimator.grad_log_density(points))[:, pair].reshape(grid_resolution, grid_resolution, 2)
         return cls(axes, score, names, rows, held).plot(ax=ax, **plot_options)
 
-    def plot(self, ax=None, *, max_length=0.95, show_rows=False, xlabel=None, ylabel=None, **kwargs):
-        """Draw the field as arrows, coloured by their true length.
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        max_length: float = 0.95,
+        show_rows: bool = False,
+        xlabel: str | None = None,
+        ylabel: str | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw the field as arrows whose colour shows their true length.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw in; by default those of a new figure.
         max_length : float, default=0.95
-            Longest arrow, in steps of the grid. Long scores are compressed, ``s ↦ s/(1 + |s|/median|s|)``, so that the
-            field stays readable far from the data.
+            Length of the longest arrow, in steps of the grid. Long scores are compressed, ``s ↦ s/(1 +
+            |s|/median|s|)``, so that the field is readable far from the data.
         show_rows : bool, default=False
-            Overlay the rows.
+            Draw the rows as points.
         xlabel, ylabel : str, optional
-            Labels in place of the column names.
+            Labels that replace the column names.
         **kwargs : dict
             Passed to ``ax.quiver``.
 
@@ -285,10 +338,16 @@ class ScoreFieldDisplay(_PairDisplay):
         ax = self._new_axes(ax, xlabel, ylabel)
         self._show_rows(ax, show_rows)
         step = np.array([values[1] - values[0] for values in self.axes])
-        in_steps = self.score * step  # as an arrow on the page: both columns measured in steps of the grid
+        in_steps = self.score * step  # both columns in steps of the grid
         length = np.linalg.norm(in_steps, axis=2, keepdims=True)
         arrows = in_steps / (np.nanmedian(length) + length) * step * max_length
-        options = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "pivot": "mid", "cmap": "viridis"} | kwargs
+        options: dict[str, Any] = {
+            "angles": "xy",
+            "scale_units": "xy",
+            "scale": 1.0,
+            "pivot": "mid",
+            "cmap": "viridis",
+        } | kwargs
         colour = () if "color" in options else (np.log10(length[..., 0] + np.finfo(float).tiny),)
         self.quiver_ = ax.quiver(*self.axes, arrows[..., 0], arrows[..., 1], *colour, **options)
         return self

@@ -1,17 +1,24 @@
-"""Interactions along a path of penalties: edges come in one by one as the penalty falls."""
+"""Interactions along a path of penalties: the smaller the penalty, the more edges there are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .canvas import new_axes
 from .graph import SIGN_COLOURS, feature_names_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["PathDisplay"]
 
 
 class PathDisplay:
-    """Entries of an interaction matrix along penalties, with the chosen one marked.
+    """Entries of an interaction matrix along a path of penalties, with a line at the chosen penalty.
 
     Parameters
     ----------
@@ -22,18 +29,18 @@ class PathDisplay:
     alpha : float
         The chosen penalty, one of ``alphas``.
     feature_names : sequence of str, optional
-        Column names; x0, x1, ... by default.
+        Column names; by default x0, x1, ...
 
     Attributes
     ----------
     pairs : ndarray of shape (n_pairs, 2)
-        Columns whose interaction is not zero somewhere along the path.
+        Columns whose interaction is not zero at some penalty.
     entries : ndarray of shape (L, n_pairs)
-        Their K_ij.
+        K_ij of these pairs.
     ax_, figure_ : matplotlib Axes and Figure
-        Where the last ``plot`` went.
+        Axes and figure of the last plot.
     lines_ : list of matplotlib Line2D
-        A line for each pair, labelled by its names.
+        One line for each pair, labelled with its names.
     chosen_ : matplotlib Line2D
         The line at the chosen penalty.
 
@@ -49,15 +56,24 @@ class PathDisplay:
     (30, 10)
     """
 
-    def __init__(self, alphas, path, alpha, feature_names=None):
-        path = np.asarray(path, dtype=np.float64)
+    def __init__(
+        self, alphas: ArrayLike, path: ArrayLike, alpha: float, feature_names: Sequence[str] | None = None
+    ) -> None:
+        matrices = np.asarray(path, dtype=np.float64)
         self.alphas, self.alpha = np.asarray(alphas, dtype=np.float64), float(alpha)
-        self.names = feature_names_of(None, feature_names, path.shape[-1])
-        self.pairs = np.argwhere(np.triu((path != 0.0).any(axis=0), 1))
-        self.entries = path[:, self.pairs[:, 0], self.pairs[:, 1]]
+        self.names = feature_names_of(None, feature_names, matrices.shape[-1])
+        self.pairs = np.argwhere(np.triu((matrices != 0.0).any(axis=0), 1))
+        self.entries = matrices[:, self.pairs[:, 0], self.pairs[:, 1]]
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, feature_names=None, **plot_options):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        ax: Axes | None = None,
+        feature_names: Sequence[str] | None = None,
+        **plot_options: Any,
+    ) -> Self:
         """Take the path of a fitted estimator and plot it.
 
         Parameters
@@ -65,9 +81,9 @@ class PathDisplay:
         estimator : ScoreMatchingDensityCV
             Fitted, with a model of interactions.
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw in; by default those of a new figure.
         feature_names : sequence of str, optional
-            Column names; those of the table by default.
+            Column names; by default those of the table.
         **plot_options : dict
             Passed to ``plot``.
 
@@ -78,7 +94,7 @@ class PathDisplay:
         Raises
         ------
         ValueError
-            Where the estimator has no path of interactions.
+            If the estimator has no path of interactions.
         """
         if not hasattr(estimator, "path_") or not hasattr(estimator, "interaction_"):
             raise ValueError(
@@ -88,13 +104,13 @@ class PathDisplay:
         names = feature_names_of(estimator, feature_names, estimator.n_features_in_)
         return cls(estimator.alphas_, estimator.path_, estimator.alpha_, names).plot(ax=ax, **plot_options)
 
-    def plot(self, ax=None, **kwargs):
-        """Draw K_ij over α: chosen edges in the colour of the sign of the partial correlation, others in grey.
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
+        """Draw K_ij over α: chosen edges have the colour of the sign of the partial correlation, the others are grey.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw in; by default those of a new figure.
         **kwargs : dict
             Passed to ``ax.plot`` for the entries.
 
@@ -105,11 +121,11 @@ class PathDisplay:
         ax = new_axes() if ax is None else ax
         ax.set_xscale("log")
         at_choice = self.entries[np.argmin(np.abs(self.alphas - self.alpha))]
-        self.lines_ = []
+        self.lines_: list[Any] = []
         for k in np.argsort(at_choice != 0.0, kind="stable"):  # chosen edges over the others
             colour = SIGN_COLOURS.get(int(-np.sign(at_choice[k])), "0.8")
             label = " – ".join(self.names[j] for j in self.pairs[k])
-            options = {"color": colour, "linewidth": 1.0, "label": label} | kwargs
+            options: dict[str, Any] = {"color": colour, "linewidth": 1.0, "label": label} | kwargs
             self.lines_ += ax.plot(self.alphas, self.entries[:, k], **options)
         self.chosen_ = ax.axvline(self.alpha, color="0.3", linestyle="--", linewidth=1.0)
         ax.set(xlabel="penalty α", ylabel=r"interaction $K_{ij}$")

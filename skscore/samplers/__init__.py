@@ -1,4 +1,4 @@
-"""Draw from a law known by its score: Langevin and Hamiltonian chains, and descents through levels of noise."""
+"""Draw from a density known by its score: Langevin and Hamiltonian chains, and descents through noise levels."""
 
 from . import diagnostics
 from .adaptation import adapt_step_size
@@ -11,7 +11,12 @@ from .langevin import HMC, MALA, ULA
 from .reverse import PredictorCorrector, ReverseSDE
 from .sgld import SGLD
 
+CHAIN_SAMPLERS = (HMC, MALA, SGLD, ULA)  # of a Target
+DESCENT_SAMPLERS = (AnnealedLangevin, Flow, PredictorCorrector, ReverseSDE)  # of a NoiseConditionalScore
+
 __all__ = [
+    "CHAIN_SAMPLERS",
+    "DESCENT_SAMPLERS",
     "HMC",
     "MALA",
     "SGLD",

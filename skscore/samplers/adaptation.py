@@ -1,18 +1,18 @@
 """Step-size adaptation by dual averaging (Nesterov 2009; Hoffman & Gelman 2014, §3.2.1).
 
-With a_t the acceptance of step t and δ the acceptance that the sampler wants,
+With a_t the acceptance of step t and δ the `target_acceptance` of the sampler,
 
     H_t       = (1 − 1/(t + t₀)) H_{t−1} + (δ − a_t) / (t + t₀)
     log ε_t+1 = μ − (√t / γ) H_t
     log ε̄     = t^−κ log ε_t+1 + (1 − t^−κ) log ε̄
 
-drives the mean of a_t to δ; the average ε̄ is what the sampler keeps. The pull is towards μ = log(10 ε₁), ε₁ the first
-guess: a step too long costs less than one too short.
+the recursion drives the mean of a_t to δ; the sampler keeps the average ε̄. Steps shrink towards μ = log(10 ε₁), where
+ε₁ is the first guess: a step that is too long costs less than one that is too short.
 
-In the first half of the warm-up every chain adapts a step of its own. A chain that starts where the density is stiff
-shortens it and walks home; under a common step it would stay there for good, and the mean over many chains would hardly
-notice. In the second half one step is adapted to the acceptance averaged over the chains, from the median of theirs.
-The step changes with the history of the chains, so these draws are a warm-up and are dropped.
+In the first half of the warm-up every chain adapts its own step. A chain that starts in a region of high curvature
+shortens its step and leaves the region; with a common step it would stay there, and the mean over many chains would
+hardly show it. In the second half one common step is adapted to the acceptance averaged over the chains, starting from
+the median of their steps. The step depends on the history of the chains, so these draws are a warm-up and are dropped.
 
 References
 ----------
@@ -24,39 +24,42 @@ Journal of Machine Learning Research, 15, 1593-1623.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from .contract import State, Target
+from .contract import Target
 
 # Hoffman & Gelman (2014), §3.2.1.
 GAMMA, T_0, KAPPA = 0.05, 10, 0.75
 
 
-def adapt_step_size(sampler, target: Target, state: State, n_steps: int, rng: np.random.Generator):
+def adapt_step_size(
+    sampler: Any, target: Target, state: Any, n_steps: int, rng: np.random.Generator
+) -> tuple[Any, Any]:
     """Run `n_steps` steps of warm-up that bring the mean acceptance to `sampler.target_acceptance`.
 
-    A sampler whose `target_acceptance` is None keeps its step size and only moves.
+    If `target_acceptance` is None the chains move and the step size stays as it is.
 
     Parameters
     ----------
     sampler : dataclass with `step_size`, `target_acceptance` and `step`
         Its `step_size` is the first guess.
     target : Target
-        The law.
+        The density.
     state : State
-        Where the chains start.
+        Start of the chains.
     n_steps : int
-        Length of the warm-up; 0 leaves sampler and state as they are.
+        Length of the warm-up; with 0 sampler and state stay as they are.
     rng : numpy.random.Generator
         Source of the draws.
 
     Returns
     -------
     sampler : same type
-        With the adapted step size, a float.
+        The sampler with the adapted step size, a float.
     state : State
-        Where the chains ended.
+        End of the chains.
 
     Examples
     --------
@@ -84,9 +87,12 @@ def adapt_step_size(sampler, target: Target, state: State, n_steps: int, rng: np
     return replace(sampler, step_size=float(np.exp(log_step))), state
 
 
-def _dual_averaging(sampler, log_step, target, state, n_steps, rng):
-    """Adapt the log step size, (n, 1) of each chain or () of all; return its average and the state."""
-    mu, shortfall, log_average = np.log(10) + log_step, 0.0, log_step
+def _dual_averaging(
+    sampler: Any, log_step: Any, target: Target, state: Any, n_steps: int, rng: np.random.Generator
+) -> tuple[Any, Any]:
+    """Adapt the log step size, (n, 1) of each chain or () of all chains; return its average and the state."""
+    mu, log_average = np.log(10) + log_step, log_step
+    shortfall: Any = 0.0
     for t in range(1, n_steps + 1):
         state, info = replace(sampler, step_size=np.exp(log_step)).step(state, target, rng)
         acceptance = info.acceptance[:, None] if np.ndim(log_step) else info.acceptance.mean()

@@ -1,13 +1,13 @@
-"""Annealed Langevin dynamics: Langevin chains at every level of noise, one after the other (Song & Ermon 2019).
+"""Annealed Langevin dynamics: Langevin chains at every noise level, one after the other (Song & Ermon 2019).
 
-At the levels σ_1 > … > σ_L, T Langevin steps of length α_i = ε σ_i²/σ_L² follow the law of the noisy rows,
+At the levels σ_1 > … > σ_L, T Langevin steps of length α_i = ε σ_i²/σ_L² follow the density of the noisy rows,
 
     x ← x + (α_i/2) s(x, σ_i) + √α_i z,    z ~ N(0, I)
 
-(algorithm 1). High levels join the modes and set their weights, low ones sharpen them. The rows start at the top, so a
-ladder of one level is a short chain of unadjusted Langevin steps from a Gaussian.
+(algorithm 1). High levels join the modes and set their weights; low levels sharpen them. The rows start at the highest
+level, so that with one level this is a short chain of unadjusted Langevin steps from a Gaussian.
 
-The rows never quite reach a level before it gives way to the next, so draws are too wide. For a Gaussian law the
+The rows have not quite converged at a level when the next one begins, so draws are too wide. If p is Gaussian the
 variance follows a recursion: with 100 levels over a range of 2000 and T = 5 it ends 45 % too large for ε = 0.1 σ_L²,
 7 % for 0.5 σ_L².
 
@@ -33,9 +33,9 @@ class AnnealedLangevin(Descending):
     Parameters
     ----------
     levels : ndarray of shape (L,)
-        Noise levels σ_i, decreasing; neighbours within a tenth of one another, so about 100 for a range of 2000.
+        Noise levels σ_i, decreasing. Neighbours should differ by at most a tenth: about 100 levels for a range of 2000.
     n_moves : int, default=5
-        T, Langevin steps at each level.
+        T, the number of Langevin steps at each level.
     step_size : float, default=0.5
         ε/σ_L², so that α_i = `step_size` · σ_i².
     denoise : bool, default=True
@@ -60,7 +60,7 @@ class AnnealedLangevin(Descending):
 
     @property
     def n_steps(self) -> int:
-        """One step at each level."""
+        """Number of steps: one at each level."""
         return len(self.levels)
 
     def step(self, state: Descent, target: NoiseConditionalScore, rng: np.random.Generator) -> tuple[Descent, Info]:

@@ -1,11 +1,11 @@
-"""Run many chains side by side: a warm-up that adapts and is dropped, then draws that are kept.
+"""Run many chains side by side: a warm-up, which adapts the step size and is dropped, and then draws that are kept.
 
-Only every `thin`-th position is stored, so memory is that of the draws asked for, however long the chains.
+Only every `thin`-th position is stored, so that memory does not grow with the length of the chains.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,16 @@ from .contract import Target
 from .diagnostics import diagnose
 
 
+class Sampled(NamedTuple):
+    """Rows (n, d), the diagnostics of the Markov chains that drew them, if any, and what a user should know of them."""
+
+    rows: Any
+    diagnostics: dict | None = None
+    remarks: tuple[str, ...] = ()
+
+
 class Chains(NamedTuple):
-    """What a run of chains gives.
+    """Result of a run of chains.
 
     Attributes
     ----------
@@ -26,17 +34,17 @@ class Chains(NamedTuple):
     sampler : object
         The sampler with its adapted step size.
     diagnostics : dict
-        What `diagnose` says of the draws.
+        Result of `diagnose` on the draws.
     """
 
     draws: np.ndarray
     acceptance: float
-    sampler: object
-    diagnostics: dict
+    sampler: Any
+    diagnostics: dict[str, Any]
 
 
 def run_chains(
-    sampler,
+    sampler: Any,
     target: Target,
     position: np.ndarray,
     *,
@@ -45,22 +53,22 @@ def run_chains(
     thin: int = 1,
     rng: np.random.Generator,
 ) -> Chains:
-    """Adapt for `n_warmup` steps, then keep `n_draws` positions, one every `thin` steps.
+    """Adapt the step size for `n_warmup` steps, then keep `n_draws` positions, one every `thin` steps.
 
     Parameters
     ----------
-    sampler : ULA, SGLD, MALA, HMC or any object of their contract
+    sampler : ULA, SGLD, MALA, HMC or any object with the same methods
         Its step size is the first guess of the adaptation.
     target : Target
-        The law.
+        The density.
     position : ndarray of shape (n_chains, d)
-        Where the chains start: inside the support, best spread wider than the law.
+        Start of the chains: inside the support, and preferably spread wider than the density.
     n_warmup : int
-        Steps dropped; 0 keeps the step size as given.
+        Steps of the warm-up, which are dropped; with 0 the step size stays as it is.
     n_draws : int
-        Positions kept per chain.
+        Number of positions kept per chain.
     thin : int, default=1
-        Steps per position kept.
+        Number of steps per kept position.
     rng : numpy.random.Generator
         Source of all draws.
 

@@ -1,13 +1,14 @@
-"""Draw by descending a ladder of noise levels σ_1 > … > σ_L, from a Gaussian to the law.
+"""Draw by descending the noise levels σ_1 > … > σ_L, from a Gaussian to the density p.
 
-At the top the noise drowns the law: p_σ1 is close to N(0, diag(λ + σ_1²)), where the rows start. A sampler then moves
-them level by level. At the bottom they follow p_σL, the law with noise of standard deviation σ_L. Tweedie's formula
+At the highest level p_σ1 is close to N(0, diag(λ + σ_1²)), from which the rows start. A sampler then moves them level
+by level. At the last level they follow p_σL, the density of rows with noise of standard deviation σ_L. Tweedie's
+formula
 
     E[x | x̃] = x̃ + σ_L² s(x̃, σ_L)
 
-(Miyasawa 1961; Efron 2011) replaces each row by the mean of the noiseless rows that may have become it. Flow and
-reverse diffusion leave it out: their draws follow the law whose log-density the flow gives. Annealed Langevin takes it,
-because its rows lag behind the levels and carry more noise than σ_L says (Jolicoeur-Martineau et al. 2021).
+(Miyasawa 1961; Efron 2011) replaces each row by the mean of the noiseless row given the noisy one. Flow and reverse
+diffusion do not use it: their draws follow the density whose logarithm the flow gives. Annealed Langevin uses it,
+because its rows lag behind the levels and carry more noise than σ_L (Jolicoeur-Martineau et al. 2021).
 
 References
 ----------
@@ -19,6 +20,8 @@ and improved sampling for image generation. ICLR, §3.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -33,9 +36,9 @@ def tweedie(position: np.ndarray, target: NoiseConditionalScore, sigma: float) -
     position : ndarray of shape (n, d)
         Rows that follow p_σ.
     target : NoiseConditionalScore
-        The laws.
+        Scores at all noise levels.
     sigma : float
-        Their noise level σ.
+        Noise level σ of the rows.
 
     Returns
     -------
@@ -53,15 +56,15 @@ def tweedie(position: np.ndarray, target: NoiseConditionalScore, sigma: float) -
     return position + sigma**2 * target.score(position, sigma)
 
 
-def descend(sampler, target: NoiseConditionalScore, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `n` rows: from N(0, diag(λ + σ_1²)) down all levels of the sampler.
+def descend(sampler: Any, target: NoiseConditionalScore, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw `n` rows: start from N(0, diag(λ + σ_1²)) and descend through all levels of the sampler.
 
     Parameters
     ----------
-    sampler : Flow, AnnealedLangevin, ReverseSDE, PredictorCorrector or any object of their contract
-        Its `levels` are the ladder; where its `denoise` is true a step of Tweedie's formula follows at the last level.
+    sampler : Flow, AnnealedLangevin, ReverseSDE, PredictorCorrector or any object with the same methods
+        Its `levels` are the noise levels. If its `denoise` is true, Tweedie's formula is applied at the last level.
     target : NoiseConditionalScore
-        The laws.
+        Scores at all noise levels.
     n : int
         Number of rows.
     rng : numpy.random.Generator
@@ -70,7 +73,7 @@ def descend(sampler, target: NoiseConditionalScore, n: int, rng: np.random.Gener
     Returns
     -------
     ndarray of shape (n, d)
-        Independent draws, but for what a sampler shares between rows.
+        The draws. They are independent, except that a corrector shares its step size between rows.
 
     Examples
     --------

@@ -1,24 +1,25 @@
-"""Have the chains mixed, and how many independent draws are they worth? R̂ and effective sample size.
+"""Diagnostics of Markov chains: R̂ shows whether they have mixed; the effective sample size counts independent draws.
 
 Each coordinate is first replaced by the normal quantiles of its ranks, so that heavy tails do no harm (Vehtari et al.
-2021). For chains of n draws with mean variance W and variance B/n between their means, the law's variance is
+2021). For chains of n draws with mean variance W and variance B/n between their means, the variance is estimated by
 
     var⁺ = (n − 1)/n · W + B/n
 
-**R̂** is √(var⁺ / W), each chain cut in two halves, so that a trend counts as disagreement; the larger of the value of
-the draws and that of |draw − median|, so that chains of unequal scale count too. 1 is ideal; above 1.01 run longer.
+**R̂** is √(var⁺ / W). Each chain is cut in two halves, so that a trend counts as disagreement. The larger of the values
+for the draws and for |draw − median| is reported, so that chains of unequal scale count too. 1 is ideal; if R̂ is above
+1.01, run longer chains.
 
 **Effective sample size** of m chains is m n / τ with
 
     τ = 1 + 2 Σ_t (1 − t/n) ρ_t,    ρ_t = 1 − V_t / (2 var⁺),    V_t = mean of (x_{i+t} − x_i)²
 
 summed over pairs of lags as long as they are positive, made decreasing (Geyer 1992). The variogram V_t (Gelman et al.
-2013, eq. 11.7) and the weights 1 − t/n, the share of draws that have a partner at lag t, suit chains of any length:
-ten draws of 2000 chains are judged as well as 10,000 draws of four. For long chains this is the bulk effective sample
-size of Vehtari et al., whose autocorrelations, centred by each chain's own mean, overstate short chains.
+2013, eq. 11.7) and the weights 1 − t/n, the fraction of draws that have a partner at lag t, suit chains of any length:
+ten draws of 2000 chains as well as 10,000 draws of four. For long chains this is the bulk effective sample size of
+Vehtari et al.; their autocorrelations, centred by the mean of each chain, overstate that of short chains.
 
-With few draws per chain R̂ is a severe judge: it asks whether each half chain alone has seen the whole law. Many
-chains can be short and still well spread; then read the effective sample size.
+With few draws per chain R̂ is a severe criterion: it is near 1 only if each half chain alone represents the whole
+density. Many chains can be short and still well spread; then use the effective sample size.
 
 References
 ----------
@@ -31,17 +32,19 @@ ed.). CRC Press.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-# Two halves of two draws: below, a variance within chains is not defined.
+# Two halves of two draws: with fewer draws the variance within chains is not defined.
 MIN_DRAWS = 4
 
 
-def diagnose(draws: np.ndarray) -> dict:
-    """Report the worst R̂ and effective sample size over the coordinates.
+def diagnose(draws: np.ndarray) -> dict[str, float | int]:
+    """Compute the worst R̂ and effective sample size over the coordinates.
 
     Parameters
     ----------
@@ -51,8 +54,8 @@ def diagnose(draws: np.ndarray) -> dict:
     Returns
     -------
     dict
-        `rhat` (float, largest), `ess` (float, smallest), `n_draws` and `n_chains` (int). NaN where there are fewer than
-        four draws per chain, or a coordinate that is constant or not finite.
+        `rhat` (float, largest), `ess` (float, smallest), `n_draws` and `n_chains` (int). NaN if there are fewer than
+        four draws per chain, or if a coordinate is constant or not finite.
 
     Examples
     --------
@@ -78,7 +81,7 @@ def rhat(draws: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (d,)
-        Near 1 if mixed; NaN where it is not defined.
+        Near 1 if the chains have mixed; NaN if it is not defined.
 
     Examples
     --------
@@ -105,8 +108,8 @@ def effective_sample_size(draws: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (d,)
-        Number of independent draws that would give means as precise, at most N log10(N) of N draws; NaN where it is not
-        defined.
+        Number of independent draws that would give equally precise means, at most N log10(N) for N draws; NaN if it is
+        not defined.
 
     Examples
     --------
@@ -119,53 +122,53 @@ def effective_sample_size(draws: np.ndarray) -> np.ndarray:
     return _each_coordinate(_effective_sample_size, draws)
 
 
-def _each_coordinate(statistic, draws):
-    """One coordinate at a time: the extra memory is that of one."""
+def _each_coordinate(statistic: Callable[[np.ndarray], float], draws: np.ndarray) -> np.ndarray:
+    """Evaluate a statistic for one coordinate after the other, which saves memory."""
     if len(draws) < MIN_DRAWS:
         return np.full(draws.shape[2], np.nan)
-    with np.errstate(divide="ignore", invalid="ignore"):  # constant draws: 0 / 0 is the answer
+    with np.errstate(divide="ignore", invalid="ignore"):  # constant draws give 0 / 0 = NaN
         return np.array([statistic(draws[:, :, j]) for j in range(draws.shape[2])])
 
 
-def _rhat(x):
+def _rhat(x: np.ndarray) -> float:
     folded = np.abs(x - np.median(x))
     return max(_split_rhat(_normal_scores(x)), _split_rhat(_normal_scores(folded)))
 
 
-def _split_rhat(z):
+def _split_rhat(z: np.ndarray) -> float:
     within, total = _variances(_halves(z))
     return np.sqrt(total / within)
 
 
-def _effective_sample_size(x):
+def _effective_sample_size(x: np.ndarray) -> float:
     z = _normal_scores(x)
     n, total = len(z), _variances(_halves(z))[1]
     rho = 1 - np.arange(n) / n - _squared_increments(z) / (2 * z.size * total)  # (1 − t/n) ρ_t
     pairs = rho[: n - n % 2].reshape(-1, 2).sum(axis=1)
-    positive = np.logical_and.accumulate(~(pairs < 0))  # "not negative": NaN must reach the answer
+    positive = np.logical_and.accumulate(~(pairs < 0))  # "not negative", so that NaN reaches the result
     tau = 2 * np.minimum.accumulate(pairs[positive]).sum() - 1
     return z.size / np.maximum(tau, 1 / np.log10(z.size))
 
 
-def _normal_scores(x):
+def _normal_scores(x: np.ndarray) -> np.ndarray:
     """Replace draws by normal quantiles of their ranks among all draws (Vehtari et al. 2021, eq. 14)."""
     return ndtri((rankdata(x, axis=None).reshape(x.shape) - 3 / 8) / (x.size + 1 / 4))
 
 
-def _halves(x):
-    """(n, m) chains as (n // 2, 2 m) half chains; the middle draw of an odd number is left out."""
+def _halves(x: np.ndarray) -> np.ndarray:
+    """Cut m chains (n, m) into half chains (n // 2, 2 m); if n is odd the middle draw is left out."""
     half = len(x) // 2
     return np.concatenate([x[:half], x[-half:]], axis=1)
 
 
-def _variances(x):
+def _variances(x: np.ndarray) -> tuple[float, float]:
     """Compute W and var⁺ of m chains of n draws."""
     n = len(x)
     within = x.var(axis=0, ddof=1).mean()
     return within, (n - 1) / n * within + x.mean(axis=0).var(ddof=1)
 
 
-def _squared_increments(x):
+def _squared_increments(x: np.ndarray) -> np.ndarray:
     """Sum (x_{i+t} − x_i)² over chains and i, for t = 0 … n − 1, by one FFT of each chain."""
     n = len(x)
     length = next_fast_len(2 * n, real=True)

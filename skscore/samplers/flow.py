@@ -1,19 +1,19 @@
-r"""The probability flow: a differential equation without chance whose rows follow p_σ at every level σ.
+r"""The probability flow: a deterministic differential equation whose rows follow p_σ at every level σ.
 
 Each row moves by :math:`dx/d\log\sigma = -\sigma^2 s(x, \sigma)` (Song et al. 2021, eq. 13). It is solved downwards in
 :math:`t = \log\sigma` for :math:`y_j = x_j / r_j` with :math:`r_j = \sqrt{\sigma^2 + \lambda_j}`,
 
 .. math:: \frac{dy_j}{dt} = f_j(y, t) = -\frac{\sigma^2}{r_j}\Bigl(s_j + \frac{x_j}{r_j^2}\Bigr),
 
-which is zero where p is the reference Gaussian N(0, diag λ). The solvers, one step of length h (< 0):
+which is zero if p is the reference Gaussian N(0, diag λ). There are two solvers; a step has length h < 0:
 
-* Heun's, of order two with two scores: :math:`y' = y + \tfrac h2 [f(y, t) + f(y + h f(y, t), t + h)]`.
-* Adams and Bashforth's, of order three with one score: f is replaced by the parabola through its values at this level
-  and the two before, integrated over the step. The first steps have fewer values, where f is near zero anyway.
+* Heun's method, of order two with two scores: :math:`y' = y + \tfrac h2 [f(y, t) + f(y + h f(y, t), t + h)]`.
+* The Adams-Bashforth method, of order three with one score: the parabola through the values of f at this level and the
+  two before is integrated over the step. The first steps have fewer values; f is near zero there.
 
-The Adams-Bashforth method of order four is more accurate on smooth laws but unstable on thin ones: across a direction
-in which p is much narrower than λ says, y contracts at the rate 1, and stability needs \|h\| < 0.54 at order three but
-\|h\| < 0.3 at order four. So take 20 steps or more for a range of σ of 2000.
+The Adams-Bashforth method of order four is more accurate for smooth densities but unstable for thin ones: in a
+direction in which the variance of p is much smaller than λ, y contracts at the rate 1, and stability requires
+\|h\| < 0.54 at order three but \|h\| < 0.3 at order four. So use at least 20 steps for a range of σ of 2000.
 
 References
 ----------
@@ -44,13 +44,13 @@ class Flow(Descending):
     levels : ndarray of shape (L,)
         Noise levels, decreasing.
     method : {"heun", "adams"}, default="heun"
-        Two scores a step, or one. On smooth laws 31 steps of either give samples of about the same quality.
+        Two scores per step, or one. For smooth densities 31 steps of either give samples of about the same quality.
     denoise : bool, default=False
         Whether `descend` ends with Tweedie's formula.
 
     Examples
     --------
-    Where the reference Gaussian is the law, one step of any length is exact:
+    If p is the reference Gaussian, one step of any length is exact:
 
     >>> import numpy as np
     >>> from skscore.samplers import Flow, NoiseConditionalScore
@@ -65,36 +65,41 @@ class Flow(Descending):
     method: str = "heun"
     denoise: bool = False
 
-    def step(self, state: Descent, target: NoiseConditionalScore, rng: np.random.Generator) -> tuple[Descent, Info]:
-        """Move every row one level down; `rng` is left alone."""
-        solve = {"heun": self._heun, "adams": self._adams}[self.method]
-        y, slopes = solve(state, target)
-        below = Preconditioning(self.levels[state.level + 1], target.variance)
-        return Descent(below.r * y, state.level + 1, slopes), Info.certain(len(y))
+    @classmethod
+    def examples(cls, ladder):
+        """Both methods."""
+        return [cls(ladder(32)), cls(ladder(32), method="adams")]
 
-    def _heun(self, state, target):
+    def step(self, state: Descent, target: NoiseConditionalScore, rng: np.random.Generator) -> tuple[Descent, Info]:
+        """Move every row one level down; `rng` is not used."""
+        solve = {"heun": self._heun, "adams": self._adams}[self.method]
+        y, velocities = solve(state, target)
+        below = Preconditioning(self.levels[state.level + 1], target.variance)
+        return Descent(below.r * y, state.level + 1, velocities), Info.certain(len(y))
+
+    def _heun(self, state: Descent, target: NoiseConditionalScore) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         x, (sigma, below) = state.position, self.levels[state.level : state.level + 2]
         h, scale = np.log(below / sigma), Preconditioning(below, target.variance).r
-        y, slope = x / Preconditioning(sigma, target.variance).r, velocity(x, target, sigma)
-        return y + h / 2 * (slope + velocity(scale * (y + h * slope), target, below)), ()
+        y, here = x / Preconditioning(sigma, target.variance).r, velocity(x, target, sigma)
+        return y + h / 2 * (here + velocity(scale * (y + h * here), target, below)), ()
 
-    def _adams(self, state, target):
+    def _adams(self, state: Descent, target: NoiseConditionalScore) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         k, x = state.level, state.position
-        slopes = (velocity(x, target, self.levels[k]), *state.slopes)[:ADAMS_ORDER]
-        t = np.log(self.levels[k + 1 - len(slopes) : k + 2])
-        change = sum(weight * slope for weight, slope in zip(adams_weights(t), slopes, strict=True))
-        return x / Preconditioning(self.levels[k], target.variance).r + change, slopes[: ADAMS_ORDER - 1]
+        velocities = (velocity(x, target, self.levels[k]), *state.velocities)[:ADAMS_ORDER]
+        t = np.log(self.levels[k + 1 - len(velocities) : k + 2])
+        change = sum(weight * f for weight, f in zip(adams_weights(t), velocities, strict=True))
+        return x / Preconditioning(self.levels[k], target.variance).r + change, velocities[: ADAMS_ORDER - 1]
 
 
 def velocity(position: np.ndarray, target: NoiseConditionalScore, sigma: float) -> np.ndarray:
-    """Slope dy/d log σ of the flow, in scaled coordinates y = x/r.
+    """Compute the velocity dy/d log σ of the flow, in scaled coordinates y = x/r.
 
     Parameters
     ----------
     position : ndarray of shape (n, d)
-        Rows x, not scaled.
+        Rows x, unscaled.
     target : NoiseConditionalScore
-        The laws.
+        Scores at all noise levels.
     sigma : float
         Noise level.
 
@@ -106,17 +111,17 @@ def velocity(position: np.ndarray, target: NoiseConditionalScore, sigma: float) 
 
 
 def adams_weights(t: np.ndarray) -> np.ndarray:
-    """Weights w with ∫ f dt ≈ Σ w_i f_i over the last interval, from the values at all times but the last.
+    """Compute weights w with ∫ f dt ≈ Σ w_i f_i over the last interval, from the values at all times except the last.
 
     Parameters
     ----------
     t : ndarray of shape (m + 1,)
-        Times, in order.
+        Times, in increasing or decreasing order.
 
     Returns
     -------
     ndarray of shape (m,)
-        Of the values at t[-2], t[-3], …, newest first; exact for polynomials of degree m − 1.
+        Weights of the values at t[-2], t[-3], …, newest first; exact for polynomials of degree m − 1.
 
     Examples
     --------

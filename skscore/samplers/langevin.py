@@ -1,16 +1,16 @@
 """Samplers that follow the score s = ∇ log p: Langevin and Hamiltonian.
 
-The Langevin diffusion dx = ½ s(x) dt + dw has p as its stationary law. One Euler step of length ε is
+The stationary distribution of the Langevin diffusion dx = ½ s(x) dt + dw is p. One Euler step of length ε is
 
     x ← x + (ε/2) s(x) + √ε z,    z ~ N(0, I)
 
-`ULA` takes it as it is, `MALA` corrects it by a Metropolis step (Roberts & Tweedie 1996). `HMC` (Duane et al. 1987;
-Neal 2011) draws a momentum p ~ N(0, I) and follows Hamilton's equations dx = p dt, dp = s(x) dt by the leapfrog
+`ULA` uses it as it is, `MALA` corrects it by a Metropolis step (Roberts & Tweedie 1996). `HMC` (Duane et al. 1987; Neal
+2011) draws a momentum p ~ N(0, I) and follows Hamilton's equations dx = p dt, dp = s(x) dt by the leapfrog
 
     p ← p + (h/2) s(x);    x ← x + h p;    p ← p + (h/2) s(x)
 
-Units of `step_size`: that of x squared (the variance ε of the noise) for ULA and MALA, that of x (the length h) for
-HMC. MALA is HMC with one leapfrog step of length h = √ε.
+`step_size` is the variance ε of the noise, in squared units of x, for ULA and MALA; it is the length h, in units of x,
+for HMC. MALA is HMC with one leapfrog step of length h = √ε.
 
 References
 ----------
@@ -32,23 +32,25 @@ from typing import ClassVar
 
 import numpy as np
 
-from .contract import Info, State, Target
+from .contract import Info, MarkovKernel, State, Target
 from .metropolis import evaluate, joint_log_density, metropolis, score
 
 # A fixed trajectory length can equal a period of the motion and return where it began (Neal 2011, §5.4.2.2).
 JITTER = 0.2
 
 
-def langevin_step(x: np.ndarray, score: np.ndarray, step_size: float, rng: np.random.Generator) -> np.ndarray:
-    """Euler step x + (ε/2) s + √ε z of the Langevin diffusion, in the precision of x.
+def langevin_step(
+    x: np.ndarray, score: np.ndarray, step_size: float | np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Take the Euler step x + (ε/2) s + √ε z of the Langevin diffusion, in the precision of x.
 
-    Its rounding in single precision is nothing beside the noise of the step.
+    Rounding in single precision is negligible compared with the noise of the step.
 
     Parameters
     ----------
     x, score : ndarray of shape (n, d)
         Rows and their scores.
-    step_size : float
+    step_size : float or ndarray of shape (n, 1)
         ε, in squared units of x.
     rng : numpy.random.Generator
         Source of z.
@@ -57,17 +59,17 @@ def langevin_step(x: np.ndarray, score: np.ndarray, step_size: float, rng: np.ra
     -------
     ndarray of shape (n, d)
     """
-    dtype = np.result_type(x, np.float32)  # that of x, but for integers
+    dtype = np.result_type(x, np.float32)  # that of x, unless x are integers
     z = rng.standard_normal(x.shape, dtype)
     return (x + step_size / 2 * score + np.sqrt(step_size) * z).astype(dtype, copy=False)
 
 
 @dataclass(frozen=True)
-class ULA:
+class ULA(MarkovKernel):
     """Unadjusted Langevin algorithm: no rejection, a bias of order `step_size`.
 
-    On N(0, 1) the stationary variance is 1 / (1 − ε/4). It diverges where ε exceeds 4 over the largest curvature of
-    −log p.
+    On N(0, 1) the stationary variance is 1 / (1 − ε/4). The chain diverges if ε is larger than 4 divided by the largest
+    curvature of −log p.
 
     Parameters
     ----------
@@ -87,11 +89,21 @@ class ULA:
     '1.3'
     """
 
-    step_size: float
-    target_acceptance: ClassVar[None] = None
+    step_size: float | np.ndarray
+    keeps_single_precision: ClassVar[bool] = True
+
+    @property
+    def bias(self) -> float:
+        """Of the order of the step."""
+        return self.step_size
+
+    @classmethod
+    def example(cls):
+        """A step at which the bias is seen, and small."""
+        return cls(0.02)
 
     def init(self, position: np.ndarray, target: Target) -> State:
-        """State of chains that start at `position`, shape (n, d)."""
+        """Return the state of chains that start at `position`, shape (n, d)."""
         return State(position, None, target.score(position))
 
     def step(self, state: State, target: Target, rng: np.random.Generator) -> tuple[State, Info]:
@@ -101,8 +113,8 @@ class ULA:
 
 
 @dataclass(frozen=True)
-class MALA:
-    """Metropolis-adjusted Langevin algorithm: the Euler step as a proposal, so p is exactly invariant.
+class MALA(MarkovKernel):
+    """Metropolis-adjusted Langevin algorithm: the Euler step is a proposal, so that p is exactly invariant.
 
     The noise z′ that leads back from the proposal x′ satisfies x = x′ + (ε/2) s(x′) + √ε z′, and
 
@@ -111,8 +123,8 @@ class MALA:
     Parameters
     ----------
     step_size : float or ndarray of shape (n, 1)
-        ε, the variance of the noise of one step, in squared units of x. `target_acceptance` is the optimum of Roberts
-        & Rosenthal (1998).
+        ε, the variance of the noise of one step, in squared units of x. `target_acceptance` is the optimal acceptance
+        of Roberts & Rosenthal (1998).
 
     Examples
     --------
@@ -128,14 +140,19 @@ class MALA:
     '1.0'
     """
 
-    step_size: float
+    step_size: float | np.ndarray
     target_acceptance: ClassVar[float] = 0.574
 
+    @classmethod
+    def example(cls):
+        """A step of about the target acceptance."""
+        return cls(1.0)
+
     def init(self, position: np.ndarray, target: Target) -> State:
-        """State of chains that start at `position`, shape (n, d)."""
+        """Return the state of chains that start at `position`, shape (n, d)."""
         return evaluate(target, position)
 
-    @np.errstate(all="ignore")  # a proposal that overflows is a rejection, no news to the user
+    @np.errstate(all="ignore")  # a proposal that overflows is rejected; no warning is needed
     def step(self, state: State, target: Target, rng: np.random.Generator) -> tuple[State, Info]:
         """Propose one Euler step to every chain and accept or reject it."""
         eps, x = self.step_size, state.position
@@ -147,8 +164,8 @@ class MALA:
 
 
 @dataclass(frozen=True)
-class HMC:
-    """Hamiltonian Monte Carlo: leapfrog trajectories as proposals, p exactly invariant.
+class HMC(MarkovKernel):
+    """Hamiltonian Monte Carlo: leapfrog trajectories are proposals, so that p is exactly invariant.
 
     Parameters
     ----------
@@ -156,7 +173,7 @@ class HMC:
         h, the length of one leapfrog step, in units of x. Each trajectory multiplies it by a draw from U(0.8, 1.2).
         `target_acceptance` follows Betancourt, Byrne & Girolami (2014).
     n_leapfrog : int, default=10
-        Leapfrog steps, hence scores, per draw.
+        Leapfrog steps per draw; each needs one score.
 
     Examples
     --------
@@ -172,15 +189,20 @@ class HMC:
     '1.0'
     """
 
-    step_size: float
+    step_size: float | np.ndarray
     n_leapfrog: int = 10
     target_acceptance: ClassVar[float] = 0.8
 
+    @classmethod
+    def example(cls):
+        """A trajectory of more than one step."""
+        return cls(0.6, n_leapfrog=4)
+
     def init(self, position: np.ndarray, target: Target) -> State:
-        """State of chains that start at `position`, shape (n, d)."""
+        """Return the state of chains that start at `position`, shape (n, d)."""
         return evaluate(target, position)
 
-    @np.errstate(all="ignore")  # a trajectory that overflows is a rejection, no news to the user
+    @np.errstate(all="ignore")  # a trajectory that overflows is rejected; no warning is needed
     def step(self, state: State, target: Target, rng: np.random.Generator) -> tuple[State, Info]:
         """Propose the end of one trajectory to every chain and accept or reject it."""
         h = self.step_size * rng.uniform(1 - JITTER, 1 + JITTER, size=(len(state.position), 1))
@@ -195,17 +217,17 @@ def leapfrog(
 ) -> tuple[State, np.ndarray]:
     """Follow Hamilton's equations dx = p dt, dp = s(x) dt by `n_steps` leapfrog steps.
 
-    The map keeps volume, is undone by flipping the sign of the momentum, and conserves the energy up to
-    O(h²). The half kicks of neighbouring steps are taken as one.
+    The map preserves volume, is undone by flipping the sign of the momentum, and conserves the energy up to O(h²). The
+    second half step of the momentum and the first of the next step are taken together.
 
     Parameters
     ----------
     state : State
-        Where the trajectories start.
+        State at the start of the trajectories.
     momentum : ndarray of shape (n, d)
         Their momenta p.
     target : Target
-        The law whose score is the force.
+        The density whose score s drives the trajectories.
     step_size : float or ndarray of shape (n, 1)
         h, in units of x.
     n_steps : int
@@ -214,7 +236,7 @@ def leapfrog(
     Returns
     -------
     state : State
-        Where the trajectories end.
+        State at the end of the trajectories.
     momentum : ndarray of shape (n, d)
         Momenta there.
 

@@ -5,9 +5,9 @@ the sign of p′. Then
 
     log_ratio = [log p(x′) − ½‖p′‖²] − [log p(x) − ½‖p‖²]
 
-leaves the target invariant (Duane et al. 1987; Neal 2011, §5.3). Nothing in that argument asks the score to be exact:
-any function of x may drive the map. So a score that is not finite is read as zero and the step stays valid, while a
-log-density that is not finite is read as zero density: the proposal is rejected.
+leaves the target invariant (Duane et al. 1987; Neal 2011, §5.3). The argument does not need an exact score: the map may
+use any function of x. So a score that is not finite is replaced by zero, and the step stays valid; a log-density that
+is not finite means zero density, and the proposal is rejected.
 
 References
 ----------
@@ -18,20 +18,22 @@ Neal, R. M. (2011). MCMC using Hamiltonian dynamics. Handbook of Markov Chain Mo
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .contract import Info, State, Target
 
 
 def log_density(target: Target, position: np.ndarray) -> np.ndarray:
-    """Evaluate log p of each row, -inf where it is not finite.
+    """Evaluate log p of each row; -inf if it is not finite.
 
     Parameters
     ----------
     target : Target
-        The law.
+        The density.
     position : ndarray of shape (n, d)
-        Points; a diverged trajectory may hold values that are not finite.
+        Points; values may be infinite or NaN, as after a diverged trajectory.
 
     Returns
     -------
@@ -39,19 +41,19 @@ def log_density(target: Target, position: np.ndarray) -> np.ndarray:
         In nats, never NaN nor +inf.
     """
     finite, inside = _finite_rows(position)
-    value = target.log_density(inside)  # type: ignore[misc]  # a Metropolis step has no use for None
+    value = target.required_log_density(inside)
     return np.where(finite & np.isfinite(value), value, -np.inf)
 
 
 def score(target: Target, position: np.ndarray) -> np.ndarray:
-    """Evaluate ∇ log p of each row, zero where it is not finite.
+    """Evaluate ∇ log p of each row; zero if it is not finite.
 
     Parameters
     ----------
     target : Target
-        The law.
+        The density.
     position : ndarray of shape (n, d)
-        Points; a diverged trajectory may hold values that are not finite.
+        Points; values may be infinite or NaN, as after a diverged trajectory.
 
     Returns
     -------
@@ -65,19 +67,19 @@ def score(target: Target, position: np.ndarray) -> np.ndarray:
 
 @np.errstate(all="ignore")
 def evaluate(target: Target, position: np.ndarray) -> State:
-    """State of chains at `position`.
+    """Return the state of chains at `position`.
 
     Parameters
     ----------
     target : Target
-        The law.
+        The density.
     position : ndarray of shape (n, d)
         One row per chain.
 
     Returns
     -------
     State
-        With log-density and score, both free of NaN.
+        Its log-density and score contain no NaN.
 
     Examples
     --------
@@ -110,23 +112,23 @@ def joint_log_density(state: State, momentum: np.ndarray) -> np.ndarray:
 
 
 def metropolis(state: State, proposal: State, log_ratio: np.ndarray, rng: np.random.Generator) -> tuple[State, Info]:
-    """Move each chain to its proposal with probability min(1, exp(log_ratio)), else leave it.
+    """Move each chain to its proposal with probability min(1, exp(log_ratio)); otherwise it stays.
 
     Parameters
     ----------
     state, proposal : State
-        Where the chains are and where they may go.
+        Present states of the chains, and their proposals.
     log_ratio : ndarray of shape (n,)
-        Log of the acceptance ratio; NaN (no density here nor there) rejects.
+        Log of the acceptance ratio; NaN (both densities are zero) rejects.
     rng : numpy.random.Generator
         Source of the n uniforms.
 
     Returns
     -------
     state : State
-        Each row from `proposal` or from `state`.
+        Each row is that of `proposal` or of `state`.
     info : Info
-        Probability and outcome.
+        Acceptance probability and outcome.
 
     Examples
     --------
@@ -143,14 +145,16 @@ def metropolis(state: State, proposal: State, log_ratio: np.ndarray, rng: np.ran
     acceptance = np.exp(np.minimum(np.nan_to_num(log_ratio, nan=-np.inf), 0.0))
     accepted = rng.uniform(size=acceptance.shape) < acceptance
 
-    def choose(there, here):
-        """Take the accepted rows from `there`."""
+    def choose(there: Any, here: Any) -> Any:
+        """Return the accepted rows of `there`, and the others of `here`."""
         return np.where(accepted if here.ndim == 1 else accepted[:, None], there, here)
 
-    return State(*map(choose, proposal, state)), Info(acceptance, accepted)
+    return State(*(choose(there, here) for there, here in zip(proposal, state, strict=True))), Info(
+        acceptance, accepted
+    )
 
 
-def _finite_rows(position):
-    """Which rows are finite, and the rows with the others replaced: a model may refuse NaN and inf."""
+def _finite_rows(position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows are finite, and the rows with all others set to zero; a model may refuse NaN and inf."""
     finite = np.isfinite(position).all(axis=1)
     return finite, np.where(finite[:, None], position, 0.0)

@@ -1,22 +1,23 @@
-r"""The reverse diffusion: noise is taken back in random steps, level by level.
+r"""The reverse diffusion: random steps remove the noise, level by level.
 
 Rows gain noise by :math:`dx = \sqrt{2\sigma\dot\sigma}\,dw`, and lose it by the reverse equation
 :math:`dx = -2\sigma\dot\sigma\,s\,dt + \sqrt{2\sigma\dot\sigma}\,d\bar w` (Anderson 1982; Song et al. 2021, eq. 6).
-From σ to a level ς < σ the mean of its transition is known whatever the law, because x at σ is x at ς plus noise of
-variance σ² − ς² (Tweedie's formula). The variance is taken from the reference Gaussian N(0, diag λ):
+From σ to a level ς < σ the mean of its transition is known for any p, because x at σ is x at ς plus noise of variance
+σ² − ς² (Tweedie's formula). The variance is that for the reference Gaussian N(0, diag λ):
 
 .. math::
 
    x' = x + (\sigma^2 - \varsigma^2)\, s(x, \sigma)
         + \sqrt{(\sigma^2 - \varsigma^2)\,\frac{\lambda_j + \varsigma^2}{\lambda_j + \sigma^2}}\; z .
 
-So the step is exact for that Gaussian at any length; with λ → 0 it is the ancestral step of Song et al. (2021, eq. 47),
-which would lose variance here. A corrector (Song et al. 2021, algorithm 4) adds Langevin steps at the level reached,
+So the step is exact for that Gaussian at any length. With λ → 0 it is the ancestral step of Song et al. (2021, eq. 47),
+whose variance would be too small here. A corrector (Song et al. 2021, algorithm 4) adds Langevin steps at the new
+level,
 
 .. math:: x \leftarrow x + \tfrac\varepsilon2 s + \sqrt\varepsilon\, z,\qquad
    \varepsilon = 4\rho^2\,\frac{E\|z\|^2}{\mathrm{mean}\,\|s\|^2},
 
-with a signal-to-noise ratio ρ. The mean runs over the rows drawn together.
+with a signal-to-noise ratio ρ. The mean is over all rows that are drawn together.
 
 References
 ----------
@@ -37,12 +38,12 @@ from .langevin import langevin_step
 
 @dataclass(frozen=True, eq=False)
 class ReverseSDE(Descending):
-    """Draw from the reverse diffusion by one ancestral step per level.
+    """Sampler by the reverse diffusion, with one ancestral step per level.
 
     Parameters
     ----------
     levels : ndarray of shape (L,)
-        Noise levels, decreasing; the error falls as 1/L.
+        Noise levels, decreasing; the error is of order 1/L.
     denoise : bool, default=False
         Whether `descend` ends with Tweedie's formula.
 
@@ -70,14 +71,15 @@ class ReverseSDE(Descending):
 
 @dataclass(frozen=True, eq=False)
 class PredictorCorrector(Descending):
-    """Follow each step of a predictor by Langevin steps at the level that it reached.
+    """Sampler that follows each step of a predictor by Langevin steps at the new level.
 
     Parameters
     ----------
     predictor : ReverseSDE or Flow
-        Its levels are the ladder. A corrected row has no past: a `Flow` by Adams' method would take Euler steps.
+        Its levels are the noise levels. Earlier velocities do not hold for corrected rows: a `Flow` with method="adams"
+        would take Euler steps.
     n_corrections : int, default=1
-        Langevin steps at each level.
+        Number of Langevin steps at each level.
     ratio : float, default=0.16
         ρ, the signal-to-noise ratio of one Langevin step.
     denoise : bool, default=False
@@ -100,13 +102,18 @@ class PredictorCorrector(Descending):
     ratio: float = 0.16
     denoise: bool = False
 
+    @classmethod
+    def examples(cls, ladder):
+        """Either predictor."""
+        return [cls(ReverseSDE(ladder(60))), cls(Flow(ladder(32)))]
+
     @property
     def levels(self) -> np.ndarray:  # type: ignore[override]
         """Noise levels of the predictor."""
         return self.predictor.levels
 
     def step(self, state: Descent, target: NoiseConditionalScore, rng: np.random.Generator) -> tuple[Descent, Info]:
-        """Predict the next level of every row, then correct it there."""
+        """Move every row to the next level, then correct it there."""
         (x, level, _), info = self.predictor.step(state, target, rng)
         for _ in range(self.n_corrections):
             score = target.score(x, self.levels[level])

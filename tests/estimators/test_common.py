@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import (
 
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, ScoreMatchingDensityCV, TransformedDensity
 from skscore.models import Gaussian, Kernel, PairwiseInteraction, Polynomial
+from skscore.neural import ScoreNetwork
 
 ESTIMATORS = [
     ScoreMatchingDensity(),
@@ -32,11 +33,12 @@ TINY = {
     "hidden_layer_sizes": (4,),
     "max_iter": 5,
     "n_folds": 1,
-    "n_networks": 1,
-    "n_likelihood_steps": 2,
     "device": "cpu",
 }
-NETWORKS = [DenoisingScoreEstimator(**TINY), DenoisingScoreEstimator(**TINY, parametrization="energy", tail=None)]
+NETWORKS = [
+    DenoisingScoreEstimator(ScoreNetwork(**TINY), n_likelihood_steps=2),
+    DenoisingScoreEstimator(ScoreNetwork(parametrization="energy", **TINY), n_likelihood_steps=2, tail=None),
+]
 
 
 @pytest.mark.torch

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -21,9 +22,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skscore import DenoisingScoreEstimator
+from skscore.neural import ScoreNetwork
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
+
+from skscore.neural.checkpoint import fingerprint  # noqa: E402
 
 TINY = {
     "hidden_layer_sizes": (16, 16),
@@ -36,8 +40,11 @@ TINY = {
 }
 
 
-def density(**parameters):
-    return DenoisingScoreEstimator(**{**TINY, **parameters})
+def density(model="network", **parameters):
+    """An estimator that is soon fitted; what concerns networks goes to its ScoreNetwork."""
+    parameters = {**TINY, **parameters}
+    own = {name: parameters.pop(name) for name in ScoreNetwork().get_params() if name in parameters}
+    return DenoisingScoreEstimator(ScoreNetwork(**own) if model == "network" else model, **parameters)
 
 
 def rows(n=200, seed=0):
@@ -224,21 +231,22 @@ def test_a_pickle_scores_in_another_process(tmp_path):
 def test_warm_start_goes_on_and_keeps_the_coordinates():
     X = rows()
     fitted = density(warm_start=True, max_iter=300).fit(X)
-    before, table = min(fitted.validation_loss_curve_), fitted.table_
-    fitted.set_params(max_iter=50).fit(X)
-    assert fitted.table_ is table
+    before, preprocessing = min(fitted.validation_loss_curve_), fitted._preprocessing
+    fitted.set_params(model__max_iter=50).fit(X)
+    assert fitted._preprocessing is preprocessing
     assert min(fitted.validation_loss_curve_) < 0.5 * before < 0
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
-        fitted.set_params(hidden_layer_sizes=(8,)).fit(X)
+        fitted.set_params(model__hidden_layer_sizes=(8,)).fit(X)
 
 
 def test_partial_fit_of_a_network_takes_further_steps():
     X = rows(400)
     fitted = density(max_iter=300).partial_fit(X[:200])
-    weights = fitted._source.weights
+    weights = fitted._density.noisy_score.weights
     fitted.partial_fit(X[200:] * [1.0, 0.3])
     assert fitted.n_iter_ > 0
-    assert any((a[name] != b[name]).any() for a, b in zip(weights, fitted._source.weights, strict=True) for name in a)
+    further = fitted._density.noisy_score.weights
+    assert any((a[name] != b[name]).any() for a, b in zip(weights, further, strict=True) for name in a)
     assert min(fitted.validation_loss_curve_) < 0
 
 
@@ -295,9 +303,8 @@ def test_max_epochs_and_max_time():
 SCRIPT = """
 import sys, numpy as np, torch, joblib
 torch.set_num_threads(1)
-from skscore import DenoisingScoreEstimator
-X, parameters = joblib.load(sys.argv[1])
-joblib.dump(DenoisingScoreEstimator(**parameters).fit(X).score_samples(X), sys.argv[2])
+X, density = joblib.load(sys.argv[1])
+joblib.dump(density.fit(X).score_samples(X), sys.argv[2])
 """
 
 
@@ -307,7 +314,7 @@ def environment():
 
 
 def launch(folder, parameters, name):
-    joblib.dump((rows(), {**TINY, **parameters}), folder / "job")
+    joblib.dump((rows(), density(**parameters)), folder / "job")
     return subprocess.Popen([sys.executable, "-c", SCRIPT, folder / "job", folder / name], env=environment())
 
 
@@ -378,13 +385,11 @@ def weighting_by_name(sigma):
 
 def test_a_function_among_the_parameters_keeps_its_fingerprint():
     """Its address differs from process to process, its name does not."""
-    from skscore.estimators.denoising_routes import Rows, _fingerprint
-
-    p = density(weighting=weighting_by_name)
-    twin = density(weighting=type(weighting_by_name)(weighting_by_name.__code__, globals(), "weighting_by_name"))
-    some = Rows(rows(), None, np.ones(2), None)
-    assert _fingerprint(p, some, 0) == _fingerprint(twin, some, 0)
-    assert _fingerprint(p, some, 0) != _fingerprint(density(), some, 0)
+    twin = type(weighting_by_name)(weighting_by_name.__code__, globals(), "weighting_by_name")
+    one, same = (fingerprint(density(weighting=function), rows()) for function in (weighting_by_name, twin))
+    assert one == same
+    others = [density(), density(weighting=weighting_by_name, dropout=0.3)]
+    assert one not in [fingerprint(other, rows()) for other in others]
 
 
 # ---- callbacks, printing, searches ---------------------------------------------------------------
@@ -509,7 +514,7 @@ def test_fitted_on_a_gpu_and_read_on_a_cpu(parameters):
     assert torch_objects(fitted) == []
     on_gpu = fitted.score_samples(X), fitted.hyvarinen_score(X), fitted.grad_log_density(X)
     twin = pickle.loads(pickle.dumps(fitted))
-    twin.device_ = "cpu"
+    twin._density = replace(twin._density, noisy_score=replace(twin._density.noisy_score, device="cpu"))
     on_cpu = twin.score_samples(X), twin.hyvarinen_score(X), twin.grad_log_density(X)
     for a, b in zip(on_gpu, on_cpu, strict=True):
         assert_allclose(a, b, rtol=1e-2, atol=1e-2)

@@ -112,7 +112,10 @@ def test_single_precision_is_that_of_slopes_alone(law, request):
     density = request.getfixturevalue(law)
     X = density.sample(50, random_state=0).astype(np.float32)
     exact = density.grad_log_density(X.astype(float))
-    for single in (density.grad_log_density(X), density.family_.force(density._law.theta, X.astype(float))):
+    for single in (
+        density.grad_log_density(X),
+        density._fit.family.proposal_score(density._fit.density.theta, X.astype(float)),
+    ):
         assert single.dtype == np.float64
         np.testing.assert_allclose(single, exact, rtol=1e-4, atol=1e-5 * np.abs(exact).max())
         assert not np.array_equal(single, exact)
@@ -122,11 +125,11 @@ def test_single_precision_is_that_of_slopes_alone(law, request):
 
 def test_chains_far_from_the_origin_lose_no_digits(fitted, rows):
     """Coordinates are found in double precision before the network sees them."""
-    family, theta, far = fitted.family_, fitted._law.theta, 1e7
+    family, theta, far = fitted._fit.family, fitted._fit.density.theta, 1e7
     moved = copy(family)
-    moved.whiten = replace(family.whiten, origin=family.whiten.origin + far)
-    near = family.force(theta, rows)
-    np.testing.assert_allclose(moved.force(theta, rows + far), near, atol=1e-5 * np.abs(near).max())
+    moved.f = replace(family.f, origin=family.f.origin + far)
+    near = family.proposal_score(theta, rows)
+    np.testing.assert_allclose(moved.proposal_score(theta, rows + far), near, atol=1e-5 * np.abs(near).max())
 
 
 def test_langevin_chains_in_single_precision_follow_the_law_of_those_in_double(fitted, rows):

@@ -7,7 +7,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from skscore import DenoisingScoreEstimator
+from skscore.datasets import Funnel
 from skscore.estimators.preprocessing import read_preprocessing
+from skscore.neural import ScoreNetwork
 
 
 def density(**parameters):
@@ -18,7 +20,7 @@ def rows(n=200, d=2):
     return np.random.default_rng(0).standard_normal((n, d)) @ (np.eye(d) + 0.5 * np.eye(d, k=1))
 
 
-def test_lattice_columns_come_back_on_their_lattice():
+def test_columns_in_which_values_recur_come_back_to_their_values():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.integers(0, 2, 300), rng.normal(size=300).round(1), rng.normal(size=300)])
     draws = density().fit(X).sample(500)
@@ -28,7 +30,7 @@ def test_lattice_columns_come_back_on_their_lattice():
 
 
 @pytest.mark.parametrize("bounds", [(0, [1, 9]), ([0.0, 0.0], [1.0, 9.0])])
-def test_lattice_and_bounds_together(bounds):
+def test_cells_and_bounds_together(bounds):
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.integers(0, 2, 300), rng.poisson(2.0, 300)])
     draws = density(bounds=bounds).fit(X).sample(500)
@@ -36,7 +38,7 @@ def test_lattice_and_bounds_together(bounds):
     assert set(draws[:, 1]) <= set(range(10))
 
 
-def test_a_table_with_atoms_has_one_density_for_every_noise_level():
+def test_a_table_in_which_values_recur_has_one_density_for_every_noise_level():
     X = np.column_stack([np.random.default_rng(0).integers(0, 2, 300), rows(300)])
     scores = [density(sigma_min=s).fit(X).score(X) for s in (0.001, 0.01, 0.03)]
     assert np.ptp(scores) < 0.02
@@ -99,7 +101,7 @@ def test_bounds_that_cannot_be(bounds, message):
         ({"sampler": "euler"}, "'sampler' parameter"),
         ({"criterion": "bic"}, "'criterion' parameter"),
         ({"weighting": "unit"}, "'weighting' parameter"),
-        ({"dropout": 1.0}, "'dropout' parameter"),
+        ({"model": ScoreNetwork(dropout=1.0)}, "'dropout' parameter"),
     ],
 )
 def test_parameters_that_cannot_be(parameters, message):
@@ -111,14 +113,13 @@ def test_parameters_that_cannot_be(parameters, message):
 @pytest.mark.parametrize("sizes", [(), (0,), (-1,), (16.5,), "wide", ("a",)])
 def test_widths_that_cannot_be(sizes):
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
-        density(model="network", hidden_layer_sizes=sizes, max_iter=5, n_folds=1, device="cpu").fit(rows())
+        density(model=ScoreNetwork(hidden_layer_sizes=sizes, max_iter=5, n_folds=1, device="cpu")).fit(rows())
 
 
 @pytest.mark.torch
 def test_widths_as_an_array():
-    fitted = density(model="network", hidden_layer_sizes=np.array([8, 8]), max_iter=5, n_folds=1, device="cpu").fit(
-        rows()
-    )
+    network = ScoreNetwork(hidden_layer_sizes=np.array([8, 8]), max_iter=5, n_folds=1, device="cpu")
+    fitted = density(model=network).fit(rows())
     assert np.isfinite(fitted.score(rows()))
 
 
@@ -150,6 +151,27 @@ def test_column_names():
     assert_allclose(fitted.score_samples(X), density().fit(X.to_numpy()).score_samples(X.to_numpy()))
     with pytest.raises(ValueError, match="feature names"):
         fitted.score_samples(X[["b", "a"]])
+
+
+def with_scales(X):
+    return read_preprocessing(X, None, "per_direction", False, None).with_scales(X, None, "per_direction")
+
+
+def test_columns_that_set_the_scale_of_others_give_each_row_its_own():
+    found = with_scales(Funnel(3).sample(2000, 0))
+    assert not found.map.is_affine
+    assert (found.scale_slopes[0, 1:] > 0.2).all()
+    assert (np.abs(found.scale_slopes[1:]) < 0.02).all()
+
+
+@pytest.mark.parametrize(
+    "X", [rows(500, 3), Funnel().sample(500, 0)[:, [0, 1, 1]]], ids=["a Gaussian", "columns that repeat others"]
+)
+@pytest.mark.filterwarnings("ignore:columns .* are correlated")
+def test_other_tables_keep_one_scale(X):
+    found = with_scales(X)
+    assert found.map.is_affine
+    assert not found.scale_slopes.any()
 
 
 def test_draws_that_never_fall_within_the_bounds():

@@ -98,7 +98,7 @@ def test_a_weight_is_a_repetition_and_zero_is_absence(rng):
     weighted = density("pairwise").fit(X, sample_weight=times)
     repeated = density("pairwise").fit(np.repeat(X, times, axis=0))
     np.testing.assert_allclose(weighted.theta_, repeated.theta_, rtol=1e-7)
-    assert weighted.statistics_.moments.n == pytest.approx(times.sum())
+    assert weighted._fit.summary.moments.n == pytest.approx(times.sum())
 
 
 def test_units_do_not_matter(rng):

@@ -70,7 +70,7 @@ def table(name, d, n=3000):
 @pytest.mark.parametrize("name", MODELS)
 def test_density_integrates_to_one(name, d):
     density = MODELS[name].set_params(random_state=0).fit(table(name, d))
-    bounded = density.family_.domain.has_boundary
+    bounded = density._fit.family.domain.has_boundary
     low, high = (0.0, 1.5) if "box" in name else (0.0 if bounded else -8.0, 8.0)
     nodes, weights = np.polynomial.legendre.leggauss(400)
     x = low + (high - low) * (nodes + 1) / 2
@@ -140,9 +140,9 @@ def test_normalizer_of_a_higher_dimension_agrees_with_the_product_of_its_columns
 @pytest.mark.parametrize("name", [name for name in MODELS if "gaussian" not in name])
 def test_annealing_agrees_with_quadrature(name, rng):
     density = MODELS[name].set_params(random_state=0).fit(table(name, 2))
-    annealed = annealed_importance_sampling(density._law.target(), 2, rng=rng)
+    annealed = annealed_importance_sampling(density._fit.density.target(), 2, rng=rng)
     assert density.log_normalizer_stderr_ < 1e-3  # by quadrature
-    assert abs(annealed.log_z - density._law.log_normalizer().log_z) < 3 * annealed.stderr + 1e-3
+    assert abs(annealed.log_z - density._fit.density.log_normalizer().log_z) < 3 * annealed.stderr + 1e-3
 
 
 def test_reported_parameters_give_the_reported_normalizer():

@@ -166,7 +166,7 @@ def test_an_automatic_path_begins_with_the_first_edge(seed, l1_ratio, symmetric)
 
     def correlated(alpha):
         fitted = ScoreMatchingDensity(model, alpha=alpha, l1_ratio=l1_ratio, symmetric=symmetric).fit(X)
-        columns = fitted.family_.fit_interactions(fitted.statistics_, Implicit(), alpha).columns
+        columns = fitted._fit.family.fit_interactions(fitted._fit.summary, Implicit(), alpha).columns
         return (columns != np.diag(np.diag(columns))).any()
 
     path = {"l1_ratio": l1_ratio, "symmetric": symmetric, "n_alphas": 2}

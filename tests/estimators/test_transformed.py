@@ -28,7 +28,7 @@ from sklearn.preprocessing import (
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skscore.estimators.bijective_transformer import BijectiveTransformer
+from skscore.estimators.sklearn_transformers import BijectiveTransformer
 from skscore.estimators.transformed import MASS_DRAWS, TransformedDensity
 
 
@@ -410,7 +410,7 @@ def test_names_within_a_pipeline_that_passes_frames_on():
     )
     pipeline = make_pipeline(MinMaxScaler((1, 2)), columns).set_output(transform="pandas")
     density = TransformedDensity(Normal(), pipeline).fit(named)
-    assert_allclose(density.bijection_.forward(X), density.transformer_.transform(named), rtol=1e-9)
+    assert_allclose(density.map_.forward(X), density.transformer_.transform(named), rtol=1e-9)
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])

@@ -37,7 +37,7 @@ def cut(rows, size):
 
 def test_the_path_meets_the_solver(rng):
     form = form_of(*random_rows(rng, 30, 6, 2))
-    expected = [solve_ridge(form, alpha) for alpha in ALPHAS]
+    expected = [solve_ridge(form, alpha).theta for alpha in ALPHAS]
     np.testing.assert_allclose(RidgePath(form).thetas(ALPHAS), expected, rtol=1e-10)
 
 
@@ -55,7 +55,7 @@ def test_held_out_values_are_those_of_refits(rng):
     values = held_out_values(folds, ALPHAS)
     for k, fold in enumerate(folds):
         others = reduce(add, folds[:k] + folds[k + 1 :])
-        expected = [fold.value(solve_ridge(others, alpha)) for alpha in ALPHAS]
+        expected = [fold.value(solve_ridge(others, alpha).theta) for alpha in ALPHAS]
         np.testing.assert_allclose(values[k], expected, rtol=1e-9)
 
 
@@ -66,7 +66,7 @@ def test_leaving_one_out_is_a_refit(rng, r, d):
     for i in range(12):
         others = form_of(*(np.delete(part, i, axis=0) for part in rows))
         row = form_of(*(part[[i]] for part in rows[:3]), np.ones(1))
-        expected = [row.value(solve_ridge(others, alpha)) for alpha in ALPHAS]
+        expected = [row.value(solve_ridge(others, alpha).theta) for alpha in ALPHAS]
         np.testing.assert_allclose(values[i], expected, rtol=1e-8)
 
 

@@ -81,6 +81,6 @@ def test_estimates_are_the_same(name, penalty, symmetric, rng, monkeypatch):
         monkeypatch.setattr(pairwise_family, "MAX_BLOCK_BYTES", most_bytes)
         family = bound(MODELS[name], X).penalised(l1_ratio, symmetric)
         statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
-        theta = family.solve(statistics, Implicit(), alpha)
+        theta = family.solve(statistics, Implicit(), alpha).theta
         thetas.append(np.append(theta, family.objective_value(theta, statistics, Implicit())))
     np.testing.assert_allclose(thetas[1], thetas[0], rtol=1e-7, atol=1e-8)

@@ -1,4 +1,4 @@
-"""The preconditioning agrees with its score, weights with the loss they stand for, draws of σ with their law."""
+"""The preconditioning agrees with its score, weights with their losses, draws of σ with their distribution."""
 
 import numpy as np
 import pytest
@@ -111,12 +111,12 @@ def test_the_ladder_has_a_constant_ratio_and_exact_ends():
 
 
 @pytest.mark.parametrize("mean", [-1.2, -12.0, 9.0])
-def test_log_normal_is_the_truncated_law(mean):
+def test_log_normal_is_the_truncated_normal(mean):
     u, sd, low, high = np.linspace(0, 1, 101), 1.2, 0.01, 20.0
     ends = (np.log([low, high]) - mean) / sd
-    law = truncnorm(*ends, loc=mean, scale=sd)
+    normal = truncnorm(*ends, loc=mean, scale=sd)
     sigma = log_normal(u, mean, sd, low, high)
-    np.testing.assert_allclose(np.log(sigma[1:-1]), law.ppf(u[1:-1]), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(np.log(sigma[1:-1]), normal.ppf(u[1:-1]), rtol=1e-6, atol=1e-6)
     assert low <= sigma.min() <= sigma.max() <= high
 
 

@@ -48,7 +48,7 @@ def test_sliced_averages_to_implicit(rows, rng, draw):
     assert reduced.var() < plain.var()
 
 
-def test_denoising_is_explicit_on_the_smoothed_law_up_to_a_constant(rows, rng):
+def test_denoising_is_explicit_on_the_smoothed_density_up_to_a_constant(rows, rng):
     """Vincent (2011): they differ by a constant free of the model, so two models differ equally in either."""
     sigma, z = 0.7, rng.standard_normal(rows.shape)
     noisy = rows + sigma * z

@@ -11,7 +11,7 @@ from skscore.levels.ladder import gather, interpolation_weights
 from skscore.likelihood import flow_log_density
 from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
 from skscore.models.objectives import Denoising
-from skscore.samplers import AnnealedLangevin, Flow, PredictorCorrector, ReverseSDE, descend
+from skscore.samplers import DESCENT_SAMPLERS, Flow, descend
 
 SIGMA_MIN, SIGMA_MAX = 0.01, 20.0
 VARIANCE = np.array([3.0, 1.0, 0.05])  # of the reference Gaussian
@@ -112,7 +112,7 @@ def test_a_level_is_the_denoising_fit_of_the_family(model, X):
     for sigma in ladder_of_three:
         family, objective = model.family(moments(X)), Denoising(sigma)
         statistics = Summary(moments(X), family.assemble(X, None, None, objective))
-        theta = family.solve(statistics, objective, 0.0)
+        theta = family.solve(statistics, objective, 0.0).theta
         exact = family.score(theta, X)
         np.testing.assert_allclose(ladder.score(X, sigma), exact, atol=1e-8 * np.abs(exact).max())
 
@@ -278,11 +278,7 @@ def test_a_quartic_ladder_beats_the_gaussian_on_new_skew_rows(d, rng):
 
 
 SAMPLERS = {
-    "flow": Flow(ladder(33)),
-    "flow adams": Flow(ladder(33), "adams"),
-    "annealed_langevin": AnnealedLangevin(ladder(100)),
-    "reverse_sde": ReverseSDE(ladder(129)),
-    "predictor_corrector": PredictorCorrector(ReverseSDE(ladder(65))),
+    f"{cls.__name__} {k}": sampler for cls in DESCENT_SAMPLERS for k, sampler in enumerate(cls.examples(ladder))
 }
 
 
@@ -290,7 +286,7 @@ SAMPLERS = {
 def test_samplers_draw_from_the_gaussian_that_the_ladder_fits(sampler, X):
     """Along each principal axis, by Kolmogorov and Smirnov."""
     ladder = fit_ladder(Gaussian(), X, None, LEVELS[::2], X.var(axis=0), 0.0)
-    draws = descend(sampler, ladder.field(), 2000, np.random.default_rng(0))
+    draws = descend(sampler, ladder, 2000, np.random.default_rng(0))
     values, axes = np.linalg.eigh(np.cov(X.T, ddof=0))
     for variance, axis in zip(values, axes.T, strict=True):
         law = stats.norm(scale=np.sqrt(variance + SIGMA_MIN**2))

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skscore.levels.defensive_mixture import EVIDENCE, DefensiveMixture
-from skscore.levels.student_tail import DEGREES_OF_FREEDOM, LARGEST_WEIGHT, PREMIUM, choose_tail
+from skscore.levels.defensive_mixture import (
+    DEGREES_OF_FREEDOM,
+    EVIDENCE,
+    LARGEST_WEIGHT,
+    PREMIUM,
+    DefensiveMixture,
+    choose_tail,
+)
 from skscore.models.base import StudentT
 
 VARIANCE = np.array([4.0, 1.0, 0.01])

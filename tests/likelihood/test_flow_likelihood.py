@@ -32,8 +32,10 @@ def gaussian_log_density(X, variance):
     return -0.5 * (X**2 / variance + np.log(2 * np.pi * variance)).sum(axis=1)
 
 
-def smoothed(law, sigma):
-    return GaussianMixtureDistribution(law.weights, law.means, law.covariances + sigma**2 * np.eye(law.n_features))
+def smoothed(distribution, sigma):
+    return GaussianMixtureDistribution(
+        distribution.weights, distribution.means, distribution.covariances + sigma**2 * np.eye(distribution.n_features)
+    )
 
 
 @pytest.mark.parametrize("n_steps", [0, 1, 2, 7, 40])

@@ -1,4 +1,4 @@
-"""log Z by every method, on laws whose normaliser is known."""
+"""log Z by every method, on distributions whose normaliser is known."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def gaussian(d, sd=0.7, shift=0.4):
 
 
 def log_gamma(d, shape=3.0):
-    """Independent logarithms of Gamma variates, centred: a skew law, Z = Γ(shape)^d after the shift."""
+    """Independent logarithms of Gamma variates, centred: a skew distribution, Z = Γ(shape)^d after the shift."""
     centre = np.log(shape)
 
     @np.errstate(over="ignore")
@@ -54,29 +54,29 @@ def mixture(d, gap=1.5):
 DISTRIBUTIONS = {"gaussian": gaussian, "log gamma": log_gamma, "mixture": mixture}
 
 
-@pytest.mark.parametrize("law", DISTRIBUTIONS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 @pytest.mark.parametrize("d", [1, 2])
-def test_quadrature(law, d):
-    target, log_z = DISTRIBUTIONS[law](d)
+def test_quadrature(distribution, d):
+    target, log_z = DISTRIBUTIONS[distribution](d)
     found = quadrature(target.log_density, d)
     assert found.log_z == pytest.approx(log_z, abs=1e-8)
     assert found.stderr < 1e-8
     assert found.ess == 1.0
 
 
-@pytest.mark.parametrize("law", DISTRIBUTIONS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 @pytest.mark.parametrize("d", [1, 3, 4])
-def test_importance_sampling(law, d, rng):
-    target, log_z = DISTRIBUTIONS[law](d)
+def test_importance_sampling(distribution, d, rng):
+    target, log_z = DISTRIBUTIONS[distribution](d)
     found = importance_sampling(target.log_density, d, rng=rng)
     assert abs(found.log_z - log_z) < 4 * found.stderr
     assert found.stderr < 0.05
 
 
-@pytest.mark.parametrize("law", DISTRIBUTIONS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 @pytest.mark.parametrize("d", [1, 2, 8])
-def test_annealed_importance_sampling(law, d, rng):
-    target, log_z = DISTRIBUTIONS[law](d)
+def test_annealed_importance_sampling(distribution, d, rng):
+    target, log_z = DISTRIBUTIONS[distribution](d)
     found = annealed_importance_sampling(target, d, rng=rng)
     assert abs(found.log_z - log_z) < 4 * found.stderr
     assert found.stderr < 0.1
@@ -93,16 +93,16 @@ def test_stated_errors_of_annealing_cover_the_truth():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("law", [gaussian, mixture])
+@pytest.mark.parametrize("distribution", [gaussian, mixture])
 @pytest.mark.parametrize("d", [8, 16, 32])
-def test_stated_errors_of_annealing_cover_the_truth_in_many_columns(law, d):
+def test_stated_errors_of_annealing_cover_the_truth_in_many_columns(distribution, d):
     """Within three stated standard errors in at least 95 % of 40 seeded runs."""
-    target, log_z = law(d)
+    target, log_z = distribution(d)
     runs = [annealed_importance_sampling(target, d, rng=np.random.default_rng(seed)) for seed in range(40)]
     assert sum(abs(run.log_z - log_z) < 3 * run.stderr for run in runs) >= 38
 
 
-def test_resampled_particles_follow_the_law(rng):
+def test_resampled_particles_follow_the_density(rng):
     target, _ = log_gamma(2)
     draws = annealed_particles(target, 2, n_particles=4096, rng=rng).resample(4096, rng)
     exact = np.log(rng.gamma(3.0, size=(4096, 2))) - np.log(3.0)

@@ -1,25 +1,20 @@
 """Identities over the list of all models and all objectives."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
+from skscore import ScoreMatchingDensity
+from skscore._compat import StrOptions
 from skscore.domains import Box, Orthant
 from skscore.formulas import score_losses
 from skscore.formulas.moments import Summary, moments
-from skscore.models import (
-    ExponentialFamily,
-    Gaussian,
-    GaussianBase,
-    Kernel,
-    PairwiseInteraction,
-    Polynomial,
-    TruncatedGaussian,
-)
-from skscore.models.catalog import MODELS
+from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
+from skscore.models.catalog import MODELS, OBJECTIVES, resolve_objective
 from skscore.models.family import Family, Sample
-from skscore.models.kernels.family import KernelFamily
 from skscore.models.monomials import MonomialBasis
-from skscore.models.objectives import Denoising, Explicit, Implicit, Sliced
+from skscore.models.objectives import Denoising, Explicit, Implicit, Sliced, assemble
 
 D = 3
 
@@ -48,37 +43,22 @@ def monomials(degree, interaction_degree, domain=None, base=None, d=D):
     return ExponentialFamily(lambda X: power(X, gamma), jacobian, laplacian, curvature, domain=domain, base=base)
 
 
-FAMILIES = {
-    "gaussian full": Gaussian(),
-    "gaussian full centred": Gaussian(assume_centered=True),
-    "gaussian diag": Gaussian("diag"),
-    "gaussian spherical": Gaussian("spherical"),
-    "polynomial 2": Polynomial(2, base=None),
-    "polynomial 4": Polynomial(4),
-    "polynomial 4 additive": Polynomial(4, interaction_degree=1),
-    "polynomial 3 all": Polynomial(3, interaction_degree=3, base=GaussianBase(0.5, 2.0)),
-    "kernel": Kernel(10, bandwidth=0.8, base_scale=1.0, whiten=False),
-    "kernel by column": Kernel(
-        10, bandwidth=[0.8, 0.6, 0.5], base="student", base_scale=2.0, regularizer="identity", whiten=False
-    ),
-    "kernel slopes": Kernel(5, bandwidth=1.1, basis="nystrom", base_scale=1.0, whiten=False),
-    "kernel waves": Kernel(12, bandwidth=0.9, basis="fourier", base_scale=1.5, whiten=False),
-    "pairwise": PairwiseInteraction(),
-    "pairwise squares": PairwiseInteraction(2.0, 1.0, centered=True),
-    "pairwise roots": PairwiseInteraction(0.5, 0.5, domain=Orthant()),
-    "truncated gaussian": TruncatedGaussian(domain=Box(-1.0, 30.0), weight="tanh"),
+FAMILIES = {f"{name} {k}": model for name, cls in MODELS.items() for k, model in enumerate(cls.examples())} | {
     "generic": monomials(3, 2),
     "generic gaussian base": monomials(4, 1, base="gaussian"),
     "generic orthant": monomials(2, 2, domain=Orthant()),
     "generic box": monomials(2, 2, domain=Box(-5.0, 9.0), base=GaussianBase(1.0, 3.0)),
 }
-OBJECTIVES = {"implicit": Implicit(), "explicit": Explicit(), "sliced": Sliced(), "denoising": Denoising(0.3)}
 PAIRS = [
     (family, objective)
-    for family in FAMILIES
+    for family, model in FAMILIES.items()
     for objective in OBJECTIVES
-    if objective == "implicit" or not FAMILIES[family].get_params().get("domain")
+    if objective != "denoising" or not getattr(model.get_params().get("domain"), "has_boundary", False)
 ]
+CLOSED = [(family, objective) for family, objective in PAIRS if not family.startswith("generic")]
+every_pair = pytest.mark.parametrize("pair", PAIRS, ids=" ".join)
+every_family = pytest.mark.parametrize("family", FAMILIES)
+every_model = pytest.mark.parametrize("model", [model for cls in MODELS.values() for model in cls.examples()], ids=str)
 
 
 @pytest.fixture
@@ -92,48 +72,54 @@ def bound(model, X):
     return model.choose(Sample(X, None, None, moments(X)), Implicit(), 0.01, "log_likelihood").family
 
 
+def summary(family, X, Y, objective, weight=None):
+    """What a fit keeps of the rows."""
+    return Summary(moments(X if Y is None else np.hstack([X, Y]), weight), family.assemble(X, Y, weight, objective))
+
+
+def known_scores(objective, X, rng):
+    return rng.standard_normal(X.shape) - X if objective == "explicit" else None
+
+
 @pytest.fixture
 def fitted(request, X, rng):
-    """(family, statistics, θ) of a model under an objective."""
-    model, objective = FAMILIES[request.param[0]], OBJECTIVES[request.param[1]]
-    Y = rng.standard_normal(X.shape) - X if isinstance(objective, Explicit) else None
-    family = bound(model, X)
-    table = X if Y is None else np.hstack([X, Y])
-    statistics = Summary(moments(table), family.assemble(X, Y, None, objective))
-    return family, statistics, family.solve(statistics, objective, alpha=0.01), objective, Y
+    """(family, statistics, θ) of a model under an objective, and the known scores."""
+    name, chosen = request.param
+    objective, Y = resolve_objective(chosen, 0.3, FAMILIES[name], D), known_scores(chosen, X, rng)
+    family = bound(FAMILIES[name], X)
+    statistics = summary(family, X, Y, objective)
+    return family, statistics, family.solve(statistics, objective, alpha=0.01).theta, objective, Y
 
 
-def test_every_model_of_the_catalogue_is_on_the_list():
-    assert {type(model) for model in FAMILIES.values()} >= set(MODELS.values())
+# ---- what the quadratic form must equal: the formula of the objective, on the fitted score -------
 
 
-def objective_on_the_score(family, theta, objective, X, Y):
-    """The formula of the objective, applied to the fitted score: what the quadratic form must equal."""
-
-    def score(X):
-        return family.score(theta, X)
-
-    if isinstance(objective, Explicit):
-        return score_losses.explicit(score(X), Y).mean()
-    if isinstance(objective, Sliced):
-        directions = [np.sqrt(D) * np.broadcast_to(q, X.shape) for q in objective.frame(D)]
-        return np.mean([score_losses.sliced(score(X), family.curvature(theta, X, V), V) for V in directions])
-    if isinstance(objective, Denoising):
-        noise, weight = noise_law(family, objective)
-        means = [score_losses.denoising(score(X + objective.sigma * z), z, objective.sigma).mean() for z in noise]
-        return weight @ means
-    if hasattr(family, "hyvarinen_score"):  # with a weight for each coordinate
-        s, slopes = score(X), np.column_stack([family.curvature(theta, X, axis) for axis in np.eye(D)])
-        return score_losses.coordinatewise(s, slopes, *family.weights(X)).mean()
-    divergence = family.divergence(theta, X)
-    if not family.domain.has_boundary:
-        return score_losses.implicit(score(X), divergence).mean()
-    return score_losses.weighted(score(X), divergence, *family.domain.boundary_distance(X)).mean()
+def implicit(family, theta, objective, X, Y):
+    V = np.eye(D) if family.directions is None else family.directions
+    slopes = np.column_stack([family.curvature(theta, X, v) for v in V])
+    return score_losses.coordinatewise(family.score(theta, X) @ V.T, slopes, *family.weights(X))
 
 
-def noise_law(family, objective):
-    """Nodes and weights of the noise: exact Gauss-Hermite where the family integrates it, else the own draws."""
-    if isinstance(family, KernelFamily) or isinstance(getattr(family, "model", None), ExponentialFamily):
+def explicit(family, theta, objective, X, Y):
+    return score_losses.explicit(family.score(theta, X), Y)
+
+
+def sliced(family, theta, objective, X, Y):
+    (h, slope), score = family.weights(X), family.score(theta, X)
+    directions = [np.sqrt(D * h) * np.broadcast_to(q, X.shape) for q in objective.frame(D)]
+    along = [score_losses.sliced(score, family.curvature(theta, X, V), V) for V in directions]
+    return np.mean(along, axis=0) + (slope * score).sum(axis=1)
+
+
+def denoising(family, theta, objective, X, Y):
+    noise, weight = noise_of(family, objective)
+    noisy = [family.score(theta, X + objective.sigma * z) for z in noise]
+    return weight @ [score_losses.denoising(s, z, objective.sigma) for s, z in zip(noisy, noise, strict=True)]
+
+
+def noise_of(family, objective):
+    """Nodes and weights of the noise: exact Gauss-Hermite if the family integrates it, else the objective's draws."""
+    if not family.knows(objective):
         draws = objective.draws(D)
         return draws, np.full(len(draws), 1.0 / len(draws))
     nodes, weights = np.polynomial.hermite_e.hermegauss(6)
@@ -142,11 +128,27 @@ def noise_law(family, objective):
     return noise, weight / weight.sum()
 
 
-@pytest.mark.parametrize("fitted", PAIRS, indirect=True, ids=" ".join)
+FORMULAS = {"implicit": implicit, "explicit": explicit, "sliced": sliced, "denoising": denoising}
+
+
+@pytest.mark.parametrize("fitted", [p for p in PAIRS if p[1] in FORMULAS], indirect=True, ids=" ".join)
 def test_form_is_the_objective_formula_on_the_score(fitted, X):
     family, statistics, theta, objective, Y = fitted
+    formula = FORMULAS[type(objective).__name__.lower()]
     value = family.objective_value(theta, statistics, objective)
-    assert value == pytest.approx(objective_on_the_score(family, theta, objective, X, Y), rel=1e-12, abs=1e-12)
+    assert value == pytest.approx(formula(family, theta, objective, X, Y).mean(), rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("pair", CLOSED, ids=" ".join)
+def test_closed_form_is_the_route_row_by_row(pair, X, rng):
+    """Of a family that lists the objective, and trivially of any other; noise is drawn, and so kept small."""
+    name, chosen = pair
+    objective, Y = resolve_objective(chosen, 1e-4, FAMILIES[name], D), known_scores(chosen, X, rng)
+    family, weight = bound(FAMILIES[name], X), rng.uniform(size=len(X))
+    closed = summary(family, X, Y, objective, weight)
+    by_rows = Summary(closed.moments, assemble(family, X, Y, weight, objective))
+    scores = [family.score(family.solve(part, objective, 0.01).theta, X) for part in (closed, by_rows)]
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-6 * np.abs(scores[1]).max())
 
 
 @pytest.mark.parametrize("fitted", PAIRS, indirect=True, ids=" ".join)
@@ -173,19 +175,24 @@ def test_score_and_its_derivatives_are_central_differences(fitted, X, rng):
     )
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", FORMULAS)
 @pytest.mark.parametrize(
     ("model", "degree", "interaction_degree"),
-    [("gaussian full", 2, 2), ("polynomial 2", 2, 2), ("polynomial 4", 4, 2), ("polynomial 4 additive", 4, 1)],
+    [
+        (Gaussian(), 2, 2),
+        (Polynomial(2, base=None), 2, 2),
+        (Polynomial(4), 4, 2),
+        (Polynomial(4, interaction_degree=1), 4, 1),
+    ],
+    ids=repr,
 )
-def test_fast_route_is_the_generic_route(model, degree, interaction_degree, objective, X, rng):
+def test_closed_form_is_that_of_the_family_by_powers(model, degree, interaction_degree, objective, X, rng):
     """Scores of the closed-form families and of the same family by powers agree after a fit without ridge."""
-    Y = rng.standard_normal(X.shape) - X if objective == "explicit" else None
-    objective = Denoising(1e-4) if objective == "denoising" and degree > 2 else OBJECTIVES[objective]
+    Y = known_scores(objective, X, rng)
+    objective = resolve_objective(objective, 1e-4 if degree > 2 else 0.3, model, D)
     scores = []
-    for family in (FAMILIES[model].family(moments(X)), monomials(degree, interaction_degree).family(moments(X))):
-        statistics = Summary(moments(X if Y is None else np.hstack([X, Y])), family.assemble(X, Y, None, objective))
-        scores.append(family.score(family.solve(statistics, objective, 0.0), X))
+    for family in (model.family(moments(X)), monomials(degree, interaction_degree).family(moments(X))):
+        scores.append(family.score(family.solve(summary(family, X, Y, objective), objective, 0.0).theta, X))
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-6 * np.abs(scores[1]).max())
 
 
@@ -202,17 +209,15 @@ def test_moments_of_a_polynomial_are_those_of_its_rows(objective, X, rng):
     np.testing.assert_allclose(weight @ by_rows / weight.sum(), fast.gradient(theta), rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=" ".join)
+@every_pair
 def test_chunks_and_weights_merge_to_the_same_statistics(pair, X, rng):
-    model, objective = FAMILIES[pair[0]], OBJECTIVES[pair[1]]
-    Y = rng.standard_normal(X.shape) if pair[1] == "explicit" else None
+    model, objective = FAMILIES[pair[0]], resolve_objective(pair[1], 0.3, FAMILIES[pair[0]], D)
+    Y = known_scores(pair[1], X, rng)
     family, weight = bound(model, X), rng.integers(0, 3, size=len(X))
     weight[:2] = 1
 
     def statistics(rows, weight=None):
-        y = None if Y is None else Y[rows]
-        table = X[rows] if y is None else np.hstack([X[rows], y])
-        return Summary(moments(table, weight), family.assemble(X[rows], y, weight, objective))
+        return summary(family, X[rows], None if Y is None else Y[rows], objective, weight)
 
     everything = np.arange(len(X))
     whole = statistics(everything)
@@ -227,13 +232,51 @@ def test_chunks_and_weights_merge_to_the_same_statistics(pair, X, rng):
         assert form_a.c == pytest.approx(form_b.c, rel=1e-11)
 
 
+# ---- an objective that no model knows ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Doubled(Implicit):
+    """Twice the implicit objective; that it inherits from it must not make it the same."""
+
+    def rows(self, family, X, Y):
+        for D, linear, constant in super().rows(family, X, Y):
+            yield np.sqrt(2.0) * D, 2.0 * linear, 2.0 * constant
+
+
+@every_family
+def test_a_new_objective_is_not_taken_for_another(family, X):
+    """Twice the objective under twice the ridge has the same θ, and twice the value; without a ridge likewise."""
+    family = bound(FAMILIES[family], X)
+    statistics = {objective: summary(family, X, None, objective) for objective in (Implicit(), Doubled())}
+    once = family.solve(statistics[Implicit()], Implicit(), 0.01).theta
+    twice = family.solve(statistics[Doubled()], Doubled(), 0.02).theta
+    np.testing.assert_allclose(family.score(once, X), family.score(twice, X), rtol=1e-6, atol=1e-6)
+    values = [family.objective_value(once, part, objective) for objective, part in statistics.items()]
+    assert values[1] == pytest.approx(2.0 * values[0], rel=1e-9)
+
+
+@every_model
+def test_a_registered_objective_reaches_every_model(model, X, monkeypatch):
+    monkeypatch.setitem(OBJECTIVES, "doubled", Doubled)
+    known = ScoreMatchingDensity._parameter_constraints
+    monkeypatch.setitem(known, "objective", [StrOptions(set(OBJECTIVES))])
+    fits = [
+        ScoreMatchingDensity(model, objective=objective, alpha=alpha, inference=True).fit(X)
+        for objective, alpha in [("implicit", 0.01), ("doubled", 0.02)]
+    ]
+    assert fits[1].objective_ == pytest.approx(2.0 * fits[0].objective_, rel=1e-9)
+    for name in ("theta_", "standard_errors_"):
+        np.testing.assert_allclose(getattr(fits[1], name), getattr(fits[0], name), rtol=1e-6, atol=1e-6)
+
+
 def test_gaussian_base_does_not_matter_without_ridge(X):
     """A base measure whose logarithm lies in the family leaves the fitted density unchanged (α = 0)."""
     scores = []
     for base in (None, "gaussian", GaussianBase(0.3, 0.7)):
         family = Polynomial(4, interaction_degree=1, base=base).family(moments(X))
         statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
-        scores.append(family.score(family.solve(statistics, Implicit(), 0.0), X))
+        scores.append(family.score(family.solve(statistics, Implicit(), 0.0).theta, X))
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-9)
     np.testing.assert_allclose(scores[0], scores[2], rtol=1e-9)
 
@@ -244,7 +287,7 @@ def test_denoising_tends_to_implicit(X):
         fits = []
         for objective in (Denoising(sigma), Implicit()):
             family = Gaussian().family(moments(X))
-            fits.append(family.solve(Summary(moments(X)), objective, 0.0).precision)
+            fits.append(family.solve(Summary(moments(X)), objective, 0.0).theta.precision)
         gaps.append(np.abs(fits[0] - fits[1]).max())
     assert gaps[1] == pytest.approx(0.01 * gaps[0], rel=0.2)  # the bias is of order σ²
 

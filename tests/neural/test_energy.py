@@ -8,9 +8,12 @@ import pytest
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-from skscore.neural.activations import ACTIVATIONS  # noqa: E402
+from skscore.models.objectives import Implicit  # noqa: E402
+from skscore.neural import NeuralEnergy  # noqa: E402
+from skscore.neural.energy_family import matching  # noqa: E402
 from skscore.neural.energy_network import Energy, Perceptron, UserNetwork  # noqa: E402
-from skscore.neural.energy_training import Curvature, Match, Noisy, Recipe, Rows, Training  # noqa: E402
+from skscore.neural.energy_training import Curvature, EnergyTraining, Match, Noisy, Rows  # noqa: E402
+from skscore.neural.layers import ACTIVATIONS  # noqa: E402
 
 WIDTHS = [1, 2, 10, 64]
 
@@ -178,12 +181,13 @@ def test_denoising_objective_is_the_closed_form_on_average(d):
 # ---- training ------------------------------------------------------------------------------------
 
 
-def trained(X, seed=0, weight=None, n_held_out=60, **recipe):
+def trained(X, seed=0, weight=None, n_held_out=60, alpha=0.0, **parameters):
     rows = Rows(torch.from_numpy(X).float(), None, None if weight is None else torch.from_numpy(weight).float())
     parts = rows[torch.arange(n_held_out, len(X))], rows[torch.arange(n_held_out)]
     energy = Energy(Perceptron(X.shape[1], (16,)).initialise(generator(seed)))
-    options = {"batch_size": 64, "max_iter": 200, "learning_rate": 1e-2, **recipe}
-    return energy, Training(energy, Curvature(), Curvature(), *parts, Recipe(**options), generator(seed)).run()
+    model = NeuralEnergy(**{"batch_size": 64, "max_iter": 200, "learning_rate": 1e-2, **parameters})
+    training = EnergyTraining(energy, Curvature(), Curvature(), *parts, model.training_config(alpha), generator(seed))
+    return energy, training.run()
 
 
 def test_training_repeats_itself_and_leaves_the_global_state_alone(rng):
@@ -205,7 +209,7 @@ def test_the_result_is_never_worse_than_the_gaussian(rng):
     torch.testing.assert_close(energy(torch.ones(1, 2)), torch.ones(1))
 
 
-def test_a_gain_within_the_noise_of_the_judgement_leaves_the_gaussian(rng):
+def test_a_gain_within_the_noise_of_the_validation_leaves_the_gaussian(rng):
     """What chance offers on few rows of N(0, I) held out is refused; rows of another law are learned."""
     energy, run = trained(rng.standard_normal((300, 2)), n_held_out=30)
     assert min(run.validation_curve) < run.best.value
@@ -218,7 +222,7 @@ def test_the_best_weights_are_what_remains(rng):
     X = rng.standard_normal((300, 2)) * [0.5, 2.0]
     _, run = trained(X)
     assert run.best.value == min(run.validation_curve)
-    assert run._judgement() == pytest.approx(run.best.value, abs=1e-6)
+    assert run.validation_loss() == pytest.approx(run.best.value, abs=1e-6)
 
 
 def test_rows_of_weight_zero_are_not_there(rng):
@@ -233,7 +237,7 @@ def test_rows_of_weight_zero_are_not_there(rng):
 
 def test_a_ridge_draws_the_weights_to_zero(rng):
     X = rng.standard_normal((300, 2)) * [0.5, 2.0]
-    free, held = (trained(X, ridge=ridge, n_held_out=0)[0] for ridge in (0.0, 1.0))
+    free, held = (trained(X, alpha=alpha, n_held_out=0)[0] for alpha in (0.0, 1.0))
     size = [sum(p.square().sum().item() for p in E.network.parameters()) for E in (free, held)]
     assert size[1] < 0.5 * size[0]
 
@@ -243,3 +247,10 @@ def test_the_decay_of_the_weights_fades_as_rows_come(n, share):
     """λ√(b/n), of batches of 64; a table smaller than a batch is one batch."""
     _, run = trained(np.zeros((n, 1)), n_held_out=0, max_iter=1, weight_decay=0.2)
     assert run.optimizer.param_groups[0]["weight_decay"] == pytest.approx(0.2 * share)
+
+
+def test_an_objective_without_a_loss_is_refused():
+    """Also one that inherits from a known one."""
+    twice = type("Doubled", (Implicit,), {})()
+    with pytest.raises(ValueError, match=r"NeuralEnergy is not trained by Doubled.*'explicit', 'implicit'"):
+        matching(twice, None, 1)

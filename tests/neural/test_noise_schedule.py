@@ -8,22 +8,21 @@ from skscore.formulas.schedules import Preconditioning, geometric_ladder, log_no
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-from skscore.neural.fit import Noise  # noqa: E402
-from skscore.neural.noise_schedule import NoiseLevels, noisy_batch  # noqa: E402
+from skscore.neural.noise_schedule import NoiseSchedule, noise_schedule, noisy_batch  # noqa: E402
 
 ENDS = 0.01, 20.0
-NOISES = {
-    "lognormal": Noise(*ENDS),
-    "loguniform": Noise(*ENDS, distribution="loguniform"),
-    "ladder": Noise(*ENDS, levels=geometric_ladder(*ENDS, 7)),
-    "one level": Noise(0.3, 0.3, levels=np.array([0.3])),
+SCHEDULES = {
+    "lognormal": noise_schedule(*ENDS),
+    "loguniform": noise_schedule(*ENDS, distribution="loguniform"),
+    "ladder": noise_schedule(*ENDS, levels=geometric_ladder(*ENDS, 7)),
+    "one level": noise_schedule(0.3, 0.3, levels=np.array([0.3])),
 }
 VARIANCE = np.array([2.5, 0.4, 1.0])
 
 
-@pytest.fixture(params=NOISES)
+@pytest.fixture(params=SCHEDULES)
 def levels(request):
-    return NOISES[request.param].quantiles("cpu")
+    return SCHEDULES[request.param]
 
 
 def uniforms(n):
@@ -36,13 +35,13 @@ def uniforms(n):
 def test_quantiles_are_the_schedule(name, quantile):
     quantile = quantile or (lambda u: log_uniform(u, *ENDS))
     u = np.linspace(0.0, 1.0, 401)
-    log_sigma, _ = NOISES[name].quantiles("cpu")(torch.tensor(u, dtype=torch.float32))
+    log_sigma, _ = SCHEDULES[name](torch.tensor(u, dtype=torch.float32))
     np.testing.assert_allclose(log_sigma.exp(), quantile(u), rtol=0.02)
     np.testing.assert_allclose(log_sigma[[0, -1]].exp(), ENDS, rtol=1e-6)
 
 
 def test_a_ladder_draws_each_level_equally_often():
-    log_sigma, _ = NOISES["ladder"].quantiles("cpu")(uniforms(700))
+    log_sigma, _ = SCHEDULES["ladder"](uniforms(700))
     values, counts = torch.unique(log_sigma, return_counts=True)
     np.testing.assert_allclose(values.exp(), geometric_ladder(*ENDS, 7)[::-1], rtol=1e-6)
     assert counts.tolist() == [100] * 7
@@ -85,7 +84,7 @@ def test_the_loss_in_nats_is_a_difference_of_log_likelihoods(name):
 
     Exactly, t = (x − λx̃/r²)/out, F = (v/(v + σ²) − λ/r²) x̃/out; the expected gain is an integral in closed form.
     """
-    levels = NOISES[name].quantiles("cpu")
+    levels = SCHEDULES[name]
     true, reference, n = 0.3, 1.0, 400_000
     generator = torch.Generator().manual_seed(0)
     rows = np.sqrt(true) * torch.randn(n, 1, generator=generator)
@@ -112,4 +111,4 @@ def test_quantiles_stay_between_the_ends(levels):
 
 
 def test_ladders_are_sorted():
-    assert NoiseLevels.ladder([1.0, 0.1, 10.0], "cpu").table.diff().gt(0).all()
+    assert NoiseSchedule.ladder([1.0, 0.1, 10.0], "cpu").table.diff().gt(0).all()

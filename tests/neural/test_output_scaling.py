@@ -6,8 +6,7 @@ import pytest
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-from skscore.neural.fit import Noise  # noqa: E402
-from skscore.neural.noise_schedule import noisy_batch  # noqa: E402
+from skscore.neural.noise_schedule import noise_schedule, noisy_batch  # noqa: E402
 from skscore.neural.output_scaling import OutputScaling, best_shrinkage  # noqa: E402
 
 DRAWS = 20  # of each row
@@ -15,10 +14,10 @@ DRAWS = 20  # of each row
 
 def batch(levels=None, n=20_000):
     generator = torch.Generator().manual_seed(0)
-    noise = Noise(0.01, 20.0, levels) if levels is None else Noise(levels[0], levels[-1], levels)
+    schedule = noise_schedule(0.01, 20.0, levels)
     u = torch.rand(n, generator=generator)
     rows, z = torch.randn(2, n, 2, generator=generator)
-    return noisy_batch(rows, u, z, noise.quantiles("cpu"), torch.ones(2))._replace(repeats=DRAWS)
+    return noisy_batch(rows, u, z, schedule, torch.ones(2))._replace(repeats=DRAWS)
 
 
 def best(b, output, weight=None, share=0.05):
@@ -75,7 +74,7 @@ def test_a_far_row_has_no_vote_where_some_rows_may_be_far():
     assert min(shares[0.05](s) for s in SIGMAS) > 0.9
 
 
-def test_juries_of_unequal_sizes():
+def test_validation_sets_of_unequal_sizes():
     one, two = batch(n=7 * DRAWS), batch(n=6 * DRAWS)
     shrinkage, value = best_shrinkage([one, two], [one.target, two.target], [one.target, two.target], [None, None], 0.0)
     assert value < 0

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from skscore.neural.networks import ResidualMLP  # noqa: E402
-from skscore.neural.tangents import field_and_curvature, field_and_traces  # noqa: E402
+from skscore.neural.tangents import output_and_curvature, output_and_traces  # noqa: E402
 
 
 def network(widths, activation, d=3, n_waves=0):
@@ -39,7 +39,7 @@ def test_three_routes_to_the_traces(widths, activation, n_waves, wrapped):
     y, c, V, L = inputs()
     expected = torch.einsum("ki,nij,kj->nk", L, jacobians(mlp, y, c), V)
     for route in (mlp, wrapped(mlp)):
-        F, traces = field_and_traces(route, c[:1], V, L)(y)
+        F, traces = output_and_traces(route, c[:1], V, L)(y)
         torch.testing.assert_close(F, mlp(y, c), rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(traces, expected, rtol=1e-9, atol=1e-9)
 
@@ -47,16 +47,16 @@ def test_three_routes_to_the_traces(widths, activation, n_waves, wrapped):
 def test_a_rule_keeps_nothing_of_the_last_block():
     mlp = network((8, 8), "silu")
     y, c, V, L = inputs(n=10)
-    rule = field_and_traces(mlp, c[:1], V, L)
+    rule = output_and_traces(mlp, c[:1], V, L)
     rows = torch.cat([rule(block)[1] for block in y.split(4)])
-    torch.testing.assert_close(rows, field_and_traces(mlp, c[:1], V, L)(y)[1], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(rows, output_and_traces(mlp, c[:1], V, L)(y)[1], rtol=1e-12, atol=1e-12)
 
 
 def test_traces_over_axes_are_the_divergence():
     mlp = network((8, 8), "silu")
     y, c, *_ = inputs()
     axes = torch.eye(3, dtype=torch.float64)
-    divergence = field_and_traces(mlp, c[:1], axes, axes)(y)[1].sum(dim=1)
+    divergence = output_and_traces(mlp, c[:1], axes, axes)(y)[1].sum(dim=1)
     trace = jacobians(mlp, y, c).diagonal(dim1=1, dim2=2).sum(dim=1)
     torch.testing.assert_close(divergence, trace, rtol=1e-9, atol=1e-9)
 
@@ -64,7 +64,7 @@ def test_traces_over_axes_are_the_divergence():
 def test_curvature_with_a_direction_of_its_own_for_each_row():
     mlp = network((8, 8), "gelu")
     y, c, V, L = inputs(n=4)
-    F, bent = field_and_curvature(mlp, y, c, V, L)
+    F, bent = output_and_curvature(mlp, y, c, V, L)
     torch.testing.assert_close(F, mlp(y, c))
     torch.testing.assert_close(bent, torch.einsum("ni,nij,nj->n", L, jacobians(mlp, y, c), V), rtol=1e-9, atol=1e-9)
 
@@ -75,4 +75,4 @@ def test_no_graph_is_left_behind(grad, wrapped):
     with grad():
         for route in (mlp, wrapped(mlp)):
             y, c, V, L = inputs()
-            assert not any(values.requires_grad for values in field_and_traces(route, c[:1], V, L)(y))
+            assert not any(values.requires_grad for values in output_and_traces(route, c[:1], V, L)(y))

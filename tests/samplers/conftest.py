@@ -1,4 +1,4 @@
-"""The lists that the tests of the samplers range over: laws with known moments, and all samplers."""
+"""What the tests of the samplers range over: distributions with known moments, and all samplers of the package."""
 
 from typing import Any, NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skscore.samplers import HMC, MALA, SGLD, ULA, Target
+from skscore.samplers import CHAIN_SAMPLERS, Target
 
 
-class FittedDensity(NamedTuple):
-    """A law with everything a test may ask of it; `cdf` of the coordinates, `third` their third central moments."""
+class KnownDistribution(NamedTuple):
+    """A distribution with all that tests ask of it; `cdf` of the coordinates, `third` their third central moments."""
 
     target: Target
     draw: Any
@@ -27,7 +27,7 @@ def correlated_normal():
         lambda x: -0.5 * np.einsum("ni,ij,nj->n", x - mean, precision, x - mean),
         lambda x: -(x - mean) @ precision,
     )
-    return FittedDensity(
+    return KnownDistribution(
         target,
         lambda rng, n: rng.multivariate_normal(mean, covariance, size=n),
         mean,
@@ -38,9 +38,9 @@ def correlated_normal():
 
 
 def independent(distribution, derivative):
-    """Two independent coordinates of a skew law; `derivative` of its log-density."""
+    """Two independent coordinates of a skew distribution; `derivative` of its log-density."""
     mean, variance, skewness = (float(m) for m in distribution.stats(moments="mvs"))
-    return FittedDensity(
+    return KnownDistribution(
         Target(lambda x: distribution.logpdf(x).sum(axis=1), derivative),
         lambda rng, n: distribution.rvs(size=(n, 2), random_state=rng),
         np.full(2, mean),
@@ -57,23 +57,27 @@ DISTRIBUTIONS = {
 }
 
 
+SAMPLERS = {cls.__name__: cls.example() for cls in CHAIN_SAMPLERS}
+ADJUSTED = {name: sampler for name, sampler in SAMPLERS.items() if sampler.target_acceptance is not None}
+
+
 @pytest.fixture(params=DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
-def law(request):
+def distribution(request):
     return request.param
 
 
 @pytest.fixture(params=[DISTRIBUTIONS["gumbel"], DISTRIBUTIONS["log_gamma"]], ids=["gumbel", "log_gamma"])
-def skew_law(request):
+def skew_distribution(request):
     return request.param
 
 
-@pytest.fixture(params=[ULA(0.02), SGLD(0.02), MALA(1.0), HMC(0.6, n_leapfrog=4)], ids=lambda s: type(s).__name__)
+@pytest.fixture(params=SAMPLERS.values(), ids=SAMPLERS)
 def sampler(request):
-    """Every sampler, at a step size that suits every law."""
+    """Every sampler, at a step size that suits every distribution."""
     return request.param
 
 
-@pytest.fixture(params=[MALA(1.0), HMC(0.6, n_leapfrog=4)], ids=lambda s: type(s).__name__)
+@pytest.fixture(params=ADJUSTED.values(), ids=ADJUSTED)
 def adjusted_sampler(request):
     """Every sampler with a Metropolis step."""
     return request.param

@@ -9,20 +9,20 @@ from skscore.samplers import HMC, MALA, ULA, Target, adapt_step_size, run_chains
 
 
 @pytest.mark.parametrize("first_guess", [1e-4, 1.0, 1e2])
-def test_acceptance_ends_near_its_target(adjusted_sampler, law, first_guess):
+def test_acceptance_ends_near_its_target(adjusted_sampler, distribution, first_guess):
     rng = np.random.default_rng(0)
     sampler = replace(adjusted_sampler, step_size=first_guess)
-    chains = run_chains(sampler, law.target, law.draw(rng, 200), n_warmup=300, n_draws=50, rng=rng)
+    chains = run_chains(sampler, distribution.target, distribution.draw(rng, 200), n_warmup=300, n_draws=50, rng=rng)
     assert abs(chains.acceptance - sampler.target_acceptance) < 0.05
 
 
-def test_the_first_guess_is_forgotten(adjusted_sampler, law):
+def test_the_first_guess_is_forgotten(adjusted_sampler, distribution):
     rng = np.random.default_rng(1)
 
     def adapted(first_guess):
         sampler = replace(adjusted_sampler, step_size=first_guess)
-        state = sampler.init(law.draw(rng, 200), law.target)
-        return adapt_step_size(sampler, law.target, state, 400, rng)[0].step_size
+        state = sampler.init(distribution.draw(rng, 200), distribution.target)
+        return adapt_step_size(sampler, distribution.target, state, 400, rng)[0].step_size
 
     np.testing.assert_allclose(np.log([adapted(1e-4), adapted(1e2)]), np.log(adapted(1.0)), atol=0.15)
 
@@ -50,31 +50,31 @@ def test_far_starts_are_brought_home_by_the_warmup(adjusted_sampler):
 
 
 def test_a_few_chains_in_a_stiff_region_are_brought_home(adjusted_sampler):
-    # Left of the Gumbel law the curvature of −log p is exp(−x): 3000 at −8, where a common step never lands.
+    # Left of the Gumbel distribution the curvature of −log p is exp(−x): 3000 at −8, where a common step never lands.
     gumbel = Target(lambda x: -(x + np.exp(-x)).sum(axis=1), lambda x: np.exp(-x) - 1)
     rng = np.random.default_rng(7)
     start = rng.gumbel(size=(400, 1))
     start[:4] = -8.0
     state = adjusted_sampler.init(start, gumbel)
     _, state = adapt_step_size(adjusted_sampler, gumbel, state, 200, rng)
-    assert state.position.min() > -3  # beyond it the law has a mass of exp(-exp(3)) = 2e-9
+    assert state.position.min() > -3  # beyond it the distribution has a mass of exp(-exp(3)) = 2e-9
 
 
-def test_a_sampler_without_rejection_keeps_its_step_and_moves(law):
-    sampler, start = ULA(0.1), law.draw(np.random.default_rng(4), 5)
-    state = sampler.init(start, law.target)
-    adapted, moved = adapt_step_size(sampler, law.target, state, 3, np.random.default_rng(5))
+def test_a_sampler_without_rejection_keeps_its_step_and_moves(distribution):
+    sampler, start = ULA(0.1), distribution.draw(np.random.default_rng(4), 5)
+    state = sampler.init(start, distribution.target)
+    adapted, moved = adapt_step_size(sampler, distribution.target, state, 3, np.random.default_rng(5))
     rng = np.random.default_rng(5)
     for _ in range(3):
-        state, _ = sampler.step(state, law.target, rng)
+        state, _ = sampler.step(state, distribution.target, rng)
     assert adapted == sampler
     assert np.array_equal(moved.position, state.position)
 
 
-def test_no_warmup_changes_nothing(sampler, law):
+def test_no_warmup_changes_nothing(sampler, distribution):
     rng = np.random.default_rng(6)
-    state = sampler.init(law.draw(rng, 5), law.target)
-    adapted, same = adapt_step_size(sampler, law.target, state, 0, rng)
+    state = sampler.init(distribution.draw(rng, 5), distribution.target)
+    adapted, same = adapt_step_size(sampler, distribution.target, state, 0, rng)
     assert adapted is sampler
     assert same is state
 

@@ -21,7 +21,7 @@ def test_a_level_is_a_chain_of_unadjusted_langevin_steps(mixture, noisy_target):
 
 
 @pytest.mark.parametrize("denoise", [False, True])
-def test_one_level_draws_from_the_noisy_law(denoise):
+def test_one_level_draws_from_the_noisy_distribution(denoise):
     """A long chain at one level: N(0, 1 + σ²) with ULA's bias 1/(1 − ε/4(1 + σ²)), denoised times 1/(1 + σ²)."""
     n, sigma = 20_000, 1.0
     normal = NoiseConditionalScore(lambda x, sigma: -x / (1 + sigma**2), None, np.ones(1))
@@ -37,11 +37,13 @@ def test_one_level_draws_from_the_noisy_law(denoise):
 def test_the_variance_of_a_gaussian_follows_its_recursion(step_size, variance):
     """A step of length α = εσ² takes v to (1 − α/2(λ + σ²))² v + α: it lags behind the levels."""
     n, levels = 20_000, geometric_ladder(0.01, 20.0, 100)
-    law = NoiseConditionalScore(lambda x, sigma: -x / (variance + sigma**2), None, np.array([variance]))
+    distribution = NoiseConditionalScore(lambda x, sigma: -x / (variance + sigma**2), None, np.array([variance]))
     expected = variance + levels[0] ** 2
     for alpha in np.repeat(step_size * levels**2, 5):
         expected = (1 - alpha / 2 / (variance + alpha / step_size)) ** 2 * expected + alpha
-    draws = descend(AnnealedLangevin(levels, step_size=step_size, denoise=False), law, n, np.random.default_rng(0))
+    draws = descend(
+        AnnealedLangevin(levels, step_size=step_size, denoise=False), distribution, n, np.random.default_rng(0)
+    )
     assert draws.var() == pytest.approx(expected, rel=5 * np.sqrt(2 / n))
     assert {0.1: 1.40, 0.5: 1.05}[step_size] < expected / variance < {0.1: 1.50, 0.5: 1.10}[step_size]
 

@@ -8,15 +8,17 @@ from skscore.samplers import ULA, Target, adapt_step_size, run_chains
 from skscore.samplers.diagnostics import diagnose
 
 
-def test_draws_are_the_steps_after_the_warmup(sampler, law):
-    start = law.draw(np.random.default_rng(0), 30)
-    chains = run_chains(sampler, law.target, start, n_warmup=20, n_draws=6, thin=3, rng=np.random.default_rng(1))
+def test_draws_are_the_steps_after_the_warmup(sampler, distribution):
+    start = distribution.draw(np.random.default_rng(0), 30)
+    chains = run_chains(
+        sampler, distribution.target, start, n_warmup=20, n_draws=6, thin=3, rng=np.random.default_rng(1)
+    )
 
     rng = np.random.default_rng(1)
-    adapted, state = adapt_step_size(sampler, law.target, sampler.init(start, law.target), 20, rng)
+    adapted, state = adapt_step_size(sampler, distribution.target, sampler.init(start, distribution.target), 20, rng)
     positions, acceptance = [], []
     for _ in range(18):
-        state, info = adapted.step(state, law.target, rng)
+        state, info = adapted.step(state, distribution.target, rng)
         positions.append(state.position)
         acceptance.append(info.acceptance.mean())
 
@@ -26,9 +28,9 @@ def test_draws_are_the_steps_after_the_warmup(sampler, law):
     assert chains.diagnostics == diagnose(chains.draws)
 
 
-def test_without_warmup_the_step_size_stays(sampler, law):
-    start = law.draw(np.random.default_rng(2), 3)
-    chains = run_chains(sampler, law.target, start, n_warmup=0, n_draws=4, rng=np.random.default_rng(3))
+def test_without_warmup_the_step_size_stays(sampler, distribution):
+    start = distribution.draw(np.random.default_rng(2), 3)
+    chains = run_chains(sampler, distribution.target, start, n_warmup=0, n_draws=4, rng=np.random.default_rng(3))
     assert chains.sampler == sampler
     assert chains.draws.shape == (4, 3, 2)
 

@@ -1,4 +1,4 @@
-"""Every sampler over noise levels draws from its law: two-sample tests, exactness for a Gaussian, one contract."""
+"""Samplers over noise levels draw from their distribution: two-sample tests, exactness for a Gaussian, one contract."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,9 @@ from scipy.spatial.distance import cdist
 from skscore.formulas.schedules import geometric_ladder
 from skscore.metrics import classifier_two_sample_auc
 from skscore.samplers import (
-    AnnealedLangevin,
+    DESCENT_SAMPLERS,
     Flow,
     NoiseConditionalScore,
-    PredictorCorrector,
     ReverseSDE,
     descend,
     tweedie,
@@ -24,12 +23,7 @@ def ladder(n_levels):
 
 
 SAMPLERS = {
-    "flow_heun": Flow(ladder(32)),
-    "flow_adams": Flow(ladder(32), method="adams"),
-    "annealed_langevin": AnnealedLangevin(ladder(100)),
-    "reverse_sde": ReverseSDE(ladder(100)),
-    "predictor_corrector": PredictorCorrector(ReverseSDE(ladder(60))),
-    "flow_corrector": PredictorCorrector(Flow(ladder(32))),
+    f"{cls.__name__} {k}": sampler for cls in DESCENT_SAMPLERS for k, sampler in enumerate(cls.examples(ladder))
 }
 
 
@@ -47,7 +41,7 @@ def energy_p_value(X, Y, rng, n_permutations=999):
     return np.mean(energy >= energy[0])
 
 
-def test_draws_are_of_the_law(descending, mixture, noisy_target, rng):
+def test_draws_are_of_the_distribution(descending, mixture, noisy_target, rng):
     n = 1000
     draws = descend(descending, noisy_target(mixture), n, rng)
     exact = mixture.sample(n, random_state=rng) + SIGMA_MIN * rng.standard_normal(draws.shape)

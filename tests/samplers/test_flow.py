@@ -63,7 +63,7 @@ def test_adams_needs_half_the_scores_of_heun(mixture, noisy_target):
     assert by_adams < 1.5 * by_heun < 0.01 * sampling_error
 
 
-def test_adams_stays_stable_where_the_law_is_thin(noisy_target):
+def test_adams_stays_stable_where_the_distribution_is_thin(noisy_target):
     """Atoms with λ ~ 1: every direction contracts at the rate 1 down to σ_min."""
     atoms = np.array([-1.0, 0.5, 2.0])[:, None]
 

@@ -7,7 +7,7 @@ from skscore.samplers import Descent, Flow, NoiseConditionalScore, PredictorCorr
 
 
 def test_the_mean_of_a_step_is_that_of_the_transition(mixture, noisy_target, rng):
-    """E[x at ς | x at σ] by importance weights over draws at ς, whatever the law."""
+    """E[x at ς | x at σ] by importance weights over draws at ς, whatever the distribution."""
     target, n, sigma, below = noisy_target(mixture), 200_000, 1.0, 0.8
     x = mixture.sample(1, random_state=0)
     earlier = mixture.sample(n, random_state=rng) + below * rng.standard_normal((n, mixture.n_features))

@@ -48,12 +48,12 @@ def test_shrinking_steps_lose_the_bias_that_constant_ones_keep():
     assert bias(0.7, 3000) < 0.2 * bias(0.7, 100) < 0.1 * bias(0.0, 100)
 
 
-def test_a_constant_step_is_ula(law):
-    start, positions = law.draw(np.random.default_rng(0), 20), []
+def test_a_constant_step_is_ula(distribution):
+    start, positions = distribution.draw(np.random.default_rng(0), 20), []
     for sampler in (SGLD(0.1, gamma=0.0), ULA(0.1)):
-        rng, state = np.random.default_rng(1), sampler.init(start, law.target)
+        rng, state = np.random.default_rng(1), sampler.init(start, distribution.target)
         for _ in range(5):
-            state, _ = sampler.step(state, law.target, rng)
+            state, _ = sampler.step(state, distribution.target, rng)
         positions.append(state.position)
     np.testing.assert_array_equal(*positions)
 

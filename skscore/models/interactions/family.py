@@ -19,6 +19,7 @@ from scipy.sparse import eye_array
 
 from ...domains import Normalised, Tanh
 from ...domains.weights import resolve
+from ...fitting.solvers import Estimate
 from ...formulas import score_losses
 from ...formulas.quadratic import QuadraticForm
 from ...samplers.gibbs import draw_truncated_gaussian
@@ -53,9 +54,10 @@ class PairwiseFamily(Family):
     centre : ndarray of shape (p,)
         c.
     start : ndarray of shape (p,)
-        A point of the domain near the mean of the rows, where chains begin.
+        A point of the domain near the mean of the rows, at which chains begin.
     """
 
+    closed_forms = {Implicit: "implicit_form"}
     l1_ratio, symmetric, graph = 0.0, True, None
 
     def __init__(self, model, moments):
@@ -77,7 +79,7 @@ class PairwiseFamily(Family):
         self.n_parameters = self.position.max() + 1
 
     def _centre(self):
-        """A value of x^a among the rows, where a shift of x^a is a change of η, and a change of η costs nothing."""
+        """Centre of x^a; 0 unless a shift of x^a changes η alone and η is not penalised."""
         if self.centered or self.a != self.b or self.linear_penalty > 0.0:
             return np.zeros(self.p)
         return powers(self.start[None, :], self.a).value[0]
@@ -85,7 +87,7 @@ class PairwiseFamily(Family):
     # ---- the weight ------------------------------------------------------------------------------
 
     def _weight(self, model, moments):
-        """h, or None where it is 1; by default it saturates, since rows far from the boundary say most of K."""
+        """h, or None if it is 1; by default it saturates, since rows far from the boundary tell most of K."""
         if model.weight is not None:
             return resolve(model.weight)
         return Normalised(Tanh(0.5 / moments.scale)) if self.domain.has_boundary else None
@@ -110,6 +112,11 @@ class PairwiseFamily(Family):
         distance, slope = self.domain.coordinate_distance(X)
         h, h_slope = self.weight.value_and_slope(distance)
         return h, h_slope * slope
+
+    def weighted_laplacian(self, X, h):
+        """Σ_j h_j v_jᵀ∇²T v_j of each row, shape (n, m)."""
+        V = np.eye(self.p) if self.directions is None else self.directions
+        return sum(h[:, [j]] * self.statistics_curvature(X, v) for j, v in enumerate(V))
 
     def hyvarinen_score(self, theta, X, scale=1.0):
         """Generalised score matching at each row, shape (n,), with columns measured in units of `scale`."""
@@ -166,10 +173,8 @@ class PairwiseFamily(Family):
 
     # ---- from rows to θ --------------------------------------------------------------------------
 
-    def assemble(self, X, Y, weight, objective):
-        """Blocks of (K_j, η_j) for the implicit objective; a form in θ for the others, all of R^d."""
-        if not isinstance(objective, Implicit):
-            return super().assemble(X, Y, weight, objective)
+    def implicit_form(self, X, Y, weight, objective):
+        """Blocks of (K_j, η_j), one for each column; a form by rows is one in θ."""
         h, h_slope = self.weights(X)
         assembled = interaction_form if 8 * self.p * self.position.shape[1] ** 2 <= MAX_BLOCK_BYTES else row_form
         return assembled(X, weight, self.a, self.b, h, h_slope, centered=self.centered, centre=self.centre)
@@ -181,23 +186,23 @@ class PairwiseFamily(Family):
             return blocks
         m = self.n_parameters
         Gamma, g = np.zeros((m, m)), np.zeros(m)
-        for j, own in enumerate(self.position):
-            Gamma[np.ix_(own, own)] += blocks.Gamma if blocks.Gamma.ndim == 2 else blocks.Gamma[j]
-            g[own] += blocks.g[j]
+        for j, indices in enumerate(self.position):
+            Gamma[np.ix_(indices, indices)] += blocks.Gamma if blocks.Gamma.ndim == 2 else blocks.Gamma[j]
+            g[indices] += blocks.g[j]
         return QuadraticForm(Gamma, g, blocks.c, blocks.n)
 
     def blocks(self, statistics, objective):
-        """Form with a block for each column of K where the objective has one, else in θ."""
+        """Form with a block for each column of K if the objective has one, else in θ."""
         return statistics.form
 
     def interactions_form(self, form):
         """`form`, in blocks or in θ, with the multiplier: of the interactions at the best η, unless that is shrunk."""
         q = self.p if form.g.ndim == 2 else self.n_interactions
-        own = form if self.centered or self.shrinks_linear else profiled(form, q)
+        reduced = form if self.centered or self.shrinks_linear else profiled(form, q)
         if self.diagonal_multiplier == "adaptive":
-            return shrunk(own) if self.l1_ratio > 0.0 and own.g.shape == (self.p, self.p) else own
+            return shrunk(reduced) if self.l1_ratio > 0.0 and reduced.g.shape == (self.p, self.p) else reduced
         is_auto = self.diagonal_multiplier == "auto"
-        return multiplied(own, default_multiplier(form.n, self.p) if is_auto else self.diagonal_multiplier, q)
+        return multiplied(reduced, default_multiplier(form.n, self.p) if is_auto else self.diagonal_multiplier, q)
 
     @property
     def shrinks_linear(self):
@@ -214,10 +219,11 @@ class PairwiseFamily(Family):
 
     def solve(self, statistics, objective, alpha):
         """θ at the least objective and penalty on the entries of K; η has none."""
-        return self.fit_interactions(statistics, objective, alpha).theta
+        fit = self.fit_interactions(statistics, objective, alpha)
+        return Estimate(fit.theta, fit.remarks)
 
     def fit_interactions(self, statistics, objective, alpha):
-        """The SparseFit of the penalty, or of none."""
+        """The SparseFit under the penalty, or on the graph without one."""
         sparse = SparseObjective(self, self.blocks(statistics, objective))
         return next(sparse.path([alpha])) if self.graph is None else sparse.on_graph(self.graph)
 
@@ -243,23 +249,13 @@ class PairwiseFamily(Family):
         other.diagonal_multiplier, other.linear_penalty = 1.0, 0.0
         return other
 
-    def row_gradients(self, theta, X, Y, objective):
-        """ψ = Γθ − g of each row's own form, shape (n, m)."""
-        if not isinstance(objective, Implicit):
-            return super().row_gradients(theta, X, Y, objective)
-        h, h_slope = self.weights(X)
-        D, directions = self.jacobian(X), self.directions
-        D = D @ directions.T
-        psi = np.einsum("nmj,nj->nm", D, h * np.einsum("nmj,m->nj", D, theta) + h_slope)
-        return psi + sum(h[:, [j]] * self.statistics_curvature(X, v) for j, v in enumerate(directions))
-
     def natural(self, theta, statistics, objective):
         """θ, free in η and what an l1 penalty or a graph left of K."""
-        own, (places, directions) = super().natural(theta, statistics, objective), self.unknowns(len(theta))
+        natural, (indices, directions) = super().natural(theta, statistics, objective), self.unknowns(len(theta))
         if self.l1_ratio > 0.0 or self.graph is not None:
-            free = (theta[places] != 0.0) | ((places >= self.n_interactions) & (not self.shrinks_linear))
+            free = (theta[indices] != 0.0) | ((indices >= self.n_interactions) & (not self.shrinks_linear))
             directions = directions[:, np.flatnonzero(free)]
-        return own._replace(directions=directions)
+        return natural._replace(directions=directions)
 
     def ridge_matrix(self):
         """1 for the diagonal of K, 2 for a pair, none for η."""
@@ -275,11 +271,6 @@ class PairwiseFamily(Family):
             np.add.at(A, (n + i, np.arange(n)), self.centre[j])
             np.add.at(A, (n + j, np.arange(n)), np.where(i == j, 0.0, self.centre[i]))
         return A
-
-    @property
-    def directions(self):
-        """Along which derivatives are taken, in rows: the columns."""
-        return np.eye(self.p)
 
     def pair_weights(self):
         """Weights of |K_ij| in an l1 penalty, shape (p, p)."""
@@ -335,28 +326,28 @@ class PairwiseFamily(Family):
         return eta + K @ self.centre
 
     def log_normalizer_offset(self, theta):
-        """What the constants of the model add to log Z where the family works in x^a − c."""
+        """What the constants of the model add to log Z if the family works in x^a − c."""
         if self.a != self.b or self.centered:
             return 0.0
         (per_a, per_b), (K, _), c = self._scales(), self.unpack(theta), self.centre
         return float(per_b * self.linear(theta) @ (c - float(self.b > 0.0)) - 0.5 * per_a * c @ K @ c)
 
     def infinite_mass(self, theta):
-        """Why the density has no finite mass, or None where nothing speaks against it."""
+        """Why the density has no finite mass, or None if nothing is known against it."""
         K, _ = self.unpack(theta)
         return infinite_mass_reason(K, self.linear(theta), self.a, self.b, self.domain)
 
     def sample(self, theta, n_samples, rng):
-        """Draws of truncated Gaussians, coordinate by coordinate, shape (n_samples, p); None where they are not."""
+        """Draws of truncated Gaussians, coordinate by coordinate, shape (n_samples, p); None for other densities."""
         K, eta = self.unpack(theta)
-        law = gaussian_on(self.domain, K, eta, self.centre) if self.a == self.b == 1.0 else None
-        if law is None or not (np.diag(K) > 0.0).all():
+        gaussian = gaussian_on(self.domain, K, eta, self.centre) if self.a == self.b == 1.0 else None
+        if gaussian is None or not (np.diag(K) > 0.0).all():
             return None
-        Y = draw_truncated_gaussian(law, self.start - self.centre, n_samples, rng)
-        return self.domain.within(Y + self.centre)
+        drawn = draw_truncated_gaussian(gaussian, self.start - self.centre, n_samples, rng)
+        return drawn._replace(rows=self.domain.within(drawn.rows + self.centre))
 
     def attributes(self, theta):
-        """Fitted attributes; precision and location where a = b = 1."""
+        """Fitted attributes; precision and location if a = b = 1."""
         K, eta = self.unpack(theta)
         named = {"theta": self._reported(theta), "interaction": K, "linear": self.linear(theta)}
         if self.a == self.b == 1.0:

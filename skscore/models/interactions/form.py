@@ -1,4 +1,4 @@
-r"""Summary of a pairwise interaction model: one small quadratic form for each column of the interaction matrix.
+r"""Statistics of a pairwise interaction model: one small quadratic form for each column of the interaction matrix.
 
 The score of :math:`\log p = -\tfrac1{2a}{x^a}^\top K x^a + \tfrac1b\eta^\top(x^b - 1)` (a power 0 stands for the
 logarithm, with 1 for 1/a) is linear in column j of K and :math:`\eta_j` alone,
@@ -58,7 +58,7 @@ class Powers(NamedTuple):
 
 
 def powers(X, a, centre=0.0) -> Powers:
-    """x^a − c, x^(a−1) and (a−1) x^(a−2) of every entry of X; log x in place of the first where a = 0.
+    """x^a − c, x^(a−1) and (a−1) x^(a−2) of every entry of X; log x instead of the first if a = 0.
 
     Examples
     --------
@@ -88,12 +88,12 @@ def interaction_form(X, weight, a, b, h, h_slope, *, centered=False, centre=0.0)
     centered : bool, default=False
         Leave the linear part out.
     centre : float or ndarray of shape (p,), default=0.0
-        Subtracted from x^a; not zero only where a = b.
+        Subtracted from x^a; not zero only if a = b.
 
     Returns
     -------
     QuadraticForm
-        ``Gamma`` (p, m, m) and ``g`` (p, m), row j in θ_j = (K_j, η_j); m = p + 1, or p where `centered`.
+        ``Gamma`` (p, m, m) and ``g`` (p, m), row j in θ_j = (K_j, η_j); m = p + 1, or p if `centered`.
 
     Examples
     --------
@@ -226,7 +226,7 @@ def _(form: RowForm, q):
 
 @singledispatch
 def profile(form, kept):
-    """The best of the other parameters where the first are `kept` (..., q), shape (..., m − q)."""
+    """The best of the other parameters if the first are `kept` (..., q), shape (..., m − q)."""
     q = kept.shape[-1]
     pull = form.g[..., q:] - _times(form.Gamma[..., q:, :q], kept)
     return _times(np.linalg.inv(form.Gamma[..., q:, q:]), pull)
@@ -246,8 +246,8 @@ def multiplied(form, multiplier, q=None) -> QuadraticForm:
     """The form with the diagonals of Γ, or their first `q` entries, times a multiplier ≥ 1.
 
     It is a ridge in the units of each parameter.
-    It bounds the objective from below where the rows are fewer than the columns (Yu, Drton & Shojaie, 2019). Applied
-    to a profiled form it does not depend on where the origin lies.
+    It bounds the objective from below if the rows are fewer than the columns (Yu, Drton & Shojaie, 2019). Applied
+    to a profiled form it does not depend on the origin.
     """
     if multiplier == 1.0:
         return form

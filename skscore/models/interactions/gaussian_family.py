@@ -24,15 +24,12 @@ Zhang, T., & Zou, H. (2014). Sparse precision matrix estimation via lasso penali
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from scipy.linalg import eigvalsh
-from sklearn.exceptions import ConvergenceWarning
 
-from ...fitting.solvers import RANK_TOLERANCE, UnboundedObjectiveError, eigh
+from ...fitting.solvers import RANK_TOLERANCE, Estimate, UnboundedObjectiveError, eigh
+from ...samplers.chains import Sampled
 from ..affine_score import AffineScore
-from ..objectives import Implicit
 from .family import PairwiseFamily
 from .form import moment_form
 
@@ -44,9 +41,9 @@ MIN_EIGENVALUE = 1e-4  # of a projected K, relative to its largest
 class GaussianInteractions(PairwiseFamily):
     """The family on R^d, with its analytic normaliser and exact draws."""
 
-    def assemble(self, X, Y, weight, objective):
-        """None for the implicit objective: moments of the rows say everything."""
-        return None if isinstance(objective, Implicit) else super().assemble(X, Y, weight, objective)
+    def implicit_form(self, X, Y, weight, objective):
+        """None: moments of the rows are enough."""
+        return None
 
     def blocks(self, statistics, objective):
         """Form with one block for all columns, or in θ for objectives other than the implicit."""
@@ -55,12 +52,13 @@ class GaussianInteractions(PairwiseFamily):
         return moment_form(statistics.moments.leading(self.p), centered=self.centered, centre=self.centre)
 
     def solve(self, statistics, objective, alpha):
-        """θ with K = (S + αI)⁻¹, S with its multiplier, where K is symmetric and the penalty a ridge."""
+        """θ with K = (S + αI)⁻¹, S with its multiplier, if K is symmetric and the penalty a ridge."""
         form = self.blocks(statistics, objective)
         is_ridge = self.l1_ratio == 0.0 and self.symmetric is True and self.graph is None
-        if not isinstance(objective, Implicit) or not is_ridge:
+        if form.g.ndim == 1 or not is_ridge:
             return self.as_density(super().solve(statistics, objective, alpha), statistics, objective)
-        return self._with_interactions(_inverse(self.interactions_form(form).Gamma + alpha * np.eye(self.p)), form)
+        K = _inverse(self.interactions_form(form).Gamma + alpha * np.eye(self.p))
+        return Estimate(self._with_interactions(K, form))
 
     def _with_interactions(self, K, form):
         """θ of K and the best η."""
@@ -70,21 +68,20 @@ class GaussianInteractions(PairwiseFamily):
         theta[self.position] = self.with_linear_part(form, K)
         return theta
 
-    def as_density(self, theta, statistics, objective):
-        """θ, where its K is not definite with a warning, or projected."""
-        K, _ = self.unpack(theta)
+    def as_density(self, estimate, statistics, objective):
+        """The estimate; if its K is not definite, with a remark or projected."""
+        K, _ = self.unpack(estimate.theta)
         smallest = eigvalsh(K, subset_by_index=[0, 0])[0]
         if smallest > 0.0:
-            return theta
+            return estimate
         if self.projection == "nearest":
-            return self._with_interactions(nearest_definite(K), self.blocks(statistics, objective))
-        warnings.warn(
+            projected = self._with_interactions(nearest_definite(K), self.blocks(statistics, objective))
+            return estimate._replace(theta=projected)
+        remark = (
             f"the interactions are no precision matrix: their smallest eigenvalue is {smallest:.3g}. The graph stands, "
-            'but there is no density. Raise alpha, add a ridge (l1_ratio < 1), or set projection="nearest".',
-            ConvergenceWarning,
-            stacklevel=8,
+            'but there is no density. Raise alpha, add a ridge (l1_ratio < 1), or set projection="nearest".'
         )
-        return theta
+        return estimate._replace(remarks=(*estimate.remarks, remark))
 
     def _affine(self, theta):
         K, eta = self.unpack(theta)
@@ -96,11 +93,11 @@ class GaussianInteractions(PairwiseFamily):
 
     def sample(self, theta, n_samples, rng):
         """Exact draws, shape (n_samples, p)."""
-        return self._affine(theta).sample(n_samples, rng)
+        return Sampled(self._affine(theta).sample(n_samples, rng))
 
 
 def _inverse(S):
-    """S⁻¹ on the scale of unit variances; where S has none the objective has no minimum."""
+    """S⁻¹ on the scale of unit variances; if S has none, the objective has no minimum."""
     variance = np.diag(S)
     scale = 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0))
     values, V = eigh(S * np.outer(scale, scale))

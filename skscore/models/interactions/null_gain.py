@@ -1,4 +1,4 @@
-r"""What a pair that is not there gains by chance: how dear an edge must be in units of the objective.
+r"""Expected decrease of the objective when a spurious edge is added, which calibrates the price of an edge in the EBIC.
 
 Freed from :math:`K_{ij} = 0`, a pair lowers :math:`2nJ` by :math:`\lambda_{ij}\chi^2_1`,
 :math:`\lambda_{ij} = E[\psi_{ij}^2]/\Gamma_{ij}`, with ψ a row's gradient in the pair and Γ its curvature; for a
@@ -23,12 +23,12 @@ import numpy as np
 from ...formulas.moments import row_blocks
 from .form import profiled
 
-__all__ = ["NullGain", "gain_by_rows"]
+__all__ = ["gain_by_rows", "null_gain"]
 
 BLOCK_BYTES = 1 << 22
 
 
-class NullGain:
+def null_gain(family, sample, curvature):
     """λ of a table, as a function of θ.
 
     Parameters
@@ -37,27 +37,28 @@ class NullGain:
     sample : Sample
     curvature : ndarray of shape (p, p)
         Diagonals of the blocks Γ_j in row j, at the best η and without multiplier.
+
+    Returns
+    -------
+    callable
+        Maps θ to the mean of λ over pairs.
     """
+    (X, _, weight, _), p = sample, family.p
+    share = np.full(len(X), 1.0 / len(X)) if weight is None else weight / weight.sum()
+    (h, h_slope), (A, _) = family.weights(X), family.powers_of(X)
+    V, u = A.value, share[:, None] * h * A.slope**2
+    M = np.zeros((p, p)) if family.centered else u.T @ V / u.sum(axis=0)[:, None]
+    W = np.where(np.eye(p, dtype=bool), 0.0, 1.0 / (curvature + curvature.T))
+    WM, WMM = W * M, W * M * M.T
+    Q = V**2 @ W - 2.0 * V @ WM.T + (WM * M).sum(axis=1)
 
-    def __init__(self, family, sample, curvature):
-        X, _, weight, _ = sample
-        self.family, self.X = family, X
-        self.share = np.full(len(X), 1.0 / len(X)) if weight is None else weight / weight.sum()
-        self.h, self.h_slope = family.weights(X)
-        self.A, _ = family.powers_of(X)
-        V, u, p = self.A.value, self.share[:, None] * self.h * self.A.slope**2, family.p
-        M = np.zeros((p, p)) if family.centered else u.T @ V / u.sum(axis=0)[:, None]
-        W = np.where(np.eye(p, dtype=bool), 0.0, 1.0 / (curvature + curvature.T))
-        self.W, self.WM, self.WMM = W, W * M, W * M * M.T
-        self.Q = V**2 @ W - 2.0 * V @ self.WM.T + (self.WM * M).sum(axis=1)
+    def gain(theta):
+        F = (h * family.score(theta, X) + h_slope) * A.slope + h * A.curvature
+        G = F * V
+        own, cross = F**2 * Q, G * (G @ W - 2.0 * F @ WM.T) + F * (F @ WMM)
+        return float(share @ (own + cross).sum(axis=1)) / (0.5 * p * (p - 1))
 
-    def __call__(self, theta):
-        """Mean of λ over pairs."""
-        A, h, p = self.A, self.h, self.family.p
-        F = (h * self.family.score(theta, self.X) + self.h_slope) * A.slope + h * A.curvature
-        G = F * A.value
-        own, cross = F**2 * self.Q, G * (G @ self.W - 2.0 * F @ self.WM.T) + F * (F @ self.WMM)
-        return float(self.share @ (own + cross).sum(axis=1)) / (0.5 * p * (p - 1))
+    return gain
 
 
 def gain_by_rows(family, sample, objective, form, theta):
@@ -78,12 +79,12 @@ def gain_by_rows(family, sample, objective, form, theta):
     """
     (X, Y, weight, _), q, m = sample, family.n_interactions, family.n_parameters
     share = np.full(len(X), 1.0 / len(X)) if weight is None else weight / weight.sum()
-    places, directions = family.unknowns(q)
+    indices, directions = family.unknowns(q)
     at_best = directions.T @ np.hstack([np.eye(q), -np.linalg.solve(form.Gamma[q:, q:], form.Gamma[q:, :q]).T])
-    square = np.zeros(len(places))
+    square = np.zeros(len(indices))
     for rows in row_blocks(len(X), 8 * X.shape[1] * m, BLOCK_BYTES):
         psi = family.row_gradients(theta, X[rows], None if Y is None else Y[rows], objective)
         square += share[rows] @ (psi @ at_best.T) ** 2
     curvature = np.diag(directions.T @ profiled(form, q).Gamma @ directions)
-    pairs = (family.pairs[0] != family.pairs[1])[places]
+    pairs = (family.pairs[0] != family.pairs[1])[indices]
     return float(np.mean(square[pairs] / curvature[pairs]))

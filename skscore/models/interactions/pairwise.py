@@ -2,7 +2,7 @@ r"""Pairwise interaction densities, on R^d or a part of it.
 
 .. math:: \log p(x) = -\frac{1}{2a}{x^a}^\top K x^a + \frac1b\eta^\top(x^b - 1) - \log Z(K, \eta),
 
-with powers of each coordinate, where a power 0 stands for the logarithm (1/a and 1/b are then 1). An entry
+with powers of each coordinate, of which 0 stands for the logarithm (1/a and 1/b are then 1). An entry
 :math:`K_{ij} = 0` says that columns i and j are independent given the others, so K is a graph.
 
 ==========================  =======  =======
@@ -32,9 +32,8 @@ from numbers import Real
 import numpy as np
 
 from ..._compat import Interval, StrOptions
-from ...domains import Orthant, Reals, Simplex
-from ...domains.elementary_weights import BoundaryWeight
-from ...domains.weights import WEIGHTS
+from ...domains import Box, Orthant, Reals, Simplex
+from ...domains.weights import WEIGHTS, BoundaryWeight
 from ..family import Choice, Model
 from .composition import CompositionFamily
 from .family import PairwiseFamily
@@ -67,9 +66,9 @@ class PairwiseInteraction(Model):
         that the theory of the l1 penalty asks for, between 1 and 2. "adaptive" is as much of it as the noise in the
         form asks for, and K is not shrunk as a whole: under an l1 penalty, the form is divided by the multiplier, too,
         which leaves its diagonals; without one, on the simplex, and with a ``linear_penalty`` it is 1. Standard errors
-        are those without a multiplier, and too large for pairs where it is far from 1.
+        are those without a multiplier, and too large for pairs if it is far from 1.
     projection : "nearest" or None, default=None
-        What to do where a = b = 1 on R^d and a sparse penalty leaves K without positive definiteness, so that there is
+        What to do if a = b = 1 on R^d and a sparse penalty leaves a K that is not positive definite, so that there is
         no density: None keeps K and warns. "nearest" takes the nearest matrix in the Frobenius norm, in the units of X,
         whose eigenvalues are at least 1e-4 of the largest; it has no zeros, so read the graph off a fit without it.
     linear_penalty : float, default=0.0
@@ -93,7 +92,7 @@ class PairwiseInteraction(Model):
     >>> X = np.random.default_rng(0).exponential(0.5, size=(2000, 1))
     >>> family = PairwiseInteraction(a=0.5, b=0.5, domain=Orthant(), centered=True).family(moments(X))
     >>> statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
-    >>> family.solve(statistics, Implicit(), alpha=0.0).round(1)  # exp(−Kx) with K = 2
+    >>> family.solve(statistics, Implicit(), alpha=0.0).theta.round(1)  # exp(−Kx) with K = 2
     array([2.])
     """
 
@@ -111,16 +110,16 @@ class PairwiseInteraction(Model):
 
     def __init__(
         self,
-        a=1.0,
-        b=1.0,
-        centered=False,
-        domain=REALS,
-        weight=None,
-        diagonal_multiplier=1.0,
-        projection=None,
-        linear_penalty=0.0,
-        log_ratios=False,
-    ):
+        a: float = 1.0,
+        b: float = 1.0,
+        centered: bool = False,
+        domain: Reals = REALS,
+        weight: str | BoundaryWeight | None = None,
+        diagonal_multiplier: float | str = 1.0,
+        projection: str | None = None,
+        linear_penalty: float = 0.0,
+        log_ratios: bool = False,
+    ) -> None:
         self.a = a
         self.b = b
         self.centered = centered
@@ -131,6 +130,11 @@ class PairwiseInteraction(Model):
         self.linear_penalty = linear_penalty
         self.log_ratios = log_ratios
 
+    @classmethod
+    def examples(cls):
+        """On all of R^d and on a part of it, with a linear part and without."""
+        return [cls(), cls(2.0, 1.0, centered=True), cls(0.5, 0.5, domain=ORTHANT)]
+
     def family(self, moments):
         """Family bound to a table with these moments."""
         if isinstance(self.domain, Simplex):
@@ -139,7 +143,7 @@ class PairwiseInteraction(Model):
         return (GaussianInteractions if gaussian else PairwiseFamily)(self, moments)
 
     def choose(self, sample, objective, alpha, criterion):
-        """Family and ridge for a table: a weight capped at quantiles is settled by its first rows."""
+        """Family and ridge for a table: a weight capped at quantiles takes them from the first rows."""
         if self.log_ratios and not (self.a == 0.0 and isinstance(self.domain, Simplex)):
             raise ValueError(
                 f"{type(self).__name__}: log_ratios=True with a={self.a} on {self.domain}: log-ratios are of "
@@ -157,8 +161,8 @@ class PairwiseInteraction(Model):
                 "numbers greater than 0 have no values below 0, and score matching has to know of that boundary. Set "
                 "domain=Orthant(), or choose whole powers."
             )
-        settled = super().choose(sample, objective, alpha, criterion)
-        return Choice(settled.family.with_weight_fitted(sample.X, sample.weight), settled.alpha)
+        chosen = super().choose(sample, objective, alpha, criterion)
+        return Choice(chosen.family.with_weight_fitted(sample.X, sample.weight), chosen.alpha)
 
 
 class TruncatedGaussian(PairwiseInteraction):
@@ -184,7 +188,7 @@ class TruncatedGaussian(PairwiseInteraction):
     >>> X = np.abs(np.random.default_rng(0).standard_normal((4000, 1)))
     >>> family = TruncatedGaussian(centered=True).family(moments(X))
     >>> statistics = Summary(moments(X), family.assemble(X, None, None, Implicit()))
-    >>> family.attributes(family.solve(statistics, Implicit(), alpha=0.0))["precision"].round(1)
+    >>> family.attributes(family.solve(statistics, Implicit(), alpha=0.0).theta)["precision"].round(1)
     array([[1.]])
     """
 
@@ -195,8 +199,19 @@ class TruncatedGaussian(PairwiseInteraction):
     }
     _parameter_constraints["diagonal_multiplier"] = [*MULTIPLIERS, None]
 
-    def __init__(self, domain=ORTHANT, weight=None, centered=False, diagonal_multiplier=None):
+    def __init__(
+        self,
+        domain: Reals = ORTHANT,
+        weight: str | BoundaryWeight | None = None,
+        centered: bool = False,
+        diagonal_multiplier: float | str | None = None,
+    ) -> None:
         self.domain = domain
         self.weight = weight
         self.centered = centered
         self.diagonal_multiplier = diagonal_multiplier
+
+    @classmethod
+    def examples(cls):
+        """On domains whose boundary is near and far."""
+        return [cls(), cls(Box(-1.0, 30.0), weight="tanh")]

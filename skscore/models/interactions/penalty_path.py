@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
+from itertools import chain
 from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...fitting.criteria import ebic, smic
-from ...fitting.inference import Gradients
-from ...fitting.solvers import UnboundedObjectiveError
-from ...formulas.moments import Summary, moments, row_blocks
-from .null_gain import NullGain, gain_by_rows
+from ...fitting.solvers import Estimate, UnboundedObjectiveError
+from ...formulas.moments import Summary, moments
+from ..standard_errors import gradients
+from .null_gain import gain_by_rows, null_gain
 from .sparse import SparseObjective
 
 __all__ = [
@@ -24,13 +25,11 @@ __all__ = [
     "by_folds",
     "by_smic",
     "by_splits",
-    "gradients",
     "penalty_path",
 ]
 
 MIN_ALPHA = 1e-3  # of an automatic grid, relative to the greatest
 RIDGES = np.logspace(2.0, -6.0, 25)
-BLOCK_BYTES = 1 << 22
 EDGES_FOR_EACH_COLUMN = 10  # at most, of graphs that are refitted: denser ones are far from any that is chosen
 
 
@@ -58,11 +57,21 @@ class PathProblem:
 
 
 class PenaltyPath(NamedTuple):
-    """θ at each α, from the strongest penalty to the weakest; edges of each, (p, p), where the penalty is sparse."""
+    """Estimates at each α, from the strongest penalty to the weakest; edges of each, (p, p), for a sparse one."""
 
     alphas: np.ndarray
-    thetas: list
+    estimates: list
     edges: list | None
+
+    @property
+    def thetas(self):
+        """θ at each α."""
+        return [estimate.theta for estimate in self.estimates]
+
+    @property
+    def remarks(self):
+        """What a user should know of the estimates."""
+        return tuple(chain.from_iterable(estimate.remarks for estimate in self.estimates))
 
     @property
     def n_edges(self):
@@ -71,7 +80,7 @@ class PenaltyPath(NamedTuple):
 
 
 def automatic_alphas(target, n_alphas):
-    """A descending grid: from the least penalty without an edge where it is sparse, else of ridges."""
+    """A descending grid: from the least penalty without an edge if it is sparse, else of ridges."""
     if not target.is_sparse:
         return RIDGES
     return target.sparse.greatest_alpha() * np.logspace(0.0, np.log10(MIN_ALPHA), n_alphas)
@@ -89,7 +98,8 @@ def penalty_path(target, alphas) -> PenaltyPath:
     except UnboundedObjectiveError:  # from here on, as penalties only fall
         if not fits:
             raise
-    return PenaltyPath(np.asarray(alphas)[: len(fits)], [fit.theta for fit in fits], [fit.edges for fit in fits])
+    estimates = [Estimate(fit.theta, fit.remarks) for fit in fits]
+    return PenaltyPath(np.asarray(alphas)[: len(fits)], estimates, [fit.edges for fit in fits])
 
 
 # ---- what criteria say, smaller is better --------------------------------------------------------
@@ -98,32 +108,32 @@ def penalty_path(target, alphas) -> PenaltyPath:
 def by_folds(family, folds, objective, alphas):
     """Mean objective of rows held out, without penalty, its standard error and its value in each fold (k, L).
 
-    Folds are samples of rows; each is judged by the estimates of the others, whose statistics are merged.
+    Folds are samples of rows; each is scored by the estimates of the others, whose statistics are merged.
     """
     parts = [_statistics(family, fold, objective) for fold in folds]
     others = [reduce(add, parts[:k] + parts[k + 1 :]) for k in range(len(parts))]
-    return _judged(family, list(zip(others, parts, strict=True)), objective, alphas)
+    return _scored(family, list(zip(others, parts, strict=True)), objective, alphas)
 
 
 def by_splits(family, splits, objective, alphas):
-    """As `by_folds`, for pairs of samples: rows to fit, and rows to judge by."""
+    """As `by_folds`, for pairs of samples: rows to fit, and rows to score on."""
     pairs = [tuple(_statistics(family, part, objective) for part in pair) for pair in splits]
-    return _judged(family, pairs, objective, alphas)
+    return _scored(family, pairs, objective, alphas)
 
 
 def _statistics(family, sample, objective):
     return Summary(moments(_joined(sample), sample.weight), family.assemble(*sample[:3], objective))
 
 
-def _judged(family, pairs, objective, alphas):
+def _scored(family, pairs, objective, alphas):
     values = []
     for fitted, held_out in pairs:
-        path, judge = (
+        path, held = (
             penalty_path(PathProblem(family, fitted, objective), alphas),
             PathProblem(family, held_out, objective),
         )
-        judged = [judge.value(theta) for theta in path.thetas]
-        values.append(judged + [np.inf] * (len(alphas) - len(judged)))
+        scores = [held.value(theta) for theta in path.thetas]
+        values.append(scores + [np.inf] * (len(alphas) - len(scores)))
     mean = np.average(values, axis=0, weights=[held_out.moments.n for _, held_out in pairs])
     with np.errstate(invalid="ignore"):  # of infinite values
         error = np.nan_to_num(np.std(values, axis=0, ddof=min(1, len(values) - 1))) / np.sqrt(len(values))
@@ -135,10 +145,11 @@ def _joined(sample):
 
 
 def by_ebic(target, sample, path, gamma, refit, calibrate):
-    """Extended Bayesian information criterion along a path, and the θ it judges.
+    """Extended Bayesian information criterion along a path, and the θ that it scores.
 
-    These are the estimates or, where `refit`, the fits of their graphs without penalty: None for a dense graph, or one
-    without a minimum, which has an infinite criterion. With `calibrate` an edge costs what it gains by chance.
+    These are the estimates or, with `refit`, the fits of their graphs without penalty: None for a dense graph, or one
+    without a minimum, which has an infinite criterion. With `calibrate` an edge costs the
+    expected gain of a spurious one.
     """
     sparse, n = target.sparse, target.statistics.moments.n
     plain = sparse.without_multiplier
@@ -156,16 +167,16 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
 
 
 def _n_linear(family, thetas):
-    """Entries of η that a penalty on them left in each θ; none are chosen where there is no such penalty."""
+    """Number of entries of η that a penalty on them left in each θ; 0 if there is no such penalty."""
     chosen = [np.count_nonzero(theta[family.n_interactions :]) for theta in thetas]
     return np.array(chosen) * family.shrinks_linear
 
 
 def _gain(target, sample, plain):
-    """What an edge gains by chance, as a function of θ."""
+    """Expected gain of a spurious edge, as a function of θ."""
     if plain.form.g.ndim == 1:
         return partial(gain_by_rows, target.family, sample, target.objective, plain.form)
-    return NullGain(target.family, sample, plain.problem(0.0).curvature)
+    return null_gain(target.family, sample, plain.problem(0.0).curvature)
 
 
 def _refitted(target, edges):
@@ -176,17 +187,6 @@ def _refitted(target, edges):
         return target.sparse.on_graph(edges).theta
     except UnboundedObjectiveError:
         return None
-
-
-def gradients(family, theta, X, Y, weight, objective) -> Gradients:
-    """Sums over rows of ψ = D Dᵀθ + ℓ, the gradient of a row's objective, and of its products."""
-    weight = np.ones(len(X)) if weight is None else weight
-    blocks = row_blocks(len(X), 8 * X.shape[1] * family.n_parameters, BLOCK_BYTES)
-    parts = (
-        Gradients.of_rows(family.row_gradients(theta, X[b], None if Y is None else Y[b], objective), weight[b])
-        for b in blocks
-    )
-    return reduce(add, parts)
 
 
 def by_smic(target, sample, path):

@@ -1,21 +1,21 @@
 r"""Whether a pairwise interaction density can have finite mass: its form in the directions that leave every bound.
 
-With :math:`y = x^a` (or log x) the density falls like :math:`\exp(-y^\top Ky/2)`. Its mass is finite where K is
+With :math:`y = x^a` (or log x) the density falls like :math:`\exp(-y^\top Ky/2)`. Its mass is finite if K is
 positive along every direction in which y is unbounded: a free coordinate may go both ways, another one way only. The
 free coordinates are minimised over, which asks for a positive definite block and leaves its Schur complement; the
 others ask that :math:`v^\top Mv > 0` for all v ≥ 0 (strict copositivity). To decide that is NP-hard (Murty &
 Kabadi, 1987). Here M passes if it is positive definite, and fails if a 1 × 1 or 2 × 2 block is not strictly copositive,
 :math:`M_{ij} \le -\sqrt{M_{ii}M_{jj}}`; in between nothing speaks against it.
 
-On a polytope :math:`Ax < b` the directions are those of the cone Av ≤ 0, where projected gradients from the
-eigenvectors of K look for a :math:`v^\top Kv \le 0`.
+On a domain that is no product, as a polytope :math:`Ax < b`, the directions are those of a cone Av ≤ 0, in which
+projected gradients from the eigenvectors of K look for a :math:`v^\top Kv \le 0`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ...domains import Box, Halfspaces, Intervals
+from ...domains import Halfspaces
 
 __all__ = ["infinite_mass_reason"]
 
@@ -31,7 +31,7 @@ def infinite_mass_reason(K, eta, a, b, domain):
     eta : ndarray of shape (p,)
     a, b : float
     domain : Reals
-        Nothing is said of those that have no unbounded part.
+        If it is no product of sets of the coordinates, nothing is said for a ≠ 1.
 
     Returns
     -------
@@ -49,13 +49,10 @@ def infinite_mass_reason(K, eta, a, b, domain):
     """
     if b == 2.0 * a > 0.0:  # both parts have x^2a of each column
         K = K - np.diag(eta)
-    if isinstance(domain, Halfspaces):
-        return _grows_in_cone(K, np.asarray(domain.A, float)) if a == 1.0 else None
-    if isinstance(domain, Intervals):
-        domain = domain.hull(len(eta))
-    if domain.has_boundary and not isinstance(domain, Box):
-        return None
-    lower, upper = (np.broadcast_to(end, eta.shape) for end in _limits(domain))
+    ends = domain.ends(len(eta))
+    if ends is None:
+        return _grows_in_cone(K, domain.recession_normals(len(eta))) if a == 1.0 else None
+    lower, upper = ends
     if b == 0.0 and a > 0.0 and (poles := np.flatnonzero((lower == 0.0) & (eta <= -1.0))).size:
         return f"linear parameters of columns {poles.tolist()} are not above -1, so the density has a pole at 0"
     up, down = _unbounded(lower, upper, a)
@@ -64,12 +61,6 @@ def infinite_mass_reason(K, eta, a, b, domain):
             return f"linear parameters of columns {growing.tolist()} are positive, and x^{b:g} outgrows x^{2 * a:g}"
         up = up & (eta == 0.0)
     return _not_copositive(K, up, down)
-
-
-def _limits(domain):
-    if not domain.has_boundary:
-        return -np.inf, np.inf
-    return np.asarray(domain.lower, float), np.asarray(domain.upper, float)
 
 
 def _unbounded(lower, upper, a):
@@ -81,7 +72,7 @@ def _unbounded(lower, upper, a):
 
 
 def _not_copositive(K, up, down):
-    """Why vᵀKv is not positive for all v ≠ 0 that are ≥ 0 where only `up`, ≤ 0 where only `down`, else 0."""
+    """Why vᵀKv is not positive for all v ≠ 0 that are ≥ 0 if only `up`, ≤ 0 if only `down`, else 0."""
     free, ray = np.flatnonzero(up & down), np.flatnonzero(up ^ down)
     smallest = np.linalg.eigvalsh(_scaled(K[np.ix_(free, free)])).min(initial=np.inf)
     if smallest <= 0.0:
@@ -98,7 +89,7 @@ def _not_copositive(K, up, down):
 
 
 def _grows_in_cone(K, A):
-    """Why vᵀKv is not positive for all v ≠ 0 with A v ≤ 0, where such a v is found."""
+    """Why vᵀKv is not positive for all v ≠ 0 with A v ≤ 0, if such a v is found."""
     values, vectors = np.linalg.eigh(K)
     if values[0] > 0.0:
         return None
@@ -108,7 +99,7 @@ def _grows_in_cone(K, A):
         length = np.linalg.norm(V, axis=1, keepdims=True)
         V = V[length[:, 0] > 1e-6] / length[length[:, 0] > 1e-6]  # else only 0 is that way
         if (np.einsum("ni,ij,nj->n", V, K, V) <= 0.0).any():
-            return "the density grows without bound along a direction that never leaves the polytope"
+            return "the density grows without bound along a direction that never leaves the domain"
         V = cone.project(V - V @ K / np.abs(values).max())
     return None
 

@@ -9,8 +9,8 @@ of the squares. To shrink correlations by it minimises their expected squared er
 
 .. math:: \Gamma_j \leftarrow D_j + (1 - \rho)(\Gamma_j - D_j), \qquad D_j = \operatorname{diag}\Gamma_j .
 
-Noisy blocks mislead a path of penalties: each pair is judged given the others, and what is taken for their part is
-partly chance. The path is that of the multiplier :math:`\delta = 1/(1 - \rho)` of diagonals, with K taken δ times, so
+Noisy blocks mislead a path of penalties: each pair is estimated given the others, and their part
+is partly noise. The path is that of the multiplier :math:`\delta = 1/(1 - \rho)` of diagonals, with K taken δ times, so
 that its diagonal stays where it was. δ is no larger than the theory of the l1 penalty allows (Yu, Drton & Shojaie,
 2019), and δ − 1 falls like 1/n, faster than the errors of K.
 

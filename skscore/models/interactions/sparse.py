@@ -3,7 +3,7 @@ r"""Interactions under an l1 penalty: from a family's quadratic form to its K, a
 .. math:: J(\theta) + \alpha\Bigl[\rho\sum_{i \ne j}|K_{ij}| + \tfrac{1-\rho}2\sum_{ij}K_{ij}^2\Bigr],
 
 with J at its best η and ρ the ``l1_ratio``. Where J has a block for each column the solver of ``fitting.interactions``
-takes the blocks; where all of K is in one form (the simplex) it is one column of length p(p + 1)/2, in which a pair
+takes the blocks; if all of K is in one form (the simplex) it is one column of length p(p + 1)/2, in which a pair
 counts twice. A penalty on η, :math:`\alpha\rho\,\tau\sum_j|\eta_j|`, leaves it among the unknowns.
 """
 
@@ -25,12 +25,13 @@ __all__ = ["SparseFit", "SparseObjective"]
 
 
 class SparseFit(NamedTuple):
-    """θ of a family, the columns of K as they were estimated, and which pairs are edges, shape (p, p)."""
+    """θ of a family, the columns of K as they were estimated, which pairs are edges, (p, p), and what to know of it."""
 
     theta: np.ndarray
     columns: np.ndarray
     edges: np.ndarray
     gap: float
+    remarks: tuple[str, ...]
 
 
 class SparseObjective:
@@ -51,7 +52,7 @@ class SparseObjective:
                 "and not on the simplex, whose parts share their slopes. Set symmetric=True."
             )
         self.family, self.form = family, form
-        self.own = family.interactions_form(form)
+        self.reduced = family.interactions_form(form)
 
     @property
     def without_multiplier(self):
@@ -73,32 +74,34 @@ class SparseObjective:
         return self._with_ridge(0.0)
 
     def _with_ridge(self, ridge):
-        own, family, weights = self.own, self.family, _pair_weights(self.family)
-        if own.g.ndim == 2:
-            weights = np.column_stack([weights, family.linear_weights()])[:, : own.g.shape[1]]
-            return InteractionProblem(own, ridge=ridge, symmetric=family.symmetric is True, weights=weights)
-        (i, j), (places, E) = family.pairs, self._unknowns
+        reduced, family, weights = self.reduced, self.family, _pair_weights(self.family)
+        if reduced.g.ndim == 2:
+            weights = np.column_stack([weights, family.linear_weights()])[:, : reduced.g.shape[1]]
+            return InteractionProblem(reduced, ridge=ridge, symmetric=family.symmetric is True, weights=weights)
+        (i, j), (indices, E) = family.pairs, self._unknowns
         count = np.where(i == j, 1.0, 2.0)
-        ridges = np.zeros(len(own.g))
+        ridges = np.zeros(len(reduced.g))
         ridges[: len(count)] = ridge * count
-        Gamma = E.T @ (own.Gamma + np.diag(ridges)) @ E
-        form = QuadraticForm(Gamma[None], (own.g @ E)[None], own.c, own.n)
+        Gamma = E.T @ (reduced.Gamma + np.diag(ridges)) @ E
+        form = QuadraticForm(Gamma[None], (reduced.g @ E)[None], reduced.c, reduced.n)
         weights = np.concatenate([count * weights[i, j], family.linear_weights()])
-        return InteractionProblem(form, symmetric=False, weights=weights[places][None])
+        return InteractionProblem(form, symmetric=False, weights=weights[indices][None])
 
     @cached_property
     def _unknowns(self):
-        return self.family.unknowns(len(self.own.g))
+        return self.family.unknowns(len(self.reduced.g))
 
     def value(self, theta, alpha):
         """Objective with its multiplier and penalty at θ: what is minimised."""
-        is_flat = self.own.g.ndim == 1
-        columns = theta[self._unknowns[0]][None] if is_flat else theta[self.family.position[:, : self.own.g.shape[1]]]
+        is_flat = self.reduced.g.ndim == 1
+        columns = (
+            theta[self._unknowns[0]][None] if is_flat else theta[self.family.position[:, : self.reduced.g.shape[1]]]
+        )
         problem = self.problem(alpha)
-        return problem.value(columns, problem.gradient(columns), alpha * self.family.l1_ratio) + self.own.c
+        return problem.value(columns, problem.gradient(columns), alpha * self.family.l1_ratio) + self.reduced.c
 
     def greatest_alpha(self):
-        """Smallest α at which, and beyond which, no pair is an edge nor an η under a penalty not zero, for ρ > 0."""
+        """Smallest α at which all penalised parameters are zero: the edges, and η if it is penalised (ρ > 0)."""
         rho = self.family.l1_ratio
         high = interactions.lambda_max(self.problem(0.0)) / rho
         if rho == 1.0 or high == 0.0:
@@ -128,16 +131,16 @@ class SparseObjective:
     def on_graph(self, edges):
         """The `SparseFit` of least objective on a graph, without multiplier or penalty."""
         plain, support = self.without_multiplier, edges | np.eye(self.family.p, dtype=bool)
-        support = support if plain.own.g.ndim == 2 else support[self.family.pairs][plain._unknowns[0]][None]
+        support = support if plain.reduced.g.ndim == 2 else support[self.family.pairs][plain._unknowns[0]][None]
         return plain._unpacked(solve_unpenalised(plain.problem(0.0), support))
 
     def _unpacked(self, fit):
         family, form = self.family, self.form
         if form.g.ndim == 1:
-            own = self._unknowns[1] @ fit.theta[0]
-            theta = own if family.shrinks_linear else family.with_linear_part(form, own)
+            entries = self._unknowns[1] @ fit.theta[0]
+            theta = entries if family.shrinks_linear else family.with_linear_part(form, entries)
             K, _ = family.unpack(theta)
-            return SparseFit(theta, K, _off_diagonal(K != 0.0), fit.gap)
+            return SparseFit(theta, K, _off_diagonal(K != 0.0), fit.gap, fit.remarks)
         K = fit.K
         present = _off_diagonal(K != 0.0)
         edges = present & present.T if family.symmetric == "and" else present | present.T
@@ -146,7 +149,7 @@ class SparseObjective:
         theta[family.position] = (
             np.column_stack([symmetric, fit.eta]) if family.shrinks_linear else family.with_linear_part(form, symmetric)
         )
-        return SparseFit(theta, K, edges, fit.gap)
+        return SparseFit(theta, K, edges, fit.gap, fit.remarks)
 
 
 def _pair_weights(family):
@@ -155,7 +158,7 @@ def _pair_weights(family):
 
 
 def _refuse_flat_diagonals(problem):
-    """Where an unpenalised parameter has no curvature its objective falls without end."""
+    """Raise an error if an unpenalised parameter has no curvature: the objective is then unbounded."""
     flat = np.flatnonzero(((problem.curvature <= np.finfo(float).tiny) & (problem.weights == 0.0)).any(axis=0))
     if flat.size:
         raise UnboundedObjectiveError(

@@ -1,8 +1,8 @@
 r"""A bandwidth for each column, and the ridge, by the gradient of the objective on held-out rows.
 
 Automatic relevance determination: of kernels :math:`k(x, z) = \exp(-\tfrac12\sum_j \tau_j (x_j - z_j)^2)` a column that
-says little about the others gets a small precision :math:`\tau_j = 1/\sigma_j^2`. With θ fitted to rows T and judged
-by rows V,
+says little about the others gets a small precision :math:`\tau_j = 1/\sigma_j^2`. With θ fitted to rows T and scored
+on rows V,
 
 .. math::
 
@@ -26,7 +26,7 @@ No derivative of a matrix is formed. Both Γ and g stand between functions :math
 
 and Φ' is a mean over rows of moments of kernels, Σ_l b_l k_l, Σ_l b_l k_l u_l and Σ_l b_l k_l u_l² with
 u = x − z: O(nmd) for all columns together. Wenliang, Sutherland, Strathmann & Gretton (2019) choose kernels by the
-same held-out objective, with automatic differentiation in the place of the adjoint.
+same held-out objective, with automatic differentiation instead of the adjoint.
 
 References
 ----------
@@ -49,7 +49,7 @@ from ..objectives import Implicit
 from .lite import LiteFamily
 from .rkhs import orthonormal_basis
 
-__all__ = ["ColumnKernels", "ColumnPrecisions", "held_out_objective", "optimise_precisions"]
+__all__ = ["ColumnKernels", "held_out_objective", "optimise_precisions"]
 
 REACH = 20.0  # by which a bandwidth may change either way from the common one; the ridge by its square
 N_RIDGES = 13
@@ -143,12 +143,12 @@ def held_out_objective(family, alpha, tables, held_out=None):
     tables : list of (X, weight)
         Rows (n, d) and their weights (n,).
     held_out : sequence of int, optional
-        Which tables are judged; all of them, in their turn, where None.
+        Which tables are held out; None for each in turn.
 
     Returns
     -------
     value : float
-        Mean over the rows of the tables judged.
+        Mean over the rows of the tables held out.
     gradient : ndarray of shape (d + 1,)
         With respect to log τ and log λ.
 
@@ -164,9 +164,9 @@ def held_out_objective(family, alpha, tables, held_out=None):
     (2,)
     """
     forms = _forms(family, tables)
-    judged = range(len(tables)) if held_out is None else held_out
-    splits = [_Split.at(forms, k, alpha) for k in judged]
-    share = np.array([forms[k].n for k in judged]) / sum(forms[k].n for k in judged)
+    held = range(len(tables)) if held_out is None else held_out
+    splits = [_Split.at(forms, k, alpha) for k in held]
+    share = np.array([forms[k].n for k in held]) / sum(forms[k].n for k in held)
     gradients = np.zeros((len(splits), len(family.precision) + 1))
     gradients[:, -1] = [-split.omega @ split.theta for split in splits]
     for k, table in enumerate(tables):
@@ -193,30 +193,22 @@ class _Split(NamedTuple):
     theta: np.ndarray
     omega: np.ndarray
     value: float
-    n_judged: float
+    n_held_out: float
     n_fitted: float
 
     @classmethod
     def at(cls, forms, k, alpha):
         rest = without(forms, k)
-        theta = solve_ridge(rest, alpha)
-        omega = solve_ridge(replace(rest, g=forms[k].gradient(theta)), alpha)
+        theta, _ = solve_ridge(rest, alpha)
+        omega, _ = solve_ridge(replace(rest, g=forms[k].gradient(theta)), alpha)
         return cls(k, theta, omega, float(forms[k].value(theta)), forms[k].n, rest.n)
 
     def pair(self, k, basis):
         """Factor and (b, a) of the Φ(b, a) by which table k enters J."""
         theta = basis @ self.theta
         if k == self.k:
-            return 1.0 / self.n_judged, theta, 0.5 * theta
+            return 1.0 / self.n_held_out, theta, 0.5 * theta
         return -1.0 / self.n_fitted, basis @ self.omega, theta
-
-
-class ColumnPrecisions(NamedTuple):
-    """Precisions τ (d,) of the kernels, the ridge λ, and the held-out objective that they reach."""
-
-    precision: np.ndarray
-    alpha: float
-    value: float
 
 
 def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="rkhs"):
@@ -236,7 +228,12 @@ def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="
 
     Returns
     -------
-    ColumnPrecisions
+    precision : ndarray of shape (d,)
+        τ.
+    alpha : float
+        λ.
+    value : float
+        The objective of rows held out that they reach.
 
     Notes
     -----
@@ -253,8 +250,8 @@ def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="
     >>> X = np.column_stack([Banana().sample(200, rng), rng.standard_normal(200)])
     >>> X = (X - X.mean(axis=0)) / X.std(axis=0)
     >>> tables = [(X[k::3], np.ones(len(X[k::3]))) for k in range(3)]
-    >>> found = optimise_precisions(tables, X[:30], GaussianBase(), bandwidth=1.0, alpha=0.1)
-    >>> bool(found.precision[2] < 0.1 * found.precision[:2].min())  # the column of noise
+    >>> precision, alpha, value = optimise_precisions(tables, X[:30], GaussianBase(), bandwidth=1.0, alpha=0.1)
+    >>> bool(precision[2] < 0.1 * precision[:2].min())  # the column of noise
     True
     """
 
@@ -269,7 +266,7 @@ def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="
     bounds = np.column_stack([centre - reach, centre + reach])
     start = np.append(centre[:-1], _best_ridge(_forms(kernels(common), tables), bounds[-1]))
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MAX_STEPS})
-    return ColumnPrecisions(np.exp(found.x[:-1]), float(np.exp(found.x[-1])), float(found.fun))
+    return np.exp(found.x[:-1]), float(np.exp(found.x[-1])), float(found.fun)
 
 
 def _best_ridge(forms, bounds):

@@ -1,4 +1,4 @@
-r"""The law of targets v at given inputs u: what the nodes of one integration rule say of all of them.
+r"""The density of targets v at given inputs u, by one integration rule for all of them.
 
 With nodes :math:`v_j` and weights :math:`w_j` for the base measure, :math:`\int h(v)\, q_0(v)\,dv \approx \sum_j w_j
 h(v_j)`, shared by all inputs, the tilts :math:`f(u_i, v_j)` are one product of matrices, and from their softmax follow
@@ -6,20 +6,18 @@ h(v_j)`, shared by all inputs, the tilts :math:`f(u_i, v_j)` are one product of 
 .. math:: \log Z(u_i) \approx \log \sum_j w_j e^{f(u_i, v_j)}, \qquad
           \pi_{ij} = \frac{w_j e^{f(u_i, v_j)}}{Z(u_i)}, \qquad E[v \mid u_i] \approx \sum_j \pi_{ij} v_j,
 
-and draws: a node by its probability π, and a place in its cell. One or two targets take the trapezoidal rule, whose
+and draws: a node by its probability π, and a point in its cell. One or two targets take the trapezoidal rule, whose
 error falls exponentially in the step for smooth integrands (Trefethen & Weideman, 2014); more take draws of the base
 measure, where :math:`1 / \sum_j \pi_{ij}^2` of them are effective.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp, ndtri, softmax
 from scipy.stats import qmc
-from sklearn.exceptions import ConvergenceWarning
 
 from ..._kernels.threads import enough_for
 from ...formulas.moments import row_blocks
@@ -38,17 +36,18 @@ BLOCK_BYTES = 1 << 24
 
 
 class Nodes(NamedTuple):
-    """Integration rule of the base measure: points (g, t), log weights (g,) and the width of a cell, 0 for draws."""
+    """Integration rule of the base measure: points (g, t), log weights (g,), width of a cell, 0 for draws; remarks."""
 
     points: np.ndarray
     log_weight: np.ndarray
     cell: float
+    remarks: tuple[str, ...] = ()
 
 
 def trapezoid(family, step):
     """Nodes at multiples of `step`, as far as the landmarks tilt the base measure and it has mass.
 
-    The step is greater where there would be many more than `MAX_NODES`.
+    The step is greater if there would be many more than `MAX_NODES`.
 
     Examples
     --------
@@ -81,7 +80,7 @@ def coarse_nodes(family, seed):
 
 
 def chosen_nodes(family, phi, seed):
-    """Nodes for the density at φ: the step is halved until log Z settles at the inputs of the landmarks."""
+    """Nodes for the density at φ: the step is halved until log Z converges at the inputs of the landmarks."""
     t = family.targets.shape[1]
     if t > GRID_TARGETS:
         return base_nodes(N_DRAWS, t, np.random.default_rng(seed))
@@ -92,19 +91,17 @@ def chosen_nodes(family, phi, seed):
         nodes = trapezoid(family, nodes.cell / 2.0)
         finer = ConditionalDensity(family, phi, nodes).log_normalizer(inputs)
         log_z, change = finer, np.abs(finer - log_z).max()
-    _warn_if_coarse(nodes, family.bandwidth)
+    nodes = nodes._replace(remarks=tuple(_coarseness(nodes, family.bandwidth)))
     return _of_some_mass(ConditionalDensity(family, phi, nodes), inputs)
 
 
-def _warn_if_coarse(nodes, bandwidth):
-    """Warn where kernels, or the base measure, lie between the nodes."""
+def _coarseness(nodes, bandwidth):
+    """Yield a remark if kernels, or the base measure, lie between the nodes."""
     if nodes.cell > min(bandwidth, 1.0):
-        warnings.warn(
+        yield (
             f"the {len(nodes.points)} nodes that integrate over the targets are {nodes.cell:.3g} apart, too far for "
             f"bandwidth {bandwidth:.3g}: densities, means and samples are rough. Choose a bandwidth nearer to 1, which "
-            "is the standard deviation of the residuals, or look for outliers among the targets.",
-            ConvergenceWarning,
-            stacklevel=4,
+            "is the standard deviation of the residuals, or look for outliers among the targets."
         )
 
 
@@ -112,7 +109,7 @@ def _of_some_mass(law, inputs):
     """The nodes that have a share in the law of some input or in the base measure."""
     share = law.shares(inputs).max(axis=0)
     kept = np.maximum(share, np.exp(law.nodes.log_weight)) > SMALLEST_SHARE
-    return Nodes(law.nodes.points[kept], law.nodes.log_weight[kept], law.nodes.cell)
+    return law.nodes._replace(points=law.nodes.points[kept], log_weight=law.nodes.log_weight[kept])
 
 
 class ConditionalDensity:
@@ -165,23 +162,22 @@ class ConditionalDensity:
 
         def draw(log_weight):
             cumulative = np.cumsum(softmax(log_weight, axis=1), axis=1)
-            places = rng.random((len(log_weight), n_samples)) * cumulative[:, -1:]
-            chosen = [np.searchsorted(levels, place) for levels, place in zip(cumulative, places, strict=True)]
+            quantiles = rng.random((len(log_weight), n_samples)) * cumulative[:, -1:]
+            chosen = [np.searchsorted(levels, quantile) for levels, quantile in zip(cumulative, quantiles, strict=True)]
             return nodes.points[np.array(chosen)] + nodes.cell * (rng.random((len(log_weight), n_samples, t)) - 0.5)
 
         return self._over_inputs(draw, U, nodes)
 
-    def warn_if_rough(self, U):
-        """Warn where draws of the base measure hardly meet the law of an input."""
+    def remarks(self, U):
+        """What to know of the densities at the inputs U: whether draws of the base measure hardly meet one of them."""
         if self.nodes.cell > 0.0:
-            return
+            return ()
         ess = self._over_inputs(lambda log_weight: 1.0 / (softmax(log_weight, axis=1) ** 2).sum(axis=1), U)
         share = ess / len(self.nodes.points)
-        if (low := share < LOW_ESS).any():
-            warnings.warn(
-                f"{low.sum()} of {len(U)} inputs rest on few effective draws, at worst {100.0 * share.min():.2g} % of "
-                f"{len(self.nodes.points)}: their densities, means and samples are rough. Choose a larger alpha or "
-                "bandwidth, or fewer targets.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        low = share < LOW_ESS
+        remark = (
+            f"{low.sum()} of {len(U)} inputs rest on few effective draws, at worst {100.0 * share.min():.2g} % of "
+            f"{len(self.nodes.points)}: their densities, means and samples are rough. Choose a larger alpha or "
+            "bandwidth, or fewer targets."
+        )
+        return (remark,) if low.any() else ()

@@ -8,7 +8,6 @@ is an integral for each row, or by the Hyvärinen objective of the fold, which n
 from __future__ import annotations
 
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,31 +19,9 @@ from .conditional_law import ConditionalDensity, coarse_nodes
 from .landmarks import thinned
 from .lite import flops_of_a_pass
 
-__all__ = ["Candidates", "ConditionalChoice", "select"]
+__all__ = ["select"]
 
 MAX_HELD_OUT = 400  # rows of a fold whose normalisers are computed
-
-
-class Candidates(NamedTuple):
-    """Input bandwidths, target bandwidths and ridges to be crossed."""
-
-    input_bandwidths: list
-    bandwidths: list
-    alphas: np.ndarray
-
-    @property
-    def are_one(self):
-        """Whether nothing is left to choose."""
-        return len(self.input_bandwidths) == len(self.bandwidths) == len(self.alphas) == 1
-
-
-class ConditionalChoice(NamedTuple):
-    """The best candidate, and the mean criterion of all, in the order of their product."""
-
-    input_bandwidth: float
-    bandwidth: float
-    alpha: float
-    scores: np.ndarray
 
 
 def select(rows, weight, fold, landmarks, n_inputs, candidates, criterion):
@@ -60,20 +37,25 @@ def select(rows, weight, fold, landmarks, n_inputs, candidates, criterion):
     landmarks : ndarray of shape (m, d + t)
     n_inputs : int
         d.
-    candidates : Candidates
+    candidates : (list, list, ndarray)
+        Input bandwidths, target bandwidths and ridges to be crossed.
     criterion : {"log_likelihood", "hyvarinen"}
 
     Returns
     -------
-    ConditionalChoice
+    best : (float, float, float)
+        Input bandwidth, target bandwidth and ridge.
+    scores : ndarray
+        Mean criterion of all candidates, in the order of their product.
     """
+    *bandwidths, alphas = candidates
     folds = [(rows[fold == k], weight[fold == k]) for k in range(fold.max() + 1)]
-    pairs = list(product(candidates.input_bandwidths, candidates.bandwidths))
+    pairs = list(product(*bandwidths))
     with enough_for(flops_of_a_pass(len(rows), len(landmarks))):
         families = (ConditionalLiteFamily(landmarks, n_inputs, *pair) for pair in pairs)
-        scores = np.array([_scores(family, folds, candidates.alphas, criterion) for family in families])
+        scores = np.array([_scores(family, folds, alphas, criterion) for family in families])
     best_pair, best_alpha = np.unravel_index(scores.argmax(), scores.shape)
-    return ConditionalChoice(*pairs[best_pair], float(candidates.alphas[best_alpha]), scores.ravel())
+    return (*pairs[best_pair], float(alphas[best_alpha])), scores.ravel()
 
 
 def _scores(family, folds, alphas, criterion):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from copy import copy
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from ...fitting.ridge_path import RidgePath
+from ...fitting.solvers import Estimate
 from ..base import GaussianBase, MappedBase
 from ..family import Family
-from ..objectives import Denoising
 
 __all__ = ["KernelFamily"]
 
@@ -25,7 +23,7 @@ class KernelFamily(Family):
     ----------
     inner : LiteFamily or another basis of kernels
         The family of the coordinates.
-    coordinates : AffineMap
+    coordinates : Affine
         From x to y.
     bandwidth, base_scale, smoothing : float or ndarray
         For the record.
@@ -41,35 +39,35 @@ class KernelFamily(Family):
 
     def statistics(self, X):
         """T(x) of each row, shape (n, r)."""
-        return self.inner.statistics(self.coordinates(X))
+        return self.inner.statistics(self.coordinates.forward(X))
 
     def jacobian(self, X):
         """∂T/∂x of each row, shape (n, r, d)."""
-        return self.inner.jacobian(self.coordinates(X)) @ self.coordinates.matrix.T
+        return self.inner.jacobian(self.coordinates.forward(X)) @ self.coordinates.matrix.T
 
     def laplacian(self, X):
         """ΔT(x) of each row, shape (n, r)."""
-        Y = self.coordinates(X)
+        Y = self.coordinates.forward(X)
         return sum(self.inner.statistics_curvature(Y, axis) for axis in self.coordinates.matrix)
 
     def statistics_curvature(self, X, V):
         """vᵀ∇²T(x)v of each row, shape (n, r), for directions V of shape (d,) or (n, d)."""
-        return self.inner.statistics_curvature(self.coordinates(X), V @ self.coordinates.matrix)
+        return self.inner.statistics_curvature(self.coordinates.forward(X), self.coordinates.pushforward(X, V))
 
     # ---- from rows to θ --------------------------------------------------------------------------
 
     def assemble(self, X, Y, weight, objective):
-        """Quadratic form in the coordinates of the kernels; noise has the units of X."""
-        if isinstance(objective, Denoising):
+        """Quadratic form, in the coordinates of the kernels unless the objective is one in the units of X."""
+        if objective.in_units_of_X:
             return super().assemble(X, Y, weight, objective)
         return self.inner.assemble(*self.own_coordinates(X, Y), weight, objective)
 
     def own_coordinates(self, X, Y):
         """Rows and known scores in the coordinates of the kernels."""
-        return self.coordinates(X), None if Y is None else Y @ self.coordinates.inverse.matrix.T
+        return self.coordinates.forward(X), None if Y is None else self.coordinates.push_score(X, Y)
 
     def blurred(self, sigma):
-        """A Gaussian base takes on the noise; a Student t, whose tails are beyond it, and a flat one stay."""
+        """A Gaussian base is widened by the noise; a Student t, whose tails outweigh it, and a flat one stay."""
         noisy, A = copy(self), self.coordinates.matrix
         if isinstance(getattr(self.inner.base, "law", None), GaussianBase):
             noisy.inner = copy(self.inner)
@@ -80,34 +78,34 @@ class KernelFamily(Family):
     def solve(self, statistics, objective, alpha):
         """φ of least objective plus ridge."""
         n = statistics.moments.n
-        if alpha == 0.0 and n < ROWS_WITHOUT_RIDGE * self.n_parameters:
-            warnings.warn(
-                f"{self.n_parameters} functions, {n:g} rows and alpha=0: without a ridge the density follows the noise "
-                'of these rows. Leave alpha="auto", or lower n_landmarks.',
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        if alpha == 0.0:
-            return super().solve(statistics, objective, alpha)
-        return RidgePath(self.form(statistics, objective)).thetas([alpha])[0]  # as it was chosen
+        if alpha > 0.0:
+            return Estimate(RidgePath(self.form(statistics, objective)).thetas([alpha])[0])  # as it was chosen
+        estimate = super().solve(statistics, objective, alpha)
+        if n >= ROWS_WITHOUT_RIDGE * self.n_parameters:
+            return estimate
+        remark = (
+            f"{self.n_parameters} functions, {n:g} rows and alpha=0: without a ridge the density follows the noise "
+            'of these rows. Leave alpha="auto", or lower n_landmarks.'
+        )
+        return estimate._replace(remarks=(remark, *estimate.remarks))
 
     # ---- the density at φ ------------------------------------------------------------------------
 
     def log_density(self, phi, X):
         """log q₀ + f of each row, shape (n,)."""
-        return self.inner.log_density(phi, self.coordinates(X)) + self.coordinates.log_volume
+        return self.inner.log_density(phi, self.coordinates.forward(X)) + self.coordinates.log_det(X)
 
     def score(self, phi, X):
         """∇ₓ log p of each row, shape (n, d)."""
-        return self.inner.score(phi, self.coordinates(X)) @ self.coordinates.matrix.T
+        return self.coordinates.pull_score(X, self.inner.score(phi, self.coordinates.forward(X)))
 
     def divergence(self, phi, X):
         """Δ log p of each row, shape (n,)."""
-        return self.inner.traced_curvature(phi, self.coordinates(X), self.coordinates.matrix)
+        return self.inner.traced_curvature(phi, self.coordinates.forward(X), self.coordinates.matrix)
 
     def curvature(self, phi, X, V):
         """vᵀ ∇² log p(x) v of each row, shape (n,)."""
-        return self.inner.curvature(phi, self.coordinates(X), V @ self.coordinates.matrix)
+        return self.inner.curvature(phi, self.coordinates.forward(X), self.coordinates.pushforward(X, V))
 
     def infinite_mass(self, phi):
         """A flat base measure has infinite mass."""
@@ -136,12 +134,12 @@ class KernelFamily(Family):
 
     def row_gradients(self, phi, X, Y, objective):
         """ψ of each row, in the coordinates of the kernels."""
-        if isinstance(objective, Denoising):
+        if objective.in_units_of_X:
             return super().row_gradients(phi, X, Y, objective)
         return self.inner.row_gradients(phi, *self.own_coordinates(X, Y), objective)
 
     def attributes(self, phi):
         """θ and what it belongs to."""
         chosen = {name: getattr(self, name) for name in ("bandwidth", "base_scale", "smoothing")}
-        own, landmarks = {"theta": self.inner.basis @ phi, **chosen}, getattr(self.inner, "landmarks", None)
-        return own if landmarks is None else own | {"landmarks": self.coordinates.inverse(landmarks)}
+        reported, landmarks = {"theta": self.inner.basis @ phi, **chosen}, getattr(self.inner, "landmarks", None)
+        return reported if landmarks is None else reported | {"landmarks": self.coordinates.inverse(landmarks)}

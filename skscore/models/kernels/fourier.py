@@ -102,6 +102,8 @@ class FourierFamily(Family):
     array([[-1., -4.]])
     """
 
+    closed_forms = {Implicit: "by_products"}
+
     def __init__(self, frequencies, phases, basis, base, block_rows=BLOCK_ROWS):
         self.frequencies, self.phases, self.basis, self.base = frequencies, phases, basis, base
         self.amplitude = np.sqrt(2.0 / len(phases))
@@ -145,10 +147,8 @@ class FourierFamily(Family):
 
     # ---- from rows to the quadratic form ---------------------------------------------------------
 
-    def assemble(self, X, Y, weight, objective):
-        """Quadratic form in φ of the rows under `objective`."""
-        if not isinstance(objective, Implicit):
-            return super().assemble(X, Y, weight, objective)
+    def by_products(self, X, Y, weight, objective):
+        """Quadratic form in φ by one product of matrices."""
         return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
 
     def implicit_form(self, X, weight):

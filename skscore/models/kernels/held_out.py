@@ -5,13 +5,11 @@ folds, ridges and base measures, make that one product of matrices,
 
 .. math:: \log Z(\theta) \approx \log \frac1S \sum_s \exp\bigl(\theta^\top T(x_s) + \log q_0(x_s) - \log r(x_s)\bigr).
 
-Shared draws also leave little of their chance in the comparison of two candidates. The proposal r is half the widest
-base measure, which owns the tails, and half a kernel density estimate of the rows, which owns the modes.
+Shared draws also make the comparison of two candidates less noisy. The proposal r is half the widest
+base measure, for the tails, and half a kernel density estimate of the rows, for the modes.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist, pdist
@@ -19,45 +17,40 @@ from scipy.special import logsumexp
 
 from ...formulas.moments import row_blocks
 
-__all__ = ["Draws", "log_likelihoods", "proposal"]
+__all__ = ["log_likelihoods", "proposal"]
 
 N_DRAWS = 1 << 14
 WIDTHS = np.array([1.0, 0.25])
 BLOCK_BYTES = 1 << 24
 
 
-class Draws(NamedTuple):
-    """Importance draws: rows (S, d) and the logarithm of their density (S,)."""
-
-    position: np.ndarray
-    log_density: np.ndarray
-
-
-def proposal(centres, weight, laws):
-    """Draws of ½ the mean of `laws` + ½ a kernel density estimate, where the rows have a spread of about one.
+def proposal(centres, weight, bases):
+    """Draws of ½ the mean of `bases` + ½ a kernel density estimate, if the rows have a spread of about one.
 
     Parameters
     ----------
     centres : ndarray of shape (n, d)
     weight : ndarray of shape (n,)
         Of the centres.
-    laws : list of frozen multivariate laws of scipy.stats
+    bases : list of frozen multivariate distributions of scipy.stats
 
     Returns
     -------
-    Draws
+    position : ndarray of shape (S, d)
+    log_density : ndarray of shape (S,)
+        Of the draws, in nats.
     """
     rng, d, n_near = np.random.default_rng(0), centres.shape[1], N_DRAWS // 2
     share = weight / weight.sum()
     widths = WIDTHS * _spread(centres) * len(centres) ** (-1.0 / (d + 4.0))  # Scott (1992), and less
     width = rng.choice(widths, (n_near, 1))
     near = centres[rng.choice(len(centres), n_near, p=share)] + width * rng.standard_normal((n_near, d))
-    far = [law.rvs(n_near // len(laws), random_state=rng).reshape(-1, d) for law in laws]
+    far = [base.rvs(n_near // len(bases), random_state=rng).reshape(-1, d) for base in bases]
     position = np.concatenate([near, *far])
-    of_laws = logsumexp([law.logpdf(position) for law in laws], axis=0) - np.log(len(laws))
+    of_bases = logsumexp([base.logpdf(position) for base in bases], axis=0) - np.log(len(bases))
     squares = cdist(position, centres, "sqeuclidean")
     of_rows = logsumexp([_kernel_density(squares, share, width, d) for width in widths], axis=0) - np.log(len(widths))
-    return Draws(position, np.logaddexp(of_rows, of_laws) - np.log(2.0))
+    return position, np.logaddexp(of_rows, of_bases) - np.log(2.0)
 
 
 def _spread(centres):
@@ -71,23 +64,12 @@ def _kernel_density(squares, share, width, d):
     return logsumexp(-0.5 * squares / width**2, axis=1, b=share) - d * np.log(width) - 0.5 * d * np.log(2.0 * np.pi)
 
 
-class _LogMeanExp:
-    """log of the mean of weights exp(w), and of their squares, over draws that come in blocks."""
-
-    def __init__(self, shape):
-        self.first, self.second, self.n = np.full(shape, -np.inf), np.full(shape, -np.inf), 0
-
-    def add(self, log_weights):
-        """Take in the log weights of a block of draws, its first axis."""
-        top = log_weights.max(axis=0)
-        share = np.exp(log_weights - top)
-        self.first = np.logaddexp(self.first, top + np.log(share.sum(axis=0)))
-        self.second = np.logaddexp(self.second, 2.0 * top + np.log(np.square(share, out=share).sum(axis=0)))
-        self.n += len(log_weights)
-
-    def log_mean_and_ess(self):
-        """log Z and the effective sample size as a fraction of the draws."""
-        return self.first - np.log(self.n), np.exp(2.0 * self.first - self.second) / self.n
+def _log_sums(log_weights):
+    """log Σ e^w and log Σ e^2w over a block of draws, its first axis."""
+    top = log_weights.max(axis=0)
+    share = np.exp(log_weights - top)
+    first = top + np.log(share.sum(axis=0))
+    return np.stack([first, 2.0 * top + np.log(np.square(share, out=share).sum(axis=0))])
 
 
 def log_likelihoods(family, bases, thetas, folds, draws):
@@ -103,20 +85,23 @@ def log_likelihoods(family, bases, thetas, folds, draws):
         For each candidate, fold and ridge.
     folds : list of (X, weight)
         Rows (n_k, d) of each fold and their weights or None.
-    draws : Draws
+    draws : (position, log_density)
+        From `proposal`.
 
     Returns
     -------
     log_likelihood, ess : ndarrays of shape (s, k, L)
     """
-    weights = [_LogMeanExp(thetas.shape[1:-1]) for _ in bases]
-    n_values = thetas.size // thetas.shape[-1]
-    for rows in row_blocks(len(draws.position), 8 * (n_values + thetas.shape[-1]), BLOCK_BYTES):
-        statistics = family.statistics(draws.position[rows])
-        for total, base, theta in zip(weights, bases, thetas, strict=True):
-            offset = base.log_density(draws.position[rows]) - draws.log_density[rows]
-            total.add(np.tensordot(statistics, theta, axes=(1, -1)) + offset[:, None, None])
-    log_z, ess = map(np.stack, zip(*(total.log_mean_and_ess() for total in weights), strict=True))
+    (position, log_density), n_values = draws, thetas.size // thetas.shape[-1]
+    sums = np.full((len(bases), 2, *thetas.shape[1:-1]), -np.inf)  # for each base, log Σ e^w and log Σ e^2w
+    for rows in row_blocks(len(position), 8 * (n_values + thetas.shape[-1]), BLOCK_BYTES):
+        statistics = family.statistics(position[rows])
+        for s, (base, theta) in enumerate(zip(bases, thetas, strict=True)):
+            offset = base.log_density(position[rows]) - log_density[rows]
+            log_weights = np.tensordot(statistics, theta, axes=(1, -1)) + offset[:, None, None]
+            sums[s] = np.logaddexp(sums[s], _log_sums(log_weights))
+    first, second = sums[:, 0], sums[:, 1]
+    log_z, ess = first - np.log(len(position)), np.exp(2.0 * first - second) / len(position)
     means = np.empty(log_z.shape)
     for k, (X, weight) in enumerate(folds):
         statistics = np.average(family.statistics(X), axis=0, weights=weight)

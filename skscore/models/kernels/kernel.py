@@ -7,7 +7,7 @@ kernel Hilbert space (RKHS),
 .. math:: \min_\theta\; \tfrac12\theta^\top\Gamma\theta - g^\top\theta + \tfrac\alpha2\,\theta^\top K \theta,
           \qquad K_{ab} = k(z_a, z_b),\quad k(x, z) = \exp\Bigl(-\tfrac{\|x - z\|^2}{2\sigma^2}\Bigr),
 
-which is solved in an orthonormal basis of the span of the kernels. Where rows are few the objective is better taken at
+which is solved in an orthonormal basis of the span of the kernels. If rows are few, the objective is better taken at
 rows with noise, whose mean is exact (``smoothed``; Vincent, 2011). Distances are measured in coordinates in which the
 first rows have the covariance I, and so is the objective, unless it is the denoising one, whose noise has the units of
 X. An affine map of the table then changes nothing.
@@ -25,26 +25,25 @@ Vincent, P. (2011). A connection between score matching and denoising autoencode
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
 from ..._compat import Interval, StrOptions
 from ..._kernels.threads import enough_for
 from ..base import GaussianBase
 from ..family import Choice, Model
 from ..folds import deal, group_rows, merge_equal
-from ..objectives import Implicit
 from .ard import optimise_precisions
-from .kernel_mixture import settle_mixture
+from .kernel_mixture import choose_mixture
 from .landmarks import BANDWIDTHS
 from .lite import flops_of_a_pass
 from .selection import FoldScorer, LeaveOneOutScorer, choose, explore, tabulate
 from .setup import KernelSetup, as_numbers
+from .smoothed import SmoothedFamily
 
 __all__ = ["Kernel"]
 
@@ -68,23 +67,23 @@ class Kernel(Model):
         Where the kernels sit, in the units of X, instead.
     bandwidth : {"cv", "ard", "median"}, float or array-like of shape (d,), default="cv"
         σ, in whitened units or, with ``whiten=False``, in the units of X; there it may differ between columns. "cv"
-        is chosen by rows held out; "ard" (automatic relevance determination, lite basis only) goes on from there to a
+        is chosen on rows held out; "ard" (automatic relevance determination, lite basis only) goes on from there to a
         bandwidth for each coordinate, by gradients of the objective of these rows. The median distance between rows,
         over √2, is the scale of the whole table: details need a smaller one.
     basis : {"lite", "nystrom", "fourier"}, default="lite"
         Functions that f is a sum of: kernels (Sutherland et al., 2018); their slopes at the landmarks along each
         column, m·d of them, for few columns; or random waves whose mean product is the kernel (Rahimi & Recht, 2007).
     base : {"gaussian", "student", None} or GaussianBase, default="gaussian"
-        Base measure, which owns the tails: the Gaussian with the mean and covariance of the first rows (with
+        Base measure, which determines the tails: the Gaussian with the mean and covariance of the first rows (with
         ``whiten=False`` their variances); the Student t of 5 degrees of freedom with these as location and scale
         matrix; flat, in which case there are scores but no density; or given.
     base_scale : float or "cv", default="cv"
         Factor on the standard deviations of a named base; "cv" is one of 1, 1.5, 2.5 and 4.
     smoothing : float or "auto", default="auto"
-        Standard deviation of Gaussian noise that the rows are seen through, as a share of the bandwidth: the fit is to
-        the Parzen density of the rows, in closed form. 0 is score matching to the rows themselves. "auto" is chosen
-        with ``bandwidth="cv"`` where the log-likelihood judges and the formula holds (basis "lite", implicit objective,
-        Gaussian base, folds), and otherwise 0.
+        Standard deviation of Gaussian noise added to the rows, as a fraction of the bandwidth: the fit is to the Parzen
+        density of the rows, in closed form. 0 is score matching to the rows themselves. "auto" chooses it with
+        ``bandwidth="cv"`` if the criterion is the log-likelihood and the formula holds (basis "lite", implicit
+        objective, Gaussian base, folds); otherwise it is 0.
     regularizer : {"rkhs", "identity"}, default="rkhs"
         What the ridge ``alpha`` of the estimator penalises: the squared RKHS norm, or the squared coefficients θ.
     whiten : bool, default=True
@@ -94,8 +93,8 @@ class Kernel(Model):
         Fit so many densities, each to the rows of a cluster, and mix them: the weights of separated modes are beyond
         score matching, see Notes.
     cv : int or "loo", default=5
-        Folds that judge "cv" parameters, of at most 20,000 rows; "loo" leaves out each row in turn, in closed form, and
-        judges by the objective. Folds judge by the estimator's ``criterion``.
+        Folds for "cv" parameters, of at most 20,000 rows, compared by the estimator's ``criterion``; "loo"
+        leaves out each row in turn, in closed form, and compares by the objective.
     dtype : {"float64", "float32"}, default="float64"
         Precision of the products behind a fit of the lite basis. Single precision is about twice as fast, and keeps
         only functions that it can tell apart.
@@ -140,19 +139,19 @@ class Kernel(Model):
 
     def __init__(
         self,
-        n_landmarks=300,
-        landmarks=None,
-        bandwidth="cv",
-        basis="lite",
-        base="gaussian",
-        base_scale="cv",
-        smoothing="auto",
-        regularizer="rkhs",
-        whiten=True,
-        n_components=1,
-        cv=5,
-        dtype="float64",
-    ):
+        n_landmarks: int = 300,
+        landmarks: ArrayLike | None = None,
+        bandwidth: float | str | ArrayLike = "cv",
+        basis: str = "lite",
+        base: str | GaussianBase | None = "gaussian",
+        base_scale: float | str = "cv",
+        smoothing: float | str = "auto",
+        regularizer: str = "rkhs",
+        whiten: bool = True,
+        n_components: int = 1,
+        cv: int | str = 5,
+        dtype: str = "float64",
+    ) -> None:
         self.n_landmarks = n_landmarks
         self.landmarks = landmarks
         self.bandwidth = bandwidth
@@ -166,6 +165,16 @@ class Kernel(Model):
         self.cv = cv
         self.dtype = dtype
 
+    @classmethod
+    def examples(cls):
+        """Every basis, with nothing left to choose, in the units of the table."""
+        return [
+            cls(10, bandwidth=0.8, base_scale=1.0, whiten=False),
+            cls(10, None, [0.8, 0.6, 0.5], base="student", base_scale=2.0, regularizer="identity", whiten=False),
+            cls(5, bandwidth=1.1, basis="nystrom", base_scale=1.0, whiten=False),
+            cls(12, bandwidth=0.9, basis="fourier", base_scale=1.5, whiten=False),
+        ]
+
     def without_noise(self):
         """The model for rows to which noise is added: it adds none of its own."""
         if self.smoothing not in ("auto", 0.0):
@@ -176,46 +185,50 @@ class Kernel(Model):
         return clone(self).set_params(smoothing=0.0)
 
     def choose(self, sample, objective, alpha, criterion):
-        """Place the kernels, and choose by rows held out what is left open."""
+        """Place the kernels, and choose on rows held out what the user left open."""
         if self.n_components > 1:
-            return settle_mixture(self, sample, objective, alpha, criterion)
+            return choose_mixture(self, sample, objective, alpha, criterion)
         with enough_for(flops_of_a_pass(len(sample.X), self.n_landmarks)):
             return self._choose(sample, objective, alpha, criterion)
 
     def _choose(self, sample, objective, alpha, criterion):
         if self._bandwidth_is("ard") and self.basis != "lite":
             raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
-        site = KernelSetup(self, sample)
-        bandwidth, smoothing = _bandwidth(self, site), self._fixed_smoothing(objective, criterion)
-        alphas = ALPHAS * site.unit(objective) if isinstance(alpha, str) else np.array([float(alpha)])
+        setup = KernelSetup(self, sample)
+        bandwidth, smoothing = _bandwidth(self, setup), self._fixed_smoothing(objective, criterion)
+        alphas = ALPHAS * setup.unit(objective) if isinstance(alpha, str) else np.array([float(alpha)])
         scales = BASE_SCALES if self.base_scale == "cv" and isinstance(self.base, str) else [self._fixed_scale]
-        is_settled = len(alphas) == len(scales) == 1 and bandwidth is not None
-        if is_settled or len(site.rows) < 2:
-            bandwidth = site.median if bandwidth is None else bandwidth
-            return Choice(site.family(bandwidth, scales[0], smoothing or 0.0), float(alphas[-1]))
-        judge = self._judge(site, objective, criterion, np.asarray(scales), alphas)
-        attempt = partial(judge, smoothing=smoothing) if smoothing else judge
+        is_chosen = len(alphas) == len(scales) == 1 and bandwidth is not None
+        if is_chosen or len(setup.rows) < 2:
+            bandwidth = setup.median if bandwidth is None else bandwidth
+            family = setup.family(bandwidth, scales[0], smoothing or 0.0)
+            return Choice(family, float(alphas[-1]), remarks=setup.remarks)
+        scorer = self._scorer(setup, objective, criterion, np.asarray(scales), alphas)
+        attempt = partial(scorer, smoothing=smoothing) if smoothing else scorer
         if bandwidth is None:
-            trials = explore(attempt, site.median, COARSE_POWERS, _limits(site), smooth=smoothing is None)
+            candidates = explore(attempt, setup.median, COARSE_POWERS, _limits(setup), smooth=smoothing is None)
         else:
-            trials = [attempt(bandwidth)]
-        best = choose(judge, trials)
-        _warn_at_the_edge(trials, best, site.median)
+            candidates = [attempt(bandwidth)]
+        best = choose(scorer, candidates)
+        remarks = (*setup.remarks, *_at_the_edge(candidates, best, setup.median))
         if self._bandwidth_is("ard"):
-            trials.append(judge(self._bandwidths_by_direction(site, *best.choice)))
-            best = max(trials, key=lambda trial: trial.score)
-        *place, alpha = best.choice
-        return Choice(site.family(*place), alpha, tabulate(trials))
+            candidates.append(scorer(self._bandwidths_by_direction(setup, *best.choice)))
+            best = max(candidates, key=lambda candidate: candidate.score)
+        *chosen, alpha = best.choice
+        return Choice(setup.family(*chosen), alpha, tabulate(candidates), remarks)
 
-    def _bandwidths_by_direction(self, site, bandwidth, scale, _, alpha):
+    def _bandwidths_by_direction(self, setup, bandwidth, scale, _, alpha):
         """One bandwidth for each coordinate, from the best common one."""
-        group = group_rows(site.coordinates(site.sample.X))
-        folds = deal(site.sample, group, self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MAX_ROWS_FOR_ARD)
+        group = group_rows(setup.coordinates.forward(setup.sample.X))
+        folds = deal(setup.sample, group, self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MAX_ROWS_FOR_ARD)
         tables = [
-            (site.coordinates(fold.X), np.ones(len(fold.X)) if fold.weight is None else fold.weight) for fold in folds
+            (setup.coordinates.forward(fold.X), np.ones(len(fold.X)) if fold.weight is None else fold.weight)
+            for fold in folds
         ]
-        found = optimise_precisions(tables, site.landmarks, site.base(scale), bandwidth, alpha, self.regularizer)
-        return found.precision**-0.5
+        precision, *_ = optimise_precisions(
+            tables, setup.landmarks, setup.base(scale), bandwidth, alpha, self.regularizer
+        )
+        return precision**-0.5
 
     def _bandwidth_is(self, name):
         return isinstance(self.bandwidth, str) and self.bandwidth == name
@@ -225,10 +238,10 @@ class Kernel(Model):
         return 1.0 if self.base_scale == "cv" else float(self.base_scale)
 
     def _fixed_smoothing(self, objective, criterion):
-        """What the user gave, or 0 where there is no choice; None where it is to be chosen."""
+        """What the user gave, or 0 if there is no choice; None if it is to be chosen."""
         is_possible = (
             self.basis == "lite"
-            and isinstance(objective, Implicit)
+            and type(objective) in SmoothedFamily.closed_forms
             and (self.base in (None, "gaussian") or isinstance(self.base, GaussianBase))
             and self.cv != "loo"
             and not self._bandwidth_is("ard")
@@ -247,25 +260,25 @@ class Kernel(Model):
     def _by_likelihood(self, criterion):
         return criterion == "log_likelihood" and self.base is not None
 
-    def _judge(self, site, objective, criterion, scales, alphas):
-        group = group_rows(site.coordinates(site.sample.X))
+    def _scorer(self, setup, objective, criterion, scales, alphas):
+        group = group_rows(setup.coordinates.forward(setup.sample.X))
         if self.cv == "loo":
-            return LeaveOneOutScorer(site.families, merge_equal(site.sample, group), objective, scales, alphas)
-        folds = deal(site.sample, group, self.cv, MAX_ROWS_TO_CHOOSE)
-        draws = site.draws(scales) if self._by_likelihood(criterion) else None
-        return FoldScorer(site.families, folds, objective, scales, alphas, draws, site.sample.moments)
+            return LeaveOneOutScorer(setup.families, merge_equal(setup.sample, group), objective, scales, alphas)
+        folds = deal(setup.sample, group, self.cv, MAX_ROWS_TO_CHOOSE)
+        draws = setup.draws(scales) if self._by_likelihood(criterion) else None
+        return FoldScorer(setup.families, folds, objective, scales, alphas, draws, setup.sample.moments)
 
 
-def _limits(site):
+def _limits(setup):
     """Powers of √2 between which bandwidths are tried: none is so small that kernels are bumps apart."""
-    least = int(np.ceil(2.0 * np.log2(max(site.least / site.median, np.finfo(np.float64).tiny))))
+    least = int(np.ceil(2.0 * np.log2(max(setup.least / setup.median, np.finfo(np.float64).tiny))))
     return max(LIMITS[0], least), LIMITS[1]
 
 
-def _bandwidth(model, site):
-    """Bandwidth of the user, a number or an array (d,), or the median; None where it is to be chosen."""
+def _bandwidth(model, setup):
+    """Bandwidth of the user, a number or an array (d,), or the median; None if it is to be chosen."""
     if isinstance(model.bandwidth, str):
-        return site.median if model.bandwidth == "median" else None
+        return setup.median if model.bandwidth == "median" else None
     bandwidth = as_numbers("bandwidth", model.bandwidth)
     if bandwidth.ndim and model.whiten:
         raise ValueError(
@@ -273,39 +286,35 @@ def _bandwidth(model, site):
             "number, or set whiten=False."
         )
     least, greatest = BANDWIDTHS
-    if bandwidth.shape not in {(), (site.d,)} or not ((bandwidth >= least) & (bandwidth <= greatest)).all():
+    if bandwidth.shape not in {(), (setup.d,)} or not ((bandwidth >= least) & (bandwidth <= greatest)).all():
         raise ValueError(
-            f"Kernel: bandwidth={model.bandwidth!r}; give one positive number, or one for each of the {site.d} "
+            f"Kernel: bandwidth={model.bandwidth!r}; give one positive number, or one for each of the {setup.d} "
             f"columns, from {least:g} to {greatest:g}."
         )
     return bandwidth if bandwidth.ndim else float(bandwidth)
 
 
-def _warn_at_the_edge(trials, best, median):
-    """Say where the best of what was tried is the last of what was tried.
+def _at_the_edge(candidates, best, median):
+    """Yield remarks if the best of what was tried is the last of what was tried.
 
-    The greatest ridge is no edge: what it leaves is the base measure, and no bandwidth matters then. With noise the
+    The greatest ridge is no edge: it leaves the base measure alone, and no bandwidth matters then. With noise the
     least ridge is none either.
     """
     bandwidth, _, smoothing, alpha = best.choice
     alphas = best.alphas
     if len(alphas) > 1 and alpha == alphas[-1]:
         return
-    others = [trial for trial in trials if trial is not best and trial.bandwidth != bandwidth]
-    is_least = all(bandwidth < trial.bandwidth for trial in others)
-    is_last = is_least or all(bandwidth > trial.bandwidth for trial in others)
-    if others and is_last and best.score > MATERIAL + max(trial.score for trial in others):
-        warnings.warn(
+    others = [candidate for candidate in candidates if candidate is not best and candidate.bandwidth != bandwidth]
+    is_least = all(bandwidth < candidate.bandwidth for candidate in others)
+    is_last = is_least or all(bandwidth > candidate.bandwidth for candidate in others)
+    if others and is_last and best.score > MATERIAL + max(candidate.score for candidate in others):
+        yield (
             f"Kernel: the chosen bandwidth {bandwidth:.3g} is the {'least' if is_least else 'greatest'} "
             f"of those tried, {bandwidth / median:.3g} times the median distance. Give more landmarks, or a bandwidth "
-            "beyond it, or doubt whether kernels of one width suit this table.",
-            ConvergenceWarning,
-            stacklevel=6,
+            "beyond it, or doubt whether kernels of one width suit this table."
         )
     if len(alphas) > 1 and alpha == alphas[0] and not smoothing:
-        warnings.warn(
+        yield (
             f"Kernel: the chosen alpha {alpha:.3g} is the least of those tried. Give a smaller one, or doubt whether "
-            "the rows are as many as they seem.",
-            ConvergenceWarning,
-            stacklevel=6,
+            "the rows are as many as they seem."
         )

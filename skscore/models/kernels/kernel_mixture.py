@@ -18,6 +18,7 @@ arXiv:2008.10087.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -25,70 +26,68 @@ from scipy.special import logsumexp, softmax
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
+from ...fitting.solvers import Estimate
 from ...formulas.moments import Summary, moments
 from ...likelihood import LogNormalizer
-from ...maps.affine import AffineMap
+from ...maps.affine import Affine
+from ...samplers.chains import Sampled
 from ..base import GaussianBase, MappedBase
 from ..family import Choice, Family, Sample
 from ..fitted_density import FittedDensity
 from .landmarks import distinct_rows
 
-__all__ = ["KernelMixtureFamily", "settle_mixture"]
+__all__ = ["KernelMixtureFamily", "choose_mixture"]
 
 MIN_RESPONSIBILITY = 1e-6  # below which a row does not belong to a cluster
 
 
-class Clusters(NamedTuple):
-    """Gaussians of clusters and the logarithms of their shares."""
-
-    laws: list
-    log_share: np.ndarray
-
-    def responsibilities(self, X):
-        """Posterior probability of each cluster for each row, shape (n, k)."""
-        return softmax(np.column_stack([law.log_density(X) for law in self.laws]) + self.log_share, axis=1)
-
-
 def _clusters(sample, n_clusters):
-    """Gaussians of k-means clusters of the whitened rows."""
-    whitening = AffineMap.whitening(sample.moments)
-    rows, weight = distinct_rows(whitening(sample.X), sample.weight)
+    """Gaussians of k-means clusters of the whitened rows, and the logarithms of their shares (k,)."""
+    whitening = Affine.whitening(sample.moments)
+    rows, weight = distinct_rows(whitening.forward(sample.X), sample.weight)
     if len(rows) < n_clusters:
         raise ValueError(f"Kernel: n_components={n_clusters} needs as many different rows; X has {len(rows)}.")
     label = KMeans(n_clusters, n_init=10, random_state=0).fit(rows, sample_weight=weight).labels_
     tables = [moments(rows[label == c], weight[label == c]) for c in range(n_clusters)]
-    laws = [MappedBase(GaussianBase(), AffineMap.whitening(table).after(whitening)) for table in tables]
+    laws = [MappedBase(GaussianBase(), Affine.whitening(table).after(whitening)) for table in tables]
     share = np.array([table.n for table in tables])
-    return Clusters(laws, np.log(share / share.sum()))
+    return laws, np.log(share / share.sum())
 
 
 def _members(clusters, X, Y, weight):
     """Rows of each cluster with their scores and weights."""
-    R = clusters.responsibilities(X)
+    laws, log_share = clusters
+    R = softmax(np.column_stack([law.log_density(X) for law in laws]) + log_share, axis=1)  # their responsibilities
     R = R if weight is None else R * weight[:, None]
     for r in R.T:
         rows = r > MIN_RESPONSIBILITY
         yield X[rows], None if Y is None else Y[rows], r[rows]
 
 
-def settle_mixture(model, sample, objective, alpha, criterion):
-    """Settle one density for each cluster; see ``Model.settle``."""
+def choose_mixture(model, sample, objective, alpha, criterion):
+    """Choose one family for each cluster; see ``Model.choose``."""
     if model.base is None:
         raise ValueError('Kernel: n_components > 1 mixes densities, and base=None has none. Set base="gaussian".')
     clusters, single = _clusters(sample, model.n_components), clone(model).set_params(n_components=1)
     parts = [Sample(*member, moments(member[0], member[2])) for member in _members(clusters, *sample[:3])]
-    settled = [single.choose(part, objective, alpha, criterion) for part in parts]
-    family = KernelMixtureFamily(clusters, [part.family for part in settled], [part.moments for part in parts])
-    return Choice(family, np.array([part.alpha for part in settled]), _stacked([part.results for part in settled]))
+    chosen = [single.choose(part, objective, alpha, criterion) for part in parts]
+    family = KernelMixtureFamily(clusters, [part.family for part in chosen], [part.moments for part in parts])
+    results, remarks = _stacked([part.results for part in chosen]), _remarks(chosen)
+    return Choice(family, np.array([part.alpha for part in chosen]), results, remarks)
+
+
+def _remarks(reports):
+    """What was remarked on any of the parts."""
+    return tuple(chain.from_iterable(report.remarks for report in reports))
 
 
 def _stacked(tables):
-    """Tables of the components under each other, with a column that counts them; None where none had a choice."""
-    chosen = [(c, table) for c, table in enumerate(tables) if table is not None]
-    if not chosen:
+    """Tables of the components under each other, with a column that counts them; None if none had a choice."""
+    tried = [(c, table) for c, table in enumerate(tables) if table is not None]
+    if not tried:
         return None
-    component = np.concatenate([np.full(len(table["param_alpha"]), c) for c, table in chosen])
-    columns = {name: np.concatenate([table[name] for _, table in chosen]) for name in chosen[0][1]}
+    component = np.concatenate([np.full(len(table["param_alpha"]), c) for c, table in tried])
+    columns = {name: np.concatenate([table[name] for _, table in tried]) for name in tried[0][1]}
     return {"component": component, **columns}
 
 
@@ -115,7 +114,8 @@ class KernelMixtureFamily(Family):
 
     Parameters
     ----------
-    clusters : Clusters
+    clusters : (list of MappedBase, ndarray of shape (k,))
+        Their Gaussians, and the logarithms of their shares.
     parts : list of KernelFamily
     tables : list of Moments
         Of the rows of each cluster.
@@ -139,12 +139,16 @@ class KernelMixtureFamily(Family):
 
     def solve(self, statistics, objective, alpha):
         """The mixture of the solutions of the parts."""
-        laws = [
-            FittedDensity(part, part.solve(Summary(table, form), objective, ridge), table, 0, "Kernel")
+        estimates = [
+            part.solve(Summary(table, form), objective, ridge)
             for part, form, table, ridge in zip(self.parts, statistics.form, self.tables, alpha, strict=True)
         ]
+        laws = [
+            FittedDensity(part, estimate.theta, table, 0, "Kernel")
+            for part, estimate, table in zip(self.parts, estimates, self.tables, strict=True)
+        ]
         share = np.array([form.n for form in statistics.form])
-        return Mixture(laws, np.log(share / share.sum()))
+        return Estimate(Mixture(laws, np.log(share / share.sum())), _remarks(estimates))
 
     def objective_value(self, mixture, statistics, objective):
         """Mean of the objectives of the parts, weighted by their shares."""
@@ -183,13 +187,21 @@ class KernelMixtureFamily(Family):
     def log_normalizer(self, mixture):
         """0, as the parts are normalised, with the largest error of theirs."""
         parts = [law.log_normalizer() for law in mixture.laws]
-        return LogNormalizer(0.0, max(part.stderr for part in parts), min(part.ess for part in parts))
+        stderr, ess = max(part.stderr for part in parts), min(part.ess for part in parts)
+        return LogNormalizer(0.0, stderr, ess)
+
+    def log_mass_of_a_mode(self, mixture):
+        """Of the greatest of the parts, each as a share of the mass that was found of it."""
+        masses = [law.family.log_mass_of_a_mode(law.theta) - law.log_normalizer().log_z for law in mixture.laws]
+        return float((masses + mixture.log_weight).max())
 
     def sample(self, mixture, n_samples, rng):
         """Draws of the parts, in the numbers that their weights make, in random order."""
         counts = rng.multinomial(n_samples, np.exp(mixture.log_weight))
         pairs = zip(mixture.laws, counts, strict=True)
-        return rng.permutation(np.concatenate([law.sample(count, "hmc", rng)[0] for law, count in pairs if count]))
+        drawn = [law.sample(count, "hmc", rng) for law, count in pairs if count]
+        rows = np.concatenate([part.rows for part in drawn])
+        return Sampled(rng.permutation(rows), remarks=_remarks(drawn))
 
     def attributes(self, mixture):
         """Weights of the components, and what each has."""

@@ -1,4 +1,4 @@
-r"""Where kernels sit: k-means centres of the rows, and a bandwidth from the distances between rows.
+r"""Positions of kernels: k-means centres of the rows, and a bandwidth from the distances between rows.
 
 Both see distinct rows in one order, with their weights. So the order of a table does not matter, and a weight of 2
 is exactly a repeated row. Of a longer table they see a systematic sample: the rows at equally spaced quantiles of the
@@ -50,7 +50,7 @@ def thinned(rows, weight, most):
 
 
 def place_landmarks(rows, weight, n_landmarks):
-    """Centres of k-means (Lloyd, 1982; k-means++ of Arthur & Vassilvitskii, 2007), or the rows where they are few.
+    """Centres of k-means (Lloyd, 1982; k-means++ of Arthur & Vassilvitskii, 2007), or the rows if they are few.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def place_landmarks(rows, weight, n_landmarks):
 
 
 def median_bandwidth(rows, weight):
-    """σ = median distance between distinct rows, over √2; 1 for a single row, or where their distances underflow.
+    """σ = median distance between distinct rows, over √2; 1 for a single row, or if their distances underflow.
 
     Examples
     --------

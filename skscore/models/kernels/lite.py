@@ -27,7 +27,7 @@ from ...formulas import score_losses
 from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 from ..family import Family
-from ..objectives import Implicit
+from ..objectives import Implicit, assemble
 from .slope_sums import PolarSums, StackedSums
 
 __all__ = ["LiteFamily", "flops_of_a_pass"]
@@ -81,6 +81,8 @@ class LiteFamily(Family):
     array([[0.3679]])
     """
 
+    closed_forms = {Implicit: "by_products"}
+
     def __init__(self, landmarks, factor, basis, base, block_rows=BLOCK_ROWS, dtype=np.float64):
         self.landmarks, self.centre = landmarks, landmarks.mean(axis=0)
         self.factor, self.metric = factor, factor @ factor.T
@@ -103,7 +105,7 @@ class LiteFamily(Family):
 
     # ---- blocks of K and K∘S, in Fortran's order -------------------------------------------------
 
-    def _room(self, rows):
+    def _buffer(self, rows):
         return np.empty((len(self.landmarks), len(rows))).T
 
     def _kernel(self, p, root=None, out=None):
@@ -113,13 +115,13 @@ class LiteFamily(Family):
         return K
 
     def _products(self, p, out=None):
-        """Inner products with the landmarks, where the kernels of ``_kernels`` want them; else room for the result."""
-        K = self._room(p) if out is None else out
+        """Inner products with the landmarks, if the kernels of ``_kernels`` want them; else a buffer for the result."""
+        K = self._buffer(p) if out is None else out
         return _inner_products(p, self.p, K) if p.shape[1] > rbf.MAX_DIFFERENCES else K
 
     def _kernel_and_square(self, p, q, root=None, out=(None, None)):
         """√w k and √w kS of a block of rows, each of shape (n, m)."""
-        KS = self._room(p) if out[1] is None else out[1]
+        KS = self._buffer(p) if out[1] is None else out[1]
         if not self.is_isotropic:
             K = self._kernel(p, root, out[0])
             return K, self._times_square(K, q, self.q, self.trace, KS)
@@ -164,10 +166,10 @@ class LiteFamily(Family):
 
     # ---- from rows to the quadratic form ---------------------------------------------------------
 
-    def assemble(self, X, Y, weight, objective):
-        """Quadratic form in φ of the rows under `objective`."""
-        if not isinstance(objective, Implicit) or len(X) < ROWS_PER_KERNEL * len(self.landmarks):
-            return super().assemble(X, Y, weight, objective)
+    def by_products(self, X, Y, weight, objective):
+        """Quadratic form in φ by products of kernel matrices, unless the rows are so few that kernels cancel."""
+        if len(X) < ROWS_PER_KERNEL * len(self.landmarks):
+            return assemble(self, X, Y, weight, objective)
         return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
 
     def implicit_form(self, X, weight):
@@ -175,7 +177,7 @@ class LiteFamily(Family):
         flops = flops_of_a_pass(len(X), len(self.landmarks))
         shares = threads.deal(lambda rows: self._sums(X[rows], weight[rows]), len(X), flops)
         sums, constant, n = reduce(add, (s for s, _ in shares)), sum(c for _, c in shares), float(weight.sum())
-        slopes, linear = sums.result()
+        slopes, linear = self._slopes_and_linear(sums)
         Gamma = self.basis.T @ slopes @ self.basis / n
         return QuadraticForm(0.5 * (Gamma + Gamma.T), -(linear @ self.basis) / n, constant / n, n)
 
@@ -189,6 +191,10 @@ class LiteFamily(Family):
             self._add(sums, block, b, np.sqrt(weight[rows]).astype(self.dtype, copy=False))
             constant += float(weight[rows] @ score_losses.implicit(b, self.base.divergence(block)))
         return sums, constant
+
+    def _slopes_and_linear(self, sums):
+        """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
+        return sums.result()
 
     def _empty_sums(self, block_rows):
         return (StackedSums if self._is_stacked else PolarSums)(self.q, self.trace, block_rows, self.dtype)
@@ -240,7 +246,7 @@ class LiteFamily(Family):
         def traced(B):
             p, q = self._coordinates(B)
             K = self._kernel(p)
-            KS = self._times_square(K, q @ A.T, landmarks, trace, self._room(p))
+            KS = self._times_square(K, q @ A.T, landmarks, trace, self._buffer(p))
             return KS @ theta - trace * (K @ theta) + sum(self.base.curvature(B, a) for a in A)
 
         return self._blockwise(traced, X)

@@ -40,7 +40,7 @@ from ...formulas import score_losses
 from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 from ..family import Family
-from ..objectives import Implicit
+from ..objectives import Implicit, assemble
 
 __all__ = ["NystromFamily"]
 
@@ -74,6 +74,8 @@ class NystromFamily(Family):
     >>> family.statistics(np.array([[1.0]])) == np.exp(-0.5)  # x exp(−x²/2)
     array([[ True]])
     """
+
+    closed_forms = {Implicit: "by_products"}
 
     def __init__(self, landmarks, factor, basis, base, block_rows=BLOCK_ROWS):
         U, root_c, _ = np.linalg.svd(factor)
@@ -151,10 +153,10 @@ class NystromFamily(Family):
 
     # ---- from rows to the quadratic form ---------------------------------------------------------
 
-    def assemble(self, X, Y, weight, objective):
-        """Quadratic form in φ of the rows under `objective`."""
-        if not isinstance(objective, Implicit) or len(X) < ROWS_PER_FUNCTION * len(self.basis):
-            return super().assemble(X, Y, weight, objective)
+    def by_products(self, X, Y, weight, objective):
+        """Quadratic form in φ by products of kernel matrices, unless the rows are so few that functions cancel."""
+        if len(X) < ROWS_PER_FUNCTION * len(self.basis):
+            return assemble(self, X, Y, weight, objective)
         return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
 
     def implicit_form(self, X, weight):

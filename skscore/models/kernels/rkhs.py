@@ -25,7 +25,7 @@ def orthonormal_basis(K, cut=CUT):
     ----------
     K : ndarray of shape (m, m)
     cut : float, default=1e-12
-        Smallest eigenvalue kept, relative to the largest: 1e-4 where Γ comes of products in single precision.
+        Smallest eigenvalue kept, relative to the largest: 1e-4 if Γ comes of products in single precision.
 
     Returns
     -------

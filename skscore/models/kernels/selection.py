@@ -1,7 +1,7 @@
 """Choose the bandwidth of kernels, the scale of the base measure, the ridge and the smoothing by rows held out.
 
-The ridge and the scale are chosen among all on their grids for each bandwidth, which costs little; the bandwidth is
-looked for by steps of a factor of √2 from the best of a few, for as long as that leads to a better score. From the best
+For each bandwidth the ridge and the scale are chosen from their grids, which costs little; the bandwidth is
+searched by steps of a factor of √2 from the best of a few, for as long as that leads to a better score. From the best
 of them the search goes on for noise that rows are seen through, along it and the bandwidth in turn.
 
 The log-likelihood comes from draws near the rows and of the base measure, and a function of many columns may have its
@@ -28,7 +28,7 @@ __all__ = ["CandidateScores", "FoldScorer", "LeaveOneOutScorer", "choose", "expl
 SMALLEST_ESS = 0.02  # of importance draws, below which their log Z is not to be trusted
 SURE_ESS = 0.3  # from which on it is
 MISSED = 0.1  # nats between the two
-MAX_DOUBTS = 6  # candidates that are checked, at most
+MAX_CHECKED = 6  # candidates that are checked, at most
 TIE = 1e-9  # relative, or in nats: below it scores are equal
 ROUNDING = 32 * np.finfo(np.float64).eps  # of a sum θᵀT, per unit of ‖θ‖, where ‖T‖ is at most one
 STEP = np.sqrt(2.0)
@@ -51,8 +51,8 @@ class CandidateScores(NamedTuple):
     rounding: Any = 0.0
 
     @property
-    def place(self):
-        """Of the best score, among scales and ridges: of equal ones that with the greatest ridge and least scale."""
+    def best(self):
+        """(scale, ridge) indices of the best score; ties go to the greatest ridge, then to the smallest scale."""
         bar = (self.scores - self.rounding).max()
         best = self.scores + self.rounding >= bar - TIE * max(1.0, abs(bar))
         ridge = np.flatnonzero(best.any(axis=0))[-1]
@@ -61,16 +61,16 @@ class CandidateScores(NamedTuple):
     @property
     def score(self):
         """The best score."""
-        return self.scores[self.place]
+        return self.scores[self.best]
 
     @property
     def is_sure(self):
-        """Whether draws enough are behind the best score."""
-        return self.ess[self.place] >= SURE_ESS
+        """Whether enough draws are behind the best score."""
+        return self.ess[self.best] >= SURE_ESS
 
     def without_best(self):
-        """The trial without its best score, and those of smaller ridges beside it."""
-        scale, ridge = self.place
+        """The candidate without its best score and those of smaller ridges at the same scale."""
+        scale, ridge = self.best
         scores = self.scores.copy()
         scores[scale, : ridge + 1] = -np.inf
         return self._replace(scores=scores)
@@ -78,13 +78,13 @@ class CandidateScores(NamedTuple):
     @property
     def choice(self):
         """Bandwidth, scale, smoothing and ridge of the best score."""
-        scale, ridge = self.place
+        scale, ridge = self.best
         return self.bandwidth, float(self.scales[scale]), self.smoothing, float(self.alphas[ridge])
 
 
 @dataclass(frozen=True)
 class FoldScorer:
-    """Judges a bandwidth by rows held out: their mean log-likelihood, or minus the objective.
+    """Scores a bandwidth on rows held out: by their mean log-likelihood, or minus the objective.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ class FoldScorer:
     folds : list of Sample
     objective : Implicit, Explicit, Sliced or Denoising
     scales, alphas : ndarrays of shape (s,) and (L,)
-    draws : Draws or None
-        For the log-likelihood; with None the objective judges.
+    draws : (position, log_density) or None
+        For the log-likelihood; None compares by the objective.
     reference : Moments or None
         Of the rows.
     """
@@ -123,16 +123,16 @@ class FoldScorer:
         scores = np.where(ess < SMALLEST_ESS, -np.inf, scores)
         return CandidateScores(bandwidth, smoothing, self.scales, self.alphas, scores, ess, rounding)
 
-    def missed(self, trial):
+    def missed(self, candidate):
         """By how much log Z of the best fit exceeds what the draws say, by annealed importance sampling."""
-        if self.draws is None or trial.is_sure:
+        if self.draws is None or candidate.is_sure:
             return 0.0
-        bandwidth, scale, smoothing, alpha = trial.choice
+        bandwidth, scale, smoothing, alpha = candidate.choice
         families = self.build(bandwidth, [scale], smoothing)
         theta = RidgePath(reduce(add, self._forms(families)[0])).thetas([alpha])
         by_draws, _ = self._likelihoods(families, np.broadcast_to(theta, (1, len(self.folds), *theta.shape)))
-        law = FittedDensity(families[0], theta[0], self.reference, 0, "Kernel")
-        log_z = annealed_importance_sampling(law.target(), law.d, rng=np.random.default_rng(0)).log_z
+        density = FittedDensity(families[0], theta[0], self.reference, 0, "Kernel")
+        log_z = annealed_importance_sampling(density.target(), density.d, rng=np.random.default_rng(0)).log_z
         X, _, weight = self.folds[0][:3]
         return by_draws.item(0) - np.average(families[0].log_density(theta[0], X), weights=weight) + log_z
 
@@ -155,15 +155,15 @@ class FoldScorer:
 
     def _likelihoods(self, families, thetas):
         inner, coordinates = families[0].inner, families[0].coordinates
-        rows = [(coordinates(fold.X), fold.weight) for fold in self.folds]
+        rows = [(coordinates.forward(fold.X), fold.weight) for fold in self.folds]
         bases = [family.inner.base for family in families]
         scores, ess = log_likelihoods(inner, bases, thetas, rows, self.draws)
-        return scores + coordinates.log_volume, ess
+        return scores + coordinates.log_abs_det, ess
 
 
 @dataclass(frozen=True)
 class LeaveOneOutScorer:
-    """Judges a bandwidth by the objective of each row where it is left out, in closed form; see FoldScorer.
+    """Scores a bandwidth by the objective of each row when it is left out, in closed form; see FoldScorer.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ class LeaveOneOutScorer:
     alphas: np.ndarray
 
     @staticmethod
-    def missed(trial):
+    def missed(candidate):
         """Nothing: there is no log Z behind the objective."""
         return 0.0
 
@@ -203,41 +203,13 @@ class LeaveOneOutScorer:
         return -np.average(leave_one_out(form, blocks(), self.alphas), axis=0, weights=weight)
 
 
-class _Climb:
-    """Trials at places (i, k): bandwidth `start` × √2ⁱ, and noise `start` × √2ᵏ or none."""
-
-    def __init__(self, judge, start, limits):
-        self.judge, self.start, self.limits, self.trials = judge, start, limits, {}
-
-    @property
-    def best(self):
-        return max(self.trials, key=lambda place: self.trials[place].score)
-
-    def attempt(self, places):
-        """Judge those places that are within the limits and new."""
-        for i, k in places:
-            is_allowed = self.limits[0] <= i <= self.limits[1] and (
-                k is None or LIMITS_OF_NOISE[0] <= k - i <= LIMITS_OF_NOISE[1]
-            )
-            if is_allowed and (i, k) not in self.trials:
-                smoothing = () if k is None else (STEP ** (k - i),)
-                self.trials[i, k] = self.judge(self.start * STEP**i, *smoothing)
-
-    def climb(self):
-        """Go on until all neighbours of the best are worse."""
-        seen = None
-        while self.best != seen:
-            seen = i, k = self.best
-            self.attempt([(i - 1, k), (i + 1, k)] + ([] if k is None else [(i, k - 1), (i, k + 1)]))
-
-
-def explore(judge, start, coarse, limits, smooth=False):
+def explore(scorer, start, coarse, limits, smooth=False):
     """Trials of bandwidths `start` × powers of √2, until the best has two worse neighbours or lies at a limit.
 
     Parameters
     ----------
-    judge : callable
-        Maps a bandwidth, and a smoothing where it is not 0, to a CandidateScores.
+    scorer : callable
+        Maps a bandwidth, and a smoothing if it is not 0, to a CandidateScores.
     start : float
     coarse : sequence of int
         Powers tried first.
@@ -251,37 +223,54 @@ def explore(judge, start, coarse, limits, smooth=False):
     list of CandidateScores
         By bandwidth and smoothing.
     """
-    search = _Climb(judge, start, limits)
-    search.attempt([(power, None) for power in coarse])
-    search.climb()
+    candidates = {}  # at (i, k): bandwidth `start` × √2ⁱ, and noise `start` × √2ᵏ or none
+
+    def attempt(pairs):
+        for i, k in pairs:
+            if (i, k) not in candidates and _is_allowed(i, k, limits):
+                candidates[i, k] = scorer(start * STEP**i, *(() if k is None else (STEP ** (k - i),)))
+
+    def climb():
+        """Go on until all neighbours of the best are worse; return it."""
+        seen = None
+        while (best := max(candidates, key=lambda pair: candidates[pair].score)) != seen:
+            seen = i, k = best
+            attempt([(i - 1, k), (i + 1, k)] + ([] if k is None else [(i, k - 1), (i, k + 1)]))
+        return best
+
+    attempt([(power, None) for power in coarse])
+    i, _ = climb()
     if smooth:
-        i, _ = search.best
-        search.attempt([(power, power + NOISES[1]) for power in coarse] + [(i, i + noise) for noise in NOISES])
-        search.climb()
-    return sorted(search.trials.values(), key=lambda trial: (trial.bandwidth, trial.smoothing))
+        attempt([(power, power + NOISES[1]) for power in coarse] + [(i, i + noise) for noise in NOISES])
+        climb()
+    return sorted(candidates.values(), key=lambda candidate: (candidate.bandwidth, candidate.smoothing))
 
 
-def choose(judge, trials):
-    """The best trial whose log Z is confirmed; what is not is struck out of `trials`, a list, for good.
+def _is_allowed(i, k, limits):
+    return limits[0] <= i <= limits[1] and (k is None or LIMITS_OF_NOISE[0] <= k - i <= LIMITS_OF_NOISE[1])
 
-    Where nothing is confirmed it is the last that was looked at; the normaliser of the fit will warn.
+
+def choose(scorer, candidates):
+    """The best candidate whose log Z is confirmed; others are struck out of the list `candidates` for good.
+
+    If nothing is confirmed, it is the last one checked; the normaliser of the fit will warn.
     """
-    for _ in range(MAX_DOUBTS):
-        k = max(range(len(trials)), key=lambda i: trials[i].score)
-        if abs(judge.missed(trials[k])) <= MISSED or not np.isfinite(trials[k].without_best().score):
+    for _ in range(MAX_CHECKED):
+        k = max(range(len(candidates)), key=lambda i: candidates[i].score)
+        if abs(scorer.missed(candidates[k])) <= MISSED or not np.isfinite(candidates[k].without_best().score):
             break
-        trials[k] = trials[k].without_best()
-    return max(trials, key=lambda trial: trial.score)
+        candidates[k] = candidates[k].without_best()
+    return max(candidates, key=lambda candidate: candidate.score)
 
 
-def tabulate(trials):
+def tabulate(candidates):
     """What was tried, by column, as the searches of scikit-learn report it."""
-    shape = np.broadcast_shapes(*(np.shape(trial.bandwidth) for trial in trials))
+    shape = np.broadcast_shapes(*(np.shape(candidate.bandwidth) for candidate in candidates))
     rows = [
-        (np.broadcast_to(trial.bandwidth, shape), scale, trial.smoothing, alpha, trial.scores[i, j], trial.ess[i, j])
-        for trial in trials
-        for i, scale in enumerate(trial.scales)
-        for j, alpha in enumerate(trial.alphas)
+        (np.broadcast_to(c.bandwidth, shape), scale, c.smoothing, alpha, c.scores[i, j], c.ess[i, j])
+        for c in candidates
+        for i, scale in enumerate(c.scales)
+        for j, alpha in enumerate(c.alphas)
     ]
     parameters = ("param_bandwidth", "param_base_scale", "param_smoothing", "param_alpha")
     names = (*parameters, "mean_test_score", "effective_sample_size")

@@ -7,12 +7,11 @@ from functools import partial
 import numpy as np
 from scipy import stats
 
-from ...maps.affine import AffineMap, warn_if_flat
+from ...maps.affine import Affine, flat_directions
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
-from ..objectives import Denoising
 from .family import KernelFamily
 from .fourier import FourierFamily, frequencies
-from .held_out import Draws, proposal
+from .held_out import proposal
 from .landmarks import distinct_rows, least_bandwidth, median_bandwidth, place_landmarks, thinned
 from .lite import LiteFamily
 from .nystrom import NystromFamily
@@ -36,7 +35,7 @@ def as_numbers(name, values):
 
 
 class KernelSetup:
-    """The place that a table's first rows are for kernels.
+    """Shared set-up of all kernel families tried on one table: coordinates, landmarks, importance draws.
 
     Parameters
     ----------
@@ -47,11 +46,10 @@ class KernelSetup:
     def __init__(self, model, sample):
         table, d = sample.moments, len(sample.moments.mean)
         self.model, self.sample, self.d = model, sample, d
-        if model.whiten:
-            warn_if_flat(table)
-        self.standard = (AffineMap.whitening if model.whiten else AffineMap.standardizing)(table)
-        self.coordinates = self.standard if model.whiten else AffineMap.centring(table)
-        self.rows, self.counts = distinct_rows(self.coordinates(sample.X), sample.weight)
+        self.remarks = flat_directions(table) if model.whiten else ()
+        self.standard = (Affine.whitening if model.whiten else Affine.standardizing)(table)
+        self.coordinates = self.standard if model.whiten else Affine.centring(table)
+        self.rows, self.counts = distinct_rows(self.coordinates.forward(sample.X), sample.weight)
         self.median = median_bandwidth(self.rows, self.counts)
         self.landmarks = None if model.basis == "fourier" else self._landmarks()
         self.least = 0.0 if self.landmarks is None else min(least_bandwidth(self.landmarks), self.median)
@@ -70,12 +68,12 @@ class KernelSetup:
                 f"Kernel: landmarks of shape {landmarks.shape}; give at least one finite row of the {self.d} columns "
                 "of X."
             )
-        return self.coordinates(landmarks)
+        return self.coordinates.forward(landmarks)
 
     @property
     def _standardizing(self):
         """From the coordinates of the kernels to columns of mean 0 and variance 1."""
-        return self.standard.after(self.coordinates.inverse)
+        return self.standard.after(self.coordinates.inverted)
 
     # ---- candidates ------------------------------------------------------------------------------
 
@@ -84,10 +82,10 @@ class KernelSetup:
         if self.model.base is None:
             return resolve_base(None, self.sample.moments)
         if not isinstance(self.model.base, str):
-            return MappedBase(self.model.base, self.coordinates.inverse)
-        law = GaussianBase() if self.model.base == "gaussian" else StudentT(STUDENT_DF, np.ones(self.d))
-        spread = AffineMap(np.zeros(self.d), np.eye(self.d) / scale, np.zeros(self.d))
-        return MappedBase(law, spread if self.model.whiten else spread.after(self._standardizing))
+            return MappedBase(self.model.base, self.coordinates.inverted)
+        measure = GaussianBase() if self.model.base == "gaussian" else StudentT(STUDENT_DF, np.ones(self.d))
+        spread = Affine.columnwise(self.d, 1.0 / scale)
+        return MappedBase(measure, spread if self.model.whiten else spread.after(self._standardizing))
 
     def _functions(self, bandwidth, smoothing):
         """Constructor of the basis, its first two arguments, and how many functions they make."""
@@ -121,28 +119,28 @@ class KernelSetup:
 
     def draws(self, scales):
         """Importance draws for candidates with base measures of these scales, in the coordinates of the kernels."""
-        laws = [self._law(scale) for scale in scales]
+        distributions = [self._distribution(scale) for scale in scales]
         centres, counts = thinned(self.rows, self.counts, MAX_CENTRES)
         if self.model.whiten:
-            return proposal(centres, counts, laws)
-        centres = self.standard(self.coordinates.inverse(centres))
-        draws = proposal(centres, counts, laws)
-        position = self.coordinates(self.standard.inverse(draws.position))
-        return Draws(position, draws.log_density + self.standard.log_volume)
+            return proposal(centres, counts, distributions)
+        centres = self.standard.forward(self.coordinates.inverse(centres))
+        position, log_density = proposal(centres, counts, distributions)
+        position = self.coordinates.forward(self.standard.inverse(position))
+        return position, log_density + self.standard.log_abs_det
 
     def unit(self, objective):
         """What a ridge is measured in: the inverse square of the median bandwidth, in the units of the objective."""
-        in_units_of_X = isinstance(objective, Denoising) and self.model.whiten
-        scale = np.exp(np.log(self.sample.moments.scale).mean()) if in_units_of_X else 1.0
+        is_rescaled = self.model.whiten and objective.in_units_of_X
+        scale = np.exp(np.log(self.sample.moments.scale).mean()) if is_rescaled else 1.0
         return (self.median * scale) ** -2.0
 
-    def _law(self, scale):
+    def _distribution(self, scale):
         """A base measure of this scale in standardised coordinates, to draw from."""
         if isinstance(self.model.base, GaussianBase):
             loc, spread = (np.broadcast_to(part, self.d) for part in (self.model.base.loc, self.model.base.scale))
             _, root, axes = np.linalg.svd(spread[:, None] * self.standard.matrix)
             return stats.multivariate_normal(
-                self.standard(loc), stats.Covariance.from_eigendecomposition((root**2, axes.T))
+                self.standard.forward(loc), stats.Covariance.from_eigendecomposition((root**2, axes.T))
             )
         if self.model.base == "student":
             return stats.multivariate_t(shape=scale**2 * np.eye(self.d), df=STUDENT_DF)

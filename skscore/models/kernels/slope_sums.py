@@ -24,24 +24,24 @@ from ..._kernels import rbf
 __all__ = ["PolarProducts", "PolarSums", "StackedSums"]
 
 
-class _Total:
-    """Sum of products of matrices, in double precision; BLAS adds to it in place where the factors have the same."""
+def _sum_of_products(blas, shape, dtype, **how):
+    """A sum of products of matrices in double precision, and the function that adds one to it.
 
-    def __init__(self, blas, shape, dtype, **how):
-        self.product, self.how = get_blas_funcs(blas, dtype=dtype), how
-        self.value = np.zeros(shape, order="F")
-        self.room = self.value if dtype == np.float64 else np.zeros(shape, dtype, order="F")
+    The factors are in Fortran's order; if they are in double precision, BLAS adds in place.
+    """
+    product, total = get_blas_funcs(blas, dtype=dtype), np.zeros(shape, order="F")
+    buffer = total if dtype == np.float64 else np.zeros(shape, dtype, order="F")
 
-    def add(self, *factors):
-        """Add the product of some factors in Fortran's order."""
-        in_place = self.room is self.value
-        self.product(1.0, *factors, float(in_place), self.room, overwrite_c=1, **self.how)
-        if not in_place:
-            self.value += self.room
+    def add(*factors):
+        product(1.0, *factors, float(buffer is total), buffer, overwrite_c=1, **how)
+        if buffer is not total:
+            np.add(total, buffer, out=total)
+
+    return total, add
 
 
 class _Sums:
-    """Room for one block of rows, and sums over all blocks.
+    """Buffers for one block of rows, and sums over all blocks.
 
     Parameters
     ----------
@@ -53,31 +53,36 @@ class _Sums:
         Most rows in a block.
     dtype : type
         Precision of K and of the products.
+    extra : (int, int), default=(0, 0)
+        Further columns of the two tables.
+    linear : tuple of int, default=(0,)
+        Shape of a sum behind the linear part that is none of products of the tables.
     """
 
-    def __init__(self, q, trace, block_rows, dtype, beside=(0, 0)):
-        m = len(q)
+    def __init__(self, q, trace, block_rows, dtype, extra=(0, 0), linear=(0,)):
+        m, self.linear = len(q), np.zeros(linear)
         self.q, self.trace = q, trace
-        self.widths = m + beside[0], m + beside[1]
-        self.room = np.empty((block_rows, sum(self.widths)), dtype)  # fresh memory for each block would cost a fifth
-        self.gram = _Total("syrk", (m, m), dtype, trans=1, lower=1)
+        self.widths = m + extra[0], m + extra[1]
+        self.buffer = np.empty((block_rows, sum(self.widths)), dtype)  # fresh memory for each block would cost a fifth
+        self.gram, self.add_gram = _sum_of_products("syrk", (m, m), dtype, trans=1, lower=1)
 
     def tables(self, n):
-        """Room for K and K∘S of n rows, each of shape (n, m) in Fortran's order."""
-        room = self.room.reshape(-1)[: n * sum(self.widths)].reshape(-1, n).T
-        self.left, self.right = np.split(room, [self.widths[0]], axis=1)
+        """Buffers for K and K∘S of n rows, each of shape (n, m) in Fortran's order."""
+        buffer = self.buffer.reshape(-1)[: n * sum(self.widths)].reshape(-1, n).T
+        self.left, self.right = np.split(buffer, [self.widths[0]], axis=1)
         self.K, self.KS = self.left[:, : len(self.q)], self.right[:, : len(self.q)]
         return self.K, self.KS
 
     def __add__(self, other):
         """Sums over the rows of both, kept in this one."""
-        self.gram.value += other.gram.value
+        self.gram += other.gram
+        self.linear += other.linear
         return self
 
     @property
     def products(self):
         """Sum over rows of the product of a table with itself, shape (m, m)."""
-        lower = np.tril(self.gram.value)
+        lower = np.tril(self.gram)
         return lower + np.tril(lower, -1).T
 
 
@@ -85,8 +90,7 @@ class StackedSums(_Sums):
     """Sums of a product for each column of q."""
 
     def __init__(self, q, trace, block_rows, dtype):
-        super().__init__(q, trace, block_rows, dtype)
-        self.linear = np.zeros(len(q))
+        super().__init__(q, trace, block_rows, dtype, linear=(len(q),))
 
     def add(self, q, b, root):
         """Add the rows of the tables, with q (n, t), b (n, t) and √w (n,); K∘S is used up."""
@@ -94,11 +98,7 @@ class StackedSums(_Sums):
         for along, of_landmarks, pull in zip(q.T, self.q.T, b.T, strict=True):
             rbf.slopes(self.K, along, of_landmarks, self.KS)
             self.linear += (root * pull).astype(root.dtype) @ self.KS
-            self.gram.add(self.KS)
-
-    def __add__(self, other):
-        self.linear += other.linear
-        return super().__add__(other)
+            self.add_gram(self.KS)
 
     def result(self):
         """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
@@ -108,23 +108,23 @@ class StackedSums(_Sums):
 class PolarProducts(_Sums):
     """KᵀK and Kᵀ(K∘S), and the products of slopes that they make for any number of columns."""
 
-    def __init__(self, q, trace, block_rows, dtype, beside=(0, 0)):
-        super().__init__(q, trace, block_rows, dtype, beside)
-        self.cross = _Total("gemm", self.widths, dtype, trans_a=1)
+    def __init__(self, q, trace, block_rows, dtype, **shapes):
+        super().__init__(q, trace, block_rows, dtype, **shapes)
+        self.cross, self.add_cross = _sum_of_products("gemm", self.widths, dtype, trans_a=1)
 
     def multiply(self):
         """Add the products of the tables."""
-        self.gram.add(self.K)
-        self.cross.add(self.left, self.right)
+        self.add_gram(self.K)
+        self.add_cross(self.left, self.right)
 
     def __add__(self, other):
-        self.cross.value += other.cross.value
+        self.cross += other.cross
         return super().__add__(other)
 
     def slopes(self):
         """Σ w ∇k·∇k, shape (m, m)."""
         m = len(self.q)
-        M, norms = self.cross.value[:m, :m], np.einsum("ij,ij->i", self.q, self.q)
+        M, norms = self.cross[:m, :m], np.einsum("ij,ij->i", self.q, self.q)
         D = np.add.outer(norms, norms) - 2.0 * self.q @ self.q.T
         return 0.5 * (M + M.T - D * self.products)
 
@@ -133,7 +133,7 @@ class PolarSums(PolarProducts):
     """Sums of two products: KᵀK, and [K, √w]ᵀ[K∘S, √w b, √w(−τ − q·b)]."""
 
     def __init__(self, q, trace, block_rows, dtype):
-        super().__init__(q, trace, block_rows, dtype, beside=(1, q.shape[1] + 1))
+        super().__init__(q, trace, block_rows, dtype, extra=(1, q.shape[1] + 1))
 
     def add(self, q, b, root):
         """Add the rows of the tables, with q (n, t), b (n, t) and √w (n,)."""
@@ -145,6 +145,6 @@ class PolarSums(PolarProducts):
 
     def result(self):
         """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
-        m, cross = len(self.q), self.cross.value
+        m, cross = len(self.q), self.cross
         linear = cross[m, :m] + np.einsum("aj,aj->a", self.q, cross[:m, m:-1]) + cross[:m, -1]
         return self.slopes(), linear

@@ -1,6 +1,6 @@
 r"""Kernels fitted to rows that are seen through Gaussian noise, of which the objective is the exact mean.
 
-Hyvärinen's objective looks at the rows alone, and where they are few it follows their chance. Rows with noise have the
+Hyvärinen's objective looks at the rows alone, and if they are few it follows their noise. Rows with noise have the
 Parzen density of the table: score matching to it (Vincent, 2011, eq. 7) has less variance, at the price of a bias.
 Without noise it is Hyvärinen's; with kernels enough and no ridge it ends at the kernel density estimate.
 
@@ -32,7 +32,6 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ..objectives import Implicit
 from .lite import LiteFamily
 from .slope_sums import PolarProducts
 
@@ -106,10 +105,8 @@ class SmoothedFamily(LiteFamily):
 
     # ---- from rows to the quadratic form ---------------------------------------------------------
 
-    def assemble(self, X, Y, weight, objective):
-        """Quadratic form in φ of the rows under `objective`; the implicit one is a mean over noise."""
-        if not isinstance(objective, Implicit):
-            return super().assemble(X, Y, weight, objective)
+    def by_products(self, X, Y, weight, objective):
+        """Quadratic form in φ, a mean over noise, however few the rows."""
         return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
 
     def _sums(self, X, weight):
@@ -117,18 +114,23 @@ class SmoothedFamily(LiteFamily):
         return sums, constant + self.surplus * float(weight.sum())
 
     def _empty_sums(self, block_rows):
-        return _NoisySums(self, block_rows)
+        u, shape = self.u, self.polynomials.shape
+        return PolarProducts(u.q, u.trace, block_rows, self.dtype, linear=shape)
 
     def _add(self, sums, X, b, root):
         K, KS = sums.tables(len(X))
         self.u._kernel_and_square(*self.u._coordinates(X), root, (K, KS))
         sums.multiply()
         V = self.v._kernel(self.v._coordinates(X)[0], root * root, KS)
-        sums.moments += V.T @ self.monomials(X, b)
+        sums.linear += V.T @ self.monomials(X, b)
+
+    def _slopes_and_linear(self, sums):
+        slopes = self.shares * (sums.slopes() + self.excess * sums.products)
+        return slopes, np.einsum("aj,aj->a", self.polynomials, sums.linear)
 
     def row_gradients(self, phi, X, Y, objective):
         """ψ = Γφ − g of each row's own form, shape (n, r)."""
-        if not isinstance(objective, Implicit):
+        if not self.knows(objective):
             return super().row_gradients(phi, X, Y, objective)
         return self._blockwise(lambda B: self._gradients(self.basis @ phi, B), X)
 
@@ -141,23 +143,6 @@ class SmoothedFamily(LiteFamily):
         V = self.v._kernel(self.v._coordinates(X)[0])
         linear = V * (self.monomials(X, self.base.score(X)) @ self.polynomials.T)
         return (quadratic + linear) @ self.basis
-
-
-class _NoisySums(PolarProducts):
-    """Sums over rows behind Γ and g of a SmoothedFamily."""
-
-    def __init__(self, family, block_rows):
-        super().__init__(family.u.q, family.u.trace, block_rows, family.dtype)
-        self.family, self.moments = family, np.zeros_like(family.polynomials)
-
-    def __add__(self, other):
-        self.moments += other.moments
-        return super().__add__(other)
-
-    def result(self):
-        """Σ w E[∇k·∇k] of shape (m, m), and Σ w E[Δk + ∇k·b] of shape (m,)."""
-        slopes = self.family.shares * (self.slopes() + self.family.excess * self.products)
-        return slopes, np.einsum("aj,aj->a", self.family.polynomials, self.moments)
 
 
 def _slope(base, d):

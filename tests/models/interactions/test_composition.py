@@ -43,8 +43,8 @@ def test_a_fit_is_stationary_among_log_ratios(rng):
     """The derivative along each log-ratio vanishes, in all of θ it does not."""
     X = logistic_normal_rows(rng, 300)
     fitted = ScoreMatchingDensity(model()).fit(X)
-    family, form = fitted.family_, fitted.statistics_.form
-    gradient = form.gradient(fitted._law.theta)
+    family, form = fitted._fit.family, fitted._fit.summary.form
+    gradient = form.gradient(fitted._fit.density.theta)
     _, E = family.unknowns(family.n_parameters)
     np.testing.assert_allclose(E.T @ gradient, 0.0, atol=1e-10)
     assert np.abs(gradient).max() > 1e-4

@@ -23,9 +23,9 @@ from skscore.formulas.quadratic import QuadraticForm
 from skscore.models import PairwiseInteraction, TruncatedGaussian
 from skscore.models.family import Sample
 from skscore.models.interactions.form import default_multiplier, interaction_form, profile, profiled
-from skscore.models.interactions.penalty_path import gradients
 from skscore.models.interactions.sparse import SparseObjective
 from skscore.models.objectives import Implicit
+from skscore.models.standard_errors import gradients
 
 SETTINGS = {"gaussian": (1.0, 1.0), "exp": (0.5, 0.5), "log_log": (0.0, 0.0), "log_log_sum0": (0.0, 0.0)}
 WEIGHTS = {
@@ -131,26 +131,26 @@ def crit(density, fit, lam):
 
     Where η is not minimised over first, it has no constant; else it leaves out the one that this brings.
     """
-    sparse = SparseObjective(density.family_, density.family_.blocks(density.statistics_, Implicit()))
-    if density.family_.symmetric is True:
-        return sparse.value(fit.theta, lam) - (sparse.own.c if density.family_.linear_penalty == 0.0 else 0.0)
+    sparse = SparseObjective(density._fit.family, density._fit.family.blocks(density._fit.summary, Implicit()))
+    if density._fit.family.symmetric is True:
+        return sparse.value(fit.theta, lam) - (sparse.reduced.c if density._fit.family.linear_penalty == 0.0 else 0.0)
     off_diagonal = np.abs(fit.columns - np.diag(np.diag(fit.columns)))
-    return sparse.own.value(fit.columns.T) - sparse.own.c + lam * off_diagonal.sum()
+    return sparse.reduced.value(fit.columns.T) - sparse.reduced.c + lam * off_diagonal.sum()
 
 
 def eta_of(density, fit):
     """η at columns estimated by themselves, in the coordinates of X."""
-    family = density.family_
+    family = density._fit.family
     if family.symmetric is True:
         return family.linear(fit.theta)
-    linear = profile(family.blocks(density.statistics_, Implicit()), fit.columns.T)[:, 0]
+    linear = profile(family.blocks(density._fit.summary, Implicit()), fit.columns.T)[:, 0]
     return linear + fit.columns.T @ family.centre
 
 
 def compare_at_the_door(model, X, symmetric, one, name):
     lam = one["lambda1"]
     density = ScoreMatchingDensity(model, alpha=lam, l1_ratio=float(lam > 0.0), symmetric=symmetric).fit(X)
-    fit = density.family_.fit_interactions(density.statistics_, Implicit(), lam)
+    fit = density._fit.family.fit_interactions(density._fit.summary, Implicit(), lam)
     tolerance = 1e-7 if isinstance(model.domain, Simplex) and lam == 0.0 else 1e-8
     same(fit.columns, one["K"], name, tolerance)
     same(crit(density, fit, lam), one["crit"], name)
@@ -172,8 +172,8 @@ def test_paths_through_the_estimator(reference, table):
         for kind in fits_of(case) if (table, name) not in UNMET else ():
             model, fits = model_of(case, table), case.get(kind, case)
             density = ScoreMatchingDensity(model, alpha=1.0, l1_ratio=1.0, symmetric=HOW[kind]).fit(X)
-            form = density.family_.blocks(density.statistics_, Implicit())
-            largest = SparseObjective(density.family_, form).greatest_alpha() + LIFT * (form.Gamma.ndim == 3)
+            form = density._fit.family.blocks(density._fit.summary, Implicit())
+            largest = SparseObjective(density._fit.family, form).greatest_alpha() + LIFT * (form.Gamma.ndim == 3)
             same(largest, fits["lambda_max"], (name, kind))
             for one in [*fits["path"], *filter(None, [fits.get("unregularised")])]:
                 compare_at_the_door(model, X, HOW[kind], one, (name, kind, one["lambda1"]))
@@ -336,7 +336,7 @@ def test_numbers_of_equal(reference, table, key, symmetric):
                 density.fit(X)
             continue
         density.fit(X)
-        columns = density.family_.fit_interactions(density.statistics_, Implicit(), lam).columns
+        columns = density._fit.family.fit_interactions(density._fit.summary, Implicit(), lam).columns
         same(columns, K, (table, lam), tolerance=1e-7)
 
 
@@ -347,7 +347,7 @@ def test_numbers_of_scio(reference, table):
     for lam, K in zip(stored["lambdas"], stored["scio_sym"], strict=True):
         density = ScoreMatchingDensity("pairwise", alpha=lam, l1_ratio=1.0, symmetric="and")
         density.fit(X * np.sqrt(len(X) / (len(X) - 1.0)))
-        columns = density.family_.fit_interactions(density.statistics_, Implicit(), lam).columns
+        columns = density._fit.family.fit_interactions(density._fit.summary, Implicit(), lam).columns
         smaller = np.where(np.abs(columns) <= np.abs(columns.T), columns, columns.T)
         np.testing.assert_allclose(smaller, K, atol=1e-5)
         np.testing.assert_array_equal(density.interaction_ != 0.0, smaller != 0.0)

@@ -45,8 +45,8 @@ def test_the_fit_is_optimal(name, objective, alpha, rng):
     X = rows(rng)
     Y = 0.5 - X if objective == "explicit" else None
     fitted = density(name, alpha, objective=objective).fit(X, Y)
-    family, theta = fitted.family_, fitted._law.theta
-    gradient = family.form(fitted.statistics_, Explicit() if Y is not None else Implicit()).gradient(theta)
+    family, theta = fitted._fit.family, fitted._fit.density.theta
+    gradient = family.form(fitted._fit.summary, Explicit() if Y is not None else Implicit()).gradient(theta)
     i, j = family.pairs
     assert_optimal(gradient, theta, alpha * np.concatenate([np.where(i == j, 0.0, 2.0), np.full(3, TAU)]))
     np.testing.assert_array_equal(fitted.linear_, theta[family.n_interactions :])
@@ -71,7 +71,8 @@ def test_a_strong_penalty_leaves_no_edge_and_no_linear_part(symmetric, rng):
 def test_the_greatest_penalty_of_the_path_is_where_all_of_it_vanishes(rng):
     X = rows(rng)
     fitted = density("gaussian", 1.0).fit(X)
-    greatest = SparseObjective(fitted.family_, fitted.family_.blocks(fitted.statistics_, Implicit())).greatest_alpha()
+    fit = fitted._fit
+    greatest = SparseObjective(fit.family, fit.family.blocks(fit.summary, Implicit())).greatest_alpha()
     for share, n_kept in ((1.0001, 3), (0.9999, 4)):
         theta = density("gaussian", share * greatest).fit(X).theta_
         assert (theta != 0.0).sum() == n_kept

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
 from skscore.domains import (
     MCP,
@@ -30,7 +29,6 @@ from skscore.fitting.solvers import UnboundedObjectiveError
 from skscore.formulas.moments import Summary, moments
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models.family import Sample
-from skscore.models.interactions.composition import directional_form
 from skscore.models.interactions.form import (
     default_multiplier,
     interaction_form,
@@ -42,7 +40,7 @@ from skscore.models.interactions.form import (
 from skscore.models.interactions.gaussian_family import nearest_definite
 from skscore.models.interactions.pairwise import PairwiseInteraction, TruncatedGaussian
 from skscore.models.interactions.recession import infinite_mass_reason
-from skscore.models.objectives import Denoising, Explicit, Implicit, Sliced
+from skscore.models.objectives import Denoising, Explicit, Implicit, Sliced, assemble
 
 D = 4
 SETTINGS = {"gaussian": (1.0, 1.0), "exp": (0.5, 0.5), "log_log": (0.0, 0.0)}
@@ -97,7 +95,7 @@ def fitted(request, rng):
     X = rows_for(request.param, rng)
     family = bound(MODELS[request.param], X)
     statistics = gathered(family, X)
-    return family, X, statistics, family.solve(statistics, Implicit(), alpha=0.1)
+    return family, X, statistics, family.solve(statistics, Implicit(), alpha=0.1).theta
 
 
 every_model = pytest.mark.parametrize("fitted", MODELS, indirect=True)
@@ -175,7 +173,7 @@ def test_fit_without_penalty_is_that_of_genscore(file, reference):
 
 def assert_same_fit(model, X, stored, tolerance):
     family = bound(model, X)
-    fit = family.attributes(family.solve(gathered(family, X), Implicit(), 0.0))
+    fit = family.attributes(family.solve(gathered(family, X), Implicit(), 0.0).theta)
     np.testing.assert_allclose(fit["interaction"], stored["K"], rtol=tolerance, atol=0.1 * tolerance)
     if stored["eta"] is not None:
         np.testing.assert_allclose(fit["linear"], stored["eta"], rtol=tolerance, atol=0.1 * tolerance)
@@ -213,7 +211,7 @@ def test_blocks_are_the_form_of_all_statistics(name, rng):
     X, weight = rows_for(name, rng), rng.uniform(0.0, 2.0, 60)
     family = bound(MODELS[name], X)
     form = family.form(gathered(family, X, weight), Implicit())
-    generic = directional_form(family, X, weight, np.eye(D))
+    generic = assemble(family, X, None, weight, Implicit())
     np.testing.assert_allclose(form.Gamma, generic.Gamma, rtol=1e-10, atol=1e-12 * np.abs(generic.Gamma).max())
     np.testing.assert_allclose(form.g, generic.g, rtol=1e-10, atol=1e-12 * np.abs(generic.g).max())
 
@@ -301,7 +299,7 @@ def test_columns_far_from_zero_keep_their_digits(domain, rng):
     K = []
     for rows, support in ((X, domain), (near, shifted)):
         family = bound(TruncatedGaussian(support, weight=MinPower(1.0, 2.0) if domain.has_boundary else None), rows)
-        theta = family.solve(gathered(family, rows), Implicit(), 0.0)
+        theta = family.solve(gathered(family, rows), Implicit(), 0.0).theta
         K.append((family.attributes(theta)["precision"], family.attributes(theta)["location"]))
     np.testing.assert_allclose(K[0][0], K[1][0], rtol=1e-9)
     np.testing.assert_allclose(K[0][1] - 1e8, K[1][1], atol=1e-6)
@@ -314,7 +312,7 @@ def test_multiplier_does_not_depend_on_the_centre(name, rng):
     for centre in (None, np.zeros(D)):
         family = bound(clone(MODELS[name]).set_params(diagonal_multiplier="auto"), X)
         family.centre = family.centre if centre is None else centre
-        theta = family.solve(gathered(family, X), Implicit(), 0.1)
+        theta = family.solve(gathered(family, X), Implicit(), 0.1).theta
         solutions.append(np.concatenate([family.unpack(theta)[0].ravel(), family.linear(theta)]))
     np.testing.assert_allclose(solutions[0], solutions[1], rtol=1e-8, atol=1e-9)
 
@@ -336,12 +334,12 @@ def test_multiplier_of_blocks_is_that_of_the_form(name, rng):
 def test_gaussian_is_maximum_likelihood(rng):
     X = rng.standard_normal((50, 3)) @ rng.standard_normal((3, 3)) + 2.0
     family = bound(PairwiseInteraction(), X)
-    theta = family.solve(gathered(family, X), Implicit(), 0.0)
+    theta = family.solve(gathered(family, X), Implicit(), 0.0).theta
     named = family.attributes(theta)
     np.testing.assert_allclose(named["precision"], np.linalg.inv(np.cov(X.T, ddof=0)), rtol=1e-9)
     np.testing.assert_allclose(named["location"], X.mean(axis=0), rtol=1e-9)
     np.testing.assert_allclose(named["linear"], named["precision"] @ named["location"], rtol=1e-8)
-    draws = family.sample(theta, 20000, rng)
+    draws = family.sample(theta, 20000, rng).rows
     np.testing.assert_allclose(np.cov(draws.T), np.cov(X.T, ddof=0), atol=0.06 * np.cov(X.T).max())
     log_density = family.log_density(theta, X) - family.log_normalizer(theta)
     law = multivariate_normal(named["location"], np.linalg.inv(named["precision"]))
@@ -353,11 +351,11 @@ def test_gaussian_is_maximum_likelihood(rng):
 def test_other_objectives_have_a_form_in_theta(name, objective, rng):
     X = rows_for(name, rng)
     family = bound(MODELS[name], X)
-    truth = family.solve(gathered(family, X), Implicit(), 0.1)
+    truth = family.solve(gathered(family, X), Implicit(), 0.1).theta
     Y = family.score(truth, X)
     form = family.assemble(X, Y if isinstance(objective, Explicit) else None, None, objective)
     statistics = Summary(moments(X), form)
-    theta = family.solve(statistics, objective, 0.0)
+    theta = family.solve(statistics, objective, 0.0).theta
     np.testing.assert_allclose(form.gradient(theta), 0.0, atol=1e-8 * np.abs(form.g).max())
     if isinstance(objective, Explicit):
         np.testing.assert_allclose(theta, truth, rtol=1e-6, atol=1e-8)
@@ -369,7 +367,7 @@ def test_fewer_rows_than_columns_are_unbounded_without_a_multiplier(rng):
     with pytest.raises(UnboundedObjectiveError):
         family.solve(gathered(family, X), Implicit(), 0.0)
     family = bound(PairwiseInteraction(diagonal_multiplier="auto"), X)
-    theta = family.solve(gathered(family, X), Implicit(), 0.0)
+    theta = family.solve(gathered(family, X), Implicit(), 0.0).theta
     assert np.isfinite(theta).all()
 
 
@@ -450,7 +448,7 @@ def test_one_column_is_the_univariate_truncated_normal(reference):
     weights = {"min_pow_1_1": MinPower(1.0, 1.0), "min_pow_1_3": MinPower(1.0, 3.0), "pow_2_NA": Power(2.0)}
     for name, weight in weights.items():
         family = bound(TruncatedGaussian(weight=weight), X)
-        fit = family.attributes(family.solve(gathered(family, X), Implicit(), 0.0))
+        fit = family.attributes(family.solve(gathered(family, X), Implicit(), 0.0).theta)
         both = [fit["location"][0], 1.0 / fit["precision"][0, 0]]
         np.testing.assert_allclose(both, stored[name]["both"], rtol=1e-8)
 
@@ -471,12 +469,12 @@ EXACT = {name for name in MODELS if name.startswith(("gaussian", "truncated", "b
 @every_model
 def test_draws_are_exact_for_truncated_gaussians(fitted, request, rng):
     family, _, _, theta = fitted
-    draws = family.sample(theta, 4000, rng)
+    drawn = family.sample(theta, 4000, rng)
     name = request.node.callspec.params["fitted"]
-    assert (draws is not None) == (name in EXACT)
-    if draws is not None:
-        assert family.domain.contains(draws).all()
-        assert_stein_identity(family, theta, draws)
+    assert (drawn is not None) == (name in EXACT)
+    if drawn is not None:
+        assert family.domain.contains(drawn.rows).all()
+        assert_stein_identity(family, theta, drawn.rows)
 
 
 def assert_stein_identity(family, theta, draws):
@@ -489,7 +487,7 @@ def assert_stein_identity(family, theta, draws):
 def test_draws_far_from_zero_stay_inside(rng):
     X = 1e8 + np.abs(rng.standard_normal((2000, 3)))
     family = bound(TruncatedGaussian(Box(1e8, np.inf)), X)
-    draws = family.sample(family.solve(gathered(family, X), Implicit(), 0.0), 2000, rng)
+    draws = family.sample(family.solve(gathered(family, X), Implicit(), 0.0).theta, 2000, rng).rows
     assert family.domain.contains(draws).all()
     np.testing.assert_allclose(draws.mean(axis=0) - 1e8, X.mean(axis=0) - 1e8, atol=0.1)
 
@@ -506,10 +504,11 @@ def indefinite(projection=None, symmetric="and"):
 
 def test_interactions_without_a_density_are_told_or_projected():
     family, statistics = indefinite()
-    with pytest.warns(ConvergenceWarning, match="smallest eigenvalue is -"):
-        K, _ = family.unpack(family.solve(statistics, Implicit(), 0.2))
+    theta, (remark,) = family.solve(statistics, Implicit(), 0.2)
+    assert "smallest eigenvalue is -" in remark
+    K, _ = family.unpack(theta)
     family, _ = indefinite("nearest")
-    theta = family.solve(statistics, Implicit(), 0.2)
+    theta = family.solve(statistics, Implicit(), 0.2).theta
     np.testing.assert_allclose(family.unpack(theta)[0], nearest_definite(K), rtol=1e-12)
     np.testing.assert_allclose(family.attributes(theta)["location"], statistics.moments.mean, rtol=1e-9)
     assert family.infinite_mass(theta) is None
@@ -518,7 +517,7 @@ def test_interactions_without_a_density_are_told_or_projected():
 def test_definite_interactions_are_left_alone():
     family, statistics = indefinite("nearest")
     plain, _ = indefinite()
-    thetas = [each.solve(statistics, Implicit(), 2.0) for each in (family, plain)]
+    thetas = [each.solve(statistics, Implicit(), 2.0).theta for each in (family, plain)]
     np.testing.assert_array_equal(*thetas)
 
 

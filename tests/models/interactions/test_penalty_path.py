@@ -18,17 +18,17 @@ from skscore.models import Gaussian, PairwiseInteraction, Polynomial, TruncatedG
 from skscore.models.family import Sample
 from skscore.models.folds import deal, group_rows
 from skscore.models.interactions.form import default_multiplier, moment_form, profile, profiled
-from skscore.models.interactions.null_gain import NullGain, gain_by_rows
+from skscore.models.interactions.null_gain import gain_by_rows, null_gain
 from skscore.models.interactions.penalty_path import (
     PathProblem,
     automatic_alphas,
     by_ebic,
     by_folds,
     by_smic,
-    gradients,
     penalty_path,
 )
 from skscore.models.objectives import Implicit
+from skscore.models.standard_errors import gradients
 
 
 def rows(rng, n=60, p=5):
@@ -124,8 +124,8 @@ def test_warm_starts_change_nothing(rng, symmetric):
     target, _ = bound(PairwiseInteraction(), rows(rng), 1.0, symmetric)
     alphas = automatic_alphas(target, 5)
     warm = penalty_path(target, alphas)
-    for alpha, theta, edges in zip(*warm, strict=True):
-        cold = target.family.solve(target.statistics, Implicit(), alpha)
+    for alpha, theta, edges in zip(alphas, warm.thetas, warm.edges, strict=True):
+        cold = target.family.solve(target.statistics, Implicit(), alpha).theta
         np.testing.assert_allclose(cold, theta, rtol=1e-8, atol=1e-9)
         np.testing.assert_array_equal(edges, edges.T)
 
@@ -165,7 +165,7 @@ def test_a_refitted_graph_is_judged_without_penalty(rng):
     path = penalty_path(target, [0.3, 0.1])
     values, thetas = by_ebic(target, sample, path, 0.5, refit=True, calibrate=False)
     for edges, value, judged in zip(path.edges, values, thetas, strict=True):
-        theta = target.family.on_graph(edges).solve(target.statistics, Implicit(), 0.0)
+        theta = target.family.on_graph(edges).solve(target.statistics, Implicit(), 0.0).theta
         np.testing.assert_array_equal(judged, theta)
         K, _ = target.family.unpack(theta)
         assert not K[~edges & ~np.eye(5, dtype=bool)].any()
@@ -249,7 +249,7 @@ def test_an_edge_gains_by_chance_what_independent_columns_say(rng, model):
         edges = [np.ones((4, 4), dtype=bool) & ~np.eye(4, dtype=bool)]
         path = path._replace(edges=edges)
         plain, calibrated = (by_ebic(target, sample, path, calibrate=c, **options)[0][0] for c in (False, True))
-        theta = target.family.on_graph(edges[0]).solve(target.statistics, Implicit(), 0.0)
+        theta = target.family.on_graph(edges[0]).solve(target.statistics, Implicit(), 0.0).theta
         n_J = 2.0 * 20_000 * target.value(theta)
         assert (calibrated - n_J) / (plain - n_J) == pytest.approx(2.0 / scale**2, rel=0.05)
 
@@ -258,7 +258,7 @@ def test_an_edge_gains_by_chance_what_independent_columns_say(rng, model):
 def test_an_edge_gains_what_the_gradients_of_rows_say(rng, model):
     target, sample = bound(model, rows(rng, p=4))
     family, theta = target.family, rng.standard_normal(target.family.n_parameters)
-    gain = NullGain(family, sample, target.sparse.problem(0.0).curvature)(theta)
+    gain = null_gain(family, sample, target.sparse.problem(0.0).curvature)(theta)
     form = family.form(target.statistics, Implicit())
     assert gain_by_rows(family, sample, Implicit(), form, theta) == pytest.approx(gain, rel=1e-9)
 

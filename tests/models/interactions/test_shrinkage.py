@@ -38,8 +38,8 @@ def test_the_path_is_that_of_the_multiplier(name, rng):
     """K of the shrunk form is δ times that of the form with the multiplier δ, at the same penalty."""
     X, model = rows(rng), MODELS[name]
     settled = fit(model, X, 0.1, l1_ratio=1.0)
-    plain = settled.family_.without_multiplier()
-    own = plain.interactions_form(plain.blocks(settled.statistics_, Implicit()))
+    plain = settled._fit.family.without_multiplier()
+    own = plain.interactions_form(plain.blocks(settled._fit.summary, Implicit()))
     delta = adaptive_multiplier(own)
     assert delta > 1.0
     multiplied = type(model)(**{**model.get_params(), "diagonal_multiplier": delta})

@@ -1,16 +1,16 @@
 """The conditional kernel family: fast and generic routes, its reduction to kernels of targets, and its integrals."""
 
+import re
+
 import numpy as np
 import pytest
-from sklearn.exceptions import ConvergenceWarning
 
 from skscore.fitting.solvers import solve_ridge
-from skscore.maps.residuals import residual_coordinates
 from skscore.models.base import GaussianBase
 from skscore.models.family import Family
 from skscore.models.kernels.conditional_kernel import ConditionalLiteFamily
 from skscore.models.kernels.conditional_law import ConditionalDensity, base_nodes, chosen_nodes, trapezoid
-from skscore.models.kernels.conditional_selection import Candidates, select
+from skscore.models.kernels.conditional_selection import select
 from skscore.models.kernels.lite import LiteFamily
 from skscore.models.objectives import Implicit
 
@@ -29,7 +29,7 @@ def family_of(rng, d, t, m=15, **parameters):
 
 def fitted_law(rng, d, t):
     family = family_of(rng, d, t)
-    phi = solve_ridge(family.assemble(joint_rows(rng, 500, d, t), None, None, Implicit()), 1e-3)
+    phi = solve_ridge(family.assemble(joint_rows(rng, 500, d, t), None, None, Implicit()), 1e-3).theta
     return ConditionalDensity(family, phi, chosen_nodes(family, phi, seed=0))
 
 
@@ -99,11 +99,11 @@ def test_quadrature_settles(rng, t):
 
 
 @pytest.mark.parametrize(("t", "bandwidth"), [(1, 1e-4), (2, 0.01), (2, 500.0)])
-def test_kernels_between_the_nodes_warn(t, bandwidth):
+def test_kernels_between_the_nodes_are_remarked(t, bandwidth):
     """Where the step that kernels need would take more memory than there is."""
     family = ConditionalLiteFamily(np.zeros((1, 1 + t)), 1, 1.0, bandwidth)
-    with pytest.warns(ConvergenceWarning, match=f"nodes .* apart, too far for bandwidth {bandwidth:.3g}"):
-        chosen_nodes(family, np.array([0.1]), seed=0)
+    (remark,) = chosen_nodes(family, np.array([0.1]), seed=0).remarks
+    assert f"apart, too far for bandwidth {bandwidth:.3g}" in remark
 
 
 @pytest.mark.parametrize("t", [1, 2, 3])
@@ -123,26 +123,26 @@ def test_one_row_at_a_time_says_the_same(rng):
     np.testing.assert_allclose(law.log_density(rows), alone, rtol=1e-12, atol=1e-12)
 
 
-def test_few_effective_draws_warn(rng):
+def test_few_effective_draws_are_remarked(rng):
     family = ConditionalLiteFamily(np.array([[0.0, 1.5, 1.5, 1.5]]), 1, 1.0, 1.0)
     law = ConditionalDensity(family, np.array([20.0]), chosen_nodes(family, None, seed=0))
-    with pytest.warns(ConvergenceWarning, match=r"at worst 0\.\d+ % of 8192"):
-        law.warn_if_rough(np.zeros((2, 1)))
+    (remark,) = law.remarks(np.zeros((2, 1)))
+    assert re.search(r"at worst 0\.\d+ % of 8192", remark)
 
 
 @pytest.mark.parametrize("criterion", ["log_likelihood", "hyvarinen"])
 def test_selection_is_the_best_of_fits_to_other_folds(rng, criterion):
     """One eigendecomposition for a path of ridges meets a solve for each; the sum over rows meets the form."""
     rows, weight, fold = joint_rows(rng, 90, 1, 1), rng.random(90) + 0.5, np.arange(90) % 3
-    landmarks, candidates = rows[::9], Candidates([0.7, 2.0], [1.0], np.array([1e-3, 1e-1]))
+    landmarks, candidates = rows[::9], ([0.7, 2.0], [1.0], np.array([1e-3, 1e-1]))
     expected = []
-    for input_bandwidth in candidates.input_bandwidths:
+    for input_bandwidth in candidates[0]:
         family = ConditionalLiteFamily(landmarks, 1, input_bandwidth, 1.0)
-        for alpha in candidates.alphas:
+        for alpha in candidates[2]:
             values = np.empty(90)
             for k in range(3):
                 train, test = fold != k, fold == k
-                phi = solve_ridge(family.assemble(rows[train], None, weight[train], Implicit()), alpha)
+                phi = solve_ridge(family.assemble(rows[train], None, weight[train], Implicit()), alpha).theta
                 if criterion == "hyvarinen":
                     s, divergence = family.score(phi, rows[test]), family.divergence(phi, rows[test])
                     values[test] = -0.5 * (s * s).sum(axis=1) - divergence
@@ -150,17 +150,7 @@ def test_selection_is_the_best_of_fits_to_other_folds(rng, criterion):
                     nodes = chosen_nodes(family, phi, seed=0)
                     values[test] = ConditionalDensity(family, phi, nodes).log_density(rows[test])
             expected.append(np.average(values, weights=weight))
-    choice = select(rows, weight, fold, landmarks, 1, candidates, criterion)
-    np.testing.assert_allclose(choice.scores, expected, rtol=1e-6)
+    chosen, scores = select(rows, weight, fold, landmarks, 1, candidates, criterion)
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
     best = np.argmax(expected)
-    assert choice[:3] == ([0.7, 0.7, 2.0, 2.0][best], 1.0, [1e-3, 1e-1, 1e-3, 1e-1][best])
-
-
-def test_residual_coordinates_go_back(rng):
-    X, E = rng.standard_normal((60, 2)), rng.standard_normal((60, 3))
-    Y = X @ rng.standard_normal((2, 3)) + E @ np.triu(np.ones((3, 3)))
-    coordinates, out_of_fold = residual_coordinates(X, Y, np.ones(60), np.arange(60) % 5)
-    np.testing.assert_allclose(np.cov(out_of_fold[:, 2:].T, ddof=0), np.eye(3), atol=1e-5)
-    U, V = np.split(coordinates(X, Y), [2], axis=1)
-    np.testing.assert_allclose(coordinates.targets(U, V), Y, rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(coordinates.targets(U, V[:, None]), Y[:, None], rtol=1e-10, atol=1e-10)
+    assert chosen == ([0.7, 0.7, 2.0, 2.0][best], 1.0, [1e-3, 1e-1, 1e-3, 1e-1][best])

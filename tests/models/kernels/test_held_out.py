@@ -9,7 +9,7 @@ from skscore.likelihood import quadrature
 from skscore.models import GaussianBase
 from skscore.models.family import Sample
 from skscore.models.folds import deal, group_rows, merge_equal
-from skscore.models.kernels.held_out import Draws, log_likelihoods, proposal
+from skscore.models.kernels.held_out import log_likelihoods, proposal
 from skscore.models.kernels.lite import LiteFamily
 
 
@@ -62,11 +62,11 @@ def test_equal_rows_merge_with_their_weights():
 def test_the_density_of_the_draws_is_right(rng, d):
     """Its integral is one: the mean of target / proposal over the draws, for a known target."""
     centres, weight = rng.standard_normal((50, d)), rng.random(50)
-    draws = proposal(
+    position, log_density = proposal(
         centres, weight, [stats.multivariate_normal(cov=np.eye(d)), stats.multivariate_t(shape=4 * np.eye(d), df=5)]
     )
     target = stats.multivariate_normal(mean=np.full(d, 0.3), cov=0.8 * np.eye(d))
-    ratio = np.exp(target.logpdf(draws.position) - draws.log_density)
+    ratio = np.exp(target.logpdf(position) - log_density)
     assert ratio.mean() == pytest.approx(1.0, abs=4 * ratio.std() / np.sqrt(len(ratio)))
 
 
@@ -88,7 +88,7 @@ def test_log_likelihoods_of_paths_are_those_of_each_fit(rng):
             return family.statistics(T) @ theta + bases[s].log_density(T)
 
         expected = np.average(log_p(rows), weights=w) - quadrature(log_p, 1).log_z
-        error = np.sqrt((1 / ess[s, k, i] - 1) / len(draws.position))
+        error = np.sqrt((1 / ess[s, k, i] - 1) / len(draws[0]))
         assert value == pytest.approx(expected, abs=5 * error + 1e-9)
 
 
@@ -97,7 +97,7 @@ def test_draws_of_the_target_itself_are_all_effective():
     family = LiteFamily(np.zeros((1, 1)), np.eye(1), np.eye(1), base)
     position = np.random.default_rng(0).standard_normal((500, 1))
     values, ess = log_likelihoods(
-        family, [base], np.zeros((1, 1, 1, 1)), [(position, None)], Draws(position, base.log_density(position))
+        family, [base], np.zeros((1, 1, 1, 1)), [(position, None)], (position, base.log_density(position))
     )
     np.testing.assert_allclose(ess, 1.0)
     np.testing.assert_allclose(values[0, 0, 0], base.log_density(position).mean())

@@ -11,7 +11,7 @@ from skscore.datasets import Banana, Moons
 from skscore.formulas import score_losses
 from skscore.formulas.moments import moments
 from skscore.levels.ladder import fit_ladder, gather
-from skscore.maps.affine import AffineMap
+from skscore.maps.affine import Affine
 from skscore.models import GaussianBase, Kernel
 from skscore.models.base import MappedBase
 from skscore.models.family import Sample
@@ -65,7 +65,7 @@ def test_reference(cases, rows, name):
     np.testing.assert_allclose(laplacian, case["laplacian"], **slopes)
     np.testing.assert_allclose(fitted.hyvarinen_score(held_out).mean(), case["J_heldout"], **slopes)
     log_q0_constant = 0.0 if base is None else -np.log(2 * np.pi * np.prod(base.scale))  # left out of the reference
-    log_unnormalised = fitted.family_.log_density(fitted._law.theta, evaluated) - log_q0_constant
+    log_unnormalised = fitted._fit.family.log_density(fitted._fit.density.theta, evaluated) - log_q0_constant
     np.testing.assert_allclose(log_unnormalised, case["log_unnorm"], rtol=1e-9)
 
 
@@ -99,7 +99,7 @@ def test_the_objective_is_that_of_whitened_coordinates(rng, skew_rows, objective
     Y = rng.standard_normal(X.shape) - X if isinstance(objective, Explicit) else None
     name = {Implicit: "implicit", Explicit: "explicit", Sliced: "sliced", Denoising: "denoising"}[type(objective)]
     fitted = density(Kernel(12, bandwidth=0.9), objective=name, noise_level=0.3).fit(X, Y)
-    inverse = AffineMap.whitening(moments(X)).inverse.matrix
+    inverse = Affine.whitening(moments(X)).inverted.matrix
     s = fitted.grad_log_density(X) @ inverse.T
     if name == "implicit":
         expected = score_losses.implicit(s, sum(fitted.curvature(X, axis) for axis in inverse)).mean()
@@ -124,7 +124,8 @@ def test_an_affine_map_of_the_table_changes_nothing(rng, skew_rows, base):
         after.grad_log_density(T @ A + b) @ A.T, before.grad_log_density(T), rtol=1e-6, atol=1e-7
     )
     shift = np.log(np.abs(np.linalg.det(A)))
-    unnormalised = [fit.family_.log_density(fit._law.theta, t) for fit, t in ((before, T), (after, T @ A + b))]
+    fits = (before._fit, T), (after._fit, T @ A + b)
+    unnormalised = [fit.family.log_density(fit.density.theta, t) for fit, t in fits]
     np.testing.assert_allclose(unnormalised[1], unnormalised[0] - shift, rtol=1e-7)
 
 
@@ -173,7 +174,7 @@ def test_base_measures_have_the_derivatives_of_their_logarithm(rng, skew_rows, b
 def test_a_gaussian_base_takes_on_noise(rng, skew_rows):
     X = skew_rows(rng, 200, 3)
     table = moments(X)
-    base = MappedBase(GaussianBase(), AffineMap.whitening(table)).blurred(0.49 * np.eye(3))
+    base = MappedBase(GaussianBase(), Affine.whitening(table)).blurred(0.49 * np.eye(3))
     precision = np.linalg.inv(table.covariance + 0.49 * np.eye(3))
     np.testing.assert_allclose(base.score(X), -(X - table.mean) @ precision, rtol=1e-10, atol=1e-12)
     log_det = np.linalg.slogdet(precision)[1]
@@ -229,7 +230,7 @@ def test_later_chunks_keep_the_landmarks_of_the_first(rng, skew_rows):
     landmarks = fitted.landmarks_
     fitted.partial_fit(X[100:])
     np.testing.assert_array_equal(fitted.landmarks_, landmarks)
-    assert fitted.statistics_.form.n == 300
+    assert fitted._fit.summary.form.n == 300
 
 
 def test_landmarks_are_distinct_rows_where_these_are_few():

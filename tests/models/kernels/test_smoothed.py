@@ -8,7 +8,7 @@ from scipy.special import softmax
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
 from skscore.datasets import Moons
 from skscore.formulas.moments import moments
-from skscore.maps.affine import AffineMap
+from skscore.maps.affine import Affine
 from skscore.models import GaussianBase, Kernel
 from skscore.models.base import MappedBase, resolve_base
 from skscore.models.family import Family, Sample
@@ -23,7 +23,7 @@ from skscore.models.objectives import Explicit, Implicit
 BASES = {
     "flat": lambda d: resolve_base(None, None),
     "by column": lambda d: GaussianBase(0.5, np.linspace(1, 2, d)),
-    "full": lambda d: MappedBase(GaussianBase(0.5, 1.2), AffineMap(np.ones(d), np.tri(d), np.ones(d))),
+    "full": lambda d: MappedBase(GaussianBase(0.5, 1.2), Affine(np.ones(d), np.tri(d), np.ones(d))),
 }
 
 
@@ -105,7 +105,7 @@ def test_folds_judge_by_rows_without_noise(by_likelihood):
     X = Moons().sample(90, random_state=0)
     sample, scales = Sample(X, None, None, moments(X)), np.array([1.0, 1.5])
     site = KernelSetup(Kernel(10), sample)
-    folds = deal(sample, group_rows(site.coordinates(X)), 3, 1000)
+    folds = deal(sample, group_rows(site.coordinates.forward(X)), 3, 1000)
     judge = FoldScorer(site.families, folds, Implicit(), scales, ALPHAS, site.draws(scales) if by_likelihood else None)
     trial = judge(0.7, 0.4)
     for (i, j), score in np.ndenumerate(trial.scores):

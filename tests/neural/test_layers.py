@@ -5,7 +5,7 @@ import pytest
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-from skscore.neural.products import product  # noqa: E402
+from skscore.neural.layers import product  # noqa: E402
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -1,0 +1,264 @@
+"""What estimators ask of their user and tell them: parameters and rows that fit each other, errors and warnings."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from functools import singledispatch
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+
+from ..domains import BoundaryWeight, Reals
+from ..models.base import GaussianBase
+from ..models.catalog import MODELS
+from ..models.kernels.kernel import Kernel
+from ..neural import NeuralEnergy, ScoreNetwork
+
+__all__ = [
+    "NAMED_MODELS",
+    "check_further_rows",
+    "check_inference",
+    "check_known_scores",
+    "check_model",
+    "check_robust",
+    "check_support",
+    "edge_of_the_path",
+    "model_object",
+    "rows_of_weight",
+    "seed_of",
+    "seeded",
+    "warn_of",
+    "warn_user",
+    "why_unsolved",
+]
+
+NAMED_MODELS = {**MODELS, "network": ScoreNetwork, "neural_energy": NeuralEnergy}
+NOT_THE_USER = {"skscore", "sklearn", "joblib"}
+
+
+# ---- warnings ------------------------------------------------------------------------------------
+
+
+def warn_user(message, category=ConvergenceWarning):
+    """Warn at the user's line: in the first frame outside skscore, scikit-learn and joblib."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_THE_USER:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def warn_of(remarks):
+    """Warn of each of the remarks that numerics made, once."""
+    for remark in dict.fromkeys(remarks):
+        warn_user(remark)
+
+
+# ---- parameters ----------------------------------------------------------------------------------
+
+
+def seed_of(random_state):
+    """Integer seed for scikit-learn's kind of random state; None, which is fresh entropy, for None."""
+    return None if random_state is None else check_random_state(random_state).randint(np.iinfo(np.int32).max)
+
+
+def model_object(model):
+    """Model object for its name, or the object itself."""
+    return NAMED_MODELS[model]() if isinstance(model, str) else model
+
+
+def seeded(model, random_state):
+    """The model with the estimator's seed, where it draws numbers and has no seed of its own."""
+    if model.get_params(deep=False).get("random_state", 0) is not None:
+        return model
+    return clone(model).set_params(random_state=seed_of(random_state))
+
+
+def check_model(model, n_features, alpha):
+    """Raise a ValueError where parts of `model` do not fit `n_features` columns, or `alpha` does not fit the model."""
+    if alpha == "cv" and not isinstance(model, Kernel):
+        raise ValueError(
+            f'alpha="cv" is for kernel models, which try a path of ridges at the cost of one; got model={model!r}. '
+            "Give a number, or take ScoreMatchingDensityCV."
+        )
+    for part in model.get_params(deep=False).values():
+        _check_part(part, n_features)
+
+
+@singledispatch
+def _check_part(part, n_features):
+    """Nothing to check."""
+
+
+@_check_part.register
+def _(part: GaussianBase, n_features):
+    _one_for_each_column(part, "loc", n_features)
+    if not (_one_for_each_column(part, "scale", n_features) > 0.0).all():
+        raise ValueError(f"GaussianBase(scale={part.scale!r}): standard deviations are positive.")
+
+
+@_check_part.register
+def _(part: Reals | BoundaryWeight, n_features):
+    part.check(n_features)
+
+
+def _one_for_each_column(part, name, n_features, finite=True):
+    values = np.asarray(getattr(part, name), dtype=np.float64)
+    if values.shape not in {(), (1,), (n_features,)}:
+        raise ValueError(
+            f"{type(part).__name__}: {name} has shape {values.shape}; give one number, or one for each of the "
+            f"{n_features} columns."
+        )
+    if np.isnan(values).any() or (finite and np.isinf(values).any()):
+        raise ValueError(f"{type(part).__name__}: {name}={getattr(part, name)!r} is not finite.")
+    return values
+
+
+def check_inference(estimator, family):
+    """Raise a ValueError if the rows cannot be asked for their gradients."""
+    if not family.has_row_gradients:
+        raise ValueError(
+            f"inference=True needs the gradient of each row, which model={estimator.model!r} does not form. Take a "
+            'single model in closed form, such as "gaussian", "pairwise" or "polynomial".'
+        )
+
+
+def check_robust(estimator, family):
+    """Raise a ValueError if a power of the density does not weight the rows as the fit needs it."""
+    robust, objective = estimator.robust, estimator.objective
+    if objective in ("explicit", "denoising"):
+        raise ValueError(
+            f"robust={robust} with objective={objective!r}: rows weighted by a power of their density "
+            'do not have the known scores, or the noise, that it matches. Choose objective="implicit".'
+        )
+    if not family.closed_under_powers:
+        raise ValueError(
+            f"robust={robust} with model={estimator.model!r}: robust weights need a closed form, and that a power "
+            'of a density is of the same model: "gaussian", "pairwise", "truncated_gaussian", "polynomial", or an '
+            "ExponentialFamily without a base measure. Choose one of them, or set robust=None."
+        )
+
+
+# ---- rows ----------------------------------------------------------------------------------------
+
+
+def rows_of_weight(weight, *tables):
+    """Weights and tables without the rows of weight zero, which count for nothing however far they lie."""
+    if weight is None or (weight > 0.0).all():
+        return weight, *tables
+    kept = weight > 0.0
+    return weight[kept], *(None if table is None else table[kept] for table in tables)
+
+
+def check_known_scores(X, y):
+    """The scores y of the explicit objective as an array; a ValueError unless there is one for each entry of X."""
+    if y is None:
+        raise ValueError(
+            'objective="explicit" matches known scores: pass y of shape (n_samples, n_features), got y=None.'
+        )
+    Y = check_array(y, dtype=np.float64, input_name="y")
+    if Y.shape != X.shape:
+        raise ValueError(f'objective="explicit": y holds a score for every row, of shape {X.shape}; got {Y.shape}.')
+    return Y
+
+
+def check_support(X, domain, objective):
+    """Raise a ValueError where rows lie outside the domain, or the objective would move them there."""
+    if domain.has_boundary and objective == "denoising":
+        raise ValueError(
+            f'objective="denoising" adds noise that leaves the domain {domain}; choose objective="implicit".'
+        )
+    if domain.has_boundary and not (inside := domain.contains(X)).all():
+        raise ValueError(
+            f"X has {(~inside).sum()} rows outside the domain {domain}, the first at row {inside.argmin()}. "
+            "Drop them, or widen the domain."
+        )
+
+
+def check_further_rows(estimator, gathered_for, former):
+    """Raise a ValueError unless further rows can be added to those of a `former` fit.
+
+    Parameters
+    ----------
+    estimator : ScoreMatchingDensity
+    gathered_for : tuple
+        Model and objective of the further rows.
+    former : Fit
+    """
+    if gathered_for != former.gathered_for:
+        raise ValueError(
+            f"model={estimator.model!r}, objective={estimator.objective!r}, noise_level={estimator.noise_level}: not "
+            "what the rows seen so far were gathered for. partial_fit adds rows to the same model and objective; to "
+            "change them, call fit."
+        )
+    if estimator.inference:
+        raise ValueError("inference=True needs all rows at once: call fit, or set inference=False to partial_fit.")
+    if estimator.robust is not None:
+        raise ValueError(
+            "robust weights need all rows at once: call fit, or set robust=None to partial_fit further rows."
+        )
+
+
+# ---- what a fit tells ----------------------------------------------------------------------------
+
+
+def why_unsolved(estimator, penalty, table, threshold):
+    """Message for rows that do not determine a model, with the remedy.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With its ``model`` and ``l1_ratio``.
+    penalty : str
+        Name of the parameter that is the strength of its penalty.
+    table : Moments
+        Of the rows.
+    threshold : float or None
+        The l1 penalty from which on there is a minimum, if it is known.
+
+    Returns
+    -------
+    str
+    """
+    constant, remedy = np.flatnonzero(table.constant).tolist(), _remedy(penalty, estimator.l1_ratio, threshold)
+    return (
+        f"The score-matching objective of model={estimator.model!r} is unbounded below with {penalty}="
+        f"{getattr(estimator, penalty)}: {table.n:g} rows do not determine it (constant columns: {constant}; collinear "
+        f"columns or fewer rows than parameters have the same effect). {remedy}"
+    )
+
+
+def _remedy(penalty, l1_ratio, threshold):
+    otherwise = "drop such columns or choose a smaller model."
+    if threshold:
+        return (
+            f"Its l1 part has a minimum from {threshold:.4g} on: set {penalty} there, give the model a "
+            f"diagonal_multiplier above 1, add a ridge (l1_ratio < 1), {otherwise}"
+        )
+    if l1_ratio < 1.0:
+        return f"Set {penalty} > 0, {otherwise}"
+    return (
+        f"Set {penalty} > 0 with a ridge in it (l1_ratio < 1), as an l1 penalty leaves diagonals free; or {otherwise}"
+    )
+
+
+def edge_of_the_path(index, alphas, is_whole):
+    """Remarks if the chosen one of descending penalties is the last on its grid.
+
+    Parameters
+    ----------
+    index : int
+    alphas : ndarray of shape (L,)
+    is_whole : bool
+        Whether the grid begins where no edge is left, beyond which nothing changes.
+
+    Returns
+    -------
+    tuple of str
+    """
+    if len(alphas) == 1 or (index == 0 and is_whole) or 0 < index < len(alphas) - 1:
+        return ()
+    end, remedy = ("greatest", "larger") if index == 0 else ("least", "smaller")
+    return (f"the chosen alpha {alphas[index]:.3g} is the {end} of those tried; give {remedy} ones in alphas.",)

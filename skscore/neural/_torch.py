@@ -1,0 +1,11 @@
+"""torch, or an error that says how to install it; the other modules here import it from this one."""
+
+try:
+    import torch
+    from torch import nn
+except ImportError as error:
+    raise ModuleNotFoundError(
+        "neural networks need torch, which is not installed: pip install 'skscore[torch]'.", name="torch"
+    ) from error
+
+__all__ = ["nn", "torch"]

@@ -1,0 +1,33 @@
+"""Public signatures are annotated: a user's script over all estimators passes mypy --strict, and runs."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "tests" / "typing" / "user_script.py"
+
+
+def mypy_strict(path, cache):
+    """Exit code and output for a user, to whom errors inside an installed package are not reported."""
+    options = ["--strict", "--config-file=", "--follow-imports=silent", "--cache-dir", str(cache)]
+    command = [sys.executable, "-m", "mypy", *options, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_script_over_all_estimators_passes_mypy_strict(tmp_path):
+    code, output = mypy_strict(SCRIPT, tmp_path)
+    assert code == 0, output
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("from skscore import ScoreMatchingDensity\n\nScoreMatchingDensity(alpha=[0.1])\n")
+    code, output = mypy_strict(wrong, tmp_path)
+    assert code == 1
+    assert 'Argument "alpha"' in output
+
+
+def test_the_script_runs():
+    assert np.isfinite(runpy.run_path(str(SCRIPT))["main"]())
