@@ -40,7 +40,7 @@ class Choice(NamedTuple):
     """What the first rows decide: family and ridge α, what was tried (by column) if anything was, and remarks on it."""
 
     family: Any
-    alpha: float
+    alpha: float | np.ndarray
     results: dict | None = None
     remarks: tuple[str, ...] = ()
 

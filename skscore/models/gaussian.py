@@ -103,6 +103,8 @@ class _FullGaussian(Family):
 
     def __init__(self, assume_centered, moments):
         self.assume_centered, self.moments = assume_centered, moments
+        d = moments.mean.shape[0]
+        self.n_parameters = d * (d + 1) // 2 + (0 if assume_centered else d)  # entries of K and η
 
     # ---- from rows to (μ, K) ---------------------------------------------------------------------
 
@@ -175,10 +177,6 @@ class _FullGaussian(Family):
     def _by_entries(self):
         """The family of pairwise interactions around the mean of the first rows."""
         return PairwiseInteraction(centered=self.assume_centered).family(self.moments)
-
-    @property
-    def n_parameters(self):
-        return self._by_entries.n_parameters
 
     def statistics(self, X):
         return self._by_entries.statistics(X)

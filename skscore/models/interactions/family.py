@@ -124,7 +124,7 @@ class PairwiseFamily(Family):
         square = np.square(scale)
         return score_losses.coordinatewise(*self._score_and_slope(theta, X), square * h, square * h_slope)
 
-    def _score_and_slope(self, theta, X):
+    def _score_and_slope(self, theta, X) -> tuple[np.ndarray, np.ndarray]:
         """s_j and ∂_j s_j, both of shape (n, p)."""
         return self.score(theta, X), self.slopes(theta, X)
 

@@ -265,6 +265,7 @@ def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="
 
 def _best_ridge(forms, bounds):
     """Logarithm of the best of some ridges; from one far too small, a descent lands where all kernels are flat."""
-    logarithms = np.linspace(*bounds, N_RIDGES)
+    least, greatest = bounds
+    logarithms = np.linspace(least, greatest, N_RIDGES)
     share = np.array([form.n for form in forms])
     return logarithms[np.argmin(share @ held_out_values(forms, np.exp(logarithms)))]
