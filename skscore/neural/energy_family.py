@@ -143,7 +143,8 @@ class EnergyFamily(Family):
 
         def part(index):
             arrays = (None if a is None else np.asarray(a[index], dtype=np.float32) for a in table)
-            return Sample(*(None if a is None else torch.tensor(a, device=self.model.device) for a in arrays), None)
+            y, known, weights = (None if a is None else torch.tensor(a, device=self.model.device) for a in arrays)
+            return Sample(y, known, weights, None)
 
         trained_on, held_out = self.model.held_out_split(len(X))
         return part(trained_on), part(held_out)
