@@ -1,11 +1,15 @@
 """Public signatures are annotated: a user's script over all estimators passes mypy --strict, and runs."""
 
+import re
 import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+
+import skscore
+from skscore import models, neural, plotting
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "tests" / "typing" / "user_script.py"
@@ -17,6 +21,12 @@ def mypy_strict(path, cache):
     command = [sys.executable, "-m", "mypy", *options, str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
+
+
+def test_the_script_has_every_estimator_model_and_display():
+    public = {*skscore.__all__, *models.__all__, *neural.__all__, *plotting.__all__}
+    used = set(re.findall(r"\w+(?=[(.])", SCRIPT.read_text()))
+    assert public - used == {"__version__"}
 
 
 def test_a_script_over_all_estimators_passes_mypy_strict(tmp_path):

@@ -185,7 +185,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
 
     def __init__(
         self,
-        model: str | Model = "network",
+        model: str | Model | ScoreNetwork = "network",
         *,
         sigma_min: float | str = 0.01,
         sigma_max: float | str = "auto",

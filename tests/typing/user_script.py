@@ -1,5 +1,7 @@
 """A user's script over every public estimator: type checkers must accept it as it is (tests/test_typing.py)."""
 
+from pathlib import Path
+
 import numpy as np
 
 from skscore import (
@@ -12,10 +14,19 @@ from skscore import (
     TransformedDensity,
 )
 from skscore.datasets import DISTRIBUTIONS, GaussianMixtureDistribution, Moons
-from skscore.domains import Box, Capped, Power
+from skscore.domains import Box, Capped, Power, Orthant
 from skscore.metrics import energy_distance, hyvarinen_score, log_likelihood_scorer
-from skscore.models import Kernel, Polynomial, TruncatedGaussian
-from skscore.plotting import DensityDisplay, ScoreFieldDisplay
+from skscore.models import (
+    ExponentialFamily,
+    Gaussian,
+    GaussianBase,
+    Kernel,
+    PairwiseInteraction,
+    Polynomial,
+    TruncatedGaussian,
+)
+from skscore.neural import NeuralEnergy, ScoreNetwork
+from skscore.plotting import DensityDisplay, GraphDisplay, NoiseLevelDisplay, PathDisplay, ScoreFieldDisplay
 from skscore.samplers import MALA, Target, run_chains
 
 
@@ -49,8 +60,39 @@ def main() -> float:
     return nats + distance + loss + sum(float(array.mean()) for array in arrays)
 
 
-def draw_figures(density: ScoreMatchingDensity, X: np.ndarray) -> None:
-    """Draw the density and its score."""
+def other_models() -> list[ScoreMatchingDensity]:
+    """Densities of the models that `main` leaves out."""
+    quadratic = ExponentialFamily(
+        statistics=lambda X: -0.5 * X**2,
+        jacobian=lambda X: -X[:, :, None] * np.eye(X.shape[1]),
+        laplacian=lambda X: np.full(X.shape, -1.0),
+        base=GaussianBase(loc=[0.0, 1.0], scale=2.0),
+    )
+    pairs = PairwiseInteraction(a=0.5, b=0.5, domain=Orthant(), weight="tanh", diagonal_multiplier="auto")
+    return [ScoreMatchingDensity(model, alpha=0.1) for model in (Gaussian("diag"), quadratic, pairs)]
+
+
+def train_networks(X: np.ndarray) -> float:
+    """Fit what needs torch, which `main` does not."""
+    network = ScoreNetwork(hidden_layer_sizes=(16, 16), learning_rate="auto", max_iter=10, checkpoint=Path("fit.pt"))
+    noisy = DenoisingScoreEstimator(network, noise_levels=[1.0, 0.1], random_state=0).fit(X)
+    short = DenoisingScoreEstimator(ScoreNetwork(max_iter=10)).fit(X).set_params(model__dropout=0.1)
+    energy = ScoreMatchingDensity(NeuralEnergy((16, 16), max_iter=10, callback=stop_early), objective="sliced").fit(X)
+    gradients: np.ndarray = noisy.grad_log_density(X, sigma=0.5) - energy.grad_log_density(X)
+    return noisy.score(X) + short.partial_fit(X).score(X) + float(gradients.mean())
+
+
+def stop_early(step: int, objective: float, validation: float) -> bool:
+    """Whether rows held out say that an energy has gone astray."""
+    return step > 100 and validation > 2 * objective
+
+
+def draw_figures(density: ScoreMatchingDensity, graph: ScoreMatchingDensityCV, noisy: DenoisingScoreEstimator) -> None:
+    """Draw a density and its score, a graph and its path, and noise levels."""
+    X: np.ndarray = Moons().sample(50)
+    GraphDisplay.from_estimator(graph, layout="circle").plot(threshold=0.1)
+    PathDisplay.from_estimator(graph, feature_names=["a", "b"]).plot()
+    NoiseLevelDisplay.from_estimator(noisy, X, n_levels=9).plot()
     DensityDisplay.from_estimator(density, X, grid_resolution=20).plot(log=True)
     ScoreFieldDisplay.from_estimator(density, X, features=(0, 1)).plot(show_rows=True)
 
