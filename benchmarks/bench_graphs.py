@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from truncated_regression import evidence
 
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
-from skscore.domains import MinPower, Orthant
+from skscore.domains import Capped, Orthant, Power
 from skscore.formulas.moments import moments
 from skscore.models import PairwiseInteraction, TruncatedGaussian
 from skscore.models.family import Sample
@@ -279,11 +279,11 @@ def band(p, value):
     return np.eye(p) + value * (sign + sign.T)
 
 
-ROOTS = PairwiseInteraction(0.5, 0.5, domain=Orthant(), weight=MinPower(1.5, 1.0))
+ROOTS = PairwiseInteraction(0.5, 0.5, domain=Orthant(), weight=Capped(Power(1.5), 1.0))
 TRUTHS = {
     "Gaussian, 300 x 5": Truth(gaussian_rows, PairwiseInteraction(), band(5, 0.3), np.linspace(-1.0, 1.0, 5), 300),
     "truncated Gaussian, 1000 x 4": Truth(
-        rejected_rows, TruncatedGaussian(weight=MinPower(1.0, 1.0)), band(4, 0.3), np.full(4, 0.5), 1000
+        rejected_rows, TruncatedGaussian(weight=Capped(Power(1.0), 1.0)), band(4, 0.3), np.full(4, 0.5), 1000
     ),
     "exponential square root, 1000 x 4": Truth(root_rows, ROOTS, band(4, 0.3), np.linspace(-0.5, 0.0, 4), 1000),
 }

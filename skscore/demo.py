@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import time
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_wine
@@ -152,7 +153,7 @@ def draw_figure(path, X, names, draws, labels, surprise):
     roc.set(xlabel="false alarms", ylabel="malignant tumours found", title="Anomalies by log-density")
     roc.legend(frameon=False, loc="lower right")
     wine = load_wine().data[:, :2]
-    labelled = {"xlabel": "alcohol, %", "ylabel": "malic acid, g/l"}
+    labelled: dict[str, Any] = {"xlabel": "alcohol, %", "ylabel": "malic acid, g/l"}
     search = GridSearchCV(
         make_pipeline(StandardScaler(), ScoreMatchingDensity(Polynomial())),
         {"scorematchingdensity__alpha": [0.0, 0.01, 0.1, 1.0]},

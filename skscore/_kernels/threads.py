@@ -39,46 +39,43 @@ def _allowed() -> list[int]:
     return [library.num_threads for library in _libraries().lib_controllers]
 
 
-class _Limits:
-    """Limits on the threads of BLAS; they hold for the whole process, and several threads may set them at a time."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.asked: list[int] = []
-        self.own: list[int] = []
-
-    @contextmanager
-    def at_most(self, number: int) -> Iterator[None]:
-        """Context in which BLAS uses at most `number` threads.
-
-        The smallest of all present limits holds; when the last one ends, the former state is restored.
-
-        Examples
-        --------
-        >>> from skscore._kernels.threads import at_most, available
-        >>> with at_most(1):
-        ...     available()
-        1
-        """
-        with self.lock:
-            self.own = self.own if self.asked else _allowed()
-            self.asked.append(number)
-            self._apply()
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.asked.remove(number)
-                self._apply()
-
-    def _apply(self) -> None:
-        for library, own in zip(_libraries().lib_controllers, self.own, strict=True):
-            library.set_num_threads(min([own, *self.asked]))
-            if hasattr(library, "clear_controlling_thread"):  # otherwise no other thread could set it back
-                library.clear_controlling_thread()
+# Limits on the threads of BLAS hold for the whole process, and several threads may set them at a time.
+_LOCK = threading.Lock()
+_limits: list[int] = []  # that hold now
+_unlimited: list[int] = []  # threads of each library before the first of them
 
 
-at_most = _Limits().at_most
+@contextmanager
+def at_most(number: int) -> Iterator[None]:
+    """Context in which BLAS uses at most `number` threads.
+
+    The smallest of all present limits holds; when the last one ends, the former state is restored.
+
+    Examples
+    --------
+    >>> from skscore._kernels.threads import at_most, available
+    >>> with at_most(1):
+    ...     available()
+    1
+    """
+    with _LOCK:
+        if not _limits:
+            _unlimited[:] = _allowed()
+        _limits.append(number)
+        _apply_limits()
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _limits.remove(number)
+            _apply_limits()
+
+
+def _apply_limits() -> None:
+    for library, own in zip(_libraries().lib_controllers, _unlimited, strict=True):
+        library.set_num_threads(min([own, *_limits]))
+        if hasattr(library, "clear_controlling_thread"):  # otherwise no other thread could set it back
+            library.clear_controlling_thread()
 
 
 def enough_for(flops: float) -> AbstractContextManager[None]:

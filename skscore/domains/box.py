@@ -61,7 +61,8 @@ class Box(Reals):
 
     def ends(self, d: int) -> tuple[ndarray, ndarray] | None:
         """Lower and upper limits of d columns."""
-        return tuple(np.broadcast_to(np.asarray(limit, float), d) for limit in (self.lower, self.upper))
+        lower, upper = (np.broadcast_to(np.asarray(limit, float), d) for limit in (self.lower, self.upper))
+        return lower, upper
 
     def _limits(self, X: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
         """Return the lower and upper limits, and which of them are finite, each of shape (d,)."""

@@ -33,10 +33,10 @@ class Capped(BoundaryWeight):
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.domains import Capped, Identity
-    >>> Capped(Identity(), cap=3.0).value_and_slope(np.array([1.0, 3.0, np.inf]))
+    >>> from skscore.domains import Capped, Power
+    >>> Capped(Power(), cap=3.0).value_and_slope(np.array([1.0, 3.0, np.inf]))
     (array([1., 3., 3.]), array([1., 0., 0.]))
-    >>> Capped(Identity(), quantile=0.5).fitted(np.array([[1.0], [2.0], [7.0]])).cap
+    >>> Capped(Power(), quantile=0.5).fitted(np.array([[1.0], [2.0], [7.0]])).cap
     array([2.])
     """
 
@@ -91,8 +91,8 @@ class Normalised(BoundaryWeight):
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.domains import Identity, Normalised
-    >>> weight = Normalised(Identity()).fitted(np.array([[1.0, 10.0], [3.0, 30.0]]))
+    >>> from skscore.domains import Normalised, Power
+    >>> weight = Normalised(Power()).fitted(np.array([[1.0, 10.0], [3.0, 30.0]]))
     >>> weight.mean
     array([ 2., 20.])
     >>> weight.value_and_slope(np.array([[1.0, 10.0]]))

@@ -7,9 +7,7 @@ bounds any weight.
 ================  =====================================  ===============================
 weight            h(t)                                   least upper bound
 ================  =====================================  ===============================
-Identity          :math:`t`                              ∞
 Power             :math:`t^k`                            ∞
-MinPower          :math:`\min(t, c)^k`                   :math:`c^k`
 LogPower          :math:`\log(1 + t)^k`                  ∞
 Arcsinh           :math:`\operatorname{arcsinh} at`      ∞
 Sinh              :math:`\sinh at`                       ∞
@@ -46,9 +44,7 @@ __all__ = [
     "BoundaryWeight",
     "Cosh",
     "Expm1",
-    "Identity",
     "LogPower",
-    "MinPower",
     "Power",
     "Sinh",
     "Softplus",
@@ -104,24 +100,6 @@ class _Scaled(BoundaryWeight):
         self.rate = rate
 
 
-class Identity(BoundaryWeight):
-    """h(t) = t.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skscore.domains import Identity
-    >>> Identity().value_and_slope(np.array([0.0, 2.0]))
-    (array([0., 2.]), array([1., 1.]))
-    """
-
-    def _value(self, t: ndarray) -> ndarray:
-        return np.asarray(t, dtype=float)
-
-    def _slope(self, t: ndarray) -> ndarray:
-        return np.ones_like(t, dtype=float)
-
-
 class Power(BoundaryWeight):
     """h(t) = t^power.
 
@@ -146,35 +124,6 @@ class Power(BoundaryWeight):
 
     def _slope(self, t: ndarray) -> ndarray:
         return self.power * np.power(t, self.power - 1.0, dtype=float)
-
-
-class MinPower(Power):
-    """h(t) = min(t, cap)^power.
-
-    Parameters
-    ----------
-    power : float, default=1.0
-        k, positive.
-    cap : float, default=1.0
-        Distance in the units of X.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skscore.domains import MinPower
-    >>> MinPower(power=2.0, cap=3.0).value_and_slope(np.array([1.0, np.inf]))
-    (array([1., 9.]), array([2., 0.]))
-    """
-
-    def __init__(self, power: float = 1.0, cap: float = 1.0) -> None:
-        super().__init__(power)
-        self.cap = cap
-
-    def _value(self, t: ndarray) -> ndarray:
-        return super()._value(np.minimum(t, self.cap))
-
-    def _slope(self, t: ndarray) -> ndarray:
-        return np.where(t < self.cap, super()._slope(np.minimum(t, self.cap)), 0.0)
 
 
 class LogPower(BoundaryWeight):
@@ -468,9 +417,7 @@ class SCAD(BoundaryWeight):
 
 
 WEIGHTS: dict[str, type[BoundaryWeight]] = {
-    "identity": Identity,
     "power": Power,
-    "min_power": MinPower,
     "log_power": LogPower,
     "mcp": MCP,
     "scad": SCAD,

@@ -162,15 +162,17 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         -------
         self
         """
-        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2)
-        weight = check_sample_weight(sample_weight, X)
-        self._target_shape = y.shape[1:]
-        Y = y.reshape(len(y), -1).astype(np.float64)
+        inputs, targets = validate_data(
+            self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
+        )
+        weight = check_sample_weight(sample_weight, inputs)
+        self._target_shape = targets.shape[1:]
+        Y = targets.reshape(len(targets), -1).astype(np.float64)
         self.n_targets_, self._target_scale = Y.shape[1], _scale_of_targets(Y, weight)
         rng = np.random.default_rng(seed_of(self.random_state))
-        X, Y, weight = _distinct(X, Y, weight)
-        fold = rng.permutation(len(X)) % min(self.cv, len(X))
-        self._inputs, self._joint, rows = fit_residuals(X, Y, weight, fold)
+        inputs, Y, weight = _distinct(inputs, Y, weight)
+        fold = rng.permutation(len(inputs)) % min(self.cv, len(inputs))
+        self._inputs, self._joint, rows = fit_residuals(inputs, Y, weight, fold)
         self._choose(rows, weight, fold)
         self._solve(rows, weight, rng)
         return self

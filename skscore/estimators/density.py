@@ -26,8 +26,6 @@ __all__ = ["DensityEstimator"]
 class DensityEstimator(DensityMixin, BaseEstimator):
     """Density estimator with a score: log-likelihoods, gradients, Hyvärinen scores and samples in the units of X."""
 
-    criterion = "log_likelihood"
-
     def set_params(self, **params):
         """Set parameters of the estimator, and of the objects that it holds by ``name__parameter``.
 
@@ -58,7 +56,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             f"{name} cannot be set: {prefix}={value!r} is a string, which has no parameters. Pass the object {remedy}."
         )
 
-    def _check_rows(self, X):
+    def _check_rows(self, X: Any) -> np.ndarray:
         """Rows as float64, of the width and column names seen in fit."""
         check_is_fitted(self)
         return validate_data(self, X, reset=False, dtype=np.float64)
@@ -125,7 +123,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 
     def _criterion_values(self, X):
         """What `score` averages, one value for each row, shape (n,)."""
-        return -self.hyvarinen_score(X, standardize=True) if self.criterion == "hyvarinen" else self.score_samples(X)
+        criterion = getattr(self, "criterion", "log_likelihood")
+        return -self.hyvarinen_score(X, standardize=True) if criterion == "hyvarinen" else self.score_samples(X)
 
     def grad_log_density(self, X: ArrayLike) -> np.ndarray:
         """Score vectors ∇ log p of the rows; they need no normaliser.

@@ -188,8 +188,8 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
-        return (X - self.mean_) @ self.components_.T
+        rows: np.ndarray = validate_data(self, X, reset=False, dtype=np.float64)
+        return (rows - self.mean_) @ self.components_.T
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Rows of the given sources.
@@ -213,10 +213,10 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             Where X has not one column for each component.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=np.float64)
-        if X.shape[1] != len(self.components_):
+        sources: np.ndarray = check_array(X, dtype=np.float64)
+        if sources.shape[1] != len(self.components_):
             raise ValueError(
-                f"X has {X.shape[1]} columns, but there are {len(self.components_)} components: give one column of"
-                " sources for each, as transform returns them."
+                f"X has {sources.shape[1]} columns, but there are {len(self.components_)} components: give one column "
+                "of sources for each, as transform returns them."
             )
-        return X @ self.mixing_.T + self.mean_
+        return sources @ self.mixing_.T + self.mean_

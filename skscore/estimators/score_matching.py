@@ -439,7 +439,7 @@ class ScoreMatchingDensity(DensityEstimator):
             floats = xp.float64 if dtype == "float64" else [xp.float64, xp.float32]
             return validate_data(self, X, reset=reset, dtype=floats, **checks)
 
-    def _check_rows(self, X):
+    def _check_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         if self._fit.family.array_api_support:
             check_same_namespace(X, self, attribute="precision_", method="score_samples")

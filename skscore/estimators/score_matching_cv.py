@@ -213,7 +213,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         warn_of(edge_of_the_path(index, path.alphas, isinstance(self.alphas, str) and self.l1_ratio > 0.0))
         family = fit.family
         tried = {"alphas": path.alphas, "path": [family.path_entry(theta) for theta in path.thetas]}
-        if path.edges is not None:
+        if path.edges:
             results["n_edges"] = path.n_edges
             is_refitted = self.selection == "ebic" and self.refit
             family = family.on_graph(path.edges[index]) if is_refitted else family

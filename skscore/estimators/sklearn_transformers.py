@@ -108,14 +108,14 @@ class BijectiveTransformer(FunctionTransformer):
             If a row does not come back, because `inverse_func` is another function's or `func` is not defined there.
         """
         super().fit(X, y)
-        X = check_array(X)
+        rows: np.ndarray = check_array(X)
         with np.errstate(all="ignore"):
-            returns = np.isclose(self.inverse_func(self.func(X)), X, rtol=1e-6, atol=1e-6 * np.abs(X).max())
+            returns = np.isclose(self.inverse_func(self.func(rows)), rows, rtol=1e-6, atol=1e-6 * np.abs(rows).max())
         lost = np.sum(~returns.all(axis=1))
         if lost:
             raise ValueError(
-                f"inverse_func={self.inverse_func!r} does not undo func on {lost} of {len(X)} rows: give the inverse of"
-                " func, and only rows where func is defined."
+                f"inverse_func={self.inverse_func!r} does not undo func on {lost} of {len(rows)} rows: give the "
+                "inverse of func, and only rows where func is defined."
             )
         return self
 

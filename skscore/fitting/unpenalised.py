@@ -34,7 +34,7 @@ def _entries(numbers: ndarray, parameters: ndarray) -> ndarray:
     return np.where(numbers >= 0, parameters[numbers], 0.0)
 
 
-def _dense(problem: InteractionProblem, numbers: ndarray) -> ndarray:
+def _dense(problem: InteractionProblem, numbers: ndarray) -> Estimate:
     """Solve the normal equations of a symmetric problem as one dense system."""
     size = numbers.max() + 1
     H, b = np.zeros((size, size)), np.zeros(size)
@@ -46,7 +46,7 @@ def _dense(problem: InteractionProblem, numbers: ndarray) -> ndarray:
     return Estimate(_entries(numbers, parameters), remarks)
 
 
-def _by_columns(problem: InteractionProblem, numbers: ndarray) -> ndarray:
+def _by_columns(problem: InteractionProblem, numbers: ndarray) -> Estimate:
     """Solve for one column after the other."""
     theta, support = np.zeros_like(problem.g), numbers >= 0
     remarks: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ def _by_columns(problem: InteractionProblem, numbers: ndarray) -> ndarray:
     return Estimate(theta, remarks)
 
 
-def _iterative(problem: InteractionProblem, numbers: ndarray) -> ndarray:
+def _iterative(problem: InteractionProblem, numbers: ndarray) -> Estimate:
     """Solve the normal equations by conjugate gradients, preconditioned by their diagonal."""
     kept = numbers >= 0
 

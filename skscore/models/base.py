@@ -16,14 +16,14 @@ __all__ = ["GaussianBase", "MappedBase", "StudentT", "resolve_base"]
 
 
 class GaussianBase(BaseEstimator):
-    """The base measure N(loc, diag(scale²)).
+    """The base measure N(loc, diag(scale²)); with infinite scales the flat one, q₀ = 1.
 
     Parameters
     ----------
     loc : float or array-like of shape (d,), default=0.0
         Mean, in the units of X.
     scale : float or array-like of shape (d,), default=1.0
-        Standard deviations, in the units of X.
+        Standard deviations, in the units of X; ∞ for the flat measure.
 
     Examples
     --------
@@ -33,18 +33,23 @@ class GaussianBase(BaseEstimator):
     array([[-0.5]])
     """
 
-    is_flat = False
-
     def __init__(self, loc: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> None:
         self.loc = loc
         self.scale = scale
+
+    @property
+    def is_flat(self):
+        """Whether the measure is 1 everywhere."""
+        return bool(np.isinf(self.scale).all())
 
     def _standardized(self, X):
         scale = np.broadcast_to(np.asarray(self.scale, float), X.shape[1:])
         return (X - np.asarray(self.loc, float)) / scale, scale
 
     def log_density(self, X):
-        """Normalised log q₀ of each row, shape (n,)."""
+        """log q₀ of each row, shape (n,): normalised, or 0 if it is flat."""
+        if self.is_flat:
+            return np.zeros(len(X))
         Z, scale = self._standardized(X)
         return -0.5 * (Z * Z).sum(axis=1) - np.log(scale).sum() - 0.5 * X.shape[1] * np.log(2.0 * np.pi)
 
@@ -62,19 +67,6 @@ class GaussianBase(BaseEstimator):
         """Δ log q₀ of each row, shape (n,)."""
         _, scale = self._standardized(X)
         return np.full(len(X), -(scale**-2.0).sum())
-
-
-class _Lebesgue(GaussianBase):
-    """The flat base measure, q₀ = 1: a Gaussian of infinite scale but for its normaliser."""
-
-    is_flat = True
-
-    def __init__(self):
-        super().__init__(0.0, np.inf)
-
-    def log_density(self, X):
-        """log 1 of each row."""
-        return np.zeros(len(X))
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +173,7 @@ class MappedBase:
 def resolve_base(base, moments):
     """Base measure for ``base="gaussian"`` (moments of the data), None (flat) or a base of the user's own."""
     if base is None:
-        return _Lebesgue()
+        return GaussianBase(scale=np.inf)
     if isinstance(base, str):
         return GaussianBase(moments.mean, moments.scale)
     return base

@@ -22,7 +22,7 @@ from ..formulas.moments import row_blocks
 from .base import GaussianBase, resolve_base
 from .objectives import Denoising, Objective, assemble
 
-__all__ = ["Choice", "Family", "Model", "Natural", "Sample"]
+__all__ = ["Choice", "Family", "Model", "Sample"]
 
 BLOCK_BYTES = 1 << 22
 
@@ -40,21 +40,9 @@ class Choice(NamedTuple):
     """What the first rows decide: family and ridge α, what was tried (by column) if anything was, and remarks on it."""
 
     family: Any
-    alpha: float
+    alpha: float | np.ndarray
     results: dict | None = None
     remarks: tuple[str, ...] = ()
-
-
-class Natural(NamedTuple):
-    """An estimate as a vector: the family that takes it as one, θ (m,), the Γ (m, m) of its objective, and directions.
-
-    The directions are those in which θ was free, the columns of a sparse matrix (m, k).
-    """
-
-    family: Any
-    theta: Any
-    Gamma: Any
-    directions: Any
 
 
 class Model(BaseEstimator):
@@ -270,9 +258,20 @@ class Family:
         return type(self).jacobian is not Family.jacobian
 
     def natural(self, theta, statistics, objective):
-        """θ as a vector, with what its certainty depends on."""
+        """An estimate as a vector, with what its certainty depends on.
+
+        Returns
+        -------
+        family : Family
+            That takes the vector as its θ.
+        theta : ndarray of shape (m,)
+        Gamma : ndarray of shape (m, m)
+            Γ of its objective.
+        directions : sparse array of shape (m, k)
+            Columns along which θ was free.
+        """
         everywhere = eye_array(self.n_parameters, format="csr")
-        return Natural(self, theta, self.form(statistics, objective).Gamma, everywhere)
+        return self, theta, self.form(statistics, objective).Gamma, everywhere
 
     def ridge_matrix(self):
         """R of the ridge ½θᵀRθ, shape (m, m)."""

@@ -111,7 +111,7 @@ class FittedDensity:
         near = DomainMap.from_moments(self.family.domain, self.reference)
         T = np.random.default_rng(self.seed).standard_normal((512, self.d))
         T[0] = 0.0  # the mean, which is all there is of a single row
-        return mapped_target(self.family, self.theta, near).log_density(T).max()
+        return mapped_target(self.family, self.theta, near).required_log_density(T).max()
 
     def log_density(self, X):
         """Normalised log-density of each row, shape (n,)."""

@@ -35,7 +35,7 @@ from ..formulas.moments import Moments, Summary, is_rounding
 from ..formulas.quadratic import QuadraticForm
 from ..samplers.chains import Sampled
 from .affine_score import AffineScore
-from .family import Family, Model, Natural
+from .family import Family, Model
 from .interactions.pairwise import PairwiseInteraction
 from .objectives import Denoising, Explicit, Implicit, Sliced
 
@@ -103,6 +103,8 @@ class _FullGaussian(Family):
 
     def __init__(self, assume_centered, moments):
         self.assume_centered, self.moments = assume_centered, moments
+        d = moments.mean.shape[0]
+        self.n_parameters = d * (d + 1) // 2 + (0 if assume_centered else d)  # entries of K and η
 
     # ---- from rows to (μ, K) ---------------------------------------------------------------------
 
@@ -176,10 +178,6 @@ class _FullGaussian(Family):
         """The family of pairwise interactions around the mean of the first rows."""
         return PairwiseInteraction(centered=self.assume_centered).family(self.moments)
 
-    @property
-    def n_parameters(self):
-        return self._by_entries.n_parameters
-
     def statistics(self, X):
         return self._by_entries.statistics(X)
 
@@ -199,7 +197,7 @@ class _FullGaussian(Family):
             rows = self._problem(statistics, objective).rows
             family = PairwiseInteraction(centered=self.assume_centered).family(rows)
             Gamma = family.form(Summary(rows), Implicit()).Gamma
-        return Natural(family, _entries(family, theta), Gamma, self._free_entries(family))
+        return family, _entries(family, theta), Gamma, self._free_entries(family)
 
     def _solve_entries(self, form, alpha):
         """θ of a form in the entries, along those of the structure that are free."""

@@ -168,7 +168,7 @@ class PolynomialFamily(Family):
         values, n = self._moments(X, weight)  # once: noise of any level is a heat flow on them
         return [self._form_of_noisy_moments(values, n, sigma) for sigma in levels]
 
-    def _moments(self, X, weight):
+    def _moments(self, X, weight) -> tuple[np.ndarray, float]:
         """Means of all monomials of the rows that a form asks for, and the total weight."""
         weight, values = np.ones(len(X)) if weight is None else weight, np.zeros(len(self.moment_basis))
         for rows in row_blocks(len(X), 8 * X.shape[1]):

@@ -57,14 +57,14 @@ def parameters_and_covariance(fit, sample, ridge, c=0.0):
         If the rows do not determine every parameter.
     """
     X, Y, weight, _ = sample
-    own = fit.family.natural(fit.density.theta, fit.summary, fit.objective)
-    L, report = own.directions, own.family.report_matrix()
-    phi = (1.0 + c) * own.theta
-    M = gradients(own.family, phi, X, Y, weight, fit.objective).covariance_of_mean()
-    A = (1.0 + c) * (own.Gamma + ridge * own.family.ridge_matrix())
+    family, theta, Gamma, L = fit.family.natural(fit.density.theta, fit.summary, fit.objective)
+    phi = (1.0 + c) * theta
+    M = gradients(family, phi, X, Y, weight, fit.objective).covariance_of_mean()
+    A = (1.0 + c) * (Gamma + ridge * family.ridge_matrix())
     if c > 0.0:
-        A = A + c * feedback(own.family, phi, X, weight, fit.objective)
+        A = A + c * feedback(family, phi, X, weight, fit.objective)
     covariance = L @ sandwich(L.T @ A @ L, L.T @ M @ L) @ L.T
+    report = family.report_matrix()
     if report is None:
-        return own.theta, covariance
-    return report @ own.theta, report @ covariance @ report.T
+        return theta, covariance
+    return report @ theta, report @ covariance @ report.T

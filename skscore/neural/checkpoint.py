@@ -58,7 +58,7 @@ class Checkpoint:
         Of rows and settings: a file with another one belongs to another training.
     """
 
-    path: str | Path
+    path: str | os.PathLike[str]
     every: int = 500
     fingerprint: str = ""
     saved_at: int = 0

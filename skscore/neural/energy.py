@@ -15,6 +15,7 @@ estimation. UAI.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from os import PathLike
@@ -187,7 +188,7 @@ class NeuralEnergy(Model):
         """Copy of the model as it is now, its seed and device found."""
         from .devices import resolve_device
 
-        seed = np.random.SeedSequence().entropy % 2**31 if self.random_state is None else self.random_state
+        seed = secrets.randbits(31) if self.random_state is None else self.random_state
         parameters = self.get_params(deep=False) | {"random_state": seed, "device": resolve_device(self.device)}
         return NeuralEnergy(**parameters)
 

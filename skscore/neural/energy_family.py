@@ -21,13 +21,13 @@ from ..domains import Reals
 from ..fitting.solvers import Estimate
 from ..formulas.moments import row_blocks
 from ..maps.autoregressive import ScaledReals
-from ..models.family import Family
+from ..models.family import Family, Sample
 from ..models.objectives import Denoising, Explicit, Implicit, Sliced
 from ._torch import torch
 from .checkpoint import Checkpoint, fingerprint
 from .devices import threads_for
 from .energy_network import build_energy
-from .energy_training import Curvature, EnergyTraining, Match, Noisy, Rows
+from .energy_training import Curvature, EnergyTraining, Match, Noisy
 
 __all__ = ["EnergyFamily", "EnergyState"]
 
@@ -143,7 +143,8 @@ class EnergyFamily(Family):
 
         def part(index):
             arrays = (None if a is None else np.asarray(a[index], dtype=np.float32) for a in table)
-            return Rows._make(None if a is None else torch.tensor(a, device=self.model.device) for a in arrays)
+            y, known, weights = (None if a is None else torch.tensor(a, device=self.model.device) for a in arrays)
+            return Sample(y, known, weights, None)
 
         trained_on, held_out = self.model.held_out_split(len(X))
         return part(trained_on), part(held_out)

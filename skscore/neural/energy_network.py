@@ -50,8 +50,9 @@ class Perceptron(nn.Module):
         self.to_empty(device=generator.device)
         with torch.no_grad():
             for layer in self.layers:
-                layer.weight.normal_(0.0, layer.in_features**-0.5, generator=generator)
-                layer.bias.uniform_(-1.0, 1.0, generator=generator)
+                weight, bias = layer.parameters()
+                weight.normal_(0.0, weight.shape[1] ** -0.5, generator=generator)
+                bias.uniform_(-1.0, 1.0, generator=generator)
             self.out.weight.zero_()
         return self
 

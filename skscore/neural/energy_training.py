@@ -33,29 +33,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from ..formulas import score_losses
+from ..models.family import Sample
+from ..models.folds import taken
 from ._torch import torch
 from .checkpoint import Checkpoint, progress, take_up
 from .devices import threads_for
 from .training_config import Best, TrainingConfig
 
-__all__ = ["Curvature", "EnergyTraining", "Match", "Noisy", "Rows"]
-
-
-class Rows(NamedTuple):
-    """Rows y (n, d), their known scores (n, d) or None, and their weights (n,) of mean one or None."""
-
-    y: torch.Tensor
-    known: torch.Tensor | None
-    weight: torch.Tensor | None
-
-    def __getitem__(self, index):
-        """Rows of an index array."""
-        return Rows._make(None if part is None else part[index] for part in self)
+__all__ = ["Curvature", "EnergyTraining", "Match", "Noisy"]
 
 
 # ---- what a batch costs: `draw` its random numbers, then `values` of its rows --------------------
@@ -78,7 +67,7 @@ class Curvature:
 
     def values(self, energy, rows, directions):
         """Objective of each row, shape (n,)."""
-        gradient, curvature = energy.derivatives(rows.y, directions)
+        gradient, curvature = energy.derivatives(rows.X, directions)
         return score_losses.implicit(-gradient, -curvature)
 
 
@@ -91,7 +80,7 @@ class Match:
 
     def values(self, energy, rows, nothing):
         """Objective of each row, shape (n,)."""
-        return score_losses.explicit(-energy.gradient(rows.y), rows.known)
+        return score_losses.explicit(-energy.gradient(rows.X), rows.Y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +107,7 @@ class Noisy:
     def values(self, energy, rows, z):
         """Objective of each row, shape (n,)."""
         A, inverse = (torch.as_tensor(M, dtype=z.dtype, device=z.device) for M in (self.matrix, self._inverse))
-        noisy, known = rows.y + self.sigma * z @ A, -(z @ inverse.T) / self.sigma
+        noisy, known = rows.X + self.sigma * z @ A, -(z @ inverse.T) / self.sigma
         score = -energy.gradient(noisy.flatten(0, 1))
         return score_losses.explicit(score, known.flatten(0, 1)).view(self.n_draws, -1).mean(dim=0)
 
@@ -141,7 +130,7 @@ class EnergyTraining:
         What is minimised.
     scorer : Curvature, Match or Noisy
         What the rows held out are scored by.
-    rows, held_out : Rows
+    rows, held_out : Sample
         Without rows held out, all steps are made.
     config : TrainingConfig
     generator : torch.Generator
@@ -154,8 +143,8 @@ class EnergyTraining:
     energy: torch.nn.Module
     loss: Curvature | Match | Noisy
     scorer: Curvature | Match | Noisy
-    rows: Rows
-    held_out: Rows
+    rows: Sample
+    held_out: Sample
     config: TrainingConfig
     generator: torch.Generator
     watch: Callable = lambda step, loss, validation_loss: False
@@ -168,12 +157,12 @@ class EnergyTraining:
     def __post_init__(self):
         self.parameters: list[torch.Tensor] = list(self.energy.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
-        rate, share = self.config.learning_rate, min(1.0, self.config.batch_size / len(self.rows.y))
+        rate, share = self.config.learning_rate, min(1.0, self.config.batch_size / len(self.rows.X))
         decay = self.config.weight_decay * share**0.5
         self.optimizer = torch.optim.AdamW(self.parameters, lr=rate, weight_decay=decay, betas=(0.9, 0.99), fused=True)
-        self.order = torch.empty(0, dtype=torch.int64, device=self.rows.y.device)
-        self.validates = len(self.held_out.y) > 0
-        self.drawn = self.scorer.draw(self.held_out.y, self.generator)
+        self.order = torch.empty(0, dtype=torch.int64, device=self.rows.X.device)
+        self.validates = len(self.held_out.X) > 0
+        self.drawn = self.scorer.draw(self.held_out.X, self.generator)
         self.begun = self._scored(self.average) if self.validates else None  # of each row
         start = np.inf if self.begun is None else float(_mean(self.begun, self.held_out.weight))
         self.start = self.best = Best(start, 0, [p.clone() for p in self.average])
@@ -209,15 +198,15 @@ class EnergyTraining:
 
     def _next_batch(self):
         """Every row once, in random order, before any comes again."""
-        n, device = len(self.rows.y), self.rows.y.device
+        n, device = len(self.rows.X), self.rows.X.device
         while len(self.order) < min(n, self.config.batch_size):
             self.order = torch.cat([self.order, torch.randperm(n, generator=self.generator, device=device)])
         index, self.order = self.order.tensor_split([min(n, self.config.batch_size)])
-        return self.rows[index]
+        return taken(self.rows, index)
 
     def _step(self):
         rows = self._next_batch()
-        loss = _mean(self.loss.values(self.energy, rows, self.loss.draw(rows.y, self.generator)), rows.weight)
+        loss = _mean(self.loss.values(self.energy, rows, self.loss.draw(rows.X, self.generator)), rows.weight)
         ridge = self.config.ridge
         penalty = 0.5 * ridge * sum(p.square().sum() for p in self.parameters) if ridge else 0.0
         self.optimizer.zero_grad(set_to_none=True)
@@ -295,7 +284,7 @@ class EnergyTraining:
         self.energy.load_state_dict(state["energy"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
-        device = self.rows.y.device
+        device = self.rows.X.device
         self.order, self.average = state["order"].to(device), [p.to(device) for p in state["average"]]
         value, step, weights = state["best"]
         self.best = Best(value, step, [p.to(device) for p in weights])

@@ -173,8 +173,10 @@ class ScoreNetwork(BaseEstimator):
         auto = {**auto, "dropout": 0.2 if n < 400 * d else 0.1 if n < 4000 * d else 0.0, "n_networks": 1}
         if start is not None:
             auto["hidden_layer_sizes"] = start.build.options["hidden_layer_sizes"]
-        given = self.get_params(deep=False)
-        values = {name: auto.get(name, value) if _is_auto(value) else value for name, value in given.items()}
+        values: dict[str, Any] = {
+            name: auto.get(name, value) if _is_auto(value) else value
+            for name, value in self.get_params(deep=False).items()
+        }
         values["hidden_layer_sizes"] = _widths(values["hidden_layer_sizes"])
         values["n_folds"] = min(values["n_folds"], n)
         if self.max_epochs is not None:
@@ -192,10 +194,10 @@ class ScoreNetwork(BaseEstimator):
     def training_config(self, n, weighting):
         """How the network is trained on n rows with the weight λ(σ) `weighting` of the noise levels."""
         return TrainingConfig(
-            learning_rate=self.learning_rate,
+            learning_rate=float(self.learning_rate),
             weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
-            max_iter=self.max_iter,
+            batch_size=int(self.batch_size),
+            max_iter=int(self.max_iter),
             check_every=50 if n <= SMALL_ROWS else 100,
             max_time=float("inf") if self.max_time is None else self.max_time,
             weighting=weighting,

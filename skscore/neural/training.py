@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from .noise_schedule import Batch, NoiseSchedule, noisy_batch
 from .output_scaling import OutputScaling, best_shrinkage
 from .training_config import Best, TrainingConfig
 
-__all__ = ["Ensemble", "Member", "TrainingState", "ValidationSet"]
+__all__ = ["Ensemble", "Member", "TrainingState"]
 
 VALIDATION_DRAWS = 8192  # noisy rows of all validation sets, as long as each row has its least and most repeats
 MIN_REPEATS, MAX_REPEATS = 4, 64
@@ -147,23 +146,15 @@ class Member:
             self.order = state["order"].to(self.rows.device)
 
 
-class ValidationSet(NamedTuple):
-    """Held-out rows at fixed noise, and the indices of the members that have not seen them."""
-
-    batch: Batch
-    weight: torch.Tensor | None
-    members: list
-
-    @classmethod
-    def drawn(cls, rows, weight, members, schedule, variance, repeats, generator):
-        """`repeats` noisy copies of each of the rows (n, d), their noise levels stratified."""
-        random = {"generator": generator, "device": rows.device, "dtype": rows.dtype}
-        u = (
-            torch.rand(len(rows), 1, **random) + torch.arange(repeats, device=rows.device, dtype=rows.dtype) / repeats
-        ) % 1.0
-        many = rows.repeat_interleave(repeats, dim=0)
-        batch = noisy_batch(many, u.flatten(), torch.randn(many.shape, **random), schedule, variance)
-        return cls(batch._replace(repeats=repeats), weight, members)
+def validation_batch(rows, schedule, variance, repeats, generator) -> Batch:
+    """`repeats` noisy copies of each of the held-out rows (n, d), their noise fixed and their levels stratified."""
+    random = {"generator": generator, "device": rows.device, "dtype": rows.dtype}
+    u = (
+        torch.rand(len(rows), 1, **random) + torch.arange(repeats, device=rows.device, dtype=rows.dtype) / repeats
+    ) % 1.0
+    many = rows.repeat_interleave(repeats, dim=0)
+    batch = noisy_batch(many, u.flatten(), torch.randn(many.shape, **random), schedule, variance)
+    return batch._replace(repeats=repeats)
 
 
 @dataclass
@@ -173,8 +164,9 @@ class TrainingState:
     Parameters
     ----------
     members : list of Member
-    validation : list of ValidationSet
-        Without any, training goes on for all its steps.
+    validation : list of (Batch, tensor of shape (n,) or None, list of int)
+        Held-out rows with noise, their weights, and the indices of the members that have not seen them. Without any,
+        training goes on for all its steps.
     config : TrainingConfig
     """
 
@@ -228,11 +220,11 @@ class TrainingState:
     def _validate(self):
         # the sets of folds are too small to tell a far row from a row of bad luck
         share = FAR_ROWS if len(self.validation) == 1 else 0.0
-        batches = [rows.batch for rows in self.validation]
+        batches, weights, members = zip(*self.validation, strict=True)
         outputs = [member.averaged(batches) for member in self.members]
-        unseeing = [_mean([outputs[m][k] for m in rows.members]) for k, rows in enumerate(self.validation)]
+        unseeing = [_mean([outputs[m][k] for m in members[k]]) for k in range(len(batches))]
         together = [_mean(parts) for parts in zip(*outputs, strict=True)]
-        shrinkage, value = best_shrinkage(batches, unseeing, together, [rows.weight for rows in self.validation], share)
+        shrinkage, value = best_shrinkage(batches, unseeing, together, weights, share)
         self.validation_curve.append(value)
         if value < self.best.value:
             self.best = Best(value, self.step, [m.state() for m in self.members], shrinkage)
@@ -397,10 +389,9 @@ class Ensemble:
         for k, index in enumerate(self.folds):
             if len(index) == 0:
                 continue
-            part = rows[index], None if weight is None else weight[index]
+            batch = validation_batch(rows[index], self.schedule, variance, repeats, self._generator(-1 - k))
             unseeing = list(range(k * self.n_networks, (k + 1) * self.n_networks))
-            generator = self._generator(-1 - k)
-            sets.append(ValidationSet.drawn(*part, unseeing, self.schedule, variance, repeats, generator))
+            sets.append((batch, None if weight is None else weight[index], unseeing))
         return sets
 
 

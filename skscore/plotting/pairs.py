@@ -58,38 +58,33 @@ def _like(X: Any, points: ndarray) -> Any:
     return nw.from_numpy(points, list(X.columns), backend=nw.get_native_namespace(X)).to_native()
 
 
-class _PairDisplay:
-    """Base class of the displays of two columns: their names, their grid, the rows shown and the axes."""
-
-    def __init__(self, axes: list[ndarray], names: list[str], rows: ndarray, held: int) -> None:
-        self.axes, self.names, self.rows, self.held = axes, names, rows, held
-
-    @classmethod
-    def _prepare(
-        cls, estimator: Any, X: Any, features: Any, grid_resolution: int, eps: float
-    ) -> tuple[list[ndarray], Any, list[str], ndarray, int]:
-        rows = check_array(X, dtype=np.float64)
-        names = column_names(estimator, X)
-        pair = _pair(features, names)
-        axes, points = _grid(rows, list(pair), grid_resolution, eps)
-        shown = rows[:: max(1, len(rows) // MAX_ROWS_SHOWN), list(pair)]
-        return axes, _like(X, points), [names[k] for k in pair], shown, len(names) - 2
-
-    def _new_axes(self, ax: Axes | None, xlabel: str | None, ylabel: str | None) -> Axes:
-        ax = new_axes() if ax is None else ax
-        ax.set_xlabel(self.names[0] if xlabel is None else xlabel)
-        ax.set_ylabel(self.names[1] if ylabel is None else ylabel)
-        if self.held:
-            ax.set_title(f"slice: {self.held} other column{'s' * (self.held > 1)} at the median", fontsize="medium")
-        self.ax_, self.figure_ = ax, ax.figure
-        return ax
-
-    def _show_rows(self, ax: Axes, show_rows: bool) -> None:
-        if show_rows:
-            ax.plot(*self.rows.T, ".", color="k", markersize=2, alpha=0.3, label="rows")
+def _prepared(
+    estimator: Any, X: Any, features: Any, grid_resolution: int, eps: float
+) -> tuple[list[ndarray], Any, list[str], ndarray, int]:
+    """Return the axes of two columns, the rows of their grid, their names, the rows to show, the columns held."""
+    rows = check_array(X, dtype=np.float64)
+    names = column_names(estimator, X)
+    pair = _pair(features, names)
+    axes, points = _grid(rows, list(pair), grid_resolution, eps)
+    shown = rows[:: max(1, len(rows) // MAX_ROWS_SHOWN), list(pair)]
+    return axes, _like(X, points), [names[k] for k in pair], shown, len(names) - 2
 
 
-class DensityDisplay(_PairDisplay):
+def _labelled_axes(ax: Axes | None, names: list[str], held: int, xlabel: str | None, ylabel: str | None) -> Axes:
+    """Return the axes with the names of the columns, and a title if others are held."""
+    ax = new_axes() if ax is None else ax
+    ax.set_xlabel(names[0] if xlabel is None else xlabel)
+    ax.set_ylabel(names[1] if ylabel is None else ylabel)
+    if held:
+        ax.set_title(f"slice: {held} other column{'s' * (held > 1)} at the median", fontsize="medium")
+    return ax
+
+
+def _show_rows(ax: Axes, rows: ndarray) -> None:
+    ax.plot(*rows.T, ".", color="k", markersize=2, alpha=0.3, label="rows")
+
+
+class DensityDisplay:
     """Density of an estimator on a grid of two columns.
 
     Parameters
@@ -126,7 +121,7 @@ class DensityDisplay(_PairDisplay):
     def __init__(
         self, axes: list[ndarray], log_density: ndarray, names: list[str], rows: ndarray, held: int = 0
     ) -> None:
-        super().__init__(axes, names, rows, held)
+        self.axes, self.names, self.rows, self.held = axes, names, rows, held
         self.log_density = log_density
 
     @classmethod
@@ -170,7 +165,7 @@ class DensityDisplay(_PairDisplay):
         ValueError
             If ``features`` does not name two columns of X.
         """
-        axes, points, names, rows, held = cls._prepare(estimator, X, features, grid_resolution, eps)
+        axes, points, names, rows, held = _prepared(estimator, X, features, grid_resolution, eps)
         log_density = np.asarray(estimator.score_samples(points)).reshape(grid_resolution, grid_resolution)
         return cls(axes, log_density, names, rows, held).plot(ax=ax, **plot_options)
 
@@ -208,18 +203,20 @@ class DensityDisplay(_PairDisplay):
         """
         if plot_method not in ("contourf", "contour", "pcolormesh"):
             raise ValueError(f"plot_method={plot_method!r}: choose 'contourf', 'contour' or 'pcolormesh'.")
-        ax = self._new_axes(ax, xlabel, ylabel)
+        self.ax_ = ax = _labelled_axes(ax, self.names, self.held, xlabel, ylabel)
+        self.figure_ = ax.figure
         top = self.log_density.max()
         values = np.maximum(self.log_density, top - 10.0) if log else np.exp(self.log_density)
         options: dict[str, Any] = (
             {"cmap": "Blues"} | ({"levels": 20} if "contour" in plot_method else {"shading": "auto"}) | kwargs
         )
         self.surface_ = getattr(ax, plot_method)(*self.axes, values, **options)
-        self._show_rows(ax, show_rows)
+        if show_rows:
+            _show_rows(ax, self.rows)
         return self
 
 
-class ScoreFieldDisplay(_PairDisplay):
+class ScoreFieldDisplay:
     """Score field ∇ log p of an estimator on a grid of two columns.
 
     Parameters
@@ -254,7 +251,7 @@ class ScoreFieldDisplay(_PairDisplay):
     """
 
     def __init__(self, axes: list[ndarray], score: ndarray, names: list[str], rows: ndarray, held: int = 0) -> None:
-        super().__init__(axes, names, rows, held)
+        self.axes, self.names, self.rows, self.held = axes, names, rows, held
         self.score = score
 
     @classmethod
@@ -299,7 +296,7 @@ class ScoreFieldDisplay(_PairDisplay):
         """
         if not hasattr(estimator, "grad_log_density"):
             raise ValueError(f"estimator={estimator!r} has no grad_log_density: give a density of skscore.")
-        axes, points, names, rows, held = cls._prepare(estimator, X, features, grid_resolution, eps)
+        axes, points, names, rows, held = _prepared(estimator, X, features, grid_resolution, eps)
         all_names = column_names(estimator, X)
         pair = [all_names.index(name) for name in names]
         score = np.asarray(estimator.grad_log_density(points))[:, pair].reshape(grid_resolution, grid_resolution, 2)
@@ -335,8 +332,10 @@ class ScoreFieldDisplay(_PairDisplay):
         -------
         ScoreFieldDisplay
         """
-        ax = self._new_axes(ax, xlabel, ylabel)
-        self._show_rows(ax, show_rows)
+        self.ax_ = ax = _labelled_axes(ax, self.names, self.held, xlabel, ylabel)
+        self.figure_ = ax.figure
+        if show_rows:
+            _show_rows(ax, self.rows)
         step = np.array([values[1] - values[0] for values in self.axes])
         in_steps = self.score * step  # both columns in steps of the grid
         length = np.linalg.norm(in_steps, axis=2, keepdims=True)

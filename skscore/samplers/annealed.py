@@ -58,6 +58,11 @@ class AnnealedLangevin(Descending):
     step_size: float = 0.5
     denoise: bool = True
 
+    @classmethod
+    def examples(cls, ladder):
+        """One, on a fine ladder."""
+        return [cls(ladder(100))]
+
     @property
     def n_steps(self) -> int:
         """Number of steps: one at each level."""

@@ -8,8 +8,8 @@ A sampler is a frozen dataclass of its parameters and holds nothing else: a Mark
 callables, so a sampler does not depend on the model. Samplers expect coordinates of unit scale: whiten the target
 first. `step_size` is one value, or one value per chain in a column of shape (n, 1).
 
-`MarkovKernel` declares what else a sampler of a `Target` has: an acceptance to aim for, the precision that it keeps,
-and the bias of its moments.
+`MarkovKernel` declares what a sampler of a `Target` has besides them: an acceptance to aim for, the precision that it
+keeps, and the bias of its moments.
 
 Samplers that descend a ladder of noise levels keep the same contract on a `NoiseConditionalScore`, the densities
 p_σ = p * N(0, σ²I) of the noisy rows: each step moves all rows from one level to the next, and `n_steps` of them reach
@@ -19,7 +19,7 @@ the last.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -156,13 +156,21 @@ class MarkovKernel:
     keeps_single_precision: ClassVar[bool] = False
 
     @property
-    def bias(self) -> float:
+    def bias(self) -> float | ndarray:
         """Greatest relative error of moments of the stationary law, on a law of unit scale and unit curvature."""
         return 0.0
 
     @classmethod
     def example(cls):
         """The sampler at a step size that suits laws of unit scale, as tests take it."""
+        raise NotImplementedError
+
+    def init(self, position: ndarray, target: Target) -> Any:
+        """Return the state of chains that start at `position`, shape (n, d)."""
+        raise NotImplementedError
+
+    def step(self, state: Any, target: Target, rng: np.random.Generator) -> tuple[Any, Info]:
+        """Return the state after one step of every chain, and its outcome."""
         raise NotImplementedError
 
 
@@ -174,7 +182,7 @@ class Descending:
     @classmethod
     def examples(cls, ladder):
         """Samplers for tests; ``ladder(n)`` gives n decreasing levels."""
-        return [cls(ladder(100))]
+        raise NotImplementedError
 
     @property
     def n_steps(self) -> int:

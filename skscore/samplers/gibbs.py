@@ -32,7 +32,7 @@ HEAT = 4.0  # temperature of the density from which the chains start
 
 def draw_truncated_gaussian(
     gaussian: GaussianInIntervals | GaussianInPolytope, start: np.ndarray, n_samples: int, rng: np.random.Generator
-) -> np.ndarray:
+) -> Sampled:
     """Draw rows that are independent as far as R̂ can show.
 
     Parameters

@@ -93,7 +93,7 @@ class ULA(MarkovKernel):
     keeps_single_precision: ClassVar[bool] = True
 
     @property
-    def bias(self) -> float:
+    def bias(self) -> float | np.ndarray:
         """Of the order of the step."""
         return self.step_size
 

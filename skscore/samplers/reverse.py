@@ -60,6 +60,11 @@ class ReverseSDE(Descending):
     levels: np.ndarray
     denoise: bool = False
 
+    @classmethod
+    def examples(cls, ladder):
+        """One, of as many steps as its error of order 1/L asks for."""
+        return [cls(ladder(100))]
+
     def step(self, state: Descent, target: NoiseConditionalScore, rng: np.random.Generator) -> tuple[Descent, Info]:
         """Move every row one level down."""
         x, (sigma, below) = state.position, self.levels[state.level : state.level + 2]

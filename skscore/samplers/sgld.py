@@ -73,7 +73,7 @@ class SGLD(MarkovKernel):
     keeps_single_precision: ClassVar[bool] = True
 
     @property
-    def bias(self) -> float:
+    def bias(self) -> float | np.ndarray:
         """Of the order of the first step."""
         return self.step_size
 

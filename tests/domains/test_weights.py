@@ -13,9 +13,7 @@ from skscore.domains import (
     Capped,
     Cosh,
     Expm1,
-    Identity,
     LogPower,
-    MinPower,
     Normalised,
     Power,
     Sinh,
@@ -28,8 +26,8 @@ from skscore.domains.weights import WEIGHTS, resolve
 
 # A cap on the value, in the reference, is a cap on the distance here: h⁻¹ of it.
 REFERENCE = {
-    "get_h_hp('min_pow', 1, 1)": MinPower(1.0, 1.0),
-    "get_h_hp('min_pow', 2, 1.5)": MinPower(2.0, 1.5),
+    "get_h_hp('min_pow', 1, 1)": Capped(Power(1.0), 1.0),
+    "get_h_hp('min_pow', 2, 1.5)": Capped(Power(2.0), 1.5),
     "get_h_hp('pow', 1.5, NULL)": Power(1.5),
     "get_h_hp('mcp', 1, 5)": MCP(1.0, 5.0),
     "get_h_hp('scad', 1, 3)": SCAD(1.0, 3.0),
@@ -48,7 +46,6 @@ REFERENCE = {
     "get_h_hp('min_exp', 1, 1)": Capped(Expm1(), np.log(2.0)),
 }
 MEMBERS = [
-    Identity(),
     Power(0.5),
     LogPower(0.5),
     LogPower(3.0),
@@ -57,7 +54,7 @@ MEMBERS = [
     *(weight(rate=1.7) for weight in (Arcsinh, Sinh, Cosh, Expm1, Softplus, Tanh, TruncatedSine, TruncatedTangent)),
     *REFERENCE.values(),
 ]
-LIMITS = {"MCP": 2.5, "SCAD": 2.0, "Tanh": 1.0, "TruncatedSine": 1.0, "TruncatedTangent": 1.0, "MinPower": 1.0}
+LIMITS = {"MCP": 2.5, "SCAD": 2.0, "Tanh": 1.0, "TruncatedSine": 1.0, "TruncatedTangent": 1.0}
 
 
 @pytest.mark.parametrize("call", REFERENCE)
@@ -109,14 +106,6 @@ def test_resolve_gives_names_their_weight_and_objects_themselves():
     assert len({name_of(name) for name in WEIGHTS}) == len(WEIGHTS)
 
 
-def test_min_power_is_a_capped_power(rng):
-    t = rng.uniform(0.0, 5.0, size=100)
-    for own, capped in zip(
-        MinPower(1.5, 2.0).value_and_slope(t), Capped(Power(1.5), 2.0).value_and_slope(t), strict=True
-    ):
-        np.testing.assert_array_equal(own, capped)
-
-
 def test_cap_at_a_quantile_of_each_column(rng):
     """The cap of column j is the smallest distance that at least a share q of the finite ones does not exceed."""
     distance = rng.exponential(size=(99, 3)) * [1.0, 10.0, 1.0]
@@ -139,7 +128,7 @@ def test_normalised_weights_have_a_mean_of_one_in_any_units(rng):
 
 
 @pytest.mark.parametrize(
-    ("adaptive", "name"), [(Capped(Identity(), quantile=0.7), "cap"), (Normalised(Tanh()), "mean")], ids=str
+    ("adaptive", "name"), [(Capped(Power(), quantile=0.7), "cap"), (Normalised(Tanh()), "mean")], ids=str
 )
 def test_sample_weights_repeat_distances(adaptive, name, rng):
     distance, count = rng.exponential(size=(50, 2)), rng.integers(0, 4, size=50)
@@ -162,16 +151,15 @@ def test_sound_weights_pass_their_check_and_survive_cloning(weight, rng):
         (Power(0.0), "power=0.0.*positive"),
         (Tanh([1.0, 2.0]), "rate=.*one positive number"),
         (SCAD(1.0, 1.0), "gamma=1.0.*larger than 1"),
-        (MinPower(1.0, np.nan), "cap=nan.*positive"),
-        (Capped(Identity()), "cap or quantile"),
-        (Capped(Identity(), 1.0, 0.5), "not both"),
-        (Capped(Identity(), quantile=90.0), r"quantile=90.0.*\(0, 1\]"),
-        (Capped(Identity(), cap=-1.0), "cap=-1.0.*positive"),
-        (Capped(Identity(), cap=[1.0, 2.0, 3.0]), r"cap has shape \(3,\)"),
+        (Capped(Power()), "cap or quantile"),
+        (Capped(Power(), 1.0, 0.5), "not both"),
+        (Capped(Power(), quantile=90.0), r"quantile=90.0.*\(0, 1\]"),
+        (Capped(Power(), cap=-1.0), "cap=-1.0.*positive"),
+        (Capped(Power(), cap=[1.0, 2.0, 3.0]), r"cap has shape \(3,\)"),
         (Capped(Power(-1.0), cap=1.0), "power=-1.0"),
         (Normalised(Power(-1.0)), "power=-1.0"),
-        (Normalised(Identity(), mean=0.0), "mean=0.0.*positive"),
-        (Normalised(Identity(), mean=[1.0, 2.0, 3.0]), r"mean has shape \(3,\)"),
+        (Normalised(Power(), mean=0.0), "mean=0.0.*positive"),
+        (Normalised(Power(), mean=[1.0, 2.0, 3.0]), r"mean has shape \(3,\)"),
     ],
     ids=str,
 )

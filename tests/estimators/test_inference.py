@@ -6,7 +6,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
-from skscore.domains import MinPower
+from skscore.domains import Capped, Power
 from skscore.models import (
     ExponentialFamily,
     Gaussian,
@@ -46,7 +46,7 @@ def test_intervals_of_a_truncated_gaussian_cover_the_truth(rng):
     truth = np.concatenate([PRECISION[np.triu_indices(3)], PRECISION @ mean])
     covered = []
     for X in np.array_split(Z[:40_000], 80):
-        fitted = density(TruncatedGaussian(weight=MinPower(1, 1))).fit(X)
+        fitted = density(TruncatedGaussian(weight=Capped(Power(1), 1))).fit(X)
         covered.append(np.abs(fitted.theta_ - truth) < 1.96 * fitted.standard_errors_)
     assert np.mean(covered) == pytest.approx(0.95, abs=0.03)
 

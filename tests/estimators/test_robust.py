@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skscore import ScoreMatchingDensity
-from skscore.domains import MinPower, Orthant
+from skscore.domains import Capped, Orthant, Power
 from skscore.models import Gaussian, GaussianBase, Kernel, PairwiseInteraction, Polynomial, TruncatedGaussian
 
 PRECISION = np.array([[1.0, 0.4], [0.4, 1.5]])
@@ -87,7 +87,7 @@ def tables(rng, k):
 
 def test_a_truncated_gaussian_finds_the_truth(rng):
     X = positive_rows(rng, 40_000)
-    model = TruncatedGaussian(weight=MinPower(1.0, 1.0))
+    model = TruncatedGaussian(weight=Capped(Power(1.0), 1.0))
     errors = ScoreMatchingDensity(model, inference=True).fit(X).standard_errors_
     theta = density(model, robust=0.2).fit(X).theta_
     assert (np.abs(theta - TRUTH) < 4.0 * errors).all()
@@ -147,8 +147,8 @@ def with_errors(model="gaussian", robust=0.3, **parameters):
         (Gaussian("spherical"), {}),
         (PairwiseInteraction(), {"objective": "sliced"}),
         (PairwiseInteraction(), {"alpha": 0.05, "l1_ratio": 0.5}),
-        (TruncatedGaussian(weight=MinPower(1, 1)), {}),
-        (PairwiseInteraction(0.5, 0.0, domain=Orthant(), weight=MinPower(2, 1)), {"alpha": 0.1}),
+        (TruncatedGaussian(weight=Capped(Power(1), 1)), {}),
+        (PairwiseInteraction(0.5, 0.0, domain=Orthant(), weight=Capped(Power(2), 1)), {"alpha": 0.1}),
         (Polynomial(4, base=None), {"alpha": 0.1}),
     ],
     ids=repr,
@@ -166,7 +166,7 @@ def test_the_sandwich_is_the_infinitesimal_jackknife(model, parameters, rng):
     np.testing.assert_allclose(20 / 19 * slopes.T @ slopes, covariance, atol=1e-6 * np.abs(covariance).max())
 
 
-@pytest.mark.parametrize("model", ["gaussian", TruncatedGaussian(weight=MinPower(1, 1)), "polynomial"], ids=str)
+@pytest.mark.parametrize("model", ["gaussian", TruncatedGaussian(weight=Capped(Power(1), 1)), "polynomial"], ids=str)
 def test_errors_without_a_power_are_those_of_the_plain_fit(model, rng):
     X, weight = positive_rows(rng, 200), rng.uniform(size=200)
     plain, zero, little = (with_errors(model, c).fit(X, sample_weight=weight) for c in (None, 0.0, 1e-6))
@@ -180,13 +180,13 @@ def test_errors_of_a_gaussian_are_its_deviations_over_tables(rng):
 
 
 def test_errors_of_a_truncated_gaussian_are_its_deviations_over_tables(rng):
-    model = TruncatedGaussian(weight=MinPower(1.0, 1.0))
+    model = TruncatedGaussian(weight=Capped(Power(1.0), 1.0))
     assert_errors_hold(model, np.array_split(positive_rows(rng, 200 * 1000), 200), TRUTH)
 
 
 def test_errors_of_an_exponential_are_its_deviations_over_tables(rng):
     """exp(−Kx): the interaction of √x without a linear part."""
-    model = PairwiseInteraction(0.5, 0.5, centered=True, domain=Orthant(), weight=MinPower(1.0, 1.0))
+    model = PairwiseInteraction(0.5, 0.5, centered=True, domain=Orthant(), weight=Capped(Power(1.0), 1.0))
     assert_errors_hold(model, rng.exponential(0.5, (200, 500, 1)), [2.0])
 
 

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
-from skscore.domains import Box, Halfspaces, MinPower, Orthant, Power, Simplex
+from skscore.domains import Box, Capped, Halfspaces, Orthant, Power, Simplex
 from skscore.models import Kernel, PairwiseInteraction, TruncatedGaussian
 from skscore.models.objectives import Implicit
 
@@ -181,7 +181,7 @@ def test_an_automatic_path_begins_with_the_first_edge(seed, l1_ratio, symmetric)
 def test_a_truncated_gaussian_is_found_where_a_gaussian_is_wrong(rng):
     X = rng.multivariate_normal(np.zeros(3), np.linalg.inv(PRECISION[:3, :3]), 60_000)
     X = X[(X > 0).all(axis=1)]
-    truncated = ScoreMatchingDensity(TruncatedGaussian(weight=MinPower(1, 1)), random_state=0).fit(X)
+    truncated = ScoreMatchingDensity(TruncatedGaussian(weight=Capped(Power(1), 1)), random_state=0).fit(X)
     np.testing.assert_allclose(truncated.precision_, PRECISION[:3, :3], atol=0.2)
     wrong = ScoreMatchingDensity().fit(X)
     assert np.abs(wrong.precision_ - PRECISION[:3, :3]).max() > 1.0
@@ -306,7 +306,7 @@ def test_the_table_of_genscore_through_the_door(reference):
     cases = json.loads((reference / "genscore_tgauss_rplus_p5_n200.json").read_text())
     X = np.loadtxt(reference / "data" / "tgauss_rplus_p5_n200.csv", delimiter=",", skiprows=1)
     case = cases["min_pow_1_1_profiled"]["fit_symmetric"]["path"][2]
-    model = TruncatedGaussian(weight=MinPower(1, 1))
+    model = TruncatedGaussian(weight=Capped(Power(1), 1))
     fitted = ScoreMatchingDensity(model, alpha=case["lambda1"], l1_ratio=1.0).fit(X)
     np.testing.assert_allclose(fitted.interaction_.ravel(), np.ravel(case["K"]), rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(fitted.linear_, case["eta"], rtol=1e-8)

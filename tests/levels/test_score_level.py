@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skscore.levels.score_level import choose_score_level, score_levels
+from skscore.levels.flow_density import choose_score_level, score_levels
 from skscore.samplers.contract import NoiseConditionalScore
 
 

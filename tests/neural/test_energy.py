@@ -8,11 +8,13 @@ import pytest
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
+from skscore.models.family import Sample  # noqa: E402
+from skscore.models.folds import taken  # noqa: E402
 from skscore.models.objectives import Implicit  # noqa: E402
 from skscore.neural import NeuralEnergy  # noqa: E402
 from skscore.neural.energy_family import matching  # noqa: E402
 from skscore.neural.energy_network import Energy, Perceptron, UserNetwork  # noqa: E402
-from skscore.neural.energy_training import Curvature, EnergyTraining, Match, Noisy, Rows  # noqa: E402
+from skscore.neural.energy_training import Curvature, EnergyTraining, Match, Noisy  # noqa: E402
 from skscore.neural.layers import ACTIVATIONS  # noqa: E402
 
 WIDTHS = [1, 2, 10, 64]
@@ -134,7 +136,7 @@ def test_implicit_objective_is_the_closed_form(d, make):
     X, mean, precision = gaussian_case(d, n=20)
     y = torch.from_numpy(X)
     loss = Curvature()
-    values = loss.values(make(mean, precision), Rows(y, None, None), loss.draw(y, None))
+    values = loss.values(make(mean, precision), Sample(y, None, None, None), loss.draw(y, None))
     expected = 0.5 * (((X - mean) @ precision) ** 2).sum(axis=1) - np.trace(precision)
     np.testing.assert_allclose(values.detach().numpy(), expected, rtol=1e-12, atol=1e-12)
 
@@ -146,7 +148,7 @@ def test_sliced_objective_is_the_implicit_one_on_average(d, n_projections):
     X, mean, precision = gaussian_case(d, n=1)
     n = 4000
     y = torch.from_numpy(X).expand(n, d)
-    energy, rows, loss = GaussianEnergy(mean, precision), Rows(y, None, None), Curvature(n_projections)
+    energy, rows, loss = GaussianEnergy(mean, precision), Sample(y, None, None, None), Curvature(n_projections)
     values = loss.values(energy, rows, loss.draw(y, generator())).numpy()
     exact = Curvature().values(energy, rows, Curvature().draw(y, None))[0].item()
     sd = math.sqrt(2.0 * (np.square(precision).sum() - np.square(np.diag(precision)).sum()) / n_projections)
@@ -159,8 +161,8 @@ def test_explicit_objective_is_zero_at_the_truth_and_the_distance_elsewhere(d):
     X, mean, precision = gaussian_case(d, n=20)
     y, known = torch.from_numpy(X), torch.from_numpy((mean - X) @ precision)
     energy = GaussianEnergy(mean, precision)
-    assert Match().values(energy, Rows(y, known, None), None).abs().max() < 1e-20
-    shifted = Match().values(energy, Rows(y, known + 1.0, None), None)
+    assert Match().values(energy, Sample(y, known, None, None), None).abs().max() < 1e-20
+    shifted = Match().values(energy, Sample(y, known + 1.0, None, None), None)
     np.testing.assert_allclose(shifted.numpy(), 0.5 * d, rtol=1e-10)
 
 
@@ -172,7 +174,9 @@ def test_denoising_objective_is_the_closed_form_on_average(d):
     M = np.diag(rng.uniform(0.5, 2.0, d))
     y = torch.from_numpy(X).expand(n, d)
     loss = Noisy(sigma, M)
-    values = loss.values(GaussianEnergy(mean, precision), Rows(y, None, None), loss.draw(y, generator())).numpy()
+    values = loss.values(
+        GaussianEnergy(mean, precision), Sample(y, None, None, None), loss.draw(y, generator())
+    ).numpy()
     square = 0.5 * (((X[0] - mean) @ precision) ** 2).sum() + 0.5 * sigma**2 * np.square(M @ precision).sum()
     expected = square - np.trace(precision) + 0.5 * np.trace(np.linalg.inv(M @ M.T)) / sigma**2
     assert abs(values.mean() - expected) <= 4.0 * values.std() / math.sqrt(n)
@@ -182,8 +186,9 @@ def test_denoising_objective_is_the_closed_form_on_average(d):
 
 
 def trained(X, seed=0, weight=None, n_held_out=60, alpha=0.0, **parameters):
-    rows = Rows(torch.from_numpy(X).float(), None, None if weight is None else torch.from_numpy(weight).float())
-    parts = rows[torch.arange(n_held_out, len(X))], rows[torch.arange(n_held_out)]
+    tensor = None if weight is None else torch.from_numpy(weight).float()
+    rows = Sample(torch.from_numpy(X).float(), None, tensor, None)
+    parts = taken(rows, torch.arange(n_held_out, len(X))), taken(rows, torch.arange(n_held_out))
     energy = Energy(Perceptron(X.shape[1], (16,)).initialise(generator(seed)))
     model = NeuralEnergy(**{"batch_size": 64, "max_iter": 200, "learning_rate": 1e-2, **parameters})
     training = EnergyTraining(energy, Curvature(), Curvature(), *parts, model.training_config(alpha), generator(seed))

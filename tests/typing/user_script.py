@@ -12,7 +12,7 @@ from skscore import (
     TransformedDensity,
 )
 from skscore.datasets import DISTRIBUTIONS, GaussianMixtureDistribution, Moons
-from skscore.domains import Box, Capped, Identity
+from skscore.domains import Box, Capped, Power
 from skscore.metrics import energy_distance, hyvarinen_score, log_likelihood_scorer
 from skscore.models import Kernel, Polynomial, TruncatedGaussian
 from skscore.plotting import DensityDisplay, ScoreFieldDisplay
@@ -25,7 +25,7 @@ def main() -> float:
     gaussian = ScoreMatchingDensity("gaussian", alpha=0.1).fit(X, sample_weight=np.ones(200))
     polynomial = ScoreMatchingDensity(Polynomial(degree=4), alpha="auto", random_state=0).partial_fit(X)
     kernel = ScoreMatchingDensity(Kernel(n_landmarks=20, bandwidth=1.0, base_scale=1.0), alpha=0.01).fit(X)
-    shares = ScoreMatchingDensity(TruncatedGaussian(Box(-5.0, 5.0), weight=Capped(Identity(), cap=1.0))).fit(X)
+    shares = ScoreMatchingDensity(TruncatedGaussian(Box(-5.0, 5.0), weight=Capped(Power(), cap=1.0))).fit(X)
     graph = ScoreMatchingDensityCV("pairwise", selection="ebic", n_alphas=10).fit(X)
     noisy = DenoisingScoreEstimator("gaussian", sigma_min=0.1, dequantize=False, random_state=0).fit(X)
     arcsinh = BijectiveTransformer(np.arcsinh, np.sinh, [lambda x: 1 / np.sqrt(1 + x**2)])

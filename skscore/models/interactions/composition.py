@@ -28,6 +28,7 @@ class CompositionFamily(PairwiseFamily):
     """
 
     closed_forms = {}
+    directions: np.ndarray
 
     def __init__(self, model, moments):
         super().__init__(model, moments)
@@ -58,6 +59,6 @@ class CompositionFamily(PairwiseFamily):
         weights[-1] *= self.p - 1.0
         return weights
 
-    def _score_and_slope(self, theta, X):
+    def _score_and_slope(self, theta, X) -> tuple[np.ndarray, np.ndarray]:
         slopes = [self.curvature(theta, X, v) for v in self.directions]
         return self.score(theta, X) @ self.directions.T, np.column_stack(slopes)

@@ -101,7 +101,7 @@ class PairwiseFamily(Family):
         if np.isinf(distance).any() and not np.isfinite(fitted.weight.value_and_slope(distance)[0]).all():
             raise ValueError(
                 f"weight={self.weight!r} is infinite in columns that {self.domain} leaves unbounded. Cap it: "
-                "Capped(weight, quantile=0.9), or MinPower."
+                "Capped(weight, quantile=0.9)."
             )
         return fitted
 
@@ -124,7 +124,7 @@ class PairwiseFamily(Family):
         square = np.square(scale)
         return score_losses.coordinatewise(*self._score_and_slope(theta, X), square * h, square * h_slope)
 
-    def _score_and_slope(self, theta, X):
+    def _score_and_slope(self, theta, X) -> tuple[np.ndarray, np.ndarray]:
         """s_j and ∂_j s_j, both of shape (n, p)."""
         return self.score(theta, X), self.slopes(theta, X)
 
@@ -251,11 +251,11 @@ class PairwiseFamily(Family):
 
     def natural(self, theta, statistics, objective):
         """θ, free in η and what an l1 penalty or a graph left of K."""
-        natural, (indices, directions) = super().natural(theta, statistics, objective), self.unknowns(len(theta))
+        indices, directions = self.unknowns(len(theta))
         if self.l1_ratio > 0.0 or self.graph is not None:
             free = (theta[indices] != 0.0) | ((indices >= self.n_interactions) & (not self.shrinks_linear))
             directions = directions[:, np.flatnonzero(free)]
-        return natural._replace(directions=directions)
+        return self, theta, self.form(statistics, objective).Gamma, directions
 
     def ridge_matrix(self):
         """1 for the diagonal of K, 2 for a pair, none for η."""

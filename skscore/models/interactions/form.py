@@ -22,6 +22,7 @@ Yu, S., Drton, M., & Shojaie, A. (2019). Generalized score matching for non-nega
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import singledispatch
 from typing import NamedTuple
@@ -271,4 +272,4 @@ def default_multiplier(n, p):
     1.846
     """
     rate = 6.0 * np.log(p) / n
-    return float(2.0 - 1.0 / (1.0 + 4.0 * np.e * max(rate, np.sqrt(rate))))
+    return float(2.0 - 1.0 / (1.0 + 4.0 * math.e * max(rate, np.sqrt(rate))))

@@ -108,6 +108,8 @@ class PairwiseInteraction(Model):
         "log_ratios": ["boolean"],
     }
 
+    diagonal_multiplier: float | str | None  # None, of the subclass, depends on the weight
+
     def __init__(
         self,
         a: float = 1.0,

@@ -57,11 +57,11 @@ class PathProblem:
 
 
 class PenaltyPath(NamedTuple):
-    """Estimates at each α, from the strongest penalty to the weakest; edges of each, (p, p), for a sparse one."""
+    """Estimates at each α, from the strongest penalty to the weakest; edges of each, (p, p), if it is sparse."""
 
     alphas: np.ndarray
     estimates: list
-    edges: list | None
+    edges: list[np.ndarray]
 
     @property
     def thetas(self):
@@ -90,7 +90,7 @@ def penalty_path(target, alphas) -> PenaltyPath:
     """Estimates at each of descending α, as long as the objective has a minimum."""
     if not target.is_sparse:
         family, statistics, objective = target.family, target.statistics, target.objective
-        return PenaltyPath(alphas, [family.solve(statistics, objective, alpha) for alpha in alphas], None)
+        return PenaltyPath(alphas, [family.solve(statistics, objective, alpha) for alpha in alphas], [])
     fits = []
     try:
         for fit in target.sparse.path(alphas):
@@ -156,7 +156,7 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
     has_pairs = target.family.p > 1
     gain = _gain(target, sample, plain) if calibrate and has_pairs else lambda theta: 1.0
     n_linear = 0 if refit else _n_linear(target.family, path.thetas)  # refits have them all
-    prices = ebic(0.0, path.n_edges, n, target.family.p, gamma, n_linear)
+    prices = np.asarray(ebic(0.0, path.n_edges, n, target.family.p, gamma, n_linear))
     thetas = [_refitted(target, edges) for edges in path.edges] if refit else path.thetas
     values = np.full(len(thetas), np.inf)
     for k, theta in enumerate(thetas):
@@ -194,7 +194,7 @@ def by_smic(target, sample, path):
     (X, Y, weight, _), n, values = sample, target.statistics.moments.n, []
     root = None if weight is None else np.sqrt(weight)  # the products have its square: a weight of 2 is two rows
     for theta in path.thetas:
-        own = target.family.natural(theta, target.statistics, target.objective)
-        meat, L = gradients(own.family, own.theta, X, Y, root, target.objective).second / n, own.directions
-        values.append(smic(target.value(theta), L.T @ own.Gamma @ L, L.T @ meat @ L, n))
+        family, vector, Gamma, L = target.family.natural(theta, target.statistics, target.objective)
+        meat = gradients(family, vector, X, Y, root, target.objective).second / n
+        values.append(smic(target.value(theta), L.T @ Gamma @ L, L.T @ meat @ L, n))
     return np.array(values)

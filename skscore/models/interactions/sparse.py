@@ -119,7 +119,7 @@ class SparseObjective:
 
     def path(self, alphas):
         """Yield the `SparseFit` of each α, best in descending order, each from the one before."""
-        known = []
+        known: list[tuple[float, interactions.Interactions]] = []
         for alpha in alphas:
             lam, problem = alpha * self.family.l1_ratio, self.problem(alpha)
             if lam > 0.0:

@@ -37,7 +37,6 @@ densities. ICML, PMLR 97, 6737-6746.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
@@ -164,16 +163,21 @@ def held_out_objective(family, alpha, tables, held_out=None):
     (2,)
     """
     forms = _forms(family, tables)
-    held = range(len(tables)) if held_out is None else held_out
-    splits = [_Split.at(forms, k, alpha) for k in held]
-    share = np.array([forms[k].n for k in held]) / sum(forms[k].n for k in held)
-    gradients = np.zeros((len(splits), len(family.precision) + 1))
-    gradients[:, -1] = [-split.omega @ split.theta for split in splits]
-    for k, table in enumerate(tables):
-        gradients[:, :-1] += _table_slopes(family, table, [split.pair(k, family.basis) for split in splits])
-    for gradient, split in zip(gradients, splits, strict=True):
-        gradient[:-1] -= alpha * family.penalty_slopes(family.basis @ split.omega, family.basis @ split.theta)
-    return float(share @ [split.value for split in splits]), share @ gradients * np.append(family.precision, alpha)
+    held = list(range(len(tables))) if held_out is None else list(held_out)
+    n = np.array([form.n for form in forms])
+    solutions = [_fit_and_adjoint(forms, k, alpha) for k in held]
+    values = [float(forms[k].value(theta)) for k, (theta, _) in zip(held, solutions, strict=True)]
+    gradients = np.zeros((len(held), len(family.precision) + 1))
+    gradients[:, -1] = [-omega @ theta for theta, omega in solutions]
+    solutions = [(family.basis @ theta, family.basis @ omega) for theta, omega in solutions]
+    for j, table in enumerate(tables):
+        gradients[:, :-1] += _table_slopes(
+            family, table, [_pair(j, k, n, *fit) for k, fit in zip(held, solutions, strict=True)]
+        )
+    for gradient, (theta, omega) in zip(gradients, solutions, strict=True):
+        gradient[:-1] -= alpha * family.penalty_slopes(omega, theta)
+    share = n[held] / n[held].sum()
+    return float(share @ values), share @ gradients * np.append(family.precision, alpha)
 
 
 def _forms(family, tables):
@@ -186,29 +190,19 @@ def _table_slopes(family, table, weighted_pairs):
     return np.array(factors)[:, None] * family.mean_slopes(*table, list(zip(*pairs, strict=True)))
 
 
-class _Split(NamedTuple):
-    """The fit to all tables but the k-th, in the orthonormal basis: θ, the adjoint ω, and J of the k-th."""
+def _fit_and_adjoint(forms, k, alpha):
+    """θ fitted to all tables but the k-th, and its adjoint ω, in the orthonormal basis."""
+    rest = without(forms, k)
+    theta, _ = solve_ridge(rest, alpha)
+    omega, _ = solve_ridge(replace(rest, g=forms[k].gradient(theta)), alpha)
+    return theta, omega
 
-    k: int
-    theta: np.ndarray
-    omega: np.ndarray
-    value: float
-    n_held_out: float
-    n_fitted: float
 
-    @classmethod
-    def at(cls, forms, k, alpha):
-        rest = without(forms, k)
-        theta, _ = solve_ridge(rest, alpha)
-        omega, _ = solve_ridge(replace(rest, g=forms[k].gradient(theta)), alpha)
-        return cls(k, theta, omega, float(forms[k].value(theta)), forms[k].n, rest.n)
-
-    def pair(self, k, basis):
-        """Factor and (b, a) of the Φ(b, a) by which table k enters J."""
-        theta = basis @ self.theta
-        if k == self.k:
-            return 1.0 / self.n_held_out, theta, 0.5 * theta
-        return -1.0 / self.n_fitted, basis @ self.omega, theta
+def _pair(j, k, n, theta, omega):
+    """Factor and (b, a) of the Φ(b, a) by which table j enters J of the k-th held out; n (K,) are their weights."""
+    if j == k:
+        return 1.0 / n[k], theta, 0.5 * theta
+    return -1.0 / (n.sum() - n[k]), omega, theta
 
 
 def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="rkhs"):
@@ -271,6 +265,7 @@ def optimise_precisions(tables, landmarks, base, bandwidth, alpha, regularizer="
 
 def _best_ridge(forms, bounds):
     """Logarithm of the best of some ridges; from one far too small, a descent lands where all kernels are flat."""
-    logarithms = np.linspace(*bounds, N_RIDGES)
+    least, greatest = bounds
+    logarithms = np.linspace(least, greatest, N_RIDGES)
     share = np.array([form.n for form in forms])
     return logarithms[np.argmin(share @ held_out_values(forms, np.exp(logarithms)))]

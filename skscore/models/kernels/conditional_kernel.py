@@ -80,7 +80,7 @@ class ConditionalLiteFamily(LiteFamily):
         self.basis = orthonormal_basis(self.statistics(landmarks)) if basis is None else basis
         self.n_parameters = self.basis.shape[1]
 
-    def _coordinates(self, X):
+    def _coordinates(self, X) -> tuple[np.ndarray, np.ndarray]:
         centred = X - self.centre
         return centred @ self.factor, centred[:, self.n_inputs :] / self.bandwidth**2
 

@@ -103,6 +103,7 @@ class FourierFamily(Family):
     """
 
     closed_forms = {Implicit: "by_products"}
+    block_rows: int
 
     def __init__(self, frequencies, phases, basis, base, block_rows=BLOCK_ROWS):
         self.frequencies, self.phases, self.basis, self.base = frequencies, phases, basis, base

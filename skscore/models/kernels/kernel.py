@@ -246,7 +246,7 @@ class Kernel(Model):
             and self.cv != "loo"
             and not self._bandwidth_is("ard")
         )
-        if self.smoothing == "auto":
+        if isinstance(self.smoothing, str):  # "auto"
             is_open = is_possible and self._bandwidth_is("cv")
             return None if is_open and self._by_likelihood(criterion) else 0.0
         if self.smoothing > 0.0 and not is_possible:

@@ -18,6 +18,7 @@ arXiv:2008.10087.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ def _clusters(sample, n_clusters):
     return laws, np.log(share / share.sum())
 
 
-def _members(clusters, X, Y, weight):
+def _members(clusters, X, Y, weight) -> Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray]]:
     """Rows of each cluster with their scores and weights."""
     laws, log_share = clusters
     R = softmax(np.column_stack([law.log_density(X) for law in laws]) + log_share, axis=1)  # their responsibilities

@@ -82,6 +82,7 @@ class LiteFamily(Family):
     """
 
     closed_forms = {Implicit: "by_products"}
+    block_rows: int
 
     def __init__(self, landmarks, factor, basis, base, block_rows=BLOCK_ROWS, dtype=np.float64):
         self.landmarks, self.centre = landmarks, landmarks.mean(axis=0)
@@ -93,7 +94,7 @@ class LiteFamily(Family):
         self.basis, self.base, self.block_rows, self.dtype = basis, base, block_rows, dtype
         self.n_parameters = basis.shape[1]
 
-    def _coordinates(self, X):
+    def _coordinates(self, X) -> tuple[np.ndarray, np.ndarray]:
         """p and q of rows; distances are taken near the landmarks, where squares are small."""
         centred = X - self.centre
         return centred @ self.factor, centred @ self.metric
@@ -119,7 +120,7 @@ class LiteFamily(Family):
         K = self._buffer(p) if out is None else out
         return _inner_products(p, self.p, K) if p.shape[1] > rbf.MAX_DIFFERENCES else K
 
-    def _kernel_and_square(self, p, q, root=None, out=(None, None)):
+    def _kernel_and_square(self, p, q, root=None, out=(None, None)) -> tuple[np.ndarray, np.ndarray]:
         """√w k and √w kS of a block of rows, each of shape (n, m)."""
         KS = self._buffer(p) if out[1] is None else out[1]
         if not self.is_isotropic:

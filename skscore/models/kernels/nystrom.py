@@ -76,6 +76,7 @@ class NystromFamily(Family):
     """
 
     closed_forms = {Implicit: "by_products"}
+    block_rows: int
 
     def __init__(self, landmarks, factor, basis, base, block_rows=BLOCK_ROWS):
         U, root_c, _ = np.linalg.svd(factor)

@@ -89,7 +89,7 @@ class KernelSetup:
 
     def _functions(self, bandwidth, smoothing):
         """Constructor of the basis, its first two arguments, and how many functions they make."""
-        if self.model.basis == "fourier":
+        if self.landmarks is None:
             waves = frequencies(bandwidth, self.d, self.model.n_landmarks, np.random.default_rng(0))
             return FourierFamily, waves, self.model.n_landmarks
         factor = np.diag(np.broadcast_to(1.0 / np.asarray(bandwidth), self.d))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
-from skscore.domains import MinPower, Orthant, Simplex
+from skscore.domains import Capped, Orthant, Power, Simplex
 from skscore.models import PairwiseInteraction
 
 D = 4
@@ -12,7 +12,7 @@ TRUE = np.array([[2.0, -1.5, 0.0, -0.5], [-1.5, 2.5, -1.0, 0.0], [0.0, -1.0, 1.0
 
 
 def model(**parameters):
-    return PairwiseInteraction(0, 0, domain=Simplex(), weight=MinPower(2.0, 1.0), log_ratios=True, **parameters)
+    return PairwiseInteraction(0, 0, domain=Simplex(), weight=Capped(Power(2.0), 1.0), log_ratios=True, **parameters)
 
 
 def logistic_normal_rows(rng, n):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from skscore import ScoreMatchingDensity
-from skscore.domains import MCP, Box, Capped, LogPower, MinPower, Orthant, Power, Reals, Simplex, Softplus, Tanh
+from skscore.domains import MCP, Box, Capped, LogPower, Orthant, Power, Reals, Simplex, Softplus, Tanh
 from skscore.fitting.criteria import ebic
 from skscore.fitting.inference import sandwich
 from skscore.fitting.interaction_problem import InteractionProblem
@@ -29,10 +29,10 @@ from skscore.models.standard_errors import gradients
 
 SETTINGS = {"gaussian": (1.0, 1.0), "exp": (0.5, 0.5), "log_log": (0.0, 0.0), "log_log_sum0": (0.0, 0.0)}
 WEIGHTS = {
-    "get_h_hp('min_pow', 1, 1)": MinPower(1.0, 1.0),
-    "get_h_hp('min_pow', 1, 3)": MinPower(1.0, 3.0),
-    "get_h_hp('min_pow', 1.5, 3)": MinPower(1.5, 3.0),
-    "get_h_hp('min_pow', 2, 1)": MinPower(2.0, 1.0),
+    "get_h_hp('min_pow', 1, 1)": Capped(Power(1.0), 1.0),
+    "get_h_hp('min_pow', 1, 3)": Capped(Power(1.0), 3.0),
+    "get_h_hp('min_pow', 1.5, 3)": Capped(Power(1.5), 3.0),
+    "get_h_hp('min_pow', 2, 1)": Capped(Power(2.0), 1.0),
     "get_h_hp('pow', 1, NULL)": Power(1.0),
     "get_h_hp('pow', 2, NULL)": Power(2.0),
     "get_h_hp('mcp', 1, 5)": MCP(1.0, 5.0),
@@ -235,7 +235,7 @@ def test_what_the_estimator_cannot_meet_is_met_under_the_convention(reference, t
 
 ESTIMATES = {
     "gauss_p30_n80": PairwiseInteraction(),
-    "tgauss_rplus_p20_n150": TruncatedGaussian(weight=MinPower(1.0, 1.0)),
+    "tgauss_rplus_p20_n150": TruncatedGaussian(weight=Capped(Power(1.0), 1.0)),
 }
 
 
@@ -283,8 +283,8 @@ def test_losses_of_rows_held_out(estimate):
 # ---- one truncated column ------------------------------------------------------------------------
 
 ONE_COLUMN = {
-    "min_pow_1_1": MinPower(1.0, 1.0),
-    "min_pow_1_3": MinPower(1.0, 3.0),
+    "min_pow_1_1": Capped(Power(1.0), 1.0),
+    "min_pow_1_3": Capped(Power(1.0), 3.0),
     "pow_2_NA": Power(2.0),
     "min_log_pow_1_1": Capped(LogPower(1.0), np.expm1(1.0)),
 }
@@ -309,7 +309,7 @@ def test_the_sandwich_is_the_variance_in_the_limit(reference):
     assert set(stored) - set(ONE_COLUMN) == {"varhat", "crbound_mu_at_0.5_1", "crbound_sigma_at_0.5_1"}
     x = np.arange(5e-5, 12.0, 1e-4)
     X, weight, theta = x[:, None], np.exp(-0.5 * (x - 0.5) ** 2), np.array([1.0, 0.5])
-    family = bound(TruncatedGaussian(weight=MinPower(1.0, 1.0)), X)
+    family = bound(TruncatedGaussian(weight=Capped(Power(1.0), 1.0)), X)
     family.centre = np.zeros(1)
     sums = gradients(family, theta, X, None, np.sqrt(weight), Implicit())  # which squares the weights
     meat = sums.second / sums.square

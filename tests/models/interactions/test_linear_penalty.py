@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
-from skscore.domains import MinPower, Orthant
+from skscore.domains import Capped, Orthant, Power
 from skscore.models import PairwiseInteraction
 from skscore.models.interactions import family as pairwise_family
 from skscore.models.interactions.sparse import SparseObjective
@@ -15,8 +15,8 @@ from skscore.models.objectives import Explicit, Implicit
 TAU = 2.0
 MODELS = {
     "gaussian": PairwiseInteraction(linear_penalty=TAU),
-    "truncated": PairwiseInteraction(domain=Orthant(), weight=MinPower(1.0, 1.0), linear_penalty=TAU),
-    "gamma": PairwiseInteraction(0.5, 0.0, domain=Orthant(), weight=MinPower(2.0, 1.0), linear_penalty=TAU),
+    "truncated": PairwiseInteraction(domain=Orthant(), weight=Capped(Power(1.0), 1.0), linear_penalty=TAU),
+    "gamma": PairwiseInteraction(0.5, 0.0, domain=Orthant(), weight=Capped(Power(2.0), 1.0), linear_penalty=TAU),
     "multiplied": PairwiseInteraction(diagonal_multiplier=1.5, linear_penalty=TAU),
 }
 

@@ -13,10 +13,8 @@ from skscore.domains import (
     Box,
     Capped,
     Halfspaces,
-    Identity,
     Intervals,
     LogPower,
-    MinPower,
     Normalised,
     Orthant,
     Power,
@@ -46,7 +44,7 @@ D = 4
 SETTINGS = {"gaussian": (1.0, 1.0), "exp": (0.5, 0.5), "log_log": (0.0, 0.0)}
 WEIGHTS = {
     "pow": lambda k, _: Power(k),
-    "min_pow": MinPower,
+    "min_pow": lambda k, cap: Capped(Power(k), cap=cap),
     "mcp": MCP,
     "log_pow": lambda k, _: LogPower(k),
     "tanh": lambda a, _: Tanh(a),
@@ -57,14 +55,14 @@ MODELS = {
     "gaussian centred": PairwiseInteraction(centered=True),
     "squares": PairwiseInteraction(2.0, 1.0),
     "truncated gaussian": TruncatedGaussian(),
-    "truncated gaussian centred": TruncatedGaussian(centered=True, weight=MinPower(2.0, 1.0)),
+    "truncated gaussian centred": TruncatedGaussian(centered=True, weight=Capped(Power(2.0), 1.0)),
     "box": TruncatedGaussian(Box([0.0, -np.inf, -1.0, -np.inf], [30.0, 40.0, np.inf, np.inf])),
-    "square root": PairwiseInteraction(0.5, 0.5, domain=Orthant(), weight=MinPower(1.5, 2.0)),
-    "gamma": PairwiseInteraction(0.5, 0.0, domain=Orthant(), weight="identity"),
+    "square root": PairwiseInteraction(0.5, 0.5, domain=Orthant(), weight=Capped(Power(1.5), 2.0)),
+    "gamma": PairwiseInteraction(0.5, 0.0, domain=Orthant(), weight="power"),
     "log-log": PairwiseInteraction(0.0, 0.0, domain=Orthant(), weight=Power(2.0)),
     "log and power": PairwiseInteraction(0.0, 0.7, domain=Orthant(), weight=Capped(Power(2.0), quantile=0.8)),
     "powers": PairwiseInteraction(1.5, 0.5, domain=Orthant()),
-    "composition": PairwiseInteraction(0.0, 0.0, domain=Simplex(), weight=MinPower(2.0, 1.0)),
+    "composition": PairwiseInteraction(0.0, 0.0, domain=Simplex(), weight=Capped(Power(2.0), 1.0)),
     "intervals": TruncatedGaussian(Intervals([(0.0, 0.9), (1.1, np.inf)])),
     "polytope": TruncatedGaussian(Halfspaces(np.vstack([-np.eye(D), np.ones(D)]), np.append(np.zeros(D), 9.0))),
 }
@@ -298,7 +296,9 @@ def test_columns_far_from_zero_keep_their_digits(domain, rng):
     shifted = Box(-8.0, np.inf) if domain.has_boundary else domain
     K = []
     for rows, support in ((X, domain), (near, shifted)):
-        family = bound(TruncatedGaussian(support, weight=MinPower(1.0, 2.0) if domain.has_boundary else None), rows)
+        family = bound(
+            TruncatedGaussian(support, weight=Capped(Power(1.0), 2.0) if domain.has_boundary else None), rows
+        )
         theta = family.solve(gathered(family, rows), Implicit(), 0.0).theta
         K.append((family.attributes(theta)["precision"], family.attributes(theta)["location"]))
     np.testing.assert_allclose(K[0][0], K[1][0], rtol=1e-9)
@@ -380,7 +380,7 @@ def test_the_default_weight_counts_every_column_alike(rng):
 
 def test_an_unbounded_weight_in_an_unbounded_column_is_refused(rng):
     X = rng.standard_normal((20, 2)) ** 2
-    for weight in (Identity(), Normalised(Identity())):
+    for weight in (Power(), Normalised(Power())):
         with pytest.raises(ValueError, match="Cap it"):
             bound(TruncatedGaussian(Box([0.0, -np.inf], np.inf), weight=weight), X)
 
@@ -445,7 +445,7 @@ def test_infinite_mass_is_recognised(K, eta, a, b, domain, finite):
 def test_one_column_is_the_univariate_truncated_normal(reference):
     stored = json.loads((reference / "genscore_univariate_tnorm.json").read_text())
     X = np.loadtxt(reference / "data/tnorm1_n300.csv", delimiter=",", skiprows=1)[:, None]
-    weights = {"min_pow_1_1": MinPower(1.0, 1.0), "min_pow_1_3": MinPower(1.0, 3.0), "pow_2_NA": Power(2.0)}
+    weights = {"min_pow_1_1": Capped(Power(1.0), 1.0), "min_pow_1_3": Capped(Power(1.0), 3.0), "pow_2_NA": Power(2.0)}
     for name, weight in weights.items():
         family = bound(TruncatedGaussian(weight=weight), X)
         fit = family.attributes(family.solve(gathered(family, X), Implicit(), 0.0).theta)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skscore import ScoreMatchingDensity
-from skscore.domains import Orthant
+from skscore.domains import Capped, Orthant, Power
 from skscore.formulas.quadratic import QuadraticForm
 from skscore.models import PairwiseInteraction, TruncatedGaussian
 from skscore.models.interactions.form import default_multiplier
@@ -99,7 +99,7 @@ def test_fewer_rows_than_columns_have_an_estimate(rng):
 
 def test_a_weight_of_your_own_comes_with_no_multiplier(rng):
     X = rows(rng)
-    for weight, multiplier in (("min_power", 1.0), (None, "adaptive")):
+    for weight, multiplier in ((Capped(Power(), 1.0), 1.0), (None, "adaptive")):
         default, explicit = (
             fit(TruncatedGaussian(weight=weight, diagonal_multiplier=given), X, 0.05, l1_ratio=1.0).theta_
             for given in (None, multiplier)
