@@ -1,5 +1,6 @@
 """Coordinate descent against closed forms and the plain formulas, compiled and as plain Python."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -64,21 +65,25 @@ def test_a_pair_keeps_one_value_and_has_the_mean_of_two_slopes():
     assert sweeps == 2
 
 
+PATHS = """
+import numpy as np
+from skscore.fitting.interaction_problem import InteractionProblem
+from skscore.fitting.interactions import lambda_max, path
+from skscore.formulas.quadratic import QuadraticForm
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((40, 5))
+X[:, 1] += X[:, 0]
+Gamma = np.einsum("nj,na,nb->jab", rng.random((40, 5)), X, X) / 40
+form = QuadraticForm(Gamma, np.eye(5) + 0.1, 0.0, 40)
+problems = [InteractionProblem(form, symmetric=symmetric) for symmetric in (True, False)]
+found = [fit.K.tolist() for p in problems for fit in path(p, lambda_max(p) * np.array([0.5, 0.1]))]
+"""
+
+
 def test_the_same_without_the_compiler():
-    code = (
-        "import numpy as np; from skscore.fitting.interaction_problem import InteractionProblem;"
-        "from skscore.fitting.interactions import lambda_max, path;"
-        "from skscore.formulas.quadratic import QuadraticForm;"
-        "rng = np.random.default_rng(0); X = rng.standard_normal((40, 5)); X[:, 1] += X[:, 0];"
-        "U = rng.random((40, 5)); G = np.einsum('nj,na,nb->jab', U, X, X) / 40; g = np.eye(5) + 0.1;"
-        "problems = [InteractionProblem(QuadraticForm(G, g, 0.0, 40), symmetric=s) for s in (True, False)];"
-        "print([fit.K.tolist() for p in problems for fit in path(p, lambda_max(p) * np.array([0.5, 0.1]))])"
-    )
-
-    def printed(**extra):
-        done = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True, env={**os.environ, **extra}
-        )
-        return np.array(eval(done.stdout))
-
-    np.testing.assert_allclose(printed(NUMBA_DISABLE_JIT="1"), printed(), rtol=1e-9, atol=1e-12)
+    compiled = {}
+    exec(PATHS, compiled)
+    command, environment = [sys.executable, "-c", f"{PATHS}print(found)"], {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    np.testing.assert_allclose(ast.literal_eval(printed), compiled["found"], rtol=1e-9, atol=1e-12)

@@ -303,8 +303,9 @@ def test_max_epochs_and_max_time():
 SCRIPT = """
 import sys, numpy as np, torch, joblib
 torch.set_num_threads(1)
-X, density = joblib.load(sys.argv[1])
-joblib.dump(density.fit(X).score_samples(X), sys.argv[2])
+X, densities = joblib.load(sys.argv[1])
+for path, density in densities.items():
+    joblib.dump(density.fit(X).score_samples(X), path)
 """
 
 
@@ -313,16 +314,17 @@ def environment():
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
-def launch(folder, parameters, name):
-    joblib.dump((rows(), density(**parameters)), folder / "job")
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, folder / "job", folder / name], env=environment())
+def launch(folder, **jobs):
+    """A process that fits densities by their parameters, and leaves scores of each in a file of its name."""
+    joblib.dump((rows(), {folder / name: density(**parameters) for name, parameters in jobs.items()}), folder / "job")
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, folder / "job"], env=environment())
 
 
 def test_a_killed_training_is_resumed_bit_for_bit(tmp_path):
-    steps = {"max_iter": 2000, "learning_rate": 1e-3, "tail": None, "parzen": None, "dropout": 0.1}
+    steps = {"max_iter": 800, "learning_rate": 1e-3, "tail": None, "parzen": None, "dropout": 0.1}
     file = tmp_path / "training"
     saved = {**steps, "checkpoint": str(file), "checkpoint_every": 50}
-    process = launch(tmp_path, saved, "killed")
+    process = launch(tmp_path, killed=saved)
     deadline = time.monotonic() + 60
     while not file.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -331,9 +333,8 @@ def test_a_killed_training_is_resumed_bit_for_bit(tmp_path):
     assert file.exists()
     assert not (tmp_path / "killed").exists()
     assert torch.load(file, weights_only=True)["run"]["step"] >= 50
-    assert launch(tmp_path, saved, "resumed").wait() == 0
+    assert launch(tmp_path, resumed=saved, whole=steps).wait() == 0
     assert not file.exists()
-    assert launch(tmp_path, steps, "whole").wait() == 0
     assert_array_equal(joblib.load(tmp_path / "resumed"), joblib.load(tmp_path / "whole"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["job", "resumed", "whole"]
 
