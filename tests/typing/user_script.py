@@ -14,7 +14,7 @@ from skscore import (
     TransformedDensity,
 )
 from skscore.datasets import DISTRIBUTIONS, GaussianMixtureDistribution, Moons
-from skscore.domains import Box, Capped, Power, Orthant
+from skscore.domains import Box, Capped, Orthant, Power
 from skscore.metrics import energy_distance, hyvarinen_score, log_likelihood_scorer
 from skscore.models import (
     ExponentialFamily,
