@@ -79,6 +79,13 @@ def test_all_is_every_other_extra():
     assert set(re.findall(r"\w+", EXTRAS["all"][0])[1:]) == set(EXTRAS) - {"all"}
 
 
+@pytest.mark.parametrize("extra", sorted(set(EXTRAS) - {"docs", "test", "all"}))
+def test_an_extra_exists_only_if_code_uses_it(extra):
+    package = "\n".join(path.read_text("utf-8") for path in (ROOT / "skscore").rglob("*.py"))
+    for requirement in EXTRAS[extra]:
+        assert re.search(rf"^ *(import|from) {name_of(requirement)}\b", package, re.MULTILINE)
+
+
 def test_setup_cfg_holds_no_packaging():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
