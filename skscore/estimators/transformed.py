@@ -27,7 +27,7 @@ from sklearn.utils.metaestimators import available_if
 
 from .._compat import check_sample_weight, validate_data
 from ..formulas.moments import moments
-from .checks import warn_user
+from .checks import rows_of_weight, warn_user
 from .density import DensityEstimator
 from .sklearn_transformers import draw, map_of, weight_arguments
 
@@ -145,9 +145,7 @@ class TransformedDensity(DensityEstimator):
         if not (hasattr(self.density, "fit") and hasattr(self.density, "score_samples")):
             raise ValueError(f"density={self.density!r} needs fit and score_samples: give a density estimator.")
         rows = validate_data(self, X, dtype=np.float64)
-        weight = check_sample_weight(sample_weight, rows)
-        if weight is not None:
-            rows, weight = rows[weight > 0.0], weight[weight > 0.0]
+        weight, rows = rows_of_weight(check_sample_weight(sample_weight, rows), rows)
         self._fit_transformer(self._as_frame(rows, X), weight)
         self._fit_density(self.map_.forward(rows), weight)
         self.variances_ = moments(rows, weight).variance
