@@ -157,8 +157,8 @@ def rows_of_weight(weight, *tables, at_least=1):
         return weight, *tables
     if (n_kept := int(kept.sum())) < at_least:
         raise ValueError(
-            f"sample_weight: {n_kept} of {len(kept)} rows have all the weight, a fit needs {at_least}. Give more rows a "
-            "positive weight, of comparable size."
+            f"sample_weight: {n_kept} of {len(kept)} rows have all the weight, a fit needs {at_least}. Give more rows "
+            "a positive weight, of comparable size."
         )
     return weight[kept], *(None if table is None else table[kept] for table in tables)
 
