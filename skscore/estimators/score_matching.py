@@ -349,11 +349,12 @@ class ScoreMatchingDensity(DensityEstimator):
         """What rows are gathered for (plain parameters of the model, and the objective), the model, and the rows."""
         model = model_object(self.model)
         validate_parameters(model)
-        X = self._validated(X, reset=is_first, dtype="numeric", ensure_min_samples=2 if is_first else 1)
+        at_least = 2 if is_first else 1
+        X = self._validated(X, reset=is_first, dtype="numeric", ensure_min_samples=at_least)
         objective = resolve_objective(self.objective, self.noise_level, model, X.shape[1])
         check_model(model, X.shape[1], self.alpha)
         Y = check_known_scores(X, y) if self.objective == "explicit" else None
-        weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y)
+        weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y, at_least=at_least)
         plain = {name: repr(value) for name, value in model.get_params().items() if not callable(value)}
         return (type(model).__name__, plain, objective), model, Sample(X, Y, weight, moments(X, weight))
 
