@@ -184,7 +184,7 @@ def check_support(X, domain, objective):
     if domain.has_boundary and not (inside := domain.contains(X)).all():
         raise ValueError(
             f"X has {(~inside).sum()} rows outside the domain {domain}, the first at row {inside.argmin()}. "
-            "Drop them, or widen the domain."
+            f"{domain.remedy(X[inside.argmin()])}"
         )
 
 

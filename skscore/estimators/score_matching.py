@@ -419,8 +419,8 @@ class ScoreMatchingDensity(DensityEstimator):
         except np.linalg.LinAlgError:
             raise ValueError(
                 "inference=True: the rows do not determine every parameter (constant or collinear columns, or fewer "
-                "rows than parameters), so that there are no standard errors. Drop such columns, set alpha > 0, or set "
-                "inference=False."
+                "rows than parameters), so that there are no standard errors. Drop such columns, set "
+                f"{self._penalty} > 0, or set inference=False."
             ) from None
         return {"theta": theta, "parameter_covariance": covariance, "standard_errors": np.sqrt(np.diag(covariance))}
 
