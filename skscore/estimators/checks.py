@@ -23,6 +23,7 @@ __all__ = [
     "check_inference",
     "check_known_scores",
     "check_model",
+    "check_noise",
     "check_robust",
     "check_support",
     "edge_of_the_path",
@@ -185,6 +186,16 @@ def check_support(X, domain, objective):
         raise ValueError(
             f"X has {(~inside).sum()} rows outside the domain {domain}, the first at row {inside.argmin()}. "
             f"{domain.remedy(X[inside.argmin()])}"
+        )
+
+
+def check_noise(model):
+    """Raise a ValueError if noise would lead rows out of the domain of `model`."""
+    domain = getattr(model, "domain", Reals())
+    if domain.has_boundary:
+        raise ValueError(
+            f"model={model!r}: noise leaves its domain {domain}. Take ScoreMatchingDensity, which adds none, or a model "
+            "on all of R^d with bounds."
         )
 
 
