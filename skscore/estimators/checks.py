@@ -191,11 +191,11 @@ def check_support(X, domain, objective):
 
 def check_noise(model):
     """Raise a ValueError if noise would lead rows out of the domain of `model`."""
-    domain = getattr(model, "domain", Reals())
-    if domain.has_boundary:
+    domain = getattr(model, "domain", None)
+    if domain is not None and domain.has_boundary:
         raise ValueError(
-            f"model={model!r}: noise leaves its domain {domain}. Take ScoreMatchingDensity, which adds none, or a model "
-            "on all of R^d with bounds."
+            f"model={model!r}: noise leaves its domain {domain}. Take ScoreMatchingDensity, which adds none, or a "
+            "model on all of R^d with bounds."
         )
 
 
