@@ -32,7 +32,7 @@ from ..models.kernels.conditional_law import ConditionalDensity, chosen_nodes
 from ..models.kernels.conditional_selection import select
 from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwidth, place_landmarks
 from ..models.objectives import Implicit
-from .checks import rows_of_weight, seed_of, warn_of
+from .checks import check_spread, rows_of_weight, seed_of, warn_of
 
 __all__ = ["ConditionalScoreDensity"]
 
@@ -168,6 +168,8 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         weight = check_sample_weight(sample_weight, inputs)
         self._target_shape = targets.shape[1:]
         Y = targets.reshape(len(targets), -1).astype(np.float64)
+        check_spread(inputs)
+        check_spread(Y, "y")
         self.n_targets_, self._target_scale = Y.shape[1], _scale_of_targets(Y, weight)
         rng = np.random.default_rng(seed_of(self.random_state))
         inputs, Y, weight = _distinct(inputs, Y, weight)

@@ -35,7 +35,7 @@ from ..maps.affine import PRECONDITIONINGS
 from ..models.catalog import MODELS
 from ..models.family import Model, Sample
 from ..neural import ScoreNetwork
-from .checks import check_noise, model_object, rows_of_weight, seed_of, warn_of, warn_user
+from .checks import check_noise, check_spread, model_object, rows_of_weight, seed_of, warn_of, warn_user
 from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale
 from .density import DensityEstimator
 from .preprocessing import read_preprocessing
@@ -275,6 +275,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         at_least = 1 if resume else 2
         X = validate_data(self, X, reset=not resume, dtype=np.float64, ensure_min_samples=at_least)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
+        check_spread(X)
         seed = self._begin_stream(model)
         preprocessing, spread, seen = self._preprocessed(X, weight, model, resume, merge and resume)
         Z = preprocessing.map.forward(spread)

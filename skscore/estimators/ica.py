@@ -21,7 +21,7 @@ from .._compat import Interval, StrOptions, check_sample_weight, fit_context, va
 from ..formulas.moments import moments
 from ..maps.affine import Affine
 from ..models.unmixing import SOURCES, best_unmixing, principal_coordinates
-from .checks import rows_of_weight, seed_of, warn_user
+from .checks import check_spread, rows_of_weight, seed_of, warn_user
 
 __all__ = ["ScoreMatchingICA"]
 
@@ -139,6 +139,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=2)
+        check_spread(X)
         table = moments(X, weight)
         if table.constant.all():
             raise ValueError("X has the same row throughout: give rows of which at least one column varies.")
