@@ -32,6 +32,7 @@ from ..models.kernels.conditional_law import ConditionalDensity, chosen_nodes
 from ..models.kernels.conditional_selection import select
 from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwidth, place_landmarks
 from ..models.objectives import Implicit
+from .all_or_nothing import all_or_nothing
 from .checks import check_spread, rows_of_weight, seed_of, warn_of
 
 __all__ = ["ConditionalScoreDensity"]
@@ -146,6 +147,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
     # ---- fit -------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density of the rows of y given those of X.
 

@@ -35,6 +35,7 @@ from ..maps.affine import PRECONDITIONINGS
 from ..models.catalog import MODELS
 from ..models.family import Model, Sample
 from ..neural import ScoreNetwork
+from .all_or_nothing import all_or_nothing
 from .checks import check_noise, check_spread, model_object, rows_of_weight, seed_of, warn_of, warn_user
 from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale
 from .density import DensityEstimator
@@ -268,6 +269,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         """
         return self._fit_rows(X, sample_weight, resume="_density" in vars(self), merge=True)
 
+    @all_or_nothing
     def _fit_rows(self, X, sample_weight, resume, merge=False):
         model = model_object(self.model)
         validate_parameters(model)
