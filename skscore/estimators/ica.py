@@ -148,7 +148,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         varying = principal_coordinates(table).matrix.shape[1]
         if self.n_components is not None and varying < min(self.n_components, len(table.mean)):
             warn_user(
-                f"n_components={m}, but X has only {varying} independent directions among its {len(table.mean)} columns: "
+                f"n_components={m}, but X has only {varying} independent directions among {len(table.mean)} columns: "
                 f"components beyond {varying} are not unique. Choose n_components={varying}, or leave it at None."
             )
         usual = OVERCOMPLETE_STARTS if m > n_directions else STARTS
