@@ -147,9 +147,9 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         n_directions = coordinates.matrix.shape[1]
         m = n_directions if self.n_components is None else self.n_components
         varying = principal_coordinates(table).matrix.shape[1]
-        if self.n_components is not None and varying < min(self.n_components, X.shape[1]):
+        if self.n_components is not None and varying < min(self.n_components, len(table.mean)):
             warn_user(
-                f"n_components={m}, but X has only {varying} independent directions among its {X.shape[1]} columns: "
+                f"n_components={m}, but X has only {varying} independent directions among {len(table.mean)} columns: "
                 f"components beyond {varying} are not unique. Choose n_components={varying}, or leave it at None."
             )
         usual = OVERCOMPLETE_STARTS if m > n_directions else STARTS
