@@ -23,9 +23,10 @@ from paired import interleaved, ratio, summary
 from report import command_line, machine, print_table, spread, write
 
 from skscore import ScoreMatchingDensity
+from skscore.models.family import Sample
 from skscore.neural import NeuralEnergy
 from skscore.neural.energy_network import Energy, Perceptron
-from skscore.neural.energy_training import Curvature, EnergyTraining, Rows
+from skscore.neural.energy_training import Curvature, EnergyTraining
 from skscore.samplers import ULA, Target, run_chains
 
 LOSSES = {"implicit": None, "sliced, 1 projection": 1, "sliced, 5 projections": 5}
@@ -45,7 +46,7 @@ def network(d, sizes):
 def ours(rows, n_projections, case):
     """Return a function that takes the steps of `case` in a training of ours."""
     energy, generator = Energy(network(rows.shape[1], case["sizes"])), torch.Generator().manual_seed(0)
-    table, nothing = Rows(rows, None, None), Rows(rows[:0], None, None)
+    table, nothing = Sample(rows, None, None, None), Sample(rows[:0], None, None, None)
     config = NeuralEnergy(batch_size=case["batch"], max_iter=case["steps"]).training_config(alpha=0.0)
     loss = Curvature(n_projections)
 
@@ -153,8 +154,9 @@ def gradient_variance(energy, rows, loss, case):
     """Return the total variance of the gradient of one batch, over batches and directions."""
     generator, gradients = torch.Generator().manual_seed(0), []
     for _ in range(case["gradients"]):
-        batch = Rows(rows[torch.randint(len(rows), (case["batch"],), generator=generator)], None, None)
-        value = loss.values(energy, batch, loss.draw(batch.y, generator)).mean()
+        index = torch.randint(len(rows), (case["batch"],), generator=generator)
+        batch = Sample(rows[index], None, None, None)
+        value = loss.values(energy, batch, loss.draw(batch.X, generator)).mean()
         gradients.append(
             torch.cat([g.flatten() for g in torch.autograd.grad(value, list(energy.network.parameters()))])
         )
@@ -165,8 +167,13 @@ def crossing(d, case):
     """Return seconds, variance and their product for sliced steps, relative to exact ones, at d columns."""
     rows = bent_rows(d)
     energy = Energy(network(d, case["sizes"]))
-    nothing, config = Rows(rows[:0], None, None), NeuralEnergy(max_iter=15 * case["steps"]).training_config(alpha=0.0)
-    EnergyTraining(energy, Curvature(), Curvature(), Rows(rows, None, None), nothing, config, torch.Generator()).run()
+    nothing, config = (
+        Sample(rows[:0], None, None, None),
+        NeuralEnergy(max_iter=15 * case["steps"]).training_config(alpha=0.0),
+    )
+    EnergyTraining(
+        energy, Curvature(), Curvature(), Sample(rows, None, None, None), nothing, config, torch.Generator()
+    ).run()
     seconds = interleaved({name: ours(rows, k, case) for name, k in LOSSES.items()}, case["repetitions"])
     variance = {name: gradient_variance(energy, rows, Curvature(k), case) for name, k in LOSSES.items()}
     found = {}

@@ -60,6 +60,10 @@ class Reals(BaseEstimator):
         """Return whether each row of X (n, d) lies inside, shape (n,)."""
         return np.ones(len(X), dtype=bool)
 
+    def remedy(self, row: ndarray) -> str:
+        """Return what to do about a row (d,) outside, in a sentence."""
+        return "Drop them, or widen the domain."
+
     def boundary_distance(self, X: ndarray) -> tuple[ndarray, ndarray]:
         """Return the Euclidean distance of each row to the boundary, shape (n,), and its gradient, shape (n, d).
 

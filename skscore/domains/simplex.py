@@ -18,7 +18,7 @@ from .reals import Reals, nearest_end
 
 __all__ = ["Simplex"]
 
-TOLERANCE = 1e-6  # of a row's sum: tables of compositions are written with few digits
+TOLERANCE = 5e-5  # of a row's sum, for each part: tables of compositions are rounded to four digits
 
 
 class Simplex(Reals):
@@ -58,8 +58,15 @@ class Simplex(Reals):
         return self
 
     def contains(self, X: ndarray) -> ndarray:
-        """Return whether each row of X (n, d) is positive and sums to 1 up to 1e-6, shape (n,)."""
-        return (X > 0.0).all(axis=1) & (np.abs(X.sum(axis=1) - 1.0) <= TOLERANCE)
+        """Return whether each row of X (n, d) is positive and sums to 1, up to d roundings to 4 digits, shape (n,)."""
+        tolerance = TOLERANCE * X.shape[1] + np.finfo(float).eps
+        return (X > 0.0).all(axis=1) & (np.abs(X.sum(axis=1) - 1.0) <= tolerance)
+
+    def remedy(self, row: ndarray) -> str:
+        """Return what to do about a row (d,) outside: parts are positive, and divided by their sum."""
+        if (row <= 0.0).any():
+            return "Parts are greater than 0: drop such rows, or replace their zeros by less than can be measured."
+        return f"Its parts sum to {row.sum():.5g}: divide each row by its sum."
 
     def boundary_distance(self, X: ndarray) -> tuple[ndarray, ndarray]:
         """Return the distance of each row to the nearest face, (n,), and its gradient within Σ x = 1, (n, d)."""
@@ -83,6 +90,10 @@ class Simplex(Reals):
         tau = (descending.cumsum(axis=1) - 1.0) / count
         support = (descending > tau).sum(axis=1, keepdims=True)
         return np.maximum(X - np.take_along_axis(tau, support - 1, axis=1), 0.0)
+
+    def within(self, X: ndarray) -> ndarray:
+        """Move rows that lie on a face inside, towards the centre; shape (n, d)."""
+        return np.where(self.contains(X)[:, None], X, (1.0 - 1e-9) * X + 1e-9 / X.shape[1])
 
     def to_reals(self, X: ndarray) -> ndarray:
         """Return the additive log-ratios of each row, shape (n, d − 1)."""

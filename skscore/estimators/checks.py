@@ -23,6 +23,7 @@ __all__ = [
     "check_inference",
     "check_known_scores",
     "check_model",
+    "check_noise",
     "check_robust",
     "check_support",
     "edge_of_the_path",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 NAMED_MODELS = {**MODELS, "network": ScoreNetwork, "neural_energy": NeuralEnergy}
+NEGLIGIBLE_WEIGHT = np.finfo(np.float64).eps ** 2  # of the largest: at 1e8 standard deviations it moves no variance
 NOT_THE_USER = {"skscore", "sklearn", "joblib"}
 
 
@@ -144,11 +146,21 @@ def check_robust(estimator, family):
 # ---- rows ----------------------------------------------------------------------------------------
 
 
-def rows_of_weight(weight, *tables):
-    """Weights and tables without the rows of weight zero, which count for nothing however far they lie."""
-    if weight is None or (weight > 0.0).all():
+def rows_of_weight(weight, *tables, at_least=1):
+    """Weights and tables without the rows of no weight, which count for nothing however far they lie.
+
+    A ValueError if fewer than `at_least` remain.
+    """
+    if weight is None:
         return weight, *tables
-    kept = weight > 0.0
+    kept = weight > NEGLIGIBLE_WEIGHT * weight.max()
+    if kept.all():
+        return weight, *tables
+    if (n_kept := int(kept.sum())) < at_least:
+        raise ValueError(
+            f"sample_weight: {n_kept} of {len(kept)} rows have all the weight, a fit needs {at_least}. Give more rows "
+            "a positive weight, of comparable size."
+        )
     return weight[kept], *(None if table is None else table[kept] for table in tables)
 
 
@@ -173,7 +185,17 @@ def check_support(X, domain, objective):
     if domain.has_boundary and not (inside := domain.contains(X)).all():
         raise ValueError(
             f"X has {(~inside).sum()} rows outside the domain {domain}, the first at row {inside.argmin()}. "
-            "Drop them, or widen the domain."
+            f"{domain.remedy(X[inside.argmin()])}"
+        )
+
+
+def check_noise(model):
+    """Raise a ValueError if noise would lead rows out of the domain of `model`."""
+    domain = getattr(model, "domain", None)
+    if domain is not None and domain.has_boundary:
+        raise ValueError(
+            f"model={model!r}: noise leaves its domain {domain}. Take ScoreMatchingDensity, which adds none, or a "
+            "model on all of R^d with bounds."
         )
 
 

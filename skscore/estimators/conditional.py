@@ -200,7 +200,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         """Coefficients of the kernels, and the rule that integrates them."""
         family = ConditionalLiteFamily(self.landmarks_, self.n_features_in_, self.input_bandwidth_, self.bandwidth_)
         form = family.assemble(rows, None, weight, Implicit())
-        phi, remarks = solve_ridge(form, self.alpha_)
+        phi, remarks, _ = solve_ridge(form, self.alpha_)
         seed, self._stream = rng.integers(1 << 32), rng
         self._law = ConditionalDensity(family, phi, chosen_nodes(family, phi, seed))
         warn_of((*remarks, *self._law.nodes.remarks))

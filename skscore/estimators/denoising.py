@@ -35,7 +35,7 @@ from ..maps.affine import PRECONDITIONINGS
 from ..models.catalog import MODELS
 from ..models.family import Model, Sample
 from ..neural import ScoreNetwork
-from .checks import model_object, rows_of_weight, seed_of, warn_of, warn_user
+from .checks import check_noise, model_object, rows_of_weight, seed_of, warn_of, warn_user
 from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale
 from .density import DensityEstimator
 from .preprocessing import read_preprocessing
@@ -271,8 +271,10 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     def _fit_rows(self, X, sample_weight, resume, merge=False):
         model = model_object(self.model)
         validate_parameters(model)
-        X = validate_data(self, X, reset=not resume, dtype=np.float64, ensure_min_samples=1 if resume else 2)
-        weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X)
+        check_noise(model)
+        at_least = 1 if resume else 2
+        X = validate_data(self, X, reset=not resume, dtype=np.float64, ensure_min_samples=at_least)
+        weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
         seed = self._begin_stream(model)
         preprocessing, spread, seen = self._preprocessed(X, weight, model, resume, merge and resume)
         Z = preprocessing.map.forward(spread)

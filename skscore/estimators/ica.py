@@ -138,7 +138,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             Where no column varies, or no row has a weight.
         """
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X)
+        weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=2)
         table = moments(X, weight)
         if table.constant.all():
             raise ValueError("X has the same row throughout: give rows of which at least one column varies.")

@@ -21,7 +21,6 @@ __all__ = ["Preprocessing", "read_preprocessing"]
 COLLINEAR = 0.98
 MAX_REDRAWS = 1000
 HELD_OUT = 0.1  # of the rows, which decide whether scales of their own are worth having
-MIN_VARIANCE = 0.1  # of a column divided by its own scales: by the regression it is 1
 SPLIT_SEED = 0
 
 
@@ -74,10 +73,7 @@ class Preprocessing:
         if scaled is None:
             return self
         Y = scaled.forward(X)
-        summary = moments(Y, weight)
-        if (summary.variance < MIN_VARIANCE).any():  # what columns that repeat others leave is their rounding
-            return self
-        affine, variance = isotropic(Y, summary, preconditioning)
+        affine, variance = isotropic(Y, moments(Y, weight), preconditioning)
         slopes = scaled.log_scale.matrix
         return replace(
             self, map=compose([scaled, affine]), variance=variance, moments=moments(X, weight), scale_slopes=slopes

@@ -349,11 +349,12 @@ class ScoreMatchingDensity(DensityEstimator):
         """What rows are gathered for (plain parameters of the model, and the objective), the model, and the rows."""
         model = model_object(self.model)
         validate_parameters(model)
-        X = self._validated(X, reset=is_first, dtype="numeric", ensure_min_samples=2 if is_first else 1)
+        at_least = 2 if is_first else 1
+        X = self._validated(X, reset=is_first, dtype="numeric", ensure_min_samples=at_least)
         objective = resolve_objective(self.objective, self.noise_level, model, X.shape[1])
         check_model(model, X.shape[1], self.alpha)
         Y = check_known_scores(X, y) if self.objective == "explicit" else None
-        weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y)
+        weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y, at_least=at_least)
         plain = {name: repr(value) for name, value in model.get_params().items() if not callable(value)}
         return (type(model).__name__, plain, objective), model, Sample(X, Y, weight, moments(X, weight))
 
@@ -418,8 +419,8 @@ class ScoreMatchingDensity(DensityEstimator):
         except np.linalg.LinAlgError:
             raise ValueError(
                 "inference=True: the rows do not determine every parameter (constant or collinear columns, or fewer "
-                "rows than parameters), so that there are no standard errors. Drop such columns, set alpha > 0, or set "
-                "inference=False."
+                "rows than parameters), so that there are no standard errors. Drop such columns, set "
+                f"{self._penalty} > 0, or set inference=False."
             ) from None
         return {"theta": theta, "parameter_covariance": covariance, "standard_errors": np.sqrt(np.diag(covariance))}
 

@@ -194,7 +194,10 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         choice = model.choose(sample, objective, 0.0, self.criterion)
         family = choice.family.penalised(self.l1_ratio, self.symmetric)
         if self.selection == "ebic" and self.l1_ratio == 0.0:
-            raise ValueError('selection="ebic" counts edges, which l1_ratio=0 does not leave out. Set l1_ratio > 0.')
+            raise ValueError(
+                'selection="ebic" counts edges, which l1_ratio=0 does not leave out. Set l1_ratio > 0 with a model of '
+                'interactions, such as "pairwise", or selection="cv".'
+            )
         if self.selection == "smic" and not family.has_row_gradients:
             raise ValueError(
                 f'selection="smic" needs the gradient of each row, which model={self.model!r} does not form. Choose '

@@ -234,7 +234,7 @@ def _(transformer: PCA) -> Map:
     if rank < d:
         raise ValueError(
             f"transformer={transformer!r} keeps {rank} of {d} dimensions, so it is no bijection: keep all components"
-            " (n_components=None) and give it at least as many rows as columns."
+            " (n_components=None) and give it more rows than columns."
         )
     if not transformer.whiten:
         return Affine(transformer.mean_, transformer.components_.T, np.zeros(d))
@@ -242,7 +242,7 @@ def _(transformer: PCA) -> Map:
     if variance.min() <= d * np.finfo(float).eps * variance.max():
         raise ValueError(
             f"transformer={transformer!r} whitens a table that is singular to rounding error: drop constant and"
-            " dependent columns, standardise first, or set whiten=False."
+            " dependent columns; if units differ by many orders of magnitude, standardise first."
         )
     return Affine(transformer.mean_, transformer.components_.T / np.sqrt(variance), np.zeros(d))
 

@@ -27,7 +27,8 @@ from sklearn.utils.metaestimators import available_if
 
 from .._compat import check_sample_weight, validate_data
 from ..formulas.moments import moments
-from .checks import warn_user
+from ..maps.affine import n_dependent
+from .checks import rows_of_weight, warn_user
 from .density import DensityEstimator
 from .sklearn_transformers import draw, map_of, weight_arguments
 
@@ -91,6 +92,9 @@ class TransformedDensity(DensityEstimator):
     normal output the density is held constant over the outermost 1e-7 of probability, where scikit-learn stops the map
     too. At a quantile the slope is the mean of its two sides. Quantiles that repeat (rounded columns) are refused.
 
+    A PCA of constant or dependent columns is refused, wherever it stands in the transformer: its last components are
+    rounding error, and their density would be that of the rounding.
+
     Rows of zero weight are left out. Weights reach the transformer and its Pipeline steps if they accept them; a
     density that does not accept them is fitted without, with a warning.
 
@@ -139,17 +143,18 @@ class TransformedDensity(DensityEstimator):
         Raises
         ------
         ValueError
-            If the density has no `score_samples`, if the transformer is no supported bijection, or if it maps a row to
-            infinity.
+            If the density has no `score_samples`, if the transformer is no supported bijection, if it mixes columns
+            that determine one another, or if it maps a row to infinity.
         """
         if not (hasattr(self.density, "fit") and hasattr(self.density, "score_samples")):
             raise ValueError(f"density={self.density!r} needs fit and score_samples: give a density estimator.")
         rows = validate_data(self, X, dtype=np.float64)
-        weight = check_sample_weight(sample_weight, rows)
-        if weight is not None:
-            rows, weight = rows[weight > 0.0], weight[weight > 0.0]
+        weight, rows = rows_of_weight(check_sample_weight(sample_weight, rows), rows)
         self._fit_transformer(self._as_frame(rows, X), weight)
-        self._fit_density(self.map_.forward(rows), weight)
+        Z = self.map_.forward(rows)
+        self._check_image(Z)
+        self._check_rank(rows, weight)
+        self._fit_density(Z, weight)
         self.variances_ = moments(rows, weight).variance
         self._stream = np.random.default_rng(0)
         self.__dict__.pop("image_mass_", None)
@@ -168,12 +173,25 @@ class TransformedDensity(DensityEstimator):
             self.transformer_.fit(rows, **weight_arguments(self.transformer_, weight))
         self.map_ = map_of(self.transformer_)
 
-    def _fit_density(self, Z, weight):
+    def _check_image(self, Z):
         if not np.isfinite(Z).all():
             raise ValueError(
                 f"transformer={self.transformer!r} maps {np.sum(~np.isfinite(Z).all(axis=1))} training rows to values"
                 " that are not finite: choose one that is defined on every row."
             )
+
+    def _check_rank(self, rows, weight):
+        """Raise a ValueError if columns are mixed of which some determine others: the mixture is their rounding."""
+        for table in self.map_.mixed(rows):
+            if n_lost := n_dependent(moments(table, weight)):
+                raise ValueError(
+                    f"transformer={self.transformer!r} mixes {table.shape[1]} columns, {n_lost} of them constant or"
+                    f" determined by the others over the {len(rows)} rows: what it makes of them is rounding error."
+                    " Drop such columns, give more rows than columns, or take a transformer of single columns, such as"
+                    " StandardScaler."
+                )
+
+    def _fit_density(self, Z, weight):
         arguments = weight_arguments(self.density, weight)
         if weight is not None and not arguments and np.ptp(weight) > 0.0:
             warn_user(f"density={self.density!r} does not accept sample_weight: it is fitted without.", UserWarning)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 from scipy import linalg
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve, solve_triangular
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
 
 from .._kernels.threads import enough_for
 from ..formulas.quadratic import QuadraticForm
@@ -39,10 +39,11 @@ class UnboundedObjectiveError(LinAlgError):
 
 
 class Estimate(NamedTuple):
-    """θ of least objective, and what a user should know of it, in sentences."""
+    """θ of least objective, what a user should know of it, in sentences, and whether the rows leave no other θ."""
 
     theta: Any
     remarks: tuple[str, ...] = ()
+    is_determined: bool = True
 
 
 def eigh(A: ndarray) -> tuple[ndarray, ndarray]:
@@ -73,7 +74,7 @@ def _minimum_norm(A: ndarray, b: ndarray) -> Estimate:
         f"{(~kept).sum()} of {len(values)} natural parameters are not determined by the data; the solution of least "
         "norm is taken. A ridge alpha > 0 makes it unique."
     )
-    return Estimate(vectors[:, kept] @ (coordinates[kept] / values[kept]), (remark,))
+    return Estimate(vectors[:, kept] @ (coordinates[kept] / values[kept]), (remark,), is_determined=False)
 
 
 def solve_ridge(
@@ -117,8 +118,8 @@ def solve_ridge(
     A = form.Gamma + alpha * np.eye(len(rest))
     diagonal = np.diag(A)
     scale = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0)), 1.0)
-    phi, remarks = _solve_definite(A * np.outer(scale, scale), scale * rest)
-    return Estimate(theta0 + scale * phi, remarks)
+    scaled = _solve_definite(A * np.outer(scale, scale), scale * rest)
+    return scaled._replace(theta=theta0 + scale * scaled.theta)
 
 
 def _solve_definite(A: ndarray, b: ndarray) -> Estimate:
@@ -142,7 +143,7 @@ def _solve_stacked(Gamma: ndarray, b: ndarray, root: ndarray) -> ndarray:
     kept = values > RANK_TOLERANCE * values[-1]
     half, values = V[:, kept], values[kept]
     projected = half.T @ b
-    free = solve(root.T, b - half @ projected) if not kept.all() else np.zeros(len(b))
+    free = np.linalg.solve(root.T, b - half @ projected) if not kept.all() else np.zeros(len(b))
     rows = np.vstack([root, np.sqrt(values)[:, None] * half.T])
     target = np.concatenate([free, projected / np.sqrt(values)])
     order = np.argsort(-np.abs(rows).max(axis=1))

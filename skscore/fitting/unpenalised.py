@@ -42,8 +42,8 @@ def _dense(problem: InteractionProblem, numbers: ndarray) -> Estimate:
         kept = number >= 0
         H[np.ix_(number[kept], number[kept])] += problem.block(j, kept)
         b[number[kept]] += problem.g[j, kept]
-    parameters, remarks = solve_ridge(QuadraticForm(H, b, 0.0, problem.n))
-    return Estimate(_entries(numbers, parameters), remarks)
+    parameters = solve_ridge(QuadraticForm(H, b, 0.0, problem.n))
+    return parameters._replace(theta=_entries(numbers, parameters.theta))
 
 
 def _by_columns(problem: InteractionProblem, numbers: ndarray) -> Estimate:
@@ -52,7 +52,7 @@ def _by_columns(problem: InteractionProblem, numbers: ndarray) -> Estimate:
     remarks: tuple[str, ...] = ()
     for j in np.flatnonzero(support.any(axis=1)):
         kept = support[j]
-        theta[j, kept], own = solve_ridge(
+        theta[j, kept], own, _ = solve_ridge(
             QuadraticForm(problem.block(int(j), kept), problem.g[j, kept], 0.0, problem.n)
         )
         remarks += own
@@ -118,10 +118,10 @@ def solve_unpenalised(problem: InteractionProblem, support: ndarray | None = Non
     p, m = problem.g.shape
     numbers = problem.numbering(support)
     if not problem.symmetric:
-        theta, remarks = _by_columns(problem, numbers)
+        theta, remarks, _ = _by_columns(problem, numbers)
     elif problem.shared and m == p and (numbers >= 0).all() and _is_regular(problem.block(0)):
         theta, remarks = solve_lyapunov(problem.block(0), problem.g), ()
     else:
-        theta, remarks = (_dense if numbers.max() < MAX_DENSE else _iterative)(problem, numbers)
+        theta, remarks, _ = (_dense if numbers.max() < MAX_DENSE else _iterative)(problem, numbers)
     gradient = np.where(numbers >= 0, problem.gradient(theta), 0.0)
     return replace(problem.certificate(theta, gradient, 0.0), remarks=remarks)

@@ -44,6 +44,8 @@ SAMPLERS = {
 BOUND_LEVELS, BOUND_ROWS = 33, 4096
 LARGEST_LEVEL = 0.33  # of those that the score may be read from, in units of the columns
 LEVEL_RATIO = np.sqrt(2.0)  # between them
+FARTHEST = 1e3  # standard deviations, beyond which a law has one draw in a million at most (Chebyshev)
+MAX_REDRAWS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,10 +187,31 @@ class FlowDensity:
     def sample(self, n_samples, sampler, n_levels, rng):
         """`Sampled` rows (n_samples, d) by the sampler of this name, at `n_levels` or its own number of levels."""
         number = () if n_levels is None else (n_levels,)
-        draws = descend(SAMPLERS[sampler](self.levels, *number), self.noisy_score, n_samples, rng)
+        descent = SAMPLERS[sampler](self.levels, *number)
+        draws, remarks = self._settled(lambda n: descend(descent, self.noisy_score, n, rng), n_samples)
         for mixture in self.mixtures:
             draws = mixture.mix_samples(draws, rng)
-        return Sampled(draws)
+        return Sampled(draws, remarks=remarks)
+
+    @np.errstate(over="ignore", invalid="ignore")  # of draws on their way to infinity
+    def _settled(self, draw, n_samples):
+        """`n_samples` rows of ``draw(n)``, those that ran off to infinity drawn again, and a remark if any did."""
+        farthest = FARTHEST * np.sqrt(self.noisy_score.variance.max() + self.sigma_min**2)
+        draws, n_lost = draw(n_samples), 0
+        for _ in range(MAX_REDRAWS):
+            lost = np.flatnonzero(~(np.abs(draws) < farthest).all(axis=1))
+            if not len(lost):
+                return draws, (_ran_off(n_lost, n_samples + n_lost, "were drawn again"),) if n_lost else ()
+            draws[lost], n_lost = draw(len(lost)), n_lost + len(lost)
+        raise ValueError(_ran_off(n_lost, n_samples + n_lost, "left no law to draw from"))
+
+
+def _ran_off(n_lost, n_drawn, what):
+    return (
+        f"{n_lost} of {n_drawn} draws ran off to infinity and {what}: far from the rows the fitted score does not "
+        "lead back to them, and the density misses their share. Fit more rows, or take alpha > 0, a larger sigma_min "
+        "or a smaller model."
+    )
 
 
 # ---- the level of the score ----------------------------------------------------------------------

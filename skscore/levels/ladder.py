@@ -221,8 +221,9 @@ def fit_ladder(statistics, variance, alpha) -> Ladder:
         for form, sigma in zip(statistics.forms, statistics.levels, strict=True)
     ]
     families, estimates = zip(*fits, strict=True)
-    thetas, remarks = zip(*estimates, strict=True)
-    return Ladder(families, thetas, statistics.levels, variance, tuple(chain.from_iterable(remarks)))
+    thetas = tuple(estimate.theta for estimate in estimates)
+    remarks = tuple(chain.from_iterable(estimate.remarks for estimate in estimates))
+    return Ladder(families, thetas, statistics.levels, variance, remarks)
 
 
 def _fit_level(statistics, form, sigma, alpha):

@@ -24,10 +24,11 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from ..formulas.moments import Moments
 from .algebra import Map
 
-__all__ = ["PRECONDITIONINGS", "Affine", "flat_directions", "isotropic"]
+__all__ = ["PRECONDITIONINGS", "Affine", "flat_directions", "isotropic", "n_dependent"]
 
 PRECONDITIONINGS = ("per_direction", "whiten", "standardize")
 SMALLEST_VARIANCE = 1e-6  # of a direction in which standardised rows do not vary
+ROUNDING = 1e-10  # variance of a direction, relative to the largest, that is hardly told from rounding
 SHRINKAGE_ROWS = 20_000  # the shrinkage of a longer table is all but zero
 
 
@@ -118,6 +119,11 @@ class Affine(Map):
 
     # ---- as a map --------------------------------------------------------------------------------
 
+    def mixed(self, X):
+        """Yield X unless A is diagonal."""
+        if np.count_nonzero(self.matrix - np.diag(np.diag(self.matrix))):
+            yield X
+
     def forward(self, X):
         """Return (x − o) A + b."""
         return (X - self.origin) @ self.matrix + self.shift
@@ -192,6 +198,12 @@ def _shrunk_correlation(X, moments):
     correlation = moments.correlation
     target = np.trace(correlation) / len(correlation) * np.eye(len(correlation))
     return (1.0 - shrinkage) * correlation + shrinkage * target
+
+
+def n_dependent(moments: Moments) -> int:
+    """Return how many columns are constant or determined by the others, as standardised columns are of lower rank."""
+    variance = np.linalg.eigvalsh(moments.correlation)
+    return int(np.count_nonzero(variance < ROUNDING * max(1.0, variance[-1])))
 
 
 def flat_directions(moments: Moments) -> tuple[str, ...]:

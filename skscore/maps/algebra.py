@@ -21,7 +21,7 @@ probabilistic modeling and inference. Journal of Machine Learning Research, 22(5
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate
@@ -58,6 +58,10 @@ class Map(ABC):
     def reaches(self, Z: ndarray) -> ndarray:
         """Return whether each row of `Z` lies in the image, shape (n,)."""
         return np.ones(len(Z), dtype=bool)
+
+    def mixed(self, X: ndarray) -> Iterator[ndarray]:
+        """Yield the tables whose columns f adds to one another on its way: each must be of full rank."""
+        return iter(())
 
     @abstractmethod
     def forward(self, X: ndarray) -> ndarray:
@@ -166,6 +170,11 @@ class Composition(Map):
                 Z = f.inverse(Z)
         return reached
 
+    def mixed(self, X):
+        """Yield those of the maps, each of the rows that it receives."""
+        for f, Y in self._stages(X):
+            yield from f.mixed(Y)
+
     def forward(self, X):
         """Return f_m(... f_1(x))."""
         return reduce(lambda Y, f: f.forward(Y), self.maps, X)
@@ -256,6 +265,11 @@ class ColumnBlocks(Map):
     def reaches(self, Z):
         """Return whether every block reaches its columns."""
         return np.all([block.reaches(Z[:, o]) for block, _, o in self._blocks()], axis=0)
+
+    def mixed(self, X):
+        """Yield those of the blocks and, if there are any, the image, in which blocks may depend on one another."""
+        tables = [table for block, i, _ in self._blocks() for table in block.mixed(X[:, i])]
+        yield from [*tables, self.forward(X)] if tables else []
 
     def forward(self, X):
         """Return each block's image in its place."""

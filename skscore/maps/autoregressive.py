@@ -21,7 +21,7 @@ each column by maximum likelihood (Harvey, 1976); with d = 0 this is the Gaussia
 earlier the more it says of the squares of the others, and the less they say of its own. The map is kept if on held-out
 rows its density beats their Gaussian by `WORTH` for each column after two standard errors are taken off, as it does if
 logarithms of scales vary by 0.5 or more. What gains less, as the bend of a banana (0.35 nat), is better left to what
-comes after.
+comes after. Columns that are constant or repeat others leave only their rounding, which has no scale.
 
 References
 ----------
@@ -48,6 +48,7 @@ MAX_COLUMNS = 32  # the regressions cost n d³
 MAX_ROWS = 20_000
 WORTH = 0.25  # nats per row and column
 SMALLEST_SQUARE = 1e-12  # of a residual, in variances of its column: columns that repeat others stay finite
+MIN_VARIANCE = 0.1  # of a column divided by its own scales: by the regression it is 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +168,7 @@ class ScaledReals(Reals):
 
 
 def fit_autoregressive(X, weight, rows, held_out) -> Autoregressive | None:
-    """Return the map in which each row has a scale of its own, or None if held-out rows do not ask for it.
+    """Return the map in which each row has a scale of its own, or None if held-out rows or flat columns forbid it.
 
     Parameters
     ----------
@@ -186,6 +187,8 @@ def fit_autoregressive(X, weight, rows, held_out) -> Autoregressive | None:
     share = np.ones(len(X)) if weight is None else weight
     summary = moments(X[rows], share[rows])
     fitted = _fitted(X[rows], share[rows] / share[rows].sum(), summary)
+    if (moments(fitted.forward(X), weight).variance < MIN_VARIANCE).any():
+        return None
     gain = _log_normal(fitted, X[held_out]) - _log_normal(Affine.whitening(summary), X[held_out])
     gained = moments(gain[:, None], share[held_out])
     certain = gained.mean[0] - 2.0 * np.sqrt(gained.variance[0] / len(held_out))

@@ -219,7 +219,7 @@ class Family:
         if l1_ratio > 0.0 or symmetric is not True:
             raise ValueError(
                 f"l1_ratio={l1_ratio}, symmetric={symmetric!r}: only models of pairwise interactions have a sparse "
-                "penalty. Take PairwiseInteraction(), which is Gaussian by default, or leave both at their defaults."
+                'penalty. Set l1_ratio=0 and symmetric=True, or model="pairwise", which is Gaussian by default.'
             )
         return self
 

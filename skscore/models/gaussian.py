@@ -131,7 +131,8 @@ class _FullGaussian(Family):
             K, collinear = self._explicit_precision(S, problem.C), ()
         else:
             K, collinear = self._precision(S)
-        return Estimate(AffineScore(problem.mean, problem.mean_score, K), constant + collinear)
+        floors = constant + collinear
+        return Estimate(AffineScore(problem.mean, problem.mean_score, K), floors, is_determined=not floors)
 
     def objective_value(self, theta, statistics, objective):
         if statistics.form is not None:
@@ -203,9 +204,9 @@ class _FullGaussian(Family):
         """θ of a form in the entries, along those of the structure that are free."""
         family = self._by_entries
         L, ridge = self._free_entries(family), alpha * family.ridge_matrix()
-        free, remarks = solve_ridge(replace(form, Gamma=L.T @ (form.Gamma + ridge) @ L, g=L.T @ form.g))
-        K, eta = family.unpack(L @ free)
-        return Estimate(AffineScore(family.centre, eta, K), remarks)
+        free = solve_ridge(replace(form, Gamma=L.T @ (form.Gamma + ridge) @ L, g=L.T @ form.g))
+        K, eta = family.unpack(L @ free.theta)
+        return free._replace(theta=AffineScore(family.centre, eta, K))
 
     def _free_entries(self, family):
         """Directions in which the entries were free, in columns."""

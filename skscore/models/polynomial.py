@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._compat import Interval, StrOptions
-from ..fitting.solvers import Estimate, solve_ridge
+from ..fitting.solvers import solve_ridge
 from ..formulas.moments import row_blocks
 from ..formulas.quadratic import QuadraticForm
 from .base import GaussianBase, resolve_base
@@ -225,8 +225,8 @@ class PolynomialFamily(Family):
     def solve(self, statistics, objective, alpha):
         delta = self.base_coefficients(statistics.moments.leading(len(self.centre)))
         B = self.change_of_origin if alpha > 0.0 else None
-        flat, remarks = solve_ridge(statistics.form, alpha, B, delta)
-        return Estimate(_Parameters(flat, delta), remarks)
+        flat = solve_ridge(statistics.form, alpha, B, delta)
+        return flat._replace(theta=_Parameters(flat.theta, delta))
 
     @property
     def closed_under_powers(self):

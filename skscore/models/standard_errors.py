@@ -22,8 +22,11 @@ BLOCK_BYTES = 1 << 22
 
 
 def gradients(family, theta, X, Y, weight, objective) -> Gradients:
-    """Sums over rows of ψ = D Dᵀθ + ℓ, the gradient of a row's objective, and of its products."""
-    weight = np.ones(len(X)) if weight is None else weight
+    """Sums over rows of ψ = D Dᵀθ + ℓ, the gradient of a row's objective, and of its products.
+
+    Weights are taken relative to the largest, so that their squares neither overflow nor vanish.
+    """
+    weight = np.ones(len(X)) if weight is None else weight / weight.max()
     blocks = row_blocks(len(X), 8 * X.shape[1] * family.n_parameters, BLOCK_BYTES)
     parts = (
         Gradients.of_rows(family.row_gradients(theta, X[b], None if Y is None else Y[b], objective), weight[b])

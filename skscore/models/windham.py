@@ -135,7 +135,10 @@ def _fit(family, X, weight, objective, alpha):
         raise UnboundedObjectiveError(f"{effective:.3g} rows have all the weight")
     X, weight = X[weight > 0.0], weight[weight > 0.0]  # the others count for nothing, however far they lie
     statistics = Summary(moments(X, weight), family.assemble(X, None, weight, objective))
-    return family.solve(statistics, objective, alpha).theta
+    estimate = family.solve(statistics, objective, alpha)
+    if not estimate.is_determined:
+        raise UnboundedObjectiveError("constant or collinear columns among the rows with weight")
+    return estimate.theta
 
 
 def middle_rows(sample):

@@ -14,9 +14,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
-from skscore import ScoreMatchingDensity
+from skscore import (
+    DenoisingScoreEstimator,
+    ScoreMatchingDensity,
+    ScoreMatchingDensityCV,
+    ScoreMatchingICA,
+    TransformedDensity,
+)
 from skscore.domains import Box, Orthant
 from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
 
@@ -582,17 +589,44 @@ def test_a_table_of_one_value(density, name, value):
     assert_allclose(fitted.sample(20), value, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", [*GAUSSIANS, "quadratic", "gamma"])
-def test_one_row_of_positive_weight(density, table, name):
-    """A point mass: floored with a warning, or refused; never a silent infinity."""
-    X, weight = table(), np.zeros(60)
+FITS = {
+    "closed form": ScoreMatchingDensity(),
+    "a domain": ScoreMatchingDensity("truncated_gaussian"),
+    "a path": ScoreMatchingDensityCV("pairwise"),
+    "noise levels": DenoisingScoreEstimator("gaussian"),
+    "network": DenoisingScoreEstimator(),
+    "energy": ScoreMatchingDensity("neural_energy"),
+    "components": ScoreMatchingICA(),
+    "transformed": TransformedDensity(ScoreMatchingDensity(), StandardScaler()),
+}
+
+
+@pytest.mark.parametrize("others", [0.0, 1e-50])
+@pytest.mark.parametrize("kind", FITS)
+def test_one_row_that_has_all_the_weight_is_refused(table, kind, others):
+    """As a table of one row is."""
+    X, weight = table(), np.full(60, others)
     weight[5] = 2.0
-    if name in GAUSSIANS:
-        with pytest.warns(ConvergenceWarning, match="constant"):
-            assert np.isfinite(density(name).fit(X, sample_weight=weight).score_samples(X)).all()
-    else:
-        with pytest.raises(ValueError, match="alpha > 0"):
-            density(name).fit(X, sample_weight=weight)
+    with pytest.raises(ValueError, match=r"1 of 60 rows have all the weight|1 sample\(s\)"):
+        clone(FITS[kind]).fit(X, sample_weight=weight)
+    with pytest.raises(ValueError, match=r"1 sample\(s\)"):
+        clone(FITS[kind]).fit(X[:1])
+
+
+def test_rows_of_negligible_weight_are_no_rows(density, table):
+    X, weight = table(), np.where(np.arange(60) % 3, 1.0, 1e-50)
+    expected = density(inference=True).fit(X[weight == 1.0])
+    found = density(inference=True).fit(X, sample_weight=weight)
+    assert_allclose(found.covariance_, expected.covariance_, rtol=1e-12)
+    assert_allclose(found.standard_errors_, expected.standard_errors_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1e-260, 1e-160, 1e160, 1e250])
+def test_standard_errors_follow_the_ratios_of_weights(density, table, factor):
+    X, weight = table(), np.arange(1.0, 61.0)
+    expected = density(inference=True).fit(X, sample_weight=weight)
+    found = density(inference=True).fit(X, sample_weight=factor * weight)
+    assert_allclose(found.standard_errors_, expected.standard_errors_, rtol=1e-9)
 
 
 def test_array_api_dispatch_does_not_change_numpy_input(density, table, model):

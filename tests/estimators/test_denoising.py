@@ -413,3 +413,12 @@ def test_one_level_of_an_energy_network_is_normalised():
 def test_one_level_two_ways(levels):
     fitted = density(model="gaussian", **levels).fit(gaussian_rows())
     assert_array_equal(fitted.noise_levels_, [0.3])
+
+
+@pytest.mark.parametrize("n", [3, 10])
+def test_draws_that_run_off_to_infinity_are_drawn_again_and_told_of(n):
+    X = np.random.default_rng(3).standard_normal((n, 2))
+    fitted = DenoisingScoreEstimator("polynomial", random_state=0).fit(X)
+    with pytest.warns(ConvergenceWarning, match="draws ran off to infinity and were drawn again: .*Fit more rows"):
+        draws = fitted.sample(1000, random_state=0)
+    assert np.abs(draws).max() < 1e3 * np.hypot(X.std(), 1.0)

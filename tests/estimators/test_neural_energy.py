@@ -305,6 +305,16 @@ def test_an_energy_of_a_gpu_scores_on_the_cpu(rows):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("value", [1.0, 1e5, -1e8])
+def test_a_constant_column_counts_the_same_wherever_it_lies(rng, value):
+    X = rng.standard_normal((200, 2))
+    at_zero, there = (
+        ScoreMatchingDensity(NeuralEnergy(**TINY)).fit(table).score(table)
+        for table in (np.column_stack([X, np.full(200, constant)]) for constant in (0.0, value))
+    )
+    assert there == pytest.approx(at_zero, abs=0.05)
+
+
 @parametrize_with_checks([ScoreMatchingDensity(NeuralEnergy(**{**TINY, "max_iter": 5}))])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -1,5 +1,7 @@
 """Robust fits at the door: outliers, the truth within its errors, the errors, weights, and what is refused."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -123,6 +125,39 @@ def test_what_it_is_not_for_is_told(parameters, match, rng):
     X = gaussian_rows(rng, 60)
     with pytest.raises(ValueError, match=match):
         density(**{"model": Gaussian(), **parameters}).fit(X, -X)
+
+
+def tied_rows(kind, rng):
+    """Three rows in four share a value of the second column, or lie on a line."""
+    X = rng.lognormal(size=(300, 2))
+    tied = rng.random(300) < 0.75
+    X[tied, 1] = {"zeros": 0.0, "value": 1.3, "line": 2.0 * X[tied, 0]}[kind]
+    return X
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        *((kind, model) for kind in ("zeros", "value", "line") for model in ("gaussian", "pairwise", "polynomial")),
+        *((kind, Polynomial(2, base=None)) for kind in ("zeros", "value", "line")),
+        *((kind, Gaussian("diag")) for kind in ("zeros", "value")),
+        *((kind, "truncated_gaussian") for kind in ("value", "line")),
+        ("value", PairwiseInteraction(0.5, 0.5, domain=Orthant())),
+    ],
+    ids=str,
+)
+def test_ties_that_take_all_the_weight_are_refused(kind, model, rng):
+    """Nothing bounds the density of tied rows from above: its powers take the weight of all others."""
+    with warnings.catch_warnings(action="error"), pytest.raises(ValueError, match=r"robust=0\.3: .* do not determine"):
+        density(model).fit(tied_rows(kind, rng))
+
+
+@pytest.mark.parametrize("kind", ["zeros", "value", "line"])
+def test_a_ridge_bounds_the_density_of_ties(kind, rng):
+    X = tied_rows(kind, rng)
+    gaussian, pairwise = (density(model, alpha=0.1).fit(X).precision_ for model in ("gaussian", "pairwise"))
+    np.testing.assert_allclose(gaussian, pairwise, rtol=1e-6)
+    assert np.linalg.eigvalsh(gaussian).max() < 1.0 / 0.1
 
 
 def test_further_rows_are_refused(rng):

@@ -310,3 +310,13 @@ def test_the_table_of_genscore_through_the_door(reference):
     fitted = ScoreMatchingDensity(model, alpha=case["lambda1"], l1_ratio=1.0).fit(X)
     np.testing.assert_allclose(fitted.interaction_.ravel(), np.ravel(case["K"]), rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(fitted.linear_, case["eta"], rtol=1e-8)
+
+
+@pytest.mark.parametrize("selection", ["cv", "smic", "ebic"])
+@pytest.mark.parametrize("model", ["gaussian", "polynomial"])
+def test_a_model_without_edges_is_told_of_parameters_that_help(model, selection, rng):
+    X, density = rng.standard_normal((60, 2)), ScoreMatchingDensityCV(model, selection=selection)
+    with pytest.raises(ValueError, match=r"Set l1_ratio=0"):
+        density.fit(X)
+    density.set_params(l1_ratio=0, selection="cv" if selection == "ebic" else selection).fit(X)
+    assert density.alpha_ > 0.0

@@ -190,7 +190,7 @@ REFUSED = {
     "unknown word": ("drop", "pass every column on with 'passthrough'"),
     "clipping min-max": (MinMaxScaler(clip=True), "set clip=False"),
     "projection": (PCA(n_components=1), "keeps 1 of 2 dimensions.*n_components=None"),
-    "singular whitening": (PCA(whiten=True), "singular to rounding error.*whiten=False"),
+    "singular whitening": (PCA(whiten=True), "singular to rounding error.*dependent columns"),
     "atoms": (QuantileTransformer(n_quantiles=5), "repeated values of column 1.*lower n_quantiles"),
     "one quantile": (QuantileTransformer(n_quantiles=1), "repeated values of column 0"),
     "dropped columns": (ColumnTransformer([("a", StandardScaler(), [0])]), "remainder='passthrough'"),

@@ -45,7 +45,8 @@ def test_least_norm_where_the_data_leave_a_choice(rng):
     root = rng.standard_normal((5, 3))
     Gamma = root @ root.T
     g = Gamma @ rng.standard_normal(5)
-    theta, (remark,) = solve_ridge(QuadraticForm(Gamma, g, 0.0, 1.0))
+    theta, (remark,), is_determined = solve_ridge(QuadraticForm(Gamma, g, 0.0, 1.0))
+    assert not is_determined
     assert remark.startswith("2 of 5 natural parameters are not determined")
     np.testing.assert_allclose(Gamma @ theta, g, atol=1e-9)
 

@@ -114,3 +114,23 @@ def test_draws_of_what_is_mixed_in(law, mixed):
     own = law.sample(2000, "flow", 20, np.random.default_rng(0)).rows
     assert abs((draws == own).all(axis=1).mean() - 0.7 * 0.8) < 0.05
     assert (np.abs(draws) > np.abs(own).max()).any(axis=1).mean() > 0.003
+
+
+def test_a_flow_that_leads_nowhere_is_refused(law):
+    away = replace(law, noisy_score=replace(law.noisy_score, target=Away(law.noisy_score.target)))
+    with pytest.raises(ValueError, match="draws ran off to infinity and left no law"):
+        away.sample(3, "flow", None, np.random.default_rng(0))
+
+
+@dataclass(frozen=True)
+class Away:
+    """A score that pushes every row outwards."""
+
+    target: object
+
+    @property
+    def variance(self):
+        return self.target.variance
+
+    def score(self, X, sigma):
+        return 1e3 * X

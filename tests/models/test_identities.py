@@ -7,9 +7,10 @@ import pytest
 
 from skscore import ScoreMatchingDensity
 from skscore._compat import StrOptions
-from skscore.domains import Box, Orthant
+from skscore.domains import Box, DomainMap, Orthant
 from skscore.formulas import score_losses
 from skscore.formulas.moments import Summary, moments
+from skscore.likelihood import importance_sampling, mapped_target
 from skscore.models import ExponentialFamily, Gaussian, GaussianBase, Polynomial
 from skscore.models.catalog import MODELS, OBJECTIVES, resolve_objective
 from skscore.models.family import Family, Sample
@@ -173,6 +174,37 @@ def test_score_and_its_derivatives_are_central_differences(fitted, X, rng):
         family.curvature(theta, X, np.broadcast_to(V[0], X.shape)),
         rtol=1e-12,
     )
+
+
+def test_a_normaliser_in_closed_form_is_the_integral(X, rng):
+    """log Z of the models that know it, against importance sampling."""
+    known = []
+    for name, model in FAMILIES.items():
+        family = bound(model, X)
+        theta = family.solve(summary(family, X, None, Implicit()), Implicit(), 0.01).theta
+        exact = family.log_normalizer(theta) if family.infinite_mass(theta) is None else None
+        if exact is not None:
+            target = mapped_target(family, theta, DomainMap.from_moments(family.domain, moments(X)))
+            integral = importance_sampling(target.log_density, D, rng=rng)
+            np.testing.assert_allclose(getattr(exact, "log_z", exact), integral.log_z, atol=6 * integral.stderr + 1e-6)
+            known.append(name)
+    assert {"gaussian 0", "pairwise 0"} <= set(known)
+
+
+def test_draws_in_closed_form_obey_the_identity_of_their_score(X, rng):
+    """E[s(x) (x − c)ᵀ] = −I for draws of a density with the score s on R^d (Stein, 1981)."""
+    known = []
+    for name, model in FAMILIES.items():
+        family = bound(model, X)
+        theta = family.solve(summary(family, X, None, Implicit()), Implicit(), 0.01).theta
+        unbounded = not family.domain.has_boundary and family.infinite_mass(theta) is None
+        drawn = family.sample(theta, 20_000, rng) if unbounded else None
+        if drawn is not None:
+            product = np.einsum("ni,nj->nij", family.score(theta, drawn.rows), drawn.rows - X.mean(axis=0))
+            error = product.std(axis=0) / np.sqrt(len(product))
+            assert (np.abs(product.mean(axis=0) + np.eye(D)) < 5.0 * error).all(), name
+            known.append(name)
+    assert {"gaussian 0", "pairwise 0"} <= set(known)
 
 
 @pytest.mark.parametrize("objective", FORMULAS)

@@ -63,7 +63,7 @@ class PairwiseFamily(Family):
     def __init__(self, model, moments):
         self.a, self.b, self.centered = model.a, model.b, model.centered
         self.domain = model.domain.around(moments.mean)
-        self.start = self.domain.project(moments.mean[None, :])[0]
+        self.start = self.domain.within(self.domain.project(moments.mean[None, :]))[0]
         by_default = "adaptive" if model.weight is None else 1.0
         self.diagonal_multiplier = by_default if model.diagonal_multiplier is None else model.diagonal_multiplier
         self.projection = model.projection

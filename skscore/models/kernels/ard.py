@@ -193,8 +193,8 @@ def _table_slopes(family, table, weighted_pairs):
 def _fit_and_adjoint(forms, k, alpha):
     """θ fitted to all tables but the k-th, and its adjoint ω, in the orthonormal basis."""
     rest = without(forms, k)
-    theta, _ = solve_ridge(rest, alpha)
-    omega, _ = solve_ridge(replace(rest, g=forms[k].gradient(theta)), alpha)
+    theta = solve_ridge(rest, alpha).theta
+    omega = solve_ridge(replace(rest, g=forms[k].gradient(theta)), alpha).theta
     return theta, omega
 
 

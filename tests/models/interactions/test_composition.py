@@ -1,5 +1,7 @@
 """Log-ratio interactions of compositions: rows of K sum to zero through every route."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,33 @@ def test_it_has_draws_of_its_own_law(rng):
 def test_elsewhere_there_are_no_log_ratios(wrong, rng):
     with pytest.raises(ValueError, match="parts of a composition"):
         ScoreMatchingDensity(model().set_params(**wrong)).fit(logistic_normal_rows(rng, 50))
+
+
+def test_parts_with_four_digits_are_a_composition(rng):
+    """They move the estimate by little of its errors, whether or not they are divided by their sums."""
+    exact = rng.dirichlet([5.0, 4.0, 3.0, 2.0], 1000)
+    rounded = exact.round(4)
+    assert (rounded.sum(axis=1) != 1.0).any()
+    whole, rounded, closed = (
+        ScoreMatchingDensity(PairwiseInteraction(0.0, 0.0, domain=Simplex()), inference=True).fit(X)
+        for X in (exact, rounded, rounded / rounded.sum(axis=1, keepdims=True))
+    )
+    assert (np.abs(rounded.theta_ - whole.theta_) < 0.05 * whole.standard_errors_).all()
+    assert (np.abs(rounded.theta_ - closed.theta_) < 0.02 * whole.standard_errors_).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        (lambda X: 100.0 * X, "parts sum to 100: divide each row by its sum"),
+        (lambda X: X.round(2), r"parts sum to (0.99|1.01): divide each row by its sum"),
+        (lambda X: X - X.min(axis=1, keepdims=True), "replace their zeros"),
+    ],
+    ids=["percent", "two digits", "zeros"],
+)
+def test_what_is_no_composition_is_told_what_to_do(change, remedy, rng):
+    X = change(0.01 + 0.96 * rng.dirichlet([5.0, 4.0, 3.0, 2.0], 100))
+    with warnings.catch_warnings(action="error"), pytest.raises(ValueError, match=remedy):
+        ScoreMatchingDensity(PairwiseInteraction(1.0, 1.0, domain=Simplex())).fit(X)
+    with warnings.catch_warnings(action="error"), pytest.raises(ValueError, match=r"divide each|or drop these rows"):
+        ScoreMatchingDensity(PairwiseInteraction(0.0, 0.0, domain=Simplex())).fit(X)

@@ -504,7 +504,7 @@ def indefinite(projection=None, symmetric="and"):
 
 def test_interactions_without_a_density_are_told_or_projected():
     family, statistics = indefinite()
-    theta, (remark,) = family.solve(statistics, Implicit(), 0.2)
+    theta, (remark,), _ = family.solve(statistics, Implicit(), 0.2)
     assert "smallest eigenvalue is -" in remark
     K, _ = family.unpack(theta)
     family, _ = indefinite("nearest")
