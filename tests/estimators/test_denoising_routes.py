@@ -325,7 +325,7 @@ def test_a_killed_training_is_resumed_bit_for_bit(tmp_path):
     file = tmp_path / "training"
     saved = {**steps, "checkpoint": str(file), "checkpoint_every": 50}
     process = launch(tmp_path, killed=saved)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not file.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
