@@ -20,6 +20,7 @@ TINY = {
     "n_folds": 1,
     "n_networks": 1,
     "parzen": None,
+    "n_likelihood_steps": 12,
     "device": "cpu",
     "random_state": 0,
 }
