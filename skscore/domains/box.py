@@ -210,8 +210,8 @@ class Intervals(Reals):
         """Raise a ValueError unless each of d columns has disjoint intervals."""
         try:
             columns = self.columns(d)
-        except (TypeError, ValueError, IndexError) as error:
-            raise ValueError(f"{self}: give a list of (lower, upper), or one such list for each column.") from error
+        except (TypeError, ValueError, IndexError):
+            raise ValueError(f"{self}: give a list of (lower, upper), or one such list for each column.") from None
         if len(columns) != d:
             raise ValueError(f"{self}: intervals of {len(columns)} columns; give those of all {d}, or one shared list.")
         for j, ends in enumerate(columns):

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 
+from .._compat import get_namespace
 from ..domains import BoundaryWeight, Reals
 from ..models.base import GaussianBase
 from ..models.catalog import MODELS
@@ -25,6 +26,7 @@ __all__ = [
     "check_model",
     "check_noise",
     "check_robust",
+    "check_spread",
     "check_support",
     "edge_of_the_path",
     "model_object",
@@ -38,6 +40,7 @@ __all__ = [
 
 NAMED_MODELS = {**MODELS, "network": ScoreNetwork, "neural_energy": NeuralEnergy}
 NEGLIGIBLE_WEIGHT = np.finfo(np.float64).eps ** 2  # of the largest: at 1e8 standard deviations it moves no variance
+SMALLEST_SPREAD = 1e-150  # of a column; its square, with room for products and shares, is a double
 NOT_THE_USER = {"skscore", "sklearn", "joblib"}
 
 
@@ -164,6 +167,23 @@ def rows_of_weight(weight, *tables, at_least=1):
     return weight[kept], *(None if table is None else table[kept] for table in tables)
 
 
+def check_spread(X, name="X"):
+    """Raise a ValueError if the squares of a column, or of its spread, leave the range of double precision."""
+    xp, _ = get_namespace(X)
+    lowest, highest = xp.min(X, axis=0), xp.max(X, axis=0)
+    largest = xp.where(highest > -lowest, highest, -lowest)
+    spread = highest - lowest
+    beyond = (largest > 1.0 / SMALLEST_SPREAD) | ((spread > 0.0) & (spread < SMALLEST_SPREAD))
+    if not bool(xp.any(beyond)):
+        return
+    j = [bool(column) for column in beyond].index(True)
+    raise ValueError(
+        f"{name} has values up to {float(largest[j]):.3g} in column {j}, with a spread of {float(spread[j]):.3g}: "
+        f"beyond {SMALLEST_SPREAD:g} and {1.0 / SMALLEST_SPREAD:g} squares overflow or vanish. Rescale the column: "
+        "divide it by a number of the size of its values."
+    )
+
+
 def check_known_scores(X, y):
     """The scores y of the explicit objective as an array; a ValueError unless there is one for each entry of X."""
     if y is None:
@@ -173,6 +193,7 @@ def check_known_scores(X, y):
     Y = check_array(y, dtype=np.float64, input_name="y")
     if Y.shape != X.shape:
         raise ValueError(f'objective="explicit": y holds a score for every row, of shape {X.shape}; got {Y.shape}.')
+    check_spread(Y, "y")
     return Y
 
 

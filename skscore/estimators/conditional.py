@@ -32,7 +32,8 @@ from ..models.kernels.conditional_law import ConditionalDensity, chosen_nodes
 from ..models.kernels.conditional_selection import select
 from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwidth, place_landmarks
 from ..models.objectives import Implicit
-from .checks import rows_of_weight, seed_of, warn_of
+from .all_or_nothing import all_or_nothing
+from .checks import check_spread, rows_of_weight, seed_of, warn_of
 
 __all__ = ["ConditionalScoreDensity"]
 
@@ -146,6 +147,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
     # ---- fit -------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density of the rows of y given those of X.
 
@@ -168,6 +170,8 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         weight = check_sample_weight(sample_weight, inputs)
         self._target_shape = targets.shape[1:]
         Y = targets.reshape(len(targets), -1).astype(np.float64)
+        check_spread(inputs)
+        check_spread(Y, "y")
         self.n_targets_, self._target_scale = Y.shape[1], _scale_of_targets(Y, weight)
         rng = np.random.default_rng(seed_of(self.random_state))
         inputs, Y, weight = _distinct(inputs, Y, weight)

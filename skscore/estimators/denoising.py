@@ -35,7 +35,8 @@ from ..maps.affine import PRECONDITIONINGS
 from ..models.catalog import MODELS
 from ..models.family import Model, Sample
 from ..neural import ScoreNetwork
-from .checks import check_noise, model_object, rows_of_weight, seed_of, warn_of, warn_user
+from .all_or_nothing import all_or_nothing
+from .checks import check_noise, check_spread, model_object, rows_of_weight, seed_of, warn_of, warn_user
 from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale
 from .density import DensityEstimator
 from .preprocessing import read_preprocessing
@@ -268,6 +269,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         """
         return self._fit_rows(X, sample_weight, resume="_density" in vars(self), merge=True)
 
+    @all_or_nothing
     def _fit_rows(self, X, sample_weight, resume, merge=False):
         model = model_object(self.model)
         validate_parameters(model)
@@ -275,6 +277,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         at_least = 1 if resume else 2
         X = validate_data(self, X, reset=not resume, dtype=np.float64, ensure_min_samples=at_least)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
+        check_spread(X)
         seed = self._begin_stream(model)
         preprocessing, spread, seen = self._preprocessed(X, weight, model, resume, merge and resume)
         Z = preprocessing.map.forward(spread)

@@ -21,7 +21,7 @@ from .._compat import Interval, StrOptions, check_sample_weight, fit_context, va
 from ..formulas.moments import moments
 from ..maps.affine import Affine
 from ..models.unmixing import SOURCES, best_unmixing, principal_coordinates
-from .checks import rows_of_weight, seed_of, warn_user
+from .checks import check_spread, rows_of_weight, seed_of, warn_user
 
 __all__ = ["ScoreMatchingICA"]
 
@@ -139,12 +139,19 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         """
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=2)
+        check_spread(X)
         table = moments(X, weight)
         if table.constant.all():
             raise ValueError("X has the same row throughout: give rows of which at least one column varies.")
         coordinates = self._coordinates(table)
         n_directions = coordinates.matrix.shape[1]
         m = n_directions if self.n_components is None else self.n_components
+        varying = principal_coordinates(table).matrix.shape[1]
+        if self.n_components is not None and varying < min(self.n_components, len(table.mean)):
+            warn_user(
+                f"n_components={m}, but X has only {varying} independent directions among {len(table.mean)} columns: "
+                f"components beyond {varying} are not unique. Choose n_components={varying}, or leave it at None."
+            )
         usual = OVERCOMPLETE_STARTS if m > n_directions else STARTS
         n_init = usual if self.n_init == "auto" else self.n_init
         source = SOURCES[self.source] if isinstance(self.source, str) else self.source

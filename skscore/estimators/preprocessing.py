@@ -128,8 +128,8 @@ def _box(bounds, d):
     """Domain between the limits, which belong to it."""
     try:
         lower, upper = (np.broadcast_to(np.asarray(limit, dtype=np.float64), d) for limit in bounds)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"bounds={bounds!r}: give (lower, upper), each a number or {d} of them.") from error
+    except (TypeError, ValueError):
+        raise ValueError(f"bounds={bounds!r}: give (lower, upper), each a number or {d} of them.") from None
     if not (lower < upper).all():
         raise ValueError(f"bounds={bounds!r}: every lower limit has to lie below its upper one.")
     return Box(np.nextafter(lower, -np.inf), np.nextafter(upper, np.inf))

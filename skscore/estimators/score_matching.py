@@ -46,6 +46,7 @@ from .checks import (
     check_known_scores,
     check_model,
     check_robust,
+    check_spread,
     check_support,
     model_object,
     rows_of_weight,
@@ -355,6 +356,7 @@ class ScoreMatchingDensity(DensityEstimator):
         check_model(model, X.shape[1], self.alpha)
         Y = check_known_scores(X, y) if self.objective == "explicit" else None
         weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y, at_least=at_least)
+        check_spread(X)
         plain = {name: repr(value) for name, value in model.get_params().items() if not callable(value)}
         return (type(model).__name__, plain, objective), model, Sample(X, Y, weight, moments(X, weight))
 

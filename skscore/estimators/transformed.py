@@ -28,7 +28,8 @@ from sklearn.utils.metaestimators import available_if
 from .._compat import check_sample_weight, validate_data
 from ..formulas.moments import moments
 from ..maps.affine import n_dependent
-from .checks import rows_of_weight, warn_user
+from .all_or_nothing import all_or_nothing
+from .checks import check_spread, rows_of_weight, warn_user
 from .density import DensityEstimator
 from .sklearn_transformers import draw, map_of, weight_arguments
 
@@ -123,6 +124,7 @@ class TransformedDensity(DensityEstimator):
         self.density = density
         self.transformer = transformer
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the transformer, then the density on the transformed table.
 
@@ -150,6 +152,7 @@ class TransformedDensity(DensityEstimator):
             raise ValueError(f"density={self.density!r} needs fit and score_samples: give a density estimator.")
         rows = validate_data(self, X, dtype=np.float64)
         weight, rows = rows_of_weight(check_sample_weight(sample_weight, rows), rows)
+        check_spread(rows)
         self._fit_transformer(self._as_frame(rows, X), weight)
         Z = self.map_.forward(rows)
         self._check_image(Z)

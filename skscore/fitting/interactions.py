@@ -35,7 +35,7 @@ from .unpenalised import solve_unpenalised
 
 __all__ = ["lambda_max", "path", "solve"]
 
-RESIDUAL = 1e-11  # at which the descent ends, relative to the largest entry of g
+RESIDUAL = 1e-11  # at which the descent ends, relative to the largest entry of g, above that of MIN_EXCESS
 GAP = 1e-11  # relative to Σ|gθ|, which is at least twice the quadratic part at the minimum
 ROUGH = 1e-2  # residual of the first rough descent, relative to λ
 NEAR = 1e-2  # relative distance from its bound at which the gradient of an entry puts it into the working set
@@ -263,6 +263,7 @@ def _converge(
 ) -> Interactions:
     """Descend roughly on `mask`, then on working sets chosen again until the solution is optimal."""
     finest = RESIDUAL * np.abs(problem.g).max()
+    allowed = finest + 2.0 * MIN_EXCESS * lam * problem.weights.max()
     tolerance, used, part = max(ROUGH * lam, finest), 0, 0.3
     working = _WorkingSet(problem, mask)
     while True:
@@ -274,7 +275,7 @@ def _converge(
         found = ((slope > lam * problem.weights + tolerance) & ~working.mask).any()
         if used >= MAX_SWEEPS or (tolerance <= finest and not found):
             solution = problem.certificate(theta, gradient, lam)
-            optimal = solution.residual <= finest and solution.gap <= GAP * np.abs(problem.g * theta).sum()
+            optimal = solution.residual <= allowed and solution.gap <= GAP * np.abs(problem.g * theta).sum()
             if optimal:
                 return solution
             if used >= MAX_SWEEPS or part < SMALLEST_PART:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["DensityDisplay", "ScoreFieldDisplay"]
 
 MAX_ROWS_SHOWN = 1000
+INNER = 0.005  # share of the values of a column beyond each end of its middle
+FAR = 1.0  # lengths of the middle beyond which rows are left out of the picture
 
 
 def _pair(features: Any, names: list[str]) -> tuple[int, int]:
@@ -36,19 +38,39 @@ def _pair(features: Any, names: list[str]) -> tuple[int, int]:
         raise ValueError(f"features={features!r}: give two different columns, by index or by name.")
     try:
         i, j = (names.index(f) if isinstance(f, str) else range(len(names))[f] for f in features)
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"features={features!r}: X has the columns {names}.") from error
+    except (ValueError, IndexError):
+        raise ValueError(f"features={features!r}: X has the columns {names}.") from None
     return i, j
 
 
-def _grid(rows: ndarray, pair: list[int], resolution: int, margin: float) -> tuple[list[ndarray], ndarray]:
-    """Return the axes of the two columns, and the rows of the slice through the medians of the others."""
-    low, high = rows[:, pair].min(axis=0), rows[:, pair].max(axis=0)
+def _limits(values: ndarray, margin: float) -> ndarray:
+    """Return ends (2, 2) around the middle 99 % of two columns, or around all values if they reach little further."""
+    (low, least), (high, greatest) = np.quantile(values, [INNER, 0.0], axis=0), np.quantile(values, [1 - INNER, 1.0], 0)
+    spread = np.where(high > low, high - low, 1.0)
+    low = np.where(low - least > FAR * spread, low, least)
+    high = np.where(greatest - high > FAR * spread, high, greatest)
     pad = margin * np.where(high > low, high - low, 1.0)
-    axes = [np.linspace(a, b, resolution) for a, b in zip(low - pad, high + pad, strict=True)]
+    return np.array([low - pad, high + pad])
+
+
+def _grid(rows: ndarray, pair: list[int], resolution: int, margin: float, limits: Any) -> tuple[list[ndarray], ndarray]:
+    """Return the axes of the two columns, and the rows of the slice through the medians of the others."""
+    low, high = _limits(rows[:, pair], margin) if limits is None else _checked_limits(limits).T
+    axes = [np.linspace(a, b, resolution) for a, b in zip(low, high, strict=True)]
     points = np.tile(np.median(rows, axis=0), (resolution**2, 1))
     points[:, pair[0]], points[:, pair[1]] = (values.ravel() for values in np.meshgrid(*axes))
     return axes, points
+
+
+def _checked_limits(limits: Any) -> ndarray:
+    """Return the ends of each of two columns, shape (2, 2)."""
+    try:
+        ends = np.asarray(limits, dtype=float)
+    except (TypeError, ValueError):
+        ends = np.empty(0)  # no numbers
+    if ends.shape != (2, 2) or not np.isfinite(ends).all() or (ends[:, 0] >= ends[:, 1]).any():
+        raise ValueError(f"limits={limits!r}: give ((low, high), (low, high)) of the two columns, with low < high.")
+    return ends
 
 
 def _like(X: Any, points: ndarray) -> Any:
@@ -59,14 +81,15 @@ def _like(X: Any, points: ndarray) -> Any:
 
 
 def _prepared(
-    estimator: Any, X: Any, features: Any, grid_resolution: int, eps: float
+    estimator: Any, X: Any, features: Any, grid_resolution: int, eps: float, limits: Any
 ) -> tuple[list[ndarray], Any, list[str], ndarray, int]:
     """Return the axes of two columns, the rows of their grid, their names, the rows to show, the columns held."""
     rows = check_array(X, dtype=np.float64)
     names = column_names(estimator, X)
     pair = _pair(features, names)
-    axes, points = _grid(rows, list(pair), grid_resolution, eps)
-    shown = rows[:: max(1, len(rows) // MAX_ROWS_SHOWN), list(pair)]
+    axes, points = _grid(rows, list(pair), grid_resolution, eps, limits)
+    seen = np.all([(a[0] <= x) & (x <= a[-1]) for a, x in zip(axes, rows[:, pair].T, strict=True)], axis=0)
+    shown = rows[seen][:: max(1, np.count_nonzero(seen) // MAX_ROWS_SHOWN), list(pair)]
     return axes, _like(X, points), [names[k] for k in pair], shown, len(names) - 2
 
 
@@ -96,7 +119,7 @@ class DensityDisplay:
     names : list of two str
         Column names.
     rows : ndarray of shape (n_shown, 2)
-        Rows of the table that may be shown.
+        Rows of the table that may be shown, all within the grid.
     held : int
         Number of columns that are fixed at their medians.
 
@@ -133,6 +156,7 @@ class DensityDisplay:
         features: Any = None,
         grid_resolution: int = 100,
         eps: float = 0.1,
+        limits: ArrayLike | None = None,
         ax: Axes | None = None,
         **plot_options: Any,
     ) -> Self:
@@ -144,13 +168,15 @@ class DensityDisplay:
             Any estimator with ``score_samples``: a density of skscore, ``KernelDensity``, ``GaussianMixture``, or a
             Pipeline that ends in one.
         X : array-like of shape (n_samples, n_features)
-            Rows whose ranges define the grid.
+            Rows whose ranges define the grid, but for rows far beyond the middle 99 % of a column.
         features : tuple of two int or str, optional
             Columns to show; required if X has more than two. The others are fixed at their medians.
         grid_resolution : int, default=100
             Number of grid points along each column.
         eps : float, default=0.1
             Margin around the rows, as a fraction of their range.
+        limits : array-like of shape (2, 2), optional
+            Ends of the grid, ``((low, high), (low, high))`` of the two columns in their units, in place of the rows'.
         ax : matplotlib Axes, optional
             Axes to draw in; by default those of a new figure.
         **plot_options : dict
@@ -163,9 +189,9 @@ class DensityDisplay:
         Raises
         ------
         ValueError
-            If ``features`` does not name two columns of X.
+            If ``features`` does not name two columns of X, or ``limits`` are not two intervals.
         """
-        axes, points, names, rows, held = _prepared(estimator, X, features, grid_resolution, eps)
+        axes, points, names, rows, held = _prepared(estimator, X, features, grid_resolution, eps, limits)
         log_density = np.asarray(estimator.score_samples(points)).reshape(grid_resolution, grid_resolution)
         return cls(axes, log_density, names, rows, held).plot(ax=ax, **plot_options)
 
@@ -228,7 +254,7 @@ class ScoreFieldDisplay:
     names : list of two str
         Column names.
     rows : ndarray of shape (n_shown, 2)
-        Rows of the table that may be shown.
+        Rows of the table that may be shown, all within the grid.
     held : int
         Number of columns that are fixed at their medians.
 
@@ -263,6 +289,7 @@ class ScoreFieldDisplay:
         features: Any = None,
         grid_resolution: int = 20,
         eps: float = 0.1,
+        limits: ArrayLike | None = None,
         ax: Axes | None = None,
         **plot_options: Any,
     ) -> Self:
@@ -273,13 +300,15 @@ class ScoreFieldDisplay:
         estimator : fitted density estimator
             Any estimator with ``grad_log_density``.
         X : array-like of shape (n_samples, n_features)
-            Rows whose ranges define the grid.
+            Rows whose ranges define the grid, but for rows far beyond the middle 99 % of a column.
         features : tuple of two int or str, optional
             Columns to show; required if X has more than two. The others are fixed at their medians.
         grid_resolution : int, default=20
             Number of arrows along each column.
         eps : float, default=0.1
             Margin around the rows, as a fraction of their range.
+        limits : array-like of shape (2, 2), optional
+            Ends of the grid, ``((low, high), (low, high))`` of the two columns in their units, in place of the rows'.
         ax : matplotlib Axes, optional
             Axes to draw in; by default those of a new figure.
         **plot_options : dict
@@ -292,11 +321,12 @@ class ScoreFieldDisplay:
         Raises
         ------
         ValueError
-            If ``features`` does not name two columns of X, or the estimator has no score.
+            If ``features`` does not name two columns of X, ``limits`` are not two intervals, or the estimator has no
+            score.
         """
         if not hasattr(estimator, "grad_log_density"):
             raise ValueError(f"estimator={estimator!r} has no grad_log_density: give a density of skscore.")
-        axes, points, names, rows, held = _prepared(estimator, X, features, grid_resolution, eps)
+        axes, points, names, rows, held = _prepared(estimator, X, features, grid_resolution, eps, limits)
         all_names = column_names(estimator, X)
         pair = [all_names.index(name) for name in names]
         score = np.asarray(estimator.grad_log_density(points))[:, pair].reshape(grid_resolution, grid_resolution, 2)

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import re
 
 import joblib
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skscore import (
+    ConditionalScoreDensity,
     DenoisingScoreEstimator,
     ScoreMatchingDensity,
     ScoreMatchingDensityCV,
@@ -611,6 +613,39 @@ def test_one_row_that_has_all_the_weight_is_refused(table, kind, others):
         clone(FITS[kind]).fit(X, sample_weight=weight)
     with pytest.raises(ValueError, match=r"1 sample\(s\)"):
         clone(FITS[kind]).fit(X[:1])
+
+
+@pytest.mark.parametrize("exponent", [-307, -160, -151, 151, 160, 307])
+@pytest.mark.parametrize("kind", FITS)
+def test_a_spread_whose_square_is_no_double_is_refused(table, kind, exponent):
+    X = table()
+    X[:, 1] *= 2.0 * 10.0**exponent / np.ptp(X[:, 1])
+    spread = re.escape(f"column 1, with a spread of 2e{exponent:+d}")
+    with pytest.raises(ValueError, match=rf"{spread}: .*Rescale the column"):
+        clone(FITS[kind]).fit(X)
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_inputs_and_targets_of_such_a_spread_are_refused(table, column):
+    X = table()
+    X[:, column] *= 1e-160
+    with pytest.raises(ValueError, match=rf"^{'Xy'[column]} has .* in column 0, with a spread .*e-16"):
+        ConditionalScoreDensity().fit(X[:, :1], X[:, 1:])
+
+
+def test_known_scores_of_such_a_spread_are_refused(density, table):
+    with pytest.raises(ValueError, match=r"^y has .* in column 0"):
+        density(objective="explicit").fit(table(), -table() * 1e160)
+
+
+@pytest.mark.parametrize("exponent", [-149, -80, 80, 149])
+@pytest.mark.parametrize("name", ["gaussian", "pairwise"])
+def test_any_lesser_spread_is_a_change_of_units(density, table, name, exponent):
+    X, units = table(), np.array([1.0, 10.0**exponent])
+    expected = density(name).fit(X)
+    found = density(name).fit(X * units)
+    assert_allclose(found.score_samples(X * units) + np.log(units[1]), expected.score_samples(X), rtol=0.0, atol=1e-6)
+    assert_allclose(found.grad_log_density(X * units) * units, expected.grad_log_density(X), rtol=1e-6, atol=1e-6)
 
 
 def test_rows_of_negligible_weight_are_no_rows(density, table):

@@ -181,3 +181,10 @@ def test_sources_of_another_width_are_refused(X):
 def test_too_few_iterations_are_said(X):
     with pytest.warns(ConvergenceWarning, match="max_iter=1 iterations: increase max_iter"):
         ScoreMatchingICA(max_iter=1, random_state=0).fit(X)
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+def test_more_components_than_the_rank_are_told_of(whiten, rng):
+    X = rng.laplace(size=(200, 2)) @ [[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]
+    with pytest.warns(ConvergenceWarning, match=r"n_components=3, but X has only 2 independent directions"):
+        ScoreMatchingICA(3, whiten=whiten, random_state=0).fit(X)

@@ -1,6 +1,7 @@
 """Penalties chosen along a path, and sparse interactions through the door."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -318,5 +319,6 @@ def test_a_model_without_edges_is_told_of_parameters_that_help(model, selection,
     X, density = rng.standard_normal((60, 2)), ScoreMatchingDensityCV(model, selection=selection)
     with pytest.raises(ValueError, match=r"Set l1_ratio=0"):
         density.fit(X)
-    density.set_params(l1_ratio=0, selection="cv" if selection == "ebic" else selection).fit(X)
-    assert density.alpha_ > 0.0
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # the least penalty may be best
+        density.set_params(l1_ratio=0, alphas=[1.0, 0.1, 0.01], selection="smic").fit(X)
+    assert density.alpha_ in (1.0, 0.1, 0.01)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from sklearn.datasets import load_wine
 
 from skscore.fitting import interactions
 from skscore.fitting.boundedness import raise_if_unbounded, unboundedness_threshold
@@ -326,3 +327,14 @@ def test_columns_in_balance_meet_their_first_change_of_sign(rng):
     fit = solve(problem, 0.5 * lambda_max(problem))
     assert fit.residual <= 1e-10
     assert fit.gap <= 1e-10 * np.abs(problem.g * fit.theta).sum()
+
+
+def test_units_in_thousands_are_solved_without_a_remark():
+    """Zeros may exceed their bound by its rounding, which is far greater than that of g."""
+    X = load_wine().data
+    S = np.cov(X.T)
+    problem = InteractionProblem(QuadraticForm(S, np.eye(len(S)), 0.0, len(X)))
+    greatest = lambda_max(problem)
+    assert greatest > 100.0 * np.abs(problem.g).max()
+    for fit in path(problem, greatest * np.logspace(0.0, -2.0, 7)):
+        assert fit.remarks == ()

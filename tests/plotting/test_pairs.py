@@ -108,3 +108,32 @@ def test_a_score_field_beyond_the_support_keeps_its_arrows(wine):
     assert 0 < outside < 81
     assert np.isnan(display.score[..., 0]).sum() == outside
     assert np.sum(display.quiver_.Umask) == outside  # the others are drawn
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_one_far_row_does_not_hide_the_density(display, rng):
+    X = rng.standard_normal((300, 2))
+    density = ScoreMatchingDensity().fit(X)
+    near, far = (display.from_estimator(density, rows) for rows in (X, np.vstack([X, [[1e4, 0.0]]])))
+    low, high = X.min(axis=0), X.max(axis=0)
+    np.testing.assert_allclose([axis[0] for axis in near.axes], low - 0.1 * (high - low))
+    np.testing.assert_allclose([axis[-1] for axis in near.axes], high + 0.1 * (high - low))
+    assert abs(far.axes[0][0] - near.axes[0][0]) < 0.1
+    assert far.axes[0][-1] < 5.0
+    assert far.rows.max() < 5.0
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_limits_are_the_ends_of_the_grid(wine, display):
+    X = wine.to_numpy()[:, :2]
+    shown = display.from_estimator(ScoreMatchingDensity().fit(X), X, limits=((12.0, 13.0), (1.0, 3.0)))
+    assert [(axis[0], axis[-1]) for axis in shown.axes] == [(12.0, 13.0), (1.0, 3.0)]
+    assert 0 < len(shown.rows) < len(X)
+
+
+@pytest.mark.parametrize("limits", [(0.0, 1.0), ((1.0, 0.0), (0.0, 1.0)), "wide", ((0.0, np.inf), (0.0, 1.0))])
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_wrong_limits(wine, display, limits):
+    X = wine.to_numpy()[:, :2]
+    with pytest.raises(ValueError, match=r"limits=.*give \(\(low, high\)"):
+        display.from_estimator(ScoreMatchingDensity().fit(X), X, limits=limits)

@@ -94,7 +94,7 @@ def draw_figures(density: ScoreMatchingDensity, graph: ScoreMatchingDensityCV, n
     PathDisplay.from_estimator(graph, feature_names=["a", "b"]).plot()
     NoiseLevelDisplay.from_estimator(noisy, X, n_levels=9).plot()
     DensityDisplay.from_estimator(density, X, grid_resolution=20).plot(log=True)
-    ScoreFieldDisplay.from_estimator(density, X, features=(0, 1)).plot(show_rows=True)
+    ScoreFieldDisplay.from_estimator(density, X, features=(0, 1), limits=((0, 8), (0, 5))).plot(show_rows=True)
 
 
 if __name__ == "__main__":
