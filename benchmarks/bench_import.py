@@ -53,7 +53,7 @@ def main(argv=None):
     arguments = command_line("import", __doc__).parse_args(argv)
     facts = machine()
     statements = {"skscore": FACE, "dependencies": DEPENDENCIES}
-    seconds = interleaved(statements, 2 if arguments.quick else 15, clock=import_seconds)
+    seconds = interleaved(statements, 1 if arguments.quick else 15, clock=import_seconds)
     heavy = loaded(FACE) & HEAVY
     results = {
         "limit": LIMIT,

@@ -8,8 +8,8 @@ from pathlib import Path
 # scikit-learn's array-API checks skip without it, and scipy reads it when it is first imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
-# Tests run in one process for each core (`-n` in setup.cfg): each of them takes one thread. BLAS and torch read it when
-# they are first imported, numpy's with the next line.
+# Tests run in one process for each core (`-n` in setup.cfg), so each takes one thread. numpy, scipy and torch read the
+# limit when they are first imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -14,7 +14,7 @@ import textwrap
 import tokenize
 import tomllib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,7 @@ def _is_string(node):
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
+@cache
 def package_sources():
     return [Source(p.relative_to(ROOT), p.read_text("utf-8")) for p in sorted((ROOT / "skscore").rglob("*.py"))]
 
