@@ -170,7 +170,7 @@ def rows_of_weight(weight, *tables, at_least=1):
 def check_spread(X, name="X"):
     """Raise a ValueError if the squares of a column, or of its spread, leave the range of double precision."""
     xp, _ = get_namespace(X)
-    lowest, highest = xp.min(X, axis=0), xp.max(X, axis=0)
+    lowest, highest = (xp.astype(end(X, axis=0), xp.float64) for end in (xp.min, xp.max))
     largest = xp.where(highest > -lowest, highest, -lowest)
     spread = highest - lowest
     beyond = (largest > 1.0 / SMALLEST_SPREAD) | ((spread > 0.0) & (spread < SMALLEST_SPREAD))

@@ -22,11 +22,8 @@ BLOCK_BYTES = 1 << 22
 
 
 def gradients(family, theta, X, Y, weight, objective) -> Gradients:
-    """Sums over rows of ψ = D Dᵀθ + ℓ, the gradient of a row's objective, and of its products.
-
-    Weights are taken relative to the largest, so that their squares neither overflow nor vanish.
-    """
-    weight = np.ones(len(X)) if weight is None else weight / weight.max()
+    """Sums over rows of ψ = D Dᵀθ + ℓ, the gradient of a row's objective, and of its products."""
+    weight = np.ones(len(X)) if weight is None else weight
     blocks = row_blocks(len(X), 8 * X.shape[1] * family.n_parameters, BLOCK_BYTES)
     parts = (
         Gradients.of_rows(family.row_gradients(theta, X[b], None if Y is None else Y[b], objective), weight[b])
@@ -62,7 +59,8 @@ def parameters_and_covariance(fit, sample, ridge, c=0.0):
     X, Y, weight, _ = sample
     family, theta, Gamma, L = fit.family.natural(fit.density.theta, fit.summary, fit.objective)
     phi = (1.0 + c) * theta
-    M = gradients(family, phi, X, Y, weight, fit.objective).covariance_of_mean()
+    relative = None if weight is None else weight / weight.max()  # whose squares neither overflow nor vanish
+    M = gradients(family, phi, X, Y, relative, fit.objective).covariance_of_mean()
     A = (1.0 + c) * (Gamma + ridge * family.ridge_matrix())
     if c > 0.0:
         A = A + c * feedback(family, phi, X, weight, fit.objective)

@@ -1,5 +1,7 @@
 """Standard errors: coverage of the truth, known formulas, weights, and what is refused."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -201,5 +203,6 @@ def test_a_polynomial_of_degree_two_is_a_gaussian(rng, objective):
 @pytest.mark.parametrize("robust", [None, 0.2])
 def test_rows_that_do_not_determine_the_parameters_are_named(robust, rng):
     X = gaussian_rows(rng, 60)
-    with pytest.raises(ValueError, match="alpha > 0"), pytest.warns(ConvergenceWarning):
+    floored = pytest.warns(ConvergenceWarning) if robust is None else nullcontext()  # robust weights take no floor
+    with pytest.raises(ValueError, match="alpha > 0"), floored:
         density("gaussian", robust=robust).fit(np.column_stack([X, X[:, 0]]))

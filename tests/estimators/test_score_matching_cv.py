@@ -233,8 +233,8 @@ def test_in_a_pipeline(rng):
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
-        (ScoreMatchingDensity("gaussian", l1_ratio=0.5), "PairwiseInteraction"),
-        (ScoreMatchingDensity("polynomial", symmetric="and"), "PairwiseInteraction"),
+        (ScoreMatchingDensity("gaussian", l1_ratio=0.5), 'model="pairwise"'),
+        (ScoreMatchingDensity("polynomial", symmetric="and"), 'model="pairwise"'),
         (ScoreMatchingDensity("pairwise", symmetric=False), "symmetric"),
         (ScoreMatchingDensityCV(alphas=[]), "alphas"),
         (ScoreMatchingDensityCV(alphas=[-1.0]), "alphas"),
