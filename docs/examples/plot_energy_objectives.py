@@ -20,9 +20,10 @@ import numpy as np
 import torch
 
 from skscore import ScoreMatchingDensity
+from skscore.models.family import Sample
 from skscore.neural import NeuralEnergy
 from skscore.neural.energy_network import build_energy
-from skscore.neural.energy_training import Curvature, Rows
+from skscore.neural.energy_training import Curvature
 
 OBJECTIVES = {"implicit": Curvature(), "sliced, 1 direction": Curvature(1), "sliced, 5 directions": Curvature(5)}
 columns, rng = [2, 4, 8, 16, 32], np.random.default_rng(0)
@@ -38,7 +39,7 @@ def bent(n, d):
 def gradient(energy, rows, objective, generator):
     """The gradient in the weights, and the seconds that it took."""
     begin = time.perf_counter()
-    value = objective.values(energy, rows, objective.draw(rows.y, generator)).mean()
+    value = objective.values(energy, rows, objective.draw(rows.X, generator)).mean()
     gradient = torch.autograd.grad(value, list(energy.network.parameters()))
     return torch.cat([part.flatten() for part in gradient]), time.perf_counter() - begin
 
@@ -53,7 +54,7 @@ for d in columns:
     y = torch.from_numpy((X - X.mean(axis=0)) / X.std(axis=0)).float()
     drawn = {name: [] for name in OBJECTIVES}
     for _ in range(40):
-        rows = Rows(y[torch.randint(len(y), (256,), generator=generator)], None, None)
+        rows = Sample(y[torch.randint(len(y), (256,), generator=generator)], None, None, None)
         for name, objective in OBJECTIVES.items():
             drawn[name].append(gradient(energy, rows, objective, generator))
     found = {
