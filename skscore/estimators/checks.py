@@ -35,6 +35,7 @@ __all__ = [
     "seeded",
     "warn_of",
     "warn_user",
+    "well_within_range",
     "why_unsolved",
 ]
 
@@ -182,6 +183,13 @@ def check_spread(X, name="X"):
         f"beyond {SMALLEST_SPREAD:g} and {1.0 / SMALLEST_SPREAD:g} squares overflow or vanish. Rescale the column: "
         "divide it by a number of the size of its values."
     )
+
+
+def well_within_range(moments):
+    """Whether moments show that `check_spread` would pass, so that it need not read the rows."""
+    size = 1e-10 / SMALLEST_SPREAD
+    columns = zip(moments.mean, moments.variance, strict=True)
+    return all(abs(float(m)) < size and size**-2.0 < float(v) < size**2.0 for m, v in columns)
 
 
 def check_known_scores(X, y):

@@ -54,6 +54,7 @@ from .checks import (
     seeded,
     warn_of,
     warn_user,
+    well_within_range,
     why_unsolved,
 )
 from .density import DensityEstimator
@@ -356,9 +357,13 @@ class ScoreMatchingDensity(DensityEstimator):
         check_model(model, X.shape[1], self.alpha)
         Y = check_known_scores(X, y) if self.objective == "explicit" else None
         weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y, at_least=at_least)
-        check_spread(X)
+        with np.errstate(all="ignore"):
+            table = moments(X, weight)
+            doubtful = not well_within_range(table)
+        if doubtful:
+            check_spread(X)
         plain = {name: repr(value) for name, value in model.get_params().items() if not callable(value)}
-        return (type(model).__name__, plain, objective), model, Sample(X, Y, weight, moments(X, weight))
+        return (type(model).__name__, plain, objective), model, Sample(X, Y, weight, table)
 
     def _choose(self, model, sample, objective):
         """What the first rows decide."""
