@@ -8,6 +8,7 @@ largest level, where rows are all but Gaussian, the probability flow leads down 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, Self
@@ -26,7 +27,7 @@ from .._compat import (
     validate_data,
     validate_parameters,
 )
-from ..formulas.moments import moments
+from ..formulas.moments import moments, row_blocks
 from ..formulas.schedules import WEIGHTINGS
 from ..levels.flow_density import SAMPLERS
 from ..levels.parzen import NARROWEST
@@ -39,14 +40,15 @@ from .all_or_nothing import all_or_nothing
 from .checks import check_noise, check_spread, model_object, rows_of_weight, seed_of, warn_of, warn_user
 from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale
 from .density import DensityEstimator
-from .preprocessing import read_preprocessing
+from .preprocessing import SpreadRows, read_preprocessing
 
 __all__ = ["DenoisingScoreEstimator"]
 
 DOUBTFUL_DIFFERENCE = 0.05  # nats
+DOUBTFUL_CELLS = 0.1  # nats
 DOUBTFUL_REPETITION = 0.1  # of the density in the narrowest windows
 INSIDE_DRAWS = 10_000
-SPREAD_SEED = 0  # where in its cell an atom falls is the same in every fit
+BLOCK_POINTS = 1 << 16  # rows times points of their cells, evaluated together
 
 
 class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
@@ -279,15 +281,16 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
         check_spread(X)
         seed = self._begin_stream(model)
-        preprocessing, spread, seen = self._preprocessed(X, weight, model, resume, merge and resume)
-        Z = preprocessing.map.forward(spread)
+        preprocessing, seen = self._preprocessed(X, weight, model, resume, merge and resume)
+        table = SpreadRows(X, preprocessing)
+        Z = next(table.spreads())
         rows = Sample(Z, None, weight, preprocessing.mapped_moments(seen, Z, weight))
         if isinstance(model, ScoreNetwork):
             start = self._density.noisy_score if resume else None
-            fitted = self._train(X, model, rows, preprocessing, seed, start)
+            fitted = self._train(X, model, rows, table, preprocessing, seed, start)
         else:
             previous = (self._summary, self.alpha_) if merge and resume else None
-            fitted = fit_closed_form(self, model, rows, preprocessing.variance, seed, previous)
+            fitted = fit_closed_form(self, model, rows, table, preprocessing.variance, seed, previous)
         self._seen = seen
         self._keep(fitted, preprocessing)
         warn_of(fitted.remarks)
@@ -302,20 +305,22 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         return int(self._stream.integers(2**31)) if seed is None else seed
 
     def _preprocessed(self, X, weight, model, resume, merge):
-        """The preprocessing, the rows spread over their cells, and the moments of all rows seen."""
-        kind, rng = coordinates(self, model), np.random.default_rng(SPREAD_SEED)
-        fitted = self._preprocessing if resume else read_preprocessing(X, weight, kind, self.dequantize, self.bounds)
-        spread = fitted.dequantized(X, rng)
-        if not resume and may_scale(self, model):
-            fitted = fitted.with_scales(spread, weight, kind)
-        seen = moments(spread, weight)
+        """The preprocessing, and the moments of all spread rows seen."""
+        if not resume:
+            fitted, kind = read_preprocessing(X, weight, self.dequantize, self.bounds), coordinates(self, model)
+            spread, seen = next(fitted.spreads(X)), fitted.spread_moments(X, weight)
+            fitted = fitted.isotropic(spread, seen, kind)
+            return (fitted.with_scales(spread, weight, kind) if may_scale(self, model) else fitted), seen
+        fitted = self._preprocessing
+        fitted.check_values(X)
+        seen = fitted.spread_moments(X, weight)
         if merge:
-            seen = seen + self._seen
+            fitted, seen = replace(fitted, moments=fitted.moments + moments(X, weight)), seen + self._seen
             if self._summary is not None and self._summary.moments_suffice:
                 fitted = fitted.standardizing(seen)  # what all rows at once would have given
-        return fitted, spread, seen
+        return fitted, seen
 
-    def _train(self, X, network, rows, preprocessing, seed, start):
+    def _train(self, X, network, rows, table, preprocessing, seed, start):
         """Train networks, with a round of the callbacks and a line of print for each validation."""
         callbacks = FitCallbacks(self, X, None)
 
@@ -325,7 +330,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
                 print(f"[DenoisingScoreEstimator] step {state.step}: {loss:.3f} nats to the Gaussian")
             return callbacks.round(lambda: self._attributes(interim(), preprocessing))
 
-        fitted = fit_network(self, network, rows, preprocessing.variance, seed, watch, start)
+        fitted = fit_network(self, network, rows, table, preprocessing.variance, seed, watch, start)
         callbacks.end()
         return fitted
 
@@ -333,7 +338,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         """Name the results."""
         density, summary = fitted.density, fitted.summary
         tail, windows = density.tail, density.windows
-        self._density, self._summary, self._preprocessing = density, summary, preprocessing
+        self._density, self._summary = density, summary
+        self._preprocessing = replace(preprocessing, n_points=fitted.n_points)
         self.alpha_ = fitted.alpha
         self.noise_levels_ = fitted.levels
         self.scale_slopes_ = preprocessing.scale_slopes
@@ -402,7 +408,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         X = self._check_rows(X)
         if not (isinstance(sigma, Real) and 0.0 < float(sigma) < np.inf):
             raise ValueError(f"sigma={sigma!r}: a noise level is a positive number.")
-        return self._map.pull_score(X, self._density.noisy_score.score(self._map.forward(X), float(sigma)))
+        centre = self._preprocessing.points(X, 1)
+        score = self._density.noisy_score.score(centre.Z, float(sigma))
+        return centre.mean_score(None, self._map.pull_score(centre.Y, score))
 
     @property
     def _map(self):
@@ -421,39 +429,59 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         X = self._check_rows(X)
         return self._on_support(self._lower_bound, X, outside=np.full(len(X), -np.inf))
 
-    def _log_volume(self, X):
-        return self._map.log_det(X) - np.log(self.inside_mass_)
+    def _by_points(self, X, evaluate):
+        """``evaluate(points)`` of the rows as points of their cells, a block of rows at a time, put together."""
+        blocks = row_blocks(len(X), self._preprocessing.n_points, BLOCK_POINTS)
+        found = [evaluate(self._preprocessing.points(X[rows])) for rows in blocks]
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     def _log_density(self, X):
-        log_density = self._density.log_density(self._map.forward(X))
+        log_density = self._by_points(X, lambda points: points.log_mean(self._density.log_density(points.Z)))
         warn_of(self._density.remarks())
-        return log_density + self._log_volume(X)
+        return log_density - np.log(self.inside_mass_)
 
     def _lower_bound(self, X):
-        return self._density.elbo(self._map.forward(X)) + self._log_volume(X)
+        bound = self._by_points(X, lambda points: points.mean_log(self._density.elbo(points.Z)))
+        return bound - np.log(self.inside_mass_)
 
     def _denoising_gain(self, X, levels):
         """Gain over the reference Gaussian at each noise level, in nats per unit of log σ, shape (L,)."""
-        Z, noisy_score = self._map.forward(self._check_rows(X)), self._density.noisy_score
+        Z = next(SpreadRows(self._check_rows(X), self._preprocessing).spreads())
+        noisy_score = self._density.noisy_score
         noise = antithetic_noise(len(levels), 4, Z.shape, np.random.default_rng(0))
         return np.array([denoising_gain(Z, noisy_score, *level).mean() for level in zip(levels, noise, strict=True)])
 
+    def _shares(self, points):
+        """Log-densities by which points of a cell share in its derivatives; None if there is one point alone."""
+        return None if points.n_points == 1 else self._density.log_density(points.Z)
+
     def _score(self, X):
-        return self._map.pull_score(X, self._density.score(self._map.forward(X)))
+        def score(points):
+            S = self._map.pull_score(points.Y, self._density.score(points.Z))
+            return points.mean_score(self._shares(points), S)
+
+        return self._by_points(X, score)
 
     def _curvature(self, X, V):
-        f = self._map
-        Z, U = f.forward(X), f.pushforward(X, V)
-        if f.is_affine:
-            return self._density.curvature(Z, U)
-        score, curvature = self._density.score_and_trace(Z, U[None])
-        return curvature + f.second_order(X, V, score)
+        points, f = self._preprocessing.points(X), self._map
+        V = points.repeat(V)
+        U = f.pushforward(points.Y, V)
+        if f.is_affine and points.n_points == 1:
+            return self._density.curvature(points.Z, U)
+        score, curvature = self._density.score_and_trace(points.Z, U[None])
+        along = (f.pull_score(points.Y, score) * V).sum(axis=1, keepdims=True)
+        curvature = curvature + f.second_order(points.Y, V, score)
+        return points.mean_curvature(self._shares(points), along, curvature)
 
     def _score_and_divergence(self, X, scale):
-        scale, f = np.ones(X.shape[1]) if scale is None else scale, self._map
-        axes = np.diag(scale)[:, None]
-        score, trace = self._density.score_and_trace(f.forward(X), f.pushforward(X, axes))
-        return scale * f.pull_score(X, score), trace + f.second_order(X, axes, score).sum(axis=0)
+        points, f = self._preprocessing.points(X), self._map
+        scale = points.slope * (1.0 if scale is None else scale)
+        rows = np.repeat(scale, points.n_points, axis=0)
+        axes = np.diag(scale[0])[:, None] if (scale == scale[0]).all() else np.eye(X.shape[1])[:, None] * rows
+        score, trace = self._density.score_and_trace(points.Z, f.pushforward(points.Y, axes))
+        pulled, shares = rows * f.pull_score(points.Y, score), self._shares(points)
+        trace = trace + f.second_order(points.Y, axes, score).sum(axis=0)
+        return points.mean(shares, pulled), points.mean_curvature(shares, pulled, trace)
 
     def _draw(self, n_samples, rng):
         def sample(n):

@@ -1,17 +1,21 @@
 """From rows in the coordinates of the noise to a fitted density, by one of two routes: closed form or network.
 
 The estimator is read here as a holder of parameters `p`, and never written. `rows` is a ``Sample`` of rows Z (n, d),
-their weights and the moments of all rows seen; `variance` holds λ (d,) of the reference Gaussian.
+their weights and the moments of all rows seen; `table` holds them as ``SpreadRows``; `variance` holds λ (d,) of the
+reference Gaussian.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
 
 from ..formulas.schedules import geometric_ladder
+from ..levels.cell_accuracy import MAX_POINTS, choose_number_of_points, choose_number_of_steps
 from ..levels.flow_density import FlowDensity
 from ..levels.ladder import LadderSummary, fit_ladder, gather
 from ..levels.level_density import LevelDensity, PotentialFamily
@@ -43,6 +47,8 @@ class Fitted:
     report : LikelihoodReport or None
     train_curve, validation_curve : list of float
     n_iter, best_iter : int
+    n_points : int
+        Of the cells of a row, behind its log-density.
     remarks : tuple of str
         What a user should know of the fit, in sentences.
     """
@@ -56,6 +62,7 @@ class Fitted:
     validation_curve: list = field(default_factory=list)
     n_iter: int = 0
     best_iter: int = 0
+    n_points: int = 1
     remarks: tuple[str, ...] = ()
 
 
@@ -111,7 +118,7 @@ def _explicit_levels(noise_levels):
 # ---- closed form ---------------------------------------------------------------------------------
 
 
-def fit_closed_form(p, model, rows: Sample, variance, seed, previous=None) -> Fitted:
+def fit_closed_form(p, model, rows: Sample, table, variance, seed, previous=None) -> Fitted:
     """Fit an exponential family at each level; `previous` are summary and ridge of rows seen before."""
     sigma_min, sigma_max, levels = noise_range(p, variance)
     levels = geometric_ladder(sigma_min, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
@@ -119,7 +126,7 @@ def fit_closed_form(p, model, rows: Sample, variance, seed, previous=None) -> Fi
         choice = model.without_noise().choose(rows, Implicit(), p.alpha, "log_likelihood")
     else:
         choice = Choice(previous[0].family, previous[1])
-    summary = gather(choice.family, rows.X, rows.weight, levels)
+    summary = _gathered(choice.family, rows, table, levels)
     if summary.moments_suffice:
         summary = replace(summary, table=rows.moments)
     elif previous is not None:
@@ -128,16 +135,27 @@ def fit_closed_form(p, model, rows: Sample, variance, seed, previous=None) -> Fi
     remarks = (*choice.remarks, *ladder.remarks)
     if len(levels) == 1:
         normalised = FittedDensity(ladder.families[0], ladder.thetas[0], summary.table, seed, repr(p.model))
-        return Fitted(LevelDensity(ladder, sigma_min, normalised), levels, summary, choice.alpha, remarks=remarks)
-    flow = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
-    density, report = _validated(p, flow, rows, None)
-    return Fitted(density, levels, summary, choice.alpha, report, remarks=remarks)
+        density, report = LevelDensity(ladder, sigma_min, normalised), None
+        n_points, _ = choose_number_of_points(density.log_potential, table, _evenly(len(rows.X), REPORT_ROWS))
+    else:
+        flow = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
+        density, report = _validated(p, flow, rows, table, None)
+        n_points = report.n_cell_points
+    return Fitted(density, levels, summary, choice.alpha, report, n_points=n_points, remarks=remarks)
+
+
+def _gathered(family, rows, table, levels):
+    """What the ladder of a family knows of the rows, in the mean over their spreads."""
+    spreads = list(table.spreads())
+    weight = np.ones(len(rows.X)) if rows.weight is None else rows.weight
+    shared = rows.weight if len(spreads) == 1 else weight / len(spreads)
+    return reduce(add, (gather(family, Z, shared, levels) for Z in spreads))
 
 
 # ---- network -------------------------------------------------------------------------------------
 
 
-def fit_network(p, network: ScoreNetwork, rows: Sample, variance, seed, watch, start=None) -> Fitted:
+def fit_network(p, network: ScoreNetwork, rows: Sample, table, variance, seed, watch, start=None) -> Fitted:
     """Train networks.
 
     ``watch(state, interim)`` is called after each validation: with the TrainingState, and a function that returns what
@@ -153,14 +171,15 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, variance, seed, watch, s
     (n, d), device = rows.X.shape, resolve_device(network.device)
     sigma_min, sigma_max, levels = noise_range(p, variance)
     start = start if isinstance(start, Denoiser) else None
-    chosen = network.for_table(n, d, start)
+    chosen, spreads = network.for_table(n, d, start), list(table.spreads())
+    folds = _folds(chosen, n, seed)
     ensemble = Ensemble(
-        rows.X,
-        rows.weight,
+        np.concatenate(spreads),
+        None if rows.weight is None else np.tile(rows.weight, len(spreads)),
         Architecture(variance, chosen.parametrization, chosen.network, chosen.layers(d)),
         noise_schedule(sigma_min, sigma_max, levels, p.noise_distribution, device),
         chosen.training_config(n, p.weighting),
-        _folds(chosen, n, seed),
+        [np.concatenate([fold + n * k for k in range(len(spreads))]) for fold in folds],
         chosen.n_networks,
         seed,
         device,
@@ -175,13 +194,16 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, variance, seed, watch, s
         own = fingerprint(p, rows.X, rows.weight, seed)
         checkpoint = Checkpoint(network.checkpoint, network.checkpoint_every, own)
     state = ensemble.train(lambda state: watch(state, lambda: interim(state)), start, checkpoint)
-    density, report = interim(state).density, None
+    density, report, n_points = interim(state).density, None, 1
     if sigma_min < sigma_max:
-        density, report = _validated(p, density, rows, ensemble.folds)
+        density, report = _validated(p, density, rows, table, folds)
+        n_points = report.n_cell_points
+    elif density.density is not None:
+        n_points, _ = choose_number_of_points(density.log_potential, table, _evenly(len(rows.X), REPORT_ROWS))
     if network.refit:
         density = replace(density, noisy_score=ensemble.refitted(state))
     curves = state.train_curve, state.validation_curve
-    return Fitted(density, named, None, None, report, *curves, state.step, state.best.step)
+    return Fitted(density, named, None, None, report, *curves, state.step, state.best.step, n_points)
 
 
 def _density(p, network, denoiser, rows, variance, seed):
@@ -209,29 +231,49 @@ def _folds(network, n, seed):
 # ---- what validation rows choose -----------------------------------------------------------------
 
 
-def _validated(p, density, rows, folds):
-    """The density with its number of steps, its tail, its windows and the level of its score, and the report on them.
+def _validated(p, density, rows, table, folds):
+    """The density with what validation rows choose for it, and the report on them.
 
-    Rows of a fold are scored by the networks that have not seen them. Closed-form models have so few parameters that
-    the training rows serve; their score errs at no level, and nothing outside their family is mixed in.
+    They choose the points of cells, the level of the score, the steps, the tail and the windows. Rows of a fold are
+    scored by the networks that have not seen them. Closed-form models have so few parameters that the training rows
+    serve; their score errs at no level, and nothing outside their family is mixed in.
     """
-    validation = [(density, _evenly(len(rows.X), SCORED_ROWS))]
+    parts = [(density, _evenly(len(rows.X), SCORED_ROWS))]
     held_out = folds is not None and len(folds[0]) > 0
     if held_out:
         most = -(-SCORED_ROWS // len(folds))
         unseeing = [replace(density, noisy_score=density.noisy_score.part(k)) for k in range(len(folds))]
-        validation = [(part, fold[_evenly(len(fold), most)]) for part, fold in zip(unseeing, folds, strict=True)]
-        density = density.with_score_level([(part.noisy_score, rows.X[index]) for part, index in validation])
-    held = np.concatenate([index for _, index in validation])
-    density, report = density.with_steps(rows.X[held[_evenly(len(held), REPORT_ROWS)]])
+        parts = [(part, fold[_evenly(len(fold), most)]) for part, fold in zip(unseeing, folds, strict=True)]
+    held = np.concatenate([index for _, index in parts])
+    few = held[_evenly(len(held), REPORT_ROWS)]
+    density, n_points, difference = _with_cells(density, table, few)
+    validation = [(part, table.points(index, n_points)) for part, index in parts]
+    if held_out:
+        density = density.with_score_level([(part.noisy_score, seen.Z) for part, seen in validation])
+    density, report = density.with_steps(table.points(few, n_points))
+    report = report._replace(n_cell_points=n_points, cell_difference=difference)
     windows = p.parzen is not None and held_out
     if p.tail is None and not windows:
         return density, report
     log_p = np.concatenate(
-        [replace(part, n_steps=density.n_steps).flow_log_density(rows.X[index]) for part, index in validation]
+        [seen.log_mean(replace(part, n_steps=density.n_steps).flow_log_density(seen.Z)) for part, seen in validation]
     )
-    density = density if p.tail is None else density.with_tail(rows.X[held], log_p)
-    return density.with_windows(log_p, held, rows.X, rows.weight) if windows else density, report
+    scored = table.points(held, n_points)
+    density = density if p.tail is None else density.with_tail(scored, log_p)
+    return density.with_windows(log_p, scored, held, rows.X, rows.weight) if windows else density, report
+
+
+def _with_cells(density, table, index):
+    """The density with fewer steps of the flow if cells allow it, and how many points of these they leave time for."""
+    n_steps, points = density.n_steps, table.points(index, table.fewest_points)
+    if table.fewest_points > 1:
+
+        def log_density(n):
+            return points.log_mean(replace(density, n_steps=n).flow_log_density(points.Z))
+
+        density = replace(density, n_steps=choose_number_of_steps(log_density, n_steps))
+    most = MAX_POINTS * n_steps // density.n_steps
+    return density, *choose_number_of_points(density.flow_log_density, table, index, most)
 
 
 def _evenly(n, most):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 import numpy as np
 from numpy import ndarray
@@ -13,7 +15,9 @@ from ..formulas.moments import Moments, moments
 from ..maps.affine import Affine, isotropic
 from ..maps.algebra import Map, compose
 from ..maps.autoregressive import fit_autoregressive
-from ..maps.dequantize import Cells, dequantize, find_cells, round_to_cells
+from ..maps.cell_points import CellPoints, cell_points
+from ..maps.cells import Atoms, Cells, dequantize, round_to_cells
+from ..maps.dequantize import find_cells
 from .checks import warn_user
 
 __all__ = ["Preprocessing", "read_preprocessing"]
@@ -22,6 +26,9 @@ COLLINEAR = 0.98
 MAX_REDRAWS = 1000
 HELD_OUT = 0.1  # of the rows, which decide whether scales of their own are worth having
 SPLIT_SEED = 0
+SPREAD_SEED = 0  # where in its cell a value falls is the same in every fit
+SPREADS, SPREAD_ROWS = 16, 100_000  # of rows with atoms: as many, unless they make more rows than the latter
+WITH_ATOMS = 4  # points of cells at least: a Student tail is not flat in those that reach to infinity
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,42 +38,79 @@ class Preprocessing:
     Parameters
     ----------
     map : Map
-        From rows x to z, in which noise is isotropic.
+        From rows spread over their cells to z, in which noise is isotropic.
     variance : ndarray of shape (d,)
         λ, the variances of the reference Gaussian in z.
-    moments : Moments
-        Of the rows x.
+    moments, spread : Moments
+        Of the rows x as they are in the table, and spread over their cells.
     scale_slopes : ndarray of shape (d, d)
         Slope along column i of the logarithm of the scale of column j, which the map divides by.
-    cells : sequence of d EvenCells, OwnCells or None
+    cells : sequence of d EvenCells, Atoms or None
         Of each column, None if it is continuous.
     bounds : Box or None
         Where rows may lie.
+    n_points : int
+        Of the cells of a row, behind its density.
     """
 
     map: Map
     variance: ndarray
     moments: Moments
+    spread: Moments
     scale_slopes: ndarray
     cells: Sequence[Cells]
     bounds: Box | None
+    n_points: int = 1
 
-    def dequantized(self, X, rng):
-        """Rows with the values that recur moved uniformly over their cells."""
-        return dequantize(X, self.cells, rng)
+    @property
+    def is_continuous(self):
+        """Whether no column has cells."""
+        return all(cell is None for cell in self.cells)
+
+    # ---- where rows may lie ----------------------------------------------------------------------
 
     def inside(self, X):
-        """Which rows lie within the bounds; None if there are none."""
-        return None if self.bounds is None else self.bounds.contains(X)
+        """Which rows lie within the bounds and have cells, shape (n,); None if all rows do."""
+        if self.is_continuous:
+            return None if self.bounds is None else self.bounds.contains(X)
+        return self.holds(X).all(axis=1) & (True if self.bounds is None else self.bounds.contains(X))
+
+    def holds(self, X):
+        """Which values have a cell, or lie in a continuous column, shape (n, d)."""
+        held = np.ones(X.shape, dtype=bool)
+        for j, cell in enumerate(self.cells):
+            if cell is not None:
+                held[:, j] = cell.holds(X[:, j])
+        return held
+
+    def check_values(self, X):
+        """Raise a ValueError if a row has a value that its column did not have when the cells were found."""
+        lost = np.argwhere(~self.holds(X))
+        if len(lost):
+            i, j = lost[0]
+            raise ValueError(
+                f"X holds {X[i, j]:g} in column {j}, a value that this discrete column did not have in the first fit. "
+                "Fit anew on all rows, or set dequantize=False."
+            )
 
     # ---- other maps of the same table ------------------------------------------------------------
 
+    def isotropic(self, X, summary: Moments, preconditioning: str) -> Preprocessing:
+        """The same with the map to isotropic noise of spread rows X, which have these moments.
+
+        It warns if they leave directions flat.
+        """
+        if remark := _singular(summary):
+            warn_user(remark)
+        affine, variance = isotropic(X, summary, preconditioning)
+        return replace(self, map=affine, variance=variance, spread=summary)
+
     def standardizing(self, moments: Moments) -> Preprocessing:
-        """The same with the map that standardises rows with these moments."""
-        return replace(self, map=Affine.standardizing(moments), variance=np.ones_like(self.variance), moments=moments)
+        """The same with the map that standardises spread rows with these moments."""
+        return replace(self, map=Affine.standardizing(moments), variance=np.ones_like(self.variance), spread=moments)
 
     def with_scales(self, X, weight, preconditioning: str) -> Preprocessing:
-        """The same with a scale for each row, if the dequantised rows X ask for that, and no column repeats others."""
+        """The same with a scale for each row, if the spread rows X ask for that, and no column repeats others."""
         order = np.random.default_rng(SPLIT_SEED).permutation(len(X))
         held_out, rest = np.split(order, [round(HELD_OUT * len(X))])
         scaled = fit_autoregressive(X, weight, rest, held_out)
@@ -75,11 +119,33 @@ class Preprocessing:
         Y = scaled.forward(X)
         affine, variance = isotropic(Y, moments(Y, weight), preconditioning)
         slopes = scaled.log_scale.matrix
-        return replace(
-            self, map=compose([scaled, affine]), variance=variance, moments=moments(X, weight), scale_slopes=slopes
-        )
+        return replace(self, map=compose([scaled, affine]), variance=variance, scale_slopes=slopes)
 
     # ---- from rows to z and back -----------------------------------------------------------------
+
+    @property
+    def has_atoms(self):
+        """Whether columns have values that hold much of their rows."""
+        return any(isinstance(cell, Atoms) for cell in self.cells)
+
+    def spreads(self, X) -> Iterator[ndarray]:
+        """Yield the rows spread over their cells, before the map: several times if they have atoms.
+
+        What a density learns of the places within wide cells is chance, the less of it the more often they are drawn.
+        """
+        rng = np.random.default_rng(SPREAD_SEED)
+        for _ in range(max(1, min(SPREADS, SPREAD_ROWS // len(X))) if self.has_atoms else 1):
+            yield dequantize(X, self.cells, rng)
+
+    def spread_moments(self, X, weight) -> Moments:
+        """Moments of the rows spread over their cells."""
+        found = [moments(Y, weight) for Y in self.spreads(X)]
+        return replace(reduce(add, found), n=found[0].n)
+
+    def points(self, X, n_points=None) -> CellPoints:
+        """Rows as `n_points` points of their cells; None is the number that was chosen."""
+        n_points = self.n_points if n_points is None else n_points
+        return cell_points(X, self.cells, self.spread, n_points).mapped(self.map)
 
     def mapped_moments(self, seen: Moments, Z, weight) -> Moments:
         """Moments in z of all rows seen, whose moments in x are `seen`; those of Z alone if the map is not affine."""
@@ -105,8 +171,35 @@ class Preprocessing:
         )
 
 
-def read_preprocessing(X, weight, preconditioning, dequantize, bounds) -> Preprocessing:
-    """Learn the cells and the map of the rows X, and warn of what makes log-densities hard to compare.
+@dataclass(frozen=True, eq=False)
+class SpreadRows:
+    """Rows of a table as a density of their cells sees them.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    preprocessing : Preprocessing
+    """
+
+    X: ndarray
+    preprocessing: Preprocessing
+
+    @property
+    def fewest_points(self):
+        """Points of the cells that the log-density of a row needs at least."""
+        return WITH_ATOMS if self.preprocessing.has_atoms else 1
+
+    def spreads(self) -> Iterator[ndarray]:
+        """Yield z of the rows, spread over their cells as often as is worth it."""
+        return map(self.preprocessing.map.forward, self.preprocessing.spreads(self.X))
+
+    def points(self, index, n_points) -> CellPoints:
+        """The rows at the places `index` as `n_points` points of their cells."""
+        return self.preprocessing.points(self.X[index], n_points)
+
+
+def read_preprocessing(X, weight, dequantize, bounds) -> Preprocessing:
+    """Learn the cells of the rows X; the map is still the identity.
 
     Raises a ValueError if rows lie outside `bounds`, a pair (lower, upper), each a number or one for each column.
     """
@@ -117,11 +210,9 @@ def read_preprocessing(X, weight, preconditioning, dequantize, bounds) -> Prepro
             f"bounds={bounds!r}: {np.sum(~inside)} rows of X lie outside, the first at row {np.argmin(inside)}. Widen "
             "the bounds, or drop these rows."
         )
+    cells = find_cells(X, weight) if dequantize else (None,) * d
     summary = moments(X, weight)
-    affine, variance = isotropic(X, summary, preconditioning)
-    if remark := _singular(summary):
-        warn_user(remark)
-    return Preprocessing(affine, variance, summary, np.zeros((d, d)), find_cells(X) if dequantize else (None,) * d, box)
+    return Preprocessing(compose([]), np.ones(d), summary, summary, np.zeros((d, d)), cells, box)
 
 
 def _box(bounds, d):

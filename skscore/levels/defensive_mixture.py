@@ -87,6 +87,11 @@ class DefensiveMixture:
         """
         return np.logaddexp(np.log1p(-self.weight) + log_p, np.log(self.weight) + self.part.log_density(X))
 
+    def log_density_of_rows(self, log_p, points):
+        """Log-density of rows by the CellPoints `points`, shape (n,); `log_p` (n,) is that under p_0."""
+        part = points.log_mean(self.part.log_density(points.Z))
+        return np.logaddexp(np.log1p(-self.weight) + log_p, np.log(self.weight) + part)
+
     def responsibility(self, log_p, X):
         """Probability r that a row came from p_1, shape (n,); parameters as in `log_density`."""
         return expit(logit(self.weight) + self.part.log_density(X) - log_p)
@@ -123,7 +128,7 @@ def _over(r, square):
 # ---- the tail ------------------------------------------------------------------------------------
 
 
-def choose_tail(log_p, X, variance):
+def choose_tail(log_p, X, variance, log_mean=np.asarray):
     """Weight and degrees of freedom of the tail that validation rows ask for.
 
     The likelihood of n validation rows is maximised over ε for each ν of a grid, and three rules guard the choice
@@ -139,10 +144,12 @@ def choose_tail(log_p, X, variance):
     ----------
     log_p : ndarray of shape (n,)
         Log-density of the flow at validation rows, in nats; −inf is a value.
-    X : ndarray of shape (n, d)
-        The rows, around 0.
+    X : ndarray of shape (n, d), or (n m, d)
+        The rows, around 0, or m points of the cells of each.
     variance : ndarray of shape (d,)
         λ of the reference Gaussian.
+    log_mean : callable
+        From log-densities of `X` to those of the rows, shape (n,).
 
     Returns
     -------
@@ -169,23 +176,24 @@ def choose_tail(log_p, X, variance):
     >>> f"{tail.weight:.3f}, {log_p.mean():.2f} -> {tail.log_density(log_p, X).mean():.2f}"
     '0.108, -11.44 -> -3.05'
     """
-    smallest = min(PREMIUM, 0.1 / len(X))
-
-    def likelihood(tail):
-        return tail.log_density(log_p, X).sum()
-
+    smallest = min(PREMIUM, 0.1 / len(log_p))
     students = [StudentT(df, variance) for df in DEGREES_OF_FREEDOM]
-    best = [DefensiveMixture(_best_weight(log_p, X, student, smallest), student) for student in students]
-    enough = max(map(likelihood, best)) - EVIDENCE
-    floor = DefensiveMixture(smallest, students[0])
-    return next(tail for tail in (floor, *best) if likelihood(tail) >= enough)
+    log_t = [log_mean(student.log_density(X)) for student in students]
+
+    def likelihood(weight, k):
+        return np.logaddexp(np.log1p(-weight) + log_p, np.log(weight) + log_t[k]).sum()
+
+    tried = [(_best_weight(log_t[k] - log_p, smallest), k) for k in range(len(students))]
+    enough = max(likelihood(*each) for each in tried) - EVIDENCE
+    weight, k = next(each for each in ((smallest, 0), *tried) if likelihood(*each) >= enough)
+    return DefensiveMixture(weight, students[k])
 
 
-def _best_weight(log_p, X, student, smallest):
+def _best_weight(log_ratio, smallest):
     """ε of largest likelihood: the root of mean r(ε) = ε, which is unique because the likelihood is concave."""
 
     def excess(weight):
-        return DefensiveMixture(weight, student).responsibility(log_p, X).mean() - weight
+        return expit(logit(weight) + log_ratio).mean() - weight
 
     if excess(smallest) <= 0.0:
         return smallest

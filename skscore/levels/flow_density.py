@@ -98,21 +98,25 @@ class FlowDensity:
 
     # ---- what validation rows choose -------------------------------------------------------------
 
-    def with_steps(self, Z) -> tuple[FlowDensity, LikelihoodReport]:
-        """The density with as many steps as rows Z ask for, and what is known of its errors."""
-        report = adaptive_steps(Z, self.noisy_score, self.sigma_min, self.sigma_max, n_steps=self.n_steps)
+    def with_steps(self, points) -> tuple[FlowDensity, LikelihoodReport]:
+        """The density with as many steps as rows ask for by the `points` of their cells, and what is known of it."""
+        ends, n_steps = (self.sigma_min, self.sigma_max), self.n_steps
+        report = adaptive_steps(points.Z, self.noisy_score, *ends, n_steps=n_steps, of_rows=points.with_error)
         return replace(self, n_steps=report.n_steps), report
 
-    def with_tail(self, Z, log_p) -> FlowDensity:
-        """The density with the tail that rows Z ask for; `log_p` (n,) are their log-densities along the flow."""
-        return replace(self, tail=choose_tail(log_p, Z, self.noisy_score.variance))
+    def with_tail(self, points, log_p) -> FlowDensity:
+        """The density with the tail that rows ask for; `log_p` (n,) are their log-densities along the flow."""
+        return replace(self, tail=choose_tail(log_p, points.Z, self.noisy_score.variance, points.log_mean))
 
-    def with_windows(self, log_p, own, Z, weight) -> FlowDensity:
+    def with_windows(self, log_p, points, own, Z, weight) -> FlowDensity:
         """The density with the windows over rows Z that those at the places `own` ask for.
 
-        `log_p` are their log-densities along the flow, by scores that have not seen them.
+        `log_p` are their log-densities along the flow, by scores that have not seen them, and `points` those of their
+        cells.
         """
-        return replace(self, windows=choose_windows(self._mixed(log_p, Z[own]), own, Z, weight, self.sigma_min))
+        if self.tail is not None:
+            log_p = self.tail.log_density_of_rows(log_p, points)
+        return replace(self, windows=choose_windows(log_p, own, Z, weight, self.sigma_min, points))
 
     def with_score_level(self, validation) -> FlowDensity:
         """The density with its score read from the best level for the `validation`, as in `choose_score_level`."""

@@ -74,6 +74,11 @@ class LevelDensity:
             )
         return self.density.log_density(Z)
 
+    def log_potential(self, Z):
+        """Log-density up to a constant, if there is a density, shape (n,)."""
+        density: Any = self.density
+        return density.family.log_density(density.theta, Z)
+
     def remarks(self):
         """What a user should know of its log-density, in sentences."""
         return () if self.density is None else self.density.remarks()

@@ -120,7 +120,7 @@ class ParzenWindows:
         return self.centres[centre] + width[:, None] * rng.standard_normal((n, self.centres.shape[1]))
 
 
-def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST):
+def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST, points=None):
     """Windows over the rows Z, and their weight, that rows held out ask for.
 
     The weights of p_0 and of every width maximise the likelihood of the rows held out, each seen by the windows of all
@@ -139,6 +139,8 @@ def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST):
         Of the rows.
     narrowest : float
         No width is below it.
+    points : CellPoints or None
+        Points of the cells of the rows held out; None if these are the rows themselves.
 
     Returns
     -------
@@ -167,12 +169,19 @@ def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST):
     kept = _centres(len(Z), own)
     centres, share = np.ascontiguousarray(Z[kept]), np.ones(len(kept)) if weight is None else weight[kept]
     windows = ParzenWindows(centres, share / share.sum(), WIDEST, np.full(n_widths, 1.0 / n_widths))
-    scored = np.column_stack([log_p, windows.log_densities(np.ascontiguousarray(Z[own]), np.searchsorted(kept, own))])
-    weights, gain = _stacked(scored)
+    weights, gain = _stacked(np.column_stack([log_p, *_held_out(windows, np.searchsorted(kept, own), Z[own], points)]))
     if gain < max(WORTH, 0.5 * chi2.ppf(CONFIDENCE, n_widths) / len(own)):
         return None
     total = min(weights[1:].sum(), LARGEST_WEIGHT)
     return DefensiveMixture(float(total), replace(windows, weights=weights[1:] / weights[1:].sum()))
+
+
+def _held_out(windows, own, X, points):
+    """Log-density of each row X under the windows of each width over all others, J arrays of shape (k,)."""
+    if points is None:
+        return windows.log_densities(np.ascontiguousarray(X), own).T
+    repeated = np.repeat(own, points.log_volume.shape[1])
+    return [points.log_mean(log_p) for log_p in windows.log_densities(points.Z, repeated).T]
 
 
 def _centres(n, own):

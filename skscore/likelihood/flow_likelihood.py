@@ -27,6 +27,7 @@ Kong, X., Brekelmans, R., & Ver Steeg, G. (2023). Information-theoretic diffusio
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -58,6 +59,11 @@ class LikelihoodReport(NamedTuple):
         Median and smallest log-density of the rows, in nats.
     above_gaussian : float
         Mean log-density minus that of the reference Gaussian N(0, diag(λ + σ_min²)), in nats.
+    n_cell_points : int
+        Points of the cells of discrete columns behind the log-density of a row; 1 is the centre.
+    cell_difference : float
+        Mean absolute change of the log-density of a row, in nats, when the number of points is halved; for the centre,
+        the change from two points to it. 0 in a table without cells.
     """
 
     n_steps: int
@@ -66,6 +72,8 @@ class LikelihoodReport(NamedTuple):
     median: float
     worst: float
     above_gaussian: float
+    n_cell_points: int = 1
+    cell_difference: float = 0.0
 
 
 def flow_log_density(
@@ -166,6 +174,7 @@ def adaptive_steps(
     *,
     n_steps: int = 32,
     tolerance: float = 0.05,
+    of_rows: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> LikelihoodReport:
     """Find a number of steps that is sufficient: half as many give nearly the same log-density.
 
@@ -181,6 +190,8 @@ def adaptive_steps(
         Number of steps tried first, at least 2; it is doubled at most twice.
     tolerance : float, default=0.05
         Accepted mean absolute change per row, in nats. The report shows the change that was reached.
+    of_rows : callable or None
+        From log-densities and their errors at all of X to those of the rows that these are points of.
 
     Returns
     -------
@@ -198,10 +209,12 @@ def adaptive_steps(
     >>> report.n_steps, f"{report.halving_difference:.3f}", f"{report.worst:.3f}"
     (32, '0.000', '-1.419')
     """
-    rows = X[np.linspace(0, len(X) - 1, min(len(X), REPORT_ROWS)).astype(int)]
+    if of_rows is None:
+        X = X[np.linspace(0, len(X) - 1, min(len(X), REPORT_ROWS)).astype(int)]
 
     def evaluate(n_steps: int) -> tuple[np.ndarray, np.ndarray]:
-        return flow_log_density(rows, target, geometric_ladder(sigma_min, sigma_max, n_steps + 1))
+        found = flow_log_density(X, target, geometric_ladder(sigma_min, sigma_max, n_steps + 1))
+        return found if of_rows is None else of_rows(*found)
 
     half, _ = evaluate(n_steps // 2)
     for steps in (n_steps, 2 * n_steps, 4 * n_steps):
@@ -211,11 +224,13 @@ def adaptive_steps(
             break
         half = log_density
     scale = Preconditioning(sigma_min, target.variance).r
-    gaussian = log_standard_normal(rows / scale) - np.log(scale).sum()
+    gaussian = log_standard_normal(X / scale) - np.log(scale).sum()
+    if of_rows is not None:
+        gaussian, _ = of_rows(gaussian, np.zeros(len(X)))
     return LikelihoodReport(
         n_steps=steps,
         halving_difference=change,
-        probe_stderr=float(np.sqrt((stderr**2).sum()) / len(rows)),
+        probe_stderr=float(np.sqrt((stderr**2).sum()) / len(stderr)),
         median=float(np.median(log_density)),
         worst=float(log_density.min()),
         above_gaussian=float((log_density - gaussian).mean()),

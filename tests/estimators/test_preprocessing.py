@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skscore import DenoisingScoreEstimator
 from skscore.datasets import Funnel
 from skscore.estimators.preprocessing import read_preprocessing
+from skscore.formulas.moments import moments
 from skscore.neural import ScoreNetwork
 
 
@@ -154,7 +155,8 @@ def test_column_names():
 
 
 def with_scales(X):
-    return read_preprocessing(X, None, "per_direction", False, None).with_scales(X, None, "per_direction")
+    table = read_preprocessing(X, None, False, None).isotropic(X, moments(X), "per_direction")
+    return table.with_scales(X, None, "per_direction")
 
 
 def test_columns_that_set_the_scale_of_others_give_each_row_its_own():
@@ -175,6 +177,6 @@ def test_other_tables_keep_one_scale(X):
 
 
 def test_draws_that_never_fall_within_the_bounds():
-    table = read_preprocessing(rows(), None, "standardize", False, (-9, 9))
+    table = read_preprocessing(rows(), None, False, (-9, 9))
     with pytest.raises(ValueError, match=r"draws stayed outside.*Widen"):
         table.draw(lambda n: np.full((n, 2), 1e6), 3)

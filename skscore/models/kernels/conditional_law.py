@@ -68,7 +68,7 @@ def trapezoid(family, step):
 
 def base_nodes(n_draws, n_targets, rng):
     """Nodes at quasi-random draws of N(0, I) (scrambled Sobol' points; Owen, 1998)."""
-    points = ndtri(qmc.Sobol(n_targets, rng=rng).random(n_draws))
+    points = ndtri(qmc.Sobol(n_targets, seed=rng).random(n_draws))
     return Nodes(points, np.full(n_draws, -np.log(n_draws)), 0.0)
 
 
