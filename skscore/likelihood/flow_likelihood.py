@@ -18,8 +18,8 @@ step (Trefethen & Weideman 2014). For the reference Gaussian the velocity is zer
 **The error of a row** is estimated from values that the path has anyway. The rule over every second level, of step 2h,
 has at least four times the error of the rule over all levels, so that theirs differ by three times that of the latter.
 With the velocity :math:`k_1^+` at the end of a Runge-Kutta step in the place of its last stage the step has order three
-(its abscissa and moments are the same), which leaves :math:`e = \tfrac h6 (k_4 - k_1^+)` as the error of one step. A row
-moved by e at the level σ changes its log-density by :math:`e\cdot\nabla_y \log p_\sigma = \sum_j e_j r_j s_j`. So
+(its abscissa and moments are the same), which leaves :math:`e = \tfrac h6 (k_4 - k_1^+)` as the error of one step. A
+row moved by e at the level σ changes its log-density by :math:`e\cdot\nabla_y \log p_\sigma = \sum_j e_j r_j s_j`. So
 
 .. math::
 
@@ -60,8 +60,8 @@ __all__ = ["LikelihoodReport", "adaptive_steps", "antithetic_noise", "denoising_
 REPORT_ROWS = 256
 ROW_TOLERANCE = 0.1  # nats
 # An estimate, of rules of lower order than those in use, has to reach this multiple of the tolerance. For networks and
-# closed-form models on iris, wine, abalone and concrete the largest is 0.42 nat, where halved steps change a row by 0.03
-# (networks: 0.05). Rows beside a skewed column that err by more than 0.05 nat have estimates from 0.3 to 1e3.
+# closed-form models on iris, wine, abalone and concrete the largest is 0.42 nat, where halved steps change a row by
+# 0.03 (networks: 0.05). Rows beside a skewed column that err by more than 0.05 nat have estimates from 0.3 to 1e3.
 OVERESTIMATE = 5.0
 MAX_STEPS = 1024  # of a row; at least twice the given number
 
