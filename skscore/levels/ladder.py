@@ -20,7 +20,8 @@ as 1/ρ² at high noise. The error falls with the fourth power of the spacing: f
 the score at 20 levels and below 1e-3 at 40, on Gaussian and quartic ladders.
 
 Far from the rows a fitted polynomial is free. Where its top form is negative, its score pulls so hard that the
-probability flow reaches infinity: log-densities there are −inf, and the law lives on a bounded region. Where the top
+probability flow reaches infinity: log-densities there are −inf, and the law lives on a bounded region, at whose edge
+its flow needs many steps (:mod:`skscore.likelihood.flow_likelihood` gives them to the rows there). Where the top
 form is positive, as for every law of heavy tails once noise covers it, a few draws of a sampler (1e-4 for a Laplace
 law) run off to infinity. So such a ladder needs a defensive tail, and its draws a second look.
 
