@@ -16,7 +16,7 @@ from scipy.special import logsumexp
 
 # Of the grid along each of d continuous columns: its nodes, and to how many scales from its centre it is even, and
 # reaches; in between it is geometric. An even number of nodes leaves out the centre, where a density may be infinite.
-GRIDS = {1: (3000, 0.3, 1e4), 2: (120, 1.5, 30.0)}
+GRIDS = {1: (3000, 0.05, 1e4), 2: (120, 1.5, 30.0)}
 
 
 class Column(NamedTuple):

@@ -43,8 +43,8 @@ class Estimator(NamedTuple):
     """How an estimator is made, and what it promises.
 
     `make(law)` is the estimator. Its density is with respect to the law's own measure (`counting`), or to Lebesgue's
-    whatever the columns are. It `refuses` some laws, jumps on others more often than a rule has nodes (`unresolved`),
-    and those that are not `quick` are slow. Rescaled columns change its fit unless it is `unit_free`.
+    whatever the columns are. It `refuses` some laws, is rougher on others than a rule can tell (`unresolved`), and
+    those that are not `quick` are slow. Rescaled columns change its fit unless it is `unit_free`.
     """
 
     make: Callable
@@ -86,20 +86,20 @@ REFUSES = {
     "truncated_gaussian": {*LAWS} - {"exponential", "uniform", "beta", "counts"},
 }
 QUICK = {
-    "gaussian": FEW | JOINT,
-    "polynomial": {*LAWS} - JOINT | {"chain"},
-    "pairwise": FEW,
-    "kernel": {"exponential", "codes"},
+    "gaussian": FEW | JOINT - {"two modes", "skewed pair"},
+    "polynomial": {*LAWS} - JOINT - {"gamma", "beta"} | {"chain"},
+    "kernel": {"codes"},
+    "pairwise": {"codes"},
 }
 UNIT_FREE = ["gaussian", "kernel", "pairwise"]
-QUANTILES = QuantileTransformer(n_quantiles=20, output_distribution="normal")
+QUANTILES = QuantileTransformer(n_quantiles=6, output_distribution="normal")
 ESTIMATORS = {
     **{
         name: Estimator(score_matching(**OF_MODEL[name]), REFUSES.get(name, ()), unit_free=name in UNIT_FREE)
         for name in MODELS
     },
     "penalised": Estimator(lambda law: ScoreMatchingDensityCV(n_alphas=5), {"binary"}, unit_free=False),
-    "neural energy": Estimator(score_matching(ENERGY), quick={"exponential", "modes"}, torch=True),
+    "neural energy": Estimator(score_matching(ENERGY), quick={"exponential"}, torch=True),
     "powers": Estimator(transformed(StandardScaler(), PowerTransformer())),
     "components": Estimator(transformed(StandardScaler(), PCA())),
     "quantiles": Estimator(transformed(QUANTILES), TIED, unresolved=JOINT - TIED),
@@ -109,6 +109,7 @@ ESTIMATORS = {
             denoising(**OF_MODEL[name]),
             refuses=LAWS if name == "truncated_gaussian" else (),
             quick=QUICK.get(name, FEW),
+            unresolved={"skewed pair"} if name == "kernel" else (),
             counting=True,
         )
         for name in MODELS
