@@ -102,7 +102,7 @@ ESTIMATORS = {
     "neural energy": Estimator(score_matching(ENERGY), quick={"exponential"}, torch=True),
     "powers": Estimator(transformed(StandardScaler(), PowerTransformer())),
     "components": Estimator(transformed(StandardScaler(), PCA())),
-    "quantiles": Estimator(transformed(QUANTILES), TIED, unresolved=JOINT - TIED),
+    "quantiles": Estimator(transformed(QUANTILES), TIED - {"counts"}, unresolved=JOINT - TIED),
     "logarithms": Estimator(transformed(LOGARITHM, MinMaxScaler()), {*LAWS} - POSITIVE),
     **{
         f"ladder of {name}": Estimator(
