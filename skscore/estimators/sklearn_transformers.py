@@ -110,8 +110,9 @@ class BijectiveTransformer(FunctionTransformer):
         super().fit(X, y)
         rows: np.ndarray = check_array(X)
         with np.errstate(all="ignore"):
-            returns = np.isclose(self.inverse_func(self.func(rows)), rows, rtol=1e-6, atol=1e-6 * np.abs(rows).max())
-        lost = np.sum(~returns.all(axis=1))
+            image = self.func(rows)
+            returns = np.isclose(self.inverse_func(image), rows, rtol=1e-6, atol=1e-6 * np.abs(rows).max())
+        lost = np.sum(~(returns & np.isfinite(image)).all(axis=1))
         if lost:
             raise ValueError(
                 f"inverse_func={self.inverse_func!r} does not undo func on {lost} of {len(rows)} rows: give the "

@@ -255,8 +255,9 @@ class MonotoneFunction(Elementwise):
             return np.isclose(self.func(self.inverse_func(Z)), Z, rtol=1e-6, atol=1e-6).all(axis=1)
 
     def forward(self, X):
-        """Return f(x)."""
-        return self.func(X)
+        """Return f(x), infinite or NaN where f is not defined."""
+        with np.errstate(all="ignore"):
+            return self.func(X)
 
     def inverse(self, Z):
         """Return f^-1(z)."""
