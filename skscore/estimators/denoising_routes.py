@@ -6,6 +6,7 @@ their weights and the moments of all rows seen; `variance` holds λ (d,) of the 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..models.family import Choice, Sample
 from ..models.fitted_density import FittedDensity
 from ..models.objectives import Implicit
 from ..neural import ScoreNetwork
+from .fit_time import seconds_of_validation, trained_in_time
 
 __all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "noise_range"]
 
@@ -144,6 +146,7 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, variance, seed, watch, s
     a training interrupted now would leave, without a tail. It ends the training by returning True. `start` is the
     noise-conditional score of an earlier fit, whose weights training begins with if they are those of networks.
     """
+    begun = time.monotonic()
     from ..neural.checkpoint import Checkpoint, fingerprint  # torch is loaded here, and only for networks
     from ..neural.denoiser import Architecture, Denoiser
     from ..neural.devices import resolve_device
@@ -174,14 +177,45 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, variance, seed, watch, s
     if network.checkpoint is not None:
         own = fingerprint(p, rows.X, rows.weight, seed)
         checkpoint = Checkpoint(network.checkpoint, network.checkpoint_every, own)
-    state = ensemble.train(lambda state: watch(state, lambda: interim(state)), start, checkpoint)
-    density, report = interim(state).density, None
-    if sigma_min < sigma_max:
-        density, report = _validated(p, density, rows, ensemble.folds)
+
+    def train(deadline=np.inf, keep_time=lambda state: None):
+        def watched(state):
+            keep_time(state)
+            return watch(state, lambda: interim(state))
+
+        return ensemble.train(watched, start, checkpoint, deadline)
+
+    def seconds_of(state):
+        step = replace(interim(state).density, n_steps=1)
+        return seconds_of_validation(
+            lambda n: step.flow_log_density(rows.X[:n]), p.n_likelihood_steps, len(ensemble.folds)
+        )
+
+    many_levels, max_time = sigma_min < sigma_max, network.max_time
+    if max_time is None:
+        state, folds = train(), ensemble.folds
+    else:
+        share = 1.0 - len(ensemble.folds[0]) / n if network.refit else None
+        seconds_of = seconds_of if many_levels else lambda state: lambda n: 0.0
+        state, folds = trained_in_time(train, seconds_of, ensemble.folds, SCORED_ROWS, begun, max_time, share)
+    density, report, remarks = interim(state).density, None, ()
+    if many_levels and folds is None:
+        remarks = (_no_time(max_time),)
+    elif many_levels:
+        density, report = _validated(p, density, rows, folds)
     if network.refit:
-        density = replace(density, noisy_score=ensemble.refitted(state))
+        deadline = np.inf if max_time is None else begun + max_time
+        density = replace(density, noisy_score=ensemble.refitted(state, deadline))
     curves = state.train_curve, state.validation_curve
-    return Fitted(density, named, None, None, report, *curves, state.step, state.best.step)
+    return Fitted(density, named, None, None, report, *curves, state.step, state.best.step, remarks)
+
+
+def _no_time(max_time):
+    return (
+        f"max_time={max_time} leaves no time for validation rows to choose the number of steps, the tail, the windows "
+        "and the level of the score: a far row may cost hundreds of nats. Raise max_time, or take a smaller network or "
+        "n_folds=1."
+    )
 
 
 def _density(p, network, denoiser, rows, variance, seed):

@@ -168,11 +168,14 @@ class TrainingState:
         Held-out rows with noise, their weights, and the indices of the members that have not seen them. Without any,
         training goes on for all its steps.
     config : TrainingConfig
+    deadline : float
+        Of ``time.monotonic()``: the last step is the first that ends beyond it.
     """
 
     members: list
     validation: list
     config: TrainingConfig
+    deadline: float = np.inf
     step: int = 0
     best: Best = GAUSSIAN
     annealing: tuple | None = None  # first and last step
@@ -180,7 +183,6 @@ class TrainingState:
     validation_curve: list = field(default_factory=list)
 
     def __post_init__(self):
-        self.started = time.monotonic()
         if not self.validation:
             last = self.config.max_iter
             self.annealing = (last - last // 4, last)
@@ -208,14 +210,17 @@ class TrainingState:
     def advance(self):
         """Train up to the next validation; False if there is nothing left to do."""
         steps = min(self.config.check_every, self.last_step - self.step)
-        for k in range(self.step + 1, self.step + steps + 1):
+        before = self.step
+        for k in range(before + 1, before + steps + 1):
             for member in self.members:
                 member.step(k, self.rate(k))
-        self.step += steps
-        self.train_curve.append(float(np.mean([m.training_gain(steps) for m in self.members])))
+            self.step = k
+            if late := time.monotonic() >= self.deadline:
+                break
+        self.train_curve.append(float(np.mean([m.training_gain(self.step - before) for m in self.members])))
         if self.validation:
             self._validate()
-        return self.step < self.last_step and time.monotonic() - self.started < self.config.max_time
+        return self.step < self.last_step and not late
 
     def _validate(self):
         # the sets of folds are too small to tell a far row from a row of bad luck
@@ -302,15 +307,16 @@ class Ensemble:
 
     @torch.inference_mode(False)
     @torch.enable_grad()
-    def train(self, watch, start=None, checkpoint=None) -> TrainingState:
-        """Train until the loss of the validation rows falls no more.
+    def train(self, watch, start=None, checkpoint=None, deadline=np.inf) -> TrainingState:
+        """Train until the loss of the validation rows falls no more, or until the deadline.
 
-        ``watch(state)`` is called after each validation, and ends the training by returning True; `start` is a Denoiser
-        to begin with; `checkpoint` is where the training is saved, and resumed from. Without validation rows it takes a
-        single step and keeps its shrinkage.
+        ``watch(state)`` is called after each validation, may move the deadline of the state, and ends the training by
+        returning True; `start` is a Denoiser to begin with; `checkpoint` is where the training is saved, and resumed
+        from. Without validation rows it takes a single step and keeps its shrinkage.
         """
         members, validation = self._members(self.folds, start and start.weights), self._validation_sets()
-        state = TrainingState(members, validation, self.config if validation else replace(self.config, max_iter=1))
+        config = self.config if validation else replace(self.config, max_iter=1)
+        state = TrainingState(members, validation, config, deadline)
         if start is not None:
             state.begin_with(start.shrinkage)
         if checkpoint is not None:
@@ -328,7 +334,7 @@ class Ensemble:
 
     @torch.inference_mode(False)
     @torch.enable_grad()
-    def refitted(self, trained) -> Denoiser:
+    def refitted(self, trained, deadline=np.inf) -> Denoiser:
         """Networks trained on all rows for as long as the state `trained` found best, with the same shrinkage."""
         best = trained.best
         if best.step == 0:
@@ -336,7 +342,7 @@ class Ensemble:
         share = 1.0 - len(self.folds[0]) / len(self.Z)
         config = replace(self.config, max_iter=max(1, round(best.step / share)))
         nothing = [np.empty(0, dtype=int)] * len(self.folds)
-        again = TrainingState(self._members(nothing, None), [], config, best=best._replace(state=None))
+        again = TrainingState(self._members(nothing, None), [], config, deadline, best=best._replace(state=None))
         with threads_for(_work(again)):
             while again.advance():
                 pass
@@ -399,11 +405,11 @@ def _load(network, weights):
     """Give a network the weights of an earlier fit."""
     try:
         network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
-    except RuntimeError as error:
+    except RuntimeError:
         raise ValueError(
             "the weights of the last fit are those of another network: training goes on from them only with the same "
-            f"network, hidden_layer_sizes and parametrization. Fit anew with warm_start=False. ({error})"
-        ) from error
+            "network, hidden_layer_sizes and parametrization. Fit anew with warm_start=False."
+        ) from None
 
 
 def _work(state):
