@@ -49,8 +49,8 @@ def _holds_numbers(column):
 
 
 def precise_frame(X: Any, rows: np.ndarray, kept: np.ndarray) -> Any:
-    """The rows `kept` of the frame X, single precision as double; of its float64 `rows` if X is no frame."""
+    """The rows at the places `kept` of the frame X, single precision as double; these `rows` if X is no frame."""
     if not nw.dependencies.is_into_dataframe(X):
-        return rows[kept]
+        return rows
     frame = nw.from_native(X, eager_only=True)
     return frame.with_columns(ncs.by_dtype(nw.Float32).cast(nw.Float64))[kept].to_native()

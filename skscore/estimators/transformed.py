@@ -153,10 +153,10 @@ class TransformedDensity(DensityEstimator):
         if not (hasattr(self.density, "fit") and hasattr(self.density, "score_samples")):
             raise ValueError(f"density={self.density!r} needs fit and score_samples: give a density estimator.")
         every_row = numeric_rows(self, X, reset=True)
-        weight, kept = rows_of_weight(check_sample_weight(sample_weight, every_row), np.arange(len(every_row)))
-        rows = every_row[kept]
+        weight = check_sample_weight(sample_weight, every_row)
+        weight, rows, kept = rows_of_weight(weight, every_row, np.arange(len(every_row)))
         check_spread(rows)
-        self._fit_transformer(precise_frame(X, every_row, kept), weight)
+        self._fit_transformer(precise_frame(X, rows, kept), weight)
         Z = self.map_.forward(rows)
         self._check_image(Z)
         self._check_rank(rows, weight)
