@@ -58,7 +58,7 @@ class ScoreNetwork(BaseEstimator):
     max_time : float or None, default=None
         Largest duration of ``fit`` in seconds, but for its last step. The training ends early enough for what follows
         it: the choices on validation rows, of which fewer serve if they would take more than half of the time, and a
-        ``refit``.
+        ``refit``, which is left out if it would not end in time.
     n_folds : int or "auto", default="auto"
         1 holds out a fraction of the rows, which validates all networks; k deals the rows into folds, each of which
         validates networks of its own. "auto" is 10 for tables of at most 500 rows, 3 for those of at most 3 columns,

@@ -200,6 +200,11 @@ class TrainingState:
         """Where the training ends at the latest."""
         return self.config.max_iter if self.annealing is None else self.annealing[1]
 
+    @property
+    def ended(self):
+        """Whether no step is left, or no time."""
+        return self.step >= self.last_step or time.monotonic() >= self.deadline
+
     def begin_with(self, shrinkage):
         """Let the weights that the members begin with stand as the best until others are better."""
         self.best = GAUSSIAN._replace(shrinkage=shrinkage)
@@ -208,19 +213,18 @@ class TrainingState:
             self.validation_curve.clear()
 
     def advance(self):
-        """Train up to the next validation; False if there is nothing left to do."""
+        """Train up to the next validation, or to the deadline."""
         steps = min(self.config.check_every, self.last_step - self.step)
         before = self.step
         for k in range(before + 1, before + steps + 1):
             for member in self.members:
                 member.step(k, self.rate(k))
             self.step = k
-            if late := time.monotonic() >= self.deadline:
+            if self.ended:
                 break
         self.train_curve.append(float(np.mean([m.training_gain(self.step - before) for m in self.members])))
         if self.validation:
             self._validate()
-        return self.step < self.last_step and not late
 
     def _validate(self):
         # the sets of folds are too small to tell a far row from a row of bad luck
@@ -324,8 +328,8 @@ class Ensemble:
         with threads_for(_work(state)):
             more = True
             while more:
-                more = state.advance()
-                more = not watch(state) and more
+                state.advance()
+                more = not watch(state) and not state.ended
                 if more and checkpoint is not None:
                     checkpoint.save(state)
         if checkpoint is not None:
@@ -335,7 +339,10 @@ class Ensemble:
     @torch.inference_mode(False)
     @torch.enable_grad()
     def refitted(self, trained, deadline=np.inf) -> Denoiser:
-        """Networks trained on all rows for as long as the state `trained` found best, with the same shrinkage."""
+        """Networks trained on all rows for as long as the state `trained` found best, with the same shrinkage.
+
+        If the deadline cuts them short, the trained ones remain.
+        """
         best = trained.best
         if best.step == 0:
             return self.denoiser(trained)
@@ -344,9 +351,9 @@ class Ensemble:
         nothing = [np.empty(0, dtype=int)] * len(self.folds)
         again = TrainingState(self._members(nothing, None), [], config, deadline, best=best._replace(state=None))
         with threads_for(_work(again)):
-            while again.advance():
-                pass
-        return self.denoiser(again)
+            while not again.ended:
+                again.advance()
+        return self.denoiser(again if again.step == again.last_step else trained)
 
     def denoiser(self, state) -> Denoiser:
         """The networks of `state` at their best so far."""

@@ -112,3 +112,11 @@ def test_a_fit_without_time_says_what_it_left_out():
     assert fitted.likelihood_report_ is None
     assert fitted.tail_weight_ == fitted.parzen_weight_ == 0.0
     assert np.isfinite(fitted.score_samples(np.ones((3, 2)))).all()
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:max_time=.* leaves no time:sklearn.exceptions.ConvergenceWarning")
+def test_a_refit_without_time_is_left_out():
+    kept, again = (fit_within(1e-6, 2, hidden_layer_sizes=(8,), refit=refit)[0] for refit in (False, True))
+    rows = np.ones((3, 2))
+    np.testing.assert_array_equal(again.score_samples(rows), kept.score_samples(rows))
