@@ -208,7 +208,23 @@ def modules_say_what_they_are(source):
         yield "the module has no docstring"
 
 
+def errors_stand_alone(source):
+    """A search prints the traceback of every refusal: one, without that of what led to it."""
+    raises = [node for h in ast.walk(source.tree) if isinstance(h, ast.ExceptHandler) for node in ast.walk(h)]
+    for node in raises:
+        if isinstance(node, ast.Raise) and node.exc is not None and ast.unparse(node.cause or node) != "None":
+            yield f"{node.lineno}: raises an error while it handles another one: say from None"
+
+
+def messages_are_one_line(source):
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Raise) and r"\n" in ast.unparse(node):
+            yield f"{node.lineno}: breaks the line of its message"
+
+
 OFFENDERS = {
+    errors_stand_alone: ("skscore/models/x.py", "try:\n f()\nexcept ValueError as e:\n raise KeyError from e"),
+    messages_are_one_line: ("skscore/models/x.py", 'raise ValueError(f"{a}:\\n{b}")'),
     rooms_are_those_of_the_plan: ("skscore/attic.py", ""),
     imports_go_down: ("skscore/formulas/x.py", "from ..estimators.density import y"),
     heavy_imports_stay_in_their_room: ("skscore/models/x.py", "def f():\n    import torch.nn"),

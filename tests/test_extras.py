@@ -7,21 +7,24 @@ import sys
 import joblib
 import numpy as np
 import pytest
+from sklearn.preprocessing import StandardScaler
 
-from skscore import DenoisingScoreEstimator, demo
-from skscore.neural import ScoreNetwork
+from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, TransformedDensity, demo
+from skscore.neural import NeuralEnergy, ScoreNetwork
 
-WITHOUT_TORCH = """
+OBSTACLE = """
 import sys
 
-class Missing:
+class Obstacle:
     @staticmethod
     def find_spec(name, path=None, target=None):
         if name.partition(".")[0] == "torch":
-            raise ModuleNotFoundError(name)
+            raise {}
 
-sys.meta_path.insert(0, Missing)
+sys.meta_path.insert(0, Obstacle)
 """
+WITHOUT_TORCH = OBSTACLE.format("ModuleNotFoundError(f'No module named {name!r}', name=name)")
+WITH_A_DAMAGED_TORCH = OBSTACLE.format("ImportError('libtorch.so: cannot open shared object file')")
 FITS = """
 import numpy as np
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
@@ -46,19 +49,28 @@ def run(code):
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
 
 
-def test_networks_say_that_torch_is_missing_and_closed_forms_do_without():
-    *errors, score = run(WITHOUT_TORCH + FITS).splitlines()
+@pytest.mark.parametrize("obstacle", [WITHOUT_TORCH, WITH_A_DAMAGED_TORCH], ids=["missing", "damaged"])
+def test_networks_say_that_torch_is_missing_and_closed_forms_do_without(obstacle):
+    *errors, score = run(obstacle + FITS).splitlines()
     assert len(errors) == 4
+    assert all("libtorch.so" in error for error in errors) == (obstacle == WITH_A_DAMAGED_TORCH)
     assert all("pip install 'skscore[torch]'" in error for error in errors)
     assert float(score) < 0.0
 
 
+SMALL = {"hidden_layer_sizes": (4,), "max_iter": 5, "device": "cpu"}
+FITTED = {
+    "network": DenoisingScoreEstimator(ScoreNetwork(**SMALL, n_folds=1), n_likelihood_steps=2),
+    "energy": ScoreMatchingDensity(NeuralEnergy(**SMALL)),
+    "transformed": TransformedDensity(ScoreMatchingDensity(NeuralEnergy(**SMALL)), StandardScaler()),
+}
+
+
 @pytest.mark.torch
-def test_a_fitted_network_says_that_torch_is_missing(tmp_path):
-    pytest.importorskip("torch")
+@pytest.mark.parametrize("kind", FITTED)
+def test_a_fitted_network_says_that_torch_is_missing(kind, tmp_path):
     X = np.random.default_rng(0).standard_normal((50, 2))
-    network = ScoreNetwork(hidden_layer_sizes=(4,), max_iter=5, n_folds=1, device="cpu")
-    joblib.dump(DenoisingScoreEstimator(network, n_likelihood_steps=2).fit(X), tmp_path / "fitted")
+    joblib.dump(FITTED[kind].fit(X), tmp_path / "fitted")
     load = f"""
 import joblib
 try:

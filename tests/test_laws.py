@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from laws import LAWS
+from numpy.testing import assert_array_equal
 from scipy import stats
 from scipy.special import expit
 from sklearn.base import clone
@@ -91,6 +92,7 @@ QUICK = {
     "kernel": {"codes"},
     "pairwise": {"codes"},
 }
+MANY_VALUED = {"counts", "rounded"}
 UNIT_FREE = ["gaussian", "kernel", "pairwise"]
 QUANTILES = QuantileTransformer(n_quantiles=6, output_distribution="normal")
 ESTIMATORS = {
@@ -249,8 +251,11 @@ def test_no_mass_hides_between_the_nodes(name, law):
 def test_draws_have_the_density_that_is_scored(name, law, rng):
     X, table = fitted(name, law).sample(DRAWS, random_state=1), tabulated(name, law)
     if ESTIMATORS[name].counting and LAWS[law].discrete:
-        assert all(np.isin(x, column.values).all() for x, column in zip(X.T, LAWS[law].columns, strict=True))
-        assert p_of_frequencies(X, *table) > 1e-3
+        known = [np.isin(x, column.values) for x, column in zip(X.T, LAWS[law].columns, strict=True)]
+        strange = X[~np.all(known, axis=0)]  # whole numbers of a tail, where there are too many values for a set
+        assert len(strange) == 0 or (law in MANY_VALUED and len(strange) < 0.005 * DRAWS)
+        assert_array_equal(strange, strange.round(1))
+        assert p_of_frequencies(X[np.all(known, axis=0)], *table) > 1e-3
     else:
         assert p_of_uniform(rosenblatt(X, *table, rng)) > 1e-3
 

@@ -153,18 +153,19 @@ def check_robust(estimator, family):
 def rows_of_weight(weight, *tables, at_least=1):
     """Weights and tables without the rows of no weight, which count for nothing however far they lie.
 
-    A ValueError if fewer than `at_least` remain.
+    A ValueError if fewer than `at_least` have all the weight, to rounding.
     """
     if weight is None:
         return weight, *tables
-    kept = weight > NEGLIGIBLE_WEIGHT * weight.max()
+    share = weight / weight.max()
+    if (n_heavy := int((share > np.finfo(np.float64).eps).sum())) < at_least:
+        raise ValueError(
+            f"sample_weight: {n_heavy} of {len(share)} rows have all the weight, a fit needs {at_least}. Give more "
+            "rows a positive weight, of comparable size."
+        )
+    kept = share > NEGLIGIBLE_WEIGHT
     if kept.all():
         return weight, *tables
-    if (n_kept := int(kept.sum())) < at_least:
-        raise ValueError(
-            f"sample_weight: {n_kept} of {len(kept)} rows have all the weight, a fit needs {at_least}. Give more rows "
-            "a positive weight, of comparable size."
-        )
     return weight[kept], *(None if table is None else table[kept] for table in tables)
 
 

@@ -47,7 +47,8 @@ __all__ = ["DenoisingScoreEstimator"]
 DOUBTFUL_DIFFERENCE = 0.05  # nats
 DOUBTFUL_CELLS = 0.1  # nats
 DOUBTFUL_REPETITION = 0.1  # of the density in the narrowest windows
-INSIDE_DRAWS = 10_000
+INSIDE_DRAWS, MAX_INSIDE_DRAWS = 10_000, 100_000
+INSIDE_ERROR = 0.005  # of the logarithm of the mass inside, one standard error
 BLOCK_POINTS = 1 << 16  # rows times points of their cells, evaluated together
 
 
@@ -79,17 +80,23 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         is the Gaussian of these coordinates. "auto" is the first for networks, and where some columns set the scale of
         others (`scale_slopes_`) each row has scales of its own.
     dequantize : {"auto"} or bool, default="auto"
-        Spread columns with atoms (more than 5 % ties) over the cells of their lattice; ``sample`` rounds them back.
+        Treat columns in which values recur (more than 5 % ties) as discrete: their values are spread over cells, a
+        log-density is that of the box of cells, and ``sample`` draws values. A column of at most 20 values, or of
+        uneven ones such as codes, is a set: log-densities are those of its values (log P), every draw is one of them,
+        and a row with any other has log-density −inf. A value that holds much of an otherwise continuous column counts
+        as log P, too. An evenly spaced column of many values (integers, decimals) counts with log P(cell) −
+        log(spacing), the density that it was rounded from. False takes all columns as continuous.
     bounds : tuple (lower, upper) or None, default=None
-        Limits of the columns, each a number or an array of shape (n_features,). Draws outside are drawn again, and the
-        density outside is zero.
+        Limits of the columns, each a number or an array of shape (n_features,), which belong to them. Draws outside are
+        drawn again, the density outside is zero, and that inside is divided by `inside_mass_`.
     tail : {"auto"} or None, default="auto"
         Mix in a Student density of small weight, both chosen on validation rows, so that a single far row cannot cost
         hundreds of nats. ``grad_log_density`` then costs as much as ``score_samples``.
     parzen : {"auto"} or None, default="auto"
         Mix a kernel density estimate of many widths into the density of networks, as far as validation rows ask for
         it: rows that nearly repeat others are beyond any smooth model. The estimator then keeps the rows, and some
-        draws lie close to one of them; None forbids it. ``parzen_weight_`` says how many.
+        draws lie close to one of them; None forbids it. ``parzen_weight_`` says how many. Tables with columns of few
+        values have none.
     alpha : float, "auto" or "cv", default="auto"
         Ridge of a closed-form model at every level, as in :class:`ScoreMatchingDensity`.
     criterion : {"log_likelihood", "elbo", "hyvarinen"}, default="log_likelihood"
@@ -118,8 +125,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     n_iter_, best_iter_ : int
         Steps of training, and the step whose weights were kept; 0 is the Gaussian.
     likelihood_report_ : LikelihoodReport
-        Errors of the log-density on validation rows: step halving, probes, median and worst row, gain over the
-        Gaussian.
+        Errors of the log-density on validation rows: step halving, probes, points of the cells of discrete columns,
+        median and worst row, gain over the Gaussian.
     tail_weight_, tail_df_ : float
         Weight ε and degrees of freedom ν of the Student tail.
     parzen_weight_ : float
@@ -137,7 +144,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     noise_levels_ : ndarray of shape (n_levels,)
         Ladder of the training, decreasing; its two ends where levels are continuous.
     inside_mass_ : float
-        Share of the unbounded density that lies within `bounds`; computed when first asked for.
+        Share of the unbounded density that lies within `bounds`, of the values of discrete columns that lie there. It
+        is computed when first asked for, by draws: at least 10,000, and as many as leave a standard error of half a
+        percent, but not more than 100,000.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
         Where X has string column names.
@@ -368,6 +377,12 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
                 f"log-densities are doubtful: halving the {report.n_steps} steps of the flow changes a row by "
                 f"{report.halving_difference:.2g} nats in the mean. Raise n_likelihood_steps or sigma_min."
             )
+        if report is not None and report.cell_difference > DOUBTFUL_CELLS:
+            warn_user(
+                f"log-densities of rows of discrete columns are doubtful: half of the {report.n_cell_points} points of "
+                f"their cells change a row by {report.cell_difference:.2g} nats in the mean. Such columns all but "
+                "determine one another: drop one of them, or raise sigma_min."
+            )
         repeated = self.parzen_weight_ * self.parzen_widths_.get(NARROWEST, 0.0)
         if repeated > DOUBTFUL_REPETITION:
             warn_user(
@@ -380,12 +395,18 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
 
     @cached_property
     def inside_mass_(self):
-        """Fraction of the unbounded density within the bounds, by draws; at least that of half a draw."""
+        """Fraction of the unbounded density within the bounds, by as many draws as give it to half a percent."""
         check_is_fitted(self)
         if self.bounds is None:
             return 1.0
-        draws = self._density.sample(INSIDE_DRAWS, "flow", None, np.random.default_rng(0)).rows
-        return max(float(self._support(self._preprocessing.restored(draws)).mean()), 0.5 / INSIDE_DRAWS)
+        rng, n_inside, n_drawn = np.random.default_rng(0), 0, 0
+        while n_drawn < MAX_INSIDE_DRAWS:
+            draws = self._density.sample(INSIDE_DRAWS, "flow", None, rng).rows
+            n_inside += int(self._support(self._preprocessing.restored(draws)).sum())
+            n_drawn += INSIDE_DRAWS
+            if n_drawn - n_inside <= (INSIDE_ERROR * n_inside) ** 2 * n_drawn / max(n_inside, 1):
+                break
+        return max(n_inside, 0.5) / n_drawn
 
     def grad_log_density(self, X: ArrayLike, sigma: float | None = None) -> np.ndarray:
         """Score vectors ∇ log p of the rows.

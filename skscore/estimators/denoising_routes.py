@@ -7,6 +7,7 @@ reference Gaussian.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -23,6 +24,7 @@ from ..models.family import Choice, Sample
 from ..models.fitted_density import FittedDensity
 from ..models.objectives import Implicit
 from ..neural import ScoreNetwork
+from .fit_time import seconds_of_validation, trained_in_time
 
 __all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "noise_range"]
 
@@ -135,21 +137,18 @@ def fit_closed_form(p, model, rows: Sample, table, variance, seed, previous=None
     remarks = (*choice.remarks, *ladder.remarks)
     if len(levels) == 1:
         normalised = FittedDensity(ladder.families[0], ladder.thetas[0], summary.table, seed, repr(p.model))
-        density, report = LevelDensity(ladder, sigma_min, normalised), None
-        n_points, _ = choose_number_of_points(density.log_potential, table, _evenly(len(rows.X), REPORT_ROWS))
+        fitted: Any = LevelDensity(ladder, sigma_min, normalised)
     else:
-        flow = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
-        density, report = _validated(p, flow, rows, table, None)
-        n_points = report.n_cell_points
+        fitted = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
+    density, report, n_points = _chosen(p, fitted, rows, table, [])
     return Fitted(density, levels, summary, choice.alpha, report, n_points=n_points, remarks=remarks)
 
 
 def _gathered(family, rows, table, levels):
     """What the ladder of a family knows of the rows, in the mean over their spreads."""
-    spreads = list(table.spreads())
     weight = np.ones(len(rows.X)) if rows.weight is None else rows.weight
-    shared = rows.weight if len(spreads) == 1 else weight / len(spreads)
-    return reduce(add, (gather(family, Z, shared, levels) for Z in spreads))
+    share = rows.weight if table.n_spreads == 1 else weight / table.n_spreads
+    return reduce(add, (gather(family, Z, share, levels) for Z in table.spreads()))
 
 
 # ---- network -------------------------------------------------------------------------------------
@@ -162,28 +161,15 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, variance, seed, w
     a training interrupted now would leave, without a tail. It ends the training by returning True. `start` is the
     noise-conditional score of an earlier fit, whose weights training begins with if they are those of networks.
     """
+    begun = time.monotonic()
     from ..neural.checkpoint import Checkpoint, fingerprint  # torch is loaded here, and only for networks
-    from ..neural.denoiser import Architecture, Denoiser
-    from ..neural.devices import resolve_device
-    from ..neural.noise_schedule import noise_schedule
-    from ..neural.training import Ensemble
+    from ..neural.denoiser import Denoiser
 
-    (n, d), device = rows.X.shape, resolve_device(network.device)
-    sigma_min, sigma_max, levels = noise_range(p, variance)
+    (n, d), (sigma_min, sigma_max, levels) = rows.X.shape, noise_range(p, variance)
     start = start if isinstance(start, Denoiser) else None
-    chosen, spreads = network.for_table(n, d, start), list(table.spreads())
+    chosen = network.for_table(n, d, start)
     folds = _folds(chosen, n, seed)
-    ensemble = Ensemble(
-        np.concatenate(spreads),
-        None if rows.weight is None else np.tile(rows.weight, len(spreads)),
-        Architecture(variance, chosen.parametrization, chosen.network, chosen.layers(d)),
-        noise_schedule(sigma_min, sigma_max, levels, p.noise_distribution, device),
-        chosen.training_config(n, p.weighting),
-        [np.concatenate([fold + n * k for k in range(len(spreads))]) for fold in folds],
-        chosen.n_networks,
-        seed,
-        device,
-    )
+    ensemble = _ensemble(p, chosen, rows, table, variance, folds, seed)
     named = np.array([sigma_max, sigma_min]) if levels is None else levels
 
     def interim(state):
@@ -193,17 +179,85 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, variance, seed, w
     if network.checkpoint is not None:
         own = fingerprint(p, rows.X, rows.weight, seed)
         checkpoint = Checkpoint(network.checkpoint, network.checkpoint_every, own)
-    state = ensemble.train(lambda state: watch(state, lambda: interim(state)), start, checkpoint)
-    density, report, n_points = interim(state).density, None, 1
-    if sigma_min < sigma_max:
-        density, report = _validated(p, density, rows, table, folds)
-        n_points = report.n_cell_points
-    elif density.density is not None:
-        n_points, _ = choose_number_of_points(density.log_potential, table, _evenly(len(rows.X), REPORT_ROWS))
+
+    def train(deadline=np.inf, keep_time=lambda state: None):
+        def watched(state):
+            keep_time(state)
+            return watch(state, lambda: interim(state))
+
+        return ensemble.train(watched, start, checkpoint, deadline)
+
+    def seconds_of(state):
+        return _seconds_of_validation(p, interim(state).density, rows, table, len(folds))
+
+    many_levels, max_time, validating = sigma_min < sigma_max, network.max_time, folds
+    if max_time is None:
+        state = train()
+    else:
+        share = 1.0 - len(folds[0]) / n if network.refit else None
+        seconds_of = seconds_of if many_levels else lambda state: lambda n: 0.0
+        state, validating = trained_in_time(train, seconds_of, folds, SCORED_ROWS, begun, max_time, share)
+    remarks = (_no_time(max_time),) if many_levels and validating is None else ()
+    density, report, n_points = _chosen(p, interim(state).density, rows, table, validating)
     if network.refit:
-        density = replace(density, noisy_score=ensemble.refitted(state))
+        deadline = np.inf if max_time is None else begun + max_time
+        density = replace(density, noisy_score=ensemble.refitted(state, deadline))
     curves = state.train_curve, state.validation_curve
-    return Fitted(density, named, None, None, report, *curves, state.step, state.best.step, n_points)
+    return Fitted(density, named, None, None, report, *curves, state.step, state.best.step, n_points, remarks)
+
+
+def _ensemble(p, network, rows, table, variance, folds, seed):
+    """The networks, and the rows in all their spreads for these to be trained on."""
+    from ..neural.denoiser import Architecture
+    from ..neural.devices import resolve_device
+    from ..neural.noise_schedule import noise_schedule
+    from ..neural.training import Ensemble
+
+    (n, d), device, spreads = rows.X.shape, resolve_device(network.device), list(table.spreads())
+    sigma_min, sigma_max, levels = noise_range(p, variance)
+    return Ensemble(
+        np.concatenate(spreads),
+        None if rows.weight is None else np.tile(rows.weight, len(spreads)),
+        Architecture(variance, network.parametrization, network.network, network.layers(d)),
+        noise_schedule(sigma_min, sigma_max, levels, p.noise_distribution, device),
+        network.training_config(n, p.weighting),
+        [np.concatenate([fold + n * k for k in range(len(spreads))]) for fold in folds],
+        n,
+        network.n_networks,
+        seed,
+        device,
+    )
+
+
+def _chosen(p, density, rows, table, folds):
+    """The density with what validation rows choose, the report, the number of points; `folds` None leaves no time."""
+    if isinstance(density, LevelDensity):
+        few, n_points = _evenly(len(rows.X), REPORT_ROWS), 1
+        if density.density is not None:
+            n_points, _ = choose_number_of_points(density.log_potential, table, few)
+        return density, None, n_points
+    if folds is None:
+        return density, None, table.fewest_points
+    density, report = _validated(p, density, rows, table, folds)
+    return density, report, report.n_cell_points
+
+
+def _seconds_of_validation(p, density, rows, table, n_folds):
+    """Function from a number of validation rows to the seconds that they will take."""
+    step, n_points = replace(density, n_steps=1), MAX_POINTS if table.has_atoms else 1
+
+    def take_step(n):
+        step.flow_log_density(np.resize(rows.X, (n * n_points, rows.X.shape[1])))
+
+    return seconds_of_validation(take_step, p.n_likelihood_steps, n_folds)
+
+
+def _no_time(max_time):
+    return (
+        f"max_time={max_time} leaves no time for validation rows to choose the number of steps, the tail, the windows "
+        "and the level of the score: a far row may cost hundreds of nats. Raise max_time, or take a smaller network or "
+        "n_folds=1."
+    )
 
 
 def _density(p, network, denoiser, rows, variance, seed):
@@ -236,10 +290,11 @@ def _validated(p, density, rows, table, folds):
 
     They choose the points of cells, the level of the score, the steps, the tail and the windows. Rows of a fold are
     scored by the networks that have not seen them. Closed-form models have so few parameters that the training rows
-    serve; their score errs at no level, and nothing outside their family is mixed in.
+    serve; their score errs at no level, and no windows are mixed in. Nor are they if columns have atoms: such columns
+    are made of rows that repeat others, and windows are too narrow for their cells.
     """
     parts = [(density, _evenly(len(rows.X), SCORED_ROWS))]
-    held_out = folds is not None and len(folds[0]) > 0
+    held_out = len(folds) > 0 and len(folds[0]) > 0
     if held_out:
         most = -(-SCORED_ROWS // len(folds))
         unseeing = [replace(density, noisy_score=density.noisy_score.part(k)) for k in range(len(folds))]
@@ -252,21 +307,21 @@ def _validated(p, density, rows, table, folds):
         density = density.with_score_level([(part.noisy_score, seen.Z) for part, seen in validation])
     density, report = density.with_steps(table.points(few, n_points))
     report = report._replace(n_cell_points=n_points, cell_difference=difference)
-    windows = p.parzen is not None and held_out
+    windows = p.parzen is not None and held_out and not table.has_atoms
     if p.tail is None and not windows:
         return density, report
     log_p = np.concatenate(
         [seen.log_mean(replace(part, n_steps=density.n_steps).flow_log_density(seen.Z)) for part, seen in validation]
     )
     scored = table.points(held, n_points)
-    density = density if p.tail is None else density.with_tail(scored, log_p)
+    density = density if p.tail is None else density.with_tail(scored, log_p, light=table.none_is_far)
     return density.with_windows(log_p, scored, held, rows.X, rows.weight) if windows else density, report
 
 
 def _with_cells(density, table, index):
     """The density with fewer steps of the flow if cells allow it, and how many points of these they leave time for."""
     n_steps, points = density.n_steps, table.points(index, table.fewest_points)
-    if table.fewest_points > 1:
+    if table.has_atoms:
 
         def log_density(n):
             return points.log_mean(replace(density, n_steps=n).flow_log_density(points.Z))

@@ -21,6 +21,7 @@ from .._compat import Interval, StrOptions, check_sample_weight, fit_context, va
 from ..formulas.moments import moments
 from ..maps.affine import Affine
 from ..models.unmixing import SOURCES, best_unmixing, principal_coordinates
+from .all_or_nothing import all_or_nothing
 from .checks import check_spread, rows_of_weight, seed_of, warn_user
 
 __all__ = ["ScoreMatchingICA"]
@@ -116,6 +117,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Find the components.
 

@@ -26,7 +26,7 @@ COLLINEAR = 0.98
 MAX_REDRAWS = 1000
 HELD_OUT = 0.1  # of the rows, which decide whether scales of their own are worth having
 SPLIT_SEED = 0
-SPREAD_SEED = 0  # where in its cell a value falls is the same in every fit
+SPREAD_SEED = 0x5C0DE5EED  # where in its cell a value falls is the same in every fit; a table may be drawn from seed 0
 SPREADS, SPREAD_ROWS = 16, 100_000  # of rows with atoms: as many, unless they make more rows than the latter
 WITH_ATOMS = 4  # points of cells at least: a Student tail is not flat in those that reach to infinity
 
@@ -45,7 +45,7 @@ class Preprocessing:
         Of the rows x as they are in the table, and spread over their cells.
     scale_slopes : ndarray of shape (d, d)
         Slope along column i of the logarithm of the scale of column j, which the map divides by.
-    cells : sequence of d EvenCells, Atoms or None
+    cells : sequence of d EvenCells, OwnCells, Atoms or None
         Of each column, None if it is continuous.
     bounds : Box or None
         Where rows may lie.
@@ -128,13 +128,17 @@ class Preprocessing:
         """Whether columns have values that hold much of their rows."""
         return any(isinstance(cell, Atoms) for cell in self.cells)
 
+    def n_spreads(self, n_rows):
+        """How often rows are spread over their cells: several times if they have atoms."""
+        return max(1, min(SPREADS, SPREAD_ROWS // n_rows)) if self.has_atoms else 1
+
     def spreads(self, X) -> Iterator[ndarray]:
-        """Yield the rows spread over their cells, before the map: several times if they have atoms.
+        """Yield the rows spread over their cells, `n_spreads` times, before the map.
 
         What a density learns of the places within wide cells is chance, the less of it the more often they are drawn.
         """
         rng = np.random.default_rng(SPREAD_SEED)
-        for _ in range(max(1, min(SPREADS, SPREAD_ROWS // len(X))) if self.has_atoms else 1):
+        for _ in range(self.n_spreads(len(X))):
             yield dequantize(X, self.cells, rng)
 
     def spread_moments(self, X, weight) -> Moments:
@@ -187,10 +191,30 @@ class SpreadRows:
     @property
     def fewest_points(self):
         """Points of the cells that the log-density of a row needs at least."""
-        return WITH_ATOMS if self.preprocessing.has_atoms else 1
+        return WITH_ATOMS if self.has_atoms else 1
+
+    @property
+    def is_continuous(self):
+        """Whether no column has cells."""
+        return self.preprocessing.is_continuous
+
+    @property
+    def has_atoms(self):
+        """Whether columns have values that hold much of their rows."""
+        return self.preprocessing.has_atoms
+
+    @property
+    def none_is_far(self):
+        """Whether every column has atoms alone, so that no row lies far from others."""
+        return all(isinstance(cell, Atoms) and cell.alone for cell in self.preprocessing.cells)
+
+    @property
+    def n_spreads(self):
+        """How often the rows are spread over their cells."""
+        return self.preprocessing.n_spreads(len(self.X))
 
     def spreads(self) -> Iterator[ndarray]:
-        """Yield z of the rows, spread over their cells as often as is worth it."""
+        """Yield z of the rows, spread over their cells `n_spreads` times."""
         return map(self.preprocessing.map.forward, self.preprocessing.spreads(self.X))
 
     def points(self, index, n_points) -> CellPoints:

@@ -40,6 +40,7 @@ from ..models.fitted_density import SAMPLERS, FittedDensity
 from ..models.gaussian import Gaussian
 from ..models.standard_errors import parameters_and_covariance
 from ..models.windham import middle_rows, windham_weights
+from .all_or_nothing import all_or_nothing
 from .checks import (
     check_further_rows,
     check_inference,
@@ -282,6 +283,7 @@ class ScoreMatchingDensity(DensityEstimator):
     # ---- fit -------------------------------------------------------------------------------------
 
     @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density to the rows of X.
 
@@ -304,6 +306,7 @@ class ScoreMatchingDensity(DensityEstimator):
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
     def partial_fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Add rows to those seen so far: fitting k chunks in turn is fitting their union.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import check_cv
 
-from .._compat import HasMethods, Interval, Options, StrOptions, n_rows
+from .._compat import HasMethods, Interval, Options, StrOptions, check_sample_weight, n_rows
 from ..fitting.criteria import one_standard_error
 from ..fitting.solvers import Estimate
 from ..models.catalog import MODELS
@@ -26,7 +26,7 @@ from ..models.interactions.penalty_path import (
     by_splits,
     penalty_path,
 )
-from .checks import edge_of_the_path, warn_of
+from .checks import edge_of_the_path, rows_of_weight, warn_of
 from .score_matching import ScoreMatchingDensity
 
 __all__ = ["ScoreMatchingDensityCV"]
@@ -171,24 +171,9 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Choose a penalty, and fit the density to the rows of X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Numeric rows.
-        y : array-like of shape (n_samples, n_features), optional
-            Known scores ∇ log p at the rows, for ``objective="explicit"``; ignored otherwise.
-        sample_weight : array-like of shape (n_samples,), optional
-            Non-negative weights; a weight of 2 is exactly a repeated row.
-
-        Returns
-        -------
-        self
-        """
-        self._kept = np.arange(n_rows(X)) if sample_weight is None else np.flatnonzero(np.asarray(sample_weight))
-        return super().fit(X, y, sample_weight)
+    def _fit_first_rows(self, X, y, sample_weight):
+        _, self._kept = rows_of_weight(check_sample_weight(sample_weight, X), np.arange(n_rows(X)))
+        super()._fit_first_rows(X, y, sample_weight)
 
     def _choose(self, model, sample, objective):
         choice = model.choose(sample, objective, 0.0, self.criterion)

@@ -38,6 +38,7 @@ from sklearn.utils.validation import has_fit_parameter
 from ..maps.affine import Affine
 from ..maps.algebra import ColumnBlocks, Map, compose
 from ..maps.elementwise import BoxCox, MonotoneFunction, NormalQuantile, PiecewiseLinear, YeoJohnson
+from .all_or_nothing import all_or_nothing
 
 SUPPORTED = (
     "StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler, PowerTransformer, QuantileTransformer, PCA of full rank,"
@@ -87,6 +88,7 @@ class BijectiveTransformer(FunctionTransformer):
         )
         self.derivatives = derivatives
 
+    @all_or_nothing
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Check that `inverse_func` undoes `func` on every row; nothing is learned.
 

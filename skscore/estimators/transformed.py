@@ -18,19 +18,20 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_sample_weight, validate_data
+from .._compat import check_sample_weight
 from ..formulas.moments import moments
 from ..maps.affine import n_dependent
 from .all_or_nothing import all_or_nothing
 from .checks import check_spread, rows_of_weight, warn_user
 from .density import DensityEstimator
+from .frames import numeric_rows, precise_frame
 from .sklearn_transformers import draw, map_of, weight_arguments
 
 MASS_DRAWS = 20_000  # a standard error of at most 0.0036 in the mass inside the image
@@ -131,7 +132,8 @@ class TransformedDensity(DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training rows, finite. A frame reaches the transformer as a frame.
+            Training rows, finite. A frame reaches the transformer as it is, columns of integers, booleans, categories
+            that are numbers and nullable types included, so that a ColumnTransformer may select by name or type.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
@@ -145,15 +147,16 @@ class TransformedDensity(DensityEstimator):
         Raises
         ------
         ValueError
-            If the density has no `score_samples`, if the transformer is no supported bijection, if it mixes columns
-            that determine one another, or if it maps a row to infinity.
+            If a column holds no numbers (text, dates), if the density has no `score_samples`, if the transformer is no
+            supported bijection, if it mixes columns that determine one another, or if it maps a row to infinity.
         """
         if not (hasattr(self.density, "fit") and hasattr(self.density, "score_samples")):
             raise ValueError(f"density={self.density!r} needs fit and score_samples: give a density estimator.")
-        rows = validate_data(self, X, dtype=np.float64)
-        weight, rows = rows_of_weight(check_sample_weight(sample_weight, rows), rows)
+        every_row = numeric_rows(self, X, reset=True)
+        weight = check_sample_weight(sample_weight, every_row)
+        weight, rows, kept = rows_of_weight(weight, every_row, np.arange(len(every_row)))
         check_spread(rows)
-        self._fit_transformer(self._as_frame(rows, X), weight)
+        self._fit_transformer(precise_frame(X, rows, kept), weight)
         Z = self.map_.forward(rows)
         self._check_image(Z)
         self._check_rank(rows, weight)
@@ -163,17 +166,10 @@ class TransformedDensity(DensityEstimator):
         self.__dict__.pop("image_mass_", None)
         return self
 
-    def _as_frame(self, rows, X):
-        """Return `rows` in the kind of frame that `X` is: a ColumnTransformer may ask for columns by name."""
-        if not hasattr(self, "feature_names_in_"):
-            return rows
-        backend = nw.get_native_namespace(X)
-        return nw.from_numpy(rows, list(self.feature_names_in_), backend=backend).to_native()
-
-    def _fit_transformer(self, rows, weight):
+    def _fit_transformer(self, table, weight):
         self.transformer_ = clone(self.transformer, safe=False)
         if hasattr(self.transformer_, "fit"):
-            self.transformer_.fit(rows, **weight_arguments(self.transformer_, weight))
+            self.transformer_.fit(table, **weight_arguments(self.transformer_, weight))
         self.map_ = map_of(self.transformer_)
 
     def _check_image(self, Z):
@@ -205,6 +201,10 @@ class TransformedDensity(DensityEstimator):
     hyvarinen_score = available_if(_density_offers("curvature"))(DensityEstimator.hyvarinen_score)
     sample = available_if(_density_offers("sample"))(DensityEstimator.sample)
 
+    def _check_rows(self, X):
+        check_is_fitted(self)
+        return numeric_rows(self, X, reset=False)
+
     @property
     def criterion(self):
         """What `score` averages: the criterion of the density, the log-likelihood if it names none."""
@@ -220,12 +220,12 @@ class TransformedDensity(DensityEstimator):
     def _estimated_image_mass(self):
         try:
             draws = draw(self.density_, MASS_DRAWS, np.random.default_rng(0))
-        except (AttributeError, NotImplementedError) as error:
+        except (AttributeError, NotImplementedError):
             raise ValueError(
                 f"density={self.density!r} cannot be sampled, so its mass within the bounded image of"
                 f" transformer={self.transformer!r} is unknown: choose a density that can, or a transformer onto all of"
                 " R^d."
-            ) from error
+            ) from None
         mass = float(self.map_.reaches(draws).mean())
         if mass == 0.0:
             raise ValueError(

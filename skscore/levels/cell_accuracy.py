@@ -39,7 +39,7 @@ def choose_number_of_points(log_density, table, index, most=MAX_POINTS):
     log_density : callable
         Of points (n m, d), shape (n m,), known up to a constant.
     table : object
-        With `points`, from places of rows and a number m to their CellPoints, and `fewest_points`.
+        With `points`, from places of rows and a number m to their CellPoints, `fewest_points` and `is_continuous`.
     index : ndarray of int
         Places of some hundred rows.
     most : int
@@ -59,7 +59,7 @@ def choose_number_of_points(log_density, table, index, most=MAX_POINTS):
         return points.log_mean(log_density(points.Z))
 
     number, difference = table.fewest_points, 0.0
-    if np.array_equal(table.points(index, 1).Y, table.points(index, 2).Y[::2]):
+    if table.is_continuous:
         return number, difference
     value = of_rows(number)
     while number < most:

@@ -128,7 +128,7 @@ def _over(r, square):
 # ---- the tail ------------------------------------------------------------------------------------
 
 
-def choose_tail(log_p, X, variance, log_mean=np.asarray):
+def choose_tail(log_p, X, variance, log_mean=np.asarray, degrees_of_freedom=DEGREES_OF_FREEDOM):
     """Weight and degrees of freedom of the tail that validation rows ask for.
 
     The likelihood of n validation rows is maximised over ε for each ν of a grid, and three rules guard the choice
@@ -150,6 +150,8 @@ def choose_tail(log_p, X, variance, log_mean=np.asarray):
         λ of the reference Gaussian.
     log_mean : callable
         From log-densities of `X` to those of the rows, shape (n,).
+    degrees_of_freedom : tuple of float
+        To choose from, increasing.
 
     Returns
     -------
@@ -177,7 +179,7 @@ def choose_tail(log_p, X, variance, log_mean=np.asarray):
     '0.108, -11.44 -> -3.05'
     """
     smallest = min(PREMIUM, 0.1 / len(log_p))
-    students = [StudentT(df, variance) for df in DEGREES_OF_FREEDOM]
+    students = [StudentT(df, variance) for df in degrees_of_freedom]
     log_t = [log_mean(student.log_density(X)) for student in students]
 
     def likelihood(weight, k):

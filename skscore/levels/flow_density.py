@@ -28,7 +28,7 @@ from ..formulas.schedules import geometric_ladder
 from ..likelihood import LikelihoodReport, adaptive_steps, antithetic_noise, elbo, flow_log_density
 from ..samplers import AnnealedLangevin, Flow, PredictorCorrector, ReverseSDE, descend
 from ..samplers.chains import Sampled
-from .defensive_mixture import DefensiveMixture, choose_tail
+from .defensive_mixture import DEGREES_OF_FREEDOM, DefensiveMixture, choose_tail
 from .parzen import choose_windows
 
 __all__ = ["SAMPLERS", "FlowDensity", "choose_score_level", "score_levels"]
@@ -104,9 +104,13 @@ class FlowDensity:
         report = adaptive_steps(points.Z, self.noisy_score, *ends, n_steps=n_steps, of_rows=points.with_error)
         return replace(self, n_steps=report.n_steps), report
 
-    def with_tail(self, points, log_p) -> FlowDensity:
-        """The density with the tail that rows ask for; `log_p` (n,) are their log-densities along the flow."""
-        return replace(self, tail=choose_tail(log_p, points.Z, self.noisy_score.variance, points.log_mean))
+    def with_tail(self, points, log_p, light=False) -> FlowDensity:
+        """The density with the tail that rows ask for; `log_p` (n,) are their log-densities along the flow.
+
+        A `light` tail is nearly Gaussian, for tables in which no row can be far.
+        """
+        degrees = DEGREES_OF_FREEDOM[-1:] if light else DEGREES_OF_FREEDOM
+        return replace(self, tail=choose_tail(log_p, points.Z, self.noisy_score.variance, points.log_mean, degrees))
 
     def with_windows(self, log_p, points, own, Z, weight) -> FlowDensity:
         """The density with the windows over rows Z that those at the places `own` ask for.
@@ -190,8 +194,9 @@ class FlowDensity:
 
     def sample(self, n_samples, sampler, n_levels, rng):
         """`Sampled` rows (n_samples, d) by the sampler of this name, at `n_levels` or its own number of levels."""
-        number = () if n_levels is None else (n_levels,)
-        descent = SAMPLERS[sampler](self.levels, *number)
+        descent = SAMPLERS[sampler](self.levels, *(() if n_levels is None else (n_levels,)))
+        if n_levels is None and isinstance(descent, Flow) and descent.n_steps < self.n_steps:
+            descent = SAMPLERS[sampler](self.levels, self.n_steps + 1)  # as many as a log-density needed
         draws, remarks = self._settled(lambda n: descend(descent, self.noisy_score, n, rng), n_samples)
         for mixture in self.mixtures:
             draws = mixture.mix_samples(draws, rng)

@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import log_ndtr, logsumexp, ndtri_exp, softmax
@@ -49,36 +50,36 @@ SHRINKAGE = 0.01  # of the correlations of the Gaussian: it must not be narrower
 FARTHEST = 4.0  # standard deviations: rows beyond say no more of the columns that follow
 
 
-def unit_points(X, n_points):
-    """Points of the unit cube for each row of the discrete columns X, of shape (n, n_points, d).
+def unit_points(index, n_points):
+    """Points of the unit cube for the box of each row, of shape (n, n_points, d).
 
     They are Sobol' points with Owen's scrambling of a fixed seed, in the middle of the nth parts of every axis, so that
     one point is the centre, and sums of smooth functions of one column each have all but their exact mean. Rows of one
-    box share their points; those of another box have these parts in another order (a digital shift), so that the errors
-    of different boxes do not add up.
+    box share their points; those of another box have these parts in another order (a digital shift), from the first
+    column on in which the boxes differ, so that their errors do not add up.
 
     Parameters
     ----------
-    X : ndarray of shape (n, d)
+    index : ndarray of shape (n, d)
+        Which cell of each column.
     n_points : int
         A power of two.
     """
-    n, d = X.shape
+    n, d = index.shape
     if n_points == 1 or d == 0:
         return np.full((n, n_points, d), 0.5)
     u = qmc.Sobol(d, seed=np.random.default_rng(0)).random(n_points)
     part = u.argsort(axis=0).argsort(axis=0).astype(np.uint64)
-    return ((part ^ (_hashes(X) % np.uint64(n_points))[:, None]) + 0.5) / n_points
+    return ((part ^ (_hashes(index) % np.uint64(n_points))[:, None]) + 0.5) / n_points
 
 
 @np.errstate(over="ignore")
-def _hashes(X):
-    """Numbers that look like chance, the same for equal rows, shape (n, d) (SplitMix64; Steele, Lea & Flood, 2014)."""
-    bits = np.ascontiguousarray(X + 0.0).view(np.uint64)
-    row = np.zeros(len(X), dtype=np.uint64)
-    for column in bits.T:
-        row = _mixed(row ^ column)
-    return _mixed(row[:, None] + np.arange(1, X.shape[1] + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+def _hashes(index):
+    """Numbers that look like chance, each of a box up to its column (SplitMix64; Steele, Lea & Flood, 2014)."""
+    found, before = np.empty(index.shape, dtype=np.uint64), np.zeros(len(index), dtype=np.uint64)
+    for j, column in enumerate(index.astype(np.int64).astype(np.uint64).T):
+        found[:, j] = before = _mixed(before + np.uint64(0x9E3779B97F4A7C15) ^ column)
+    return found
 
 
 def _mixed(z):
@@ -194,18 +195,20 @@ def cell_points(X, cells: Sequence[Cells], gaussian: Moments, n_points) -> CellP
     ----------
     X : ndarray of shape (n, d)
         Rows that have cells.
-    cells : sequence of d EvenCells, Atoms or None
+    cells : sequence of d EvenCells, OwnCells, Atoms or None
         Of each column.
     gaussian : Moments
         Of spread rows.
     n_points : int
-        A power of two.
+        A power of two; without discrete columns the row itself is the only point.
     """
-    discrete = [j for j, cell in enumerate(cells) if cell is not None]
-    if not discrete and n_points == 1:
-        return CellPoints(X, X, np.zeros((len(X), 1)), np.ones(X.shape))
-    U = dict(zip(discrete, np.moveaxis(unit_points(X[:, discrete], n_points), 2, 0), strict=True))
     order = sorted(range(len(cells)), key=lambda j: isinstance(cells[j], Atoms))
+    discrete = [j for j in order if cells[j] is not None]
+    held: Any = cells
+    if not discrete:
+        return CellPoints(X, X, np.zeros((len(X), 1)), np.ones(X.shape))
+    index = np.column_stack([held[j].cell_of(X[:, j]) for j in discrete])
+    U = dict(zip(discrete, np.moveaxis(unit_points(index, n_points), 2, 0), strict=True))
     factor = np.linalg.cholesky(_shrunk(gaussian.correlation)[np.ix_(order, order)])
     Y, log_volume = np.repeat(X[:, None], n_points, axis=1), np.zeros((len(X), n_points))
     slope, innovations = np.ones(X.shape), np.zeros(Y.shape)

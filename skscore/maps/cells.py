@@ -1,19 +1,21 @@
 r"""Cells: intervals that stand for the values of a discrete column.
 
-A value v is spread over its cell by :math:`y = T_v(u)`, u uniform on (0, 1), so that y has a density. There are two
-kinds of cells. **Even cells** (Uria, Murray & Larochelle, 2013) spread a value of an evenly spaced column over one step
-w, :math:`T_v(u) = v + w(u - \tfrac12)`. **Atoms** are spread by the distributional transform (Rüschendorf, 2009): with
-F the distribution function of the column,
+A value v is spread over its cell by :math:`y = T_v(u)`, u uniform on (0, 1), so that y has a density. **Even cells**
+(Uria, Murray & Larochelle, 2013) spread a value of an evenly spaced column over one step w,
+:math:`T_v(u) = v + w(u - \tfrac12)`, **own cells** that of an uneven column of many values from half-way to the value
+below to half-way to the one above. **Atoms** are spread by the distributional transform (Rüschendorf, 2009): with F the
+distribution function of the column,
 
 .. math:: T_v(u) = c_v + s\,\Phi^{-1}\bigl(F(v-) + u\,(F(v) - F(v-))\bigr).
 
 If every value of the column is an atom, s = 1 and c = 0: the column becomes N(0, 1), the cells tile the line, so that
 every y belongs to a value, and the cells of frequent values are wide. If values lie between the atoms, these are moved
-aside as they are, s is their scale, and the shifts c join the pieces. The cell of the least and of the largest value of
-a column reaches to infinity.
+aside as they are, and the shifts c join the pieces; s makes the density of an atom, at the ends of its cell, that of
+the values beside it, so that a density that is a little too smooth there takes as much from the one as from the other.
+The cell of the least and of the largest value of a column reaches to infinity.
 
-Log-densities are taken with respect to counting measure on atoms, and Lebesgue measure on all else: an even cell counts
-as its probability divided by w, and so does an atom of an evenly spaced column.
+Log-densities are taken with respect to counting measure on atoms, and Lebesgue measure on all else: an even or own cell
+counts as its probability divided by its width, and so does an atom of an evenly spaced column, divided by w.
 
 References
 ----------
@@ -29,8 +31,11 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
+from scipy.stats import norm
 
-__all__ = ["Atoms", "Cells", "EvenCells", "dequantize", "round_to_cells"]
+__all__ = ["Atoms", "Cells", "EvenCells", "OwnCells", "dequantize", "round_to_cells"]
+
+BESIDE = 0.1  # of the values on one side of an atom, that show their density there
 
 
 class EvenCells(NamedTuple):
@@ -57,10 +62,60 @@ class EvenCells(NamedTuple):
         """Points u of the cells."""
         return x + self.width * (u - 0.5)
 
+    def cell_of(self, x):
+        """Which cell each number lies in."""
+        return np.rint((x - self.first / self.denominator) / self.width)
+
     def round(self, y):
         """The nearest of the values."""
-        k = np.rint((y - self.first / self.denominator) / self.width)
-        return (self.first + k * self.stride) / self.denominator
+        return (self.first + self.cell_of(y) * self.stride) / self.denominator
+
+    def slope(self, x):
+        """How fast a cell moves with its value."""
+        return np.ones(len(x))
+
+
+class OwnCells(NamedTuple):
+    """Cells around sorted values, each as far as half-way to its neighbours; beyond them numbers stay as they are.
+
+    Attributes
+    ----------
+    values : ndarray of shape (K,)
+    edges : ndarray of shape (K + 1,)
+    """
+
+    values: np.ndarray
+    edges: np.ndarray
+
+    @classmethod
+    def between(cls, values):
+        """Cells of all the `values` of a column."""
+        middle = (values[1:] + values[:-1]) / 2
+        return cls(values, np.concatenate([2 * values[:1] - middle[:1], middle, 2 * values[-1:] - middle[-1:]]))
+
+    def _cell(self, x):
+        """The cell that each number lies in, and whether there is one."""
+        k = np.searchsorted(self.edges, x, side="right") - 1
+        inside = (k >= 0) & (k < len(self.values))
+        return np.where(inside, k, 0), inside
+
+    def cell_of(self, x):
+        """Which cell each number lies in; the first stands for none."""
+        return self._cell(x)[0]
+
+    def holds(self, x):
+        """Every value, as others may yet come."""
+        return np.ones(len(x), dtype=bool)
+
+    def spread(self, x, u):
+        """Points u of the cells."""
+        k, inside = self._cell(x)
+        return np.where(inside, self.edges[k] + u * (self.edges[k + 1] - self.edges[k]), x)
+
+    def round(self, y):
+        """The value of the cell of each number."""
+        k, inside = self._cell(y)
+        return np.where(inside, self.values[k], y)
 
     def slope(self, x):
         """How fast a cell moves with its value."""
@@ -78,7 +133,7 @@ class Atoms(NamedTuple):
         F(v−), and F(v) − F(v−).
     shift : ndarray of shape (K,)
         c.
-    scale : float
+    scale : ndarray of shape (K,)
         s.
     tolerance : ndarray of shape (K,)
         How far from an atom a number still is it.
@@ -92,7 +147,7 @@ class Atoms(NamedTuple):
     below: np.ndarray
     share: np.ndarray
     shift: np.ndarray
-    scale: float
+    scale: np.ndarray
     tolerance: np.ndarray
     lattice: EvenCells | None
     alone: bool
@@ -107,7 +162,7 @@ class Atoms(NamedTuple):
         between = np.bincount(place, weight[~near], len(values) + 1) / weight.sum()
         below = np.cumsum(between[:-1]) + np.append(0.0, np.cumsum(share)[:-1])
         apart = np.diff(values) - (0.0 if lattice is None else lattice.width)
-        scale = 1.0 if alone else _scale(x, weight, near)
+        scale = np.ones(len(values)) if alone else _scales(values, below, share, x, weight, near)
         free = cls(values, below, share, np.zeros(len(values)), scale, tolerance, lattice, alone)
         lower, upper = free.edges.T
         shift = np.cumsum(np.append(0.0, upper[:-1] - lower[1:] + (0.0 if alone else apart)))
@@ -118,7 +173,11 @@ class Atoms(NamedTuple):
         """Ends of the cells, shape (K, 2)."""
         F = np.clip(np.stack([self.below, self.below + self.share], axis=1), 0.0, 1.0)
         F[np.abs(F - 1.0) < 1e-12] = 1.0
-        return self.shift[:, None] + self.scale * ndtri(F)
+        return self.shift[:, None] + self.scale[:, None] * ndtri(F)
+
+    def cell_of(self, x):
+        """Which atom each value is, or nearest to."""
+        return _nearest(self.values, self.tolerance, x)[0]
 
     def holds(self, x):
         """Which values have a cell: the atoms, and what lies between or beside them."""
@@ -130,7 +189,7 @@ class Atoms(NamedTuple):
         k, near = _nearest(self.values, self.tolerance, x)
         y = self._moved(x) if self.lattice is None else self.lattice.spread(self._moved(x), u)
         F = self.below[k] + u * self.share[k]
-        return np.where(near, self.shift[k] + self.scale * ndtri(F), y)
+        return np.where(near, self.shift[k] + self.scale[k] * ndtri(F), y)
 
     def _moved(self, x):
         """Values between the atoms, after the atoms have been given their room."""
@@ -174,8 +233,26 @@ def _nearest(values, tolerance, x):
     return k, np.abs(x - values[k]) <= tolerance[k]
 
 
+def _scales(values, below, share, x, weight, near):
+    """Scale of each atom: that of the values beside it, but at most that of all values that are no atoms."""
+    order = np.argsort(x[~near], kind="stable")
+    rest, mass, overall = x[~near][order], weight[~near][order] / weight.sum(), _scale(x, weight, near)
+    scales = []
+    for v, lower, upper, place in zip(values, below, below + share, np.searchsorted(rest, values), strict=True):
+        sides = (v - rest[:place][::-1], mass[:place][::-1], lower), (rest[place:] - v, mass[place:], upper)
+        beside = [norm.pdf(ndtri(F)) / _density_beside(*side) for *side, F in sides if len(side[0])]
+        scales.append(min(overall, float(np.exp(np.mean(np.log(beside))))))
+    return np.array(scales)
+
+
+def _density_beside(distance, mass):
+    """Density of a tenth of the values on one side of an atom, those that are nearest."""
+    n = max(1, round(BESIDE * len(mass)))
+    return mass[:n].sum() / distance[n - 1]
+
+
 def _scale(x, weight, near):
-    """Scale of the values beside the atoms: their spread over that of their normal scores in the column."""
+    """Scale of the values that are no atoms: their spread over that of their normal scores in the column."""
     order = np.argsort(x, kind="stable")
     score = np.empty(len(x))
     score[order] = ndtri((np.cumsum(weight[order]) - weight[order] / 2) / weight.sum())
@@ -183,7 +260,7 @@ def _scale(x, weight, near):
     return float(spreads[0] / spreads[1]) if min(spreads) > 0.0 else max(float(np.std(x)), np.finfo(float).tiny)
 
 
-Cells = EvenCells | Atoms | None  # of one column; None if it is continuous
+Cells = EvenCells | OwnCells | Atoms | None  # of one column; None if it is continuous
 
 
 # ---- rows and points -----------------------------------------------------------------------------
@@ -199,7 +276,7 @@ def dequantize(X, cells: Sequence[Cells], rng):
     ----------
     X : ndarray of shape (n, d)
         Rows of the table in which the cells were found.
-    cells : sequence of d EvenCells, Atoms or None
+    cells : sequence of d EvenCells, OwnCells, Atoms or None
         Of each column.
     rng : numpy.random.Generator
         Of the places.
@@ -225,7 +302,7 @@ def round_to_cells(Y, cells: Sequence[Cells]):
     ----------
     Y : ndarray of shape (n, d)
         Rows that were spread, or draws of their density.
-    cells : sequence of d EvenCells, Atoms or None
+    cells : sequence of d EvenCells, OwnCells, Atoms or None
         Of each column.
     """
     return _columnwise(Y, cells, lambda cell, y: cell.round(y))

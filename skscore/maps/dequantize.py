@@ -1,14 +1,17 @@
 r"""Which columns of a table are discrete, in whole or in part, and the cells that stand for their values.
 
 A rounded, integer or 0/1 column has no density: a model of it gains without bound by piling its mass on the values that
-occur. Four kinds of column have cells (:mod:`skscore.maps.cells`):
+occur. Five kinds of column have cells (:mod:`skscore.maps.cells`):
 
-- **A column of few values**: at most 20 on an even spacing, of which hardly any occurs only once, or any number of them
-  without one (codes, the logarithm of a count), with four rows per value or more on average. All are atoms.
+- **A column of few values**, with four rows per value or more on average: at most 20, or any number of them that have
+  no even spacing (the logarithm of a count), of which hardly any occurs only once, as others may yet come; of up to 20
+  codes without a spacing any may. All are atoms.
+- **A discrete column of more values without a spacing**, of which many occur once, has a cell for each value, from
+  half-way to the one below to half-way to the one above.
 - **An evenly spaced column** of more values, on origin + step ℤ, found as the greatest common divisor of the gaps
   between values, has even cells.
 - **An evenly spaced column with a heavy value** (rain by the day, a censored count), that holds more than 5 % of the
-  rows and more than the four values next to it together. Such values are atoms among even cells.
+  rows, and three times as many as the four values next to it together. Such values are atoms among even cells.
 - **A mixed column** (a mass at zero, a censored top): the values that hold more than 5 % of the rows each are atoms,
   and all other values are continuous.
 
@@ -24,12 +27,12 @@ from math import lcm
 
 import numpy as np
 
-from .cells import Atoms, Cells, EvenCells
+from .cells import Atoms, Cells, EvenCells, OwnCells
 
 __all__ = ["find_cells"]
 
 FEW = 0.05  # the share of rows that may be overlooked: ties, rare roundings; what is above it is heavy
-RARE = 0.01  # the share of values seen once, at most, in a column of few values: about that of values never seen
+RARE = 0.01  # the share of rows whose value is theirs alone, at most, in a complete set: about that of values unseen
 HEAVY = 3  # times the rows of its four neighbours: a value that is no part of a smooth curve
 SMALL_SET = 20  # as many values or fewer may be categories, none of which is a slip of rounding
 MULTIPLICITY = 4  # rows per value from which a column is discrete: more than a bootstrap makes of a continuous one
@@ -54,7 +57,7 @@ def find_cells(X, weight=None) -> tuple[Cells, ...]:
 
     Returns
     -------
-    tuple of d EvenCells, Atoms or None
+    tuple of d EvenCells, OwnCells, Atoms or None
 
     Examples
     --------
@@ -83,25 +86,26 @@ def _cells(x, sample, weight):
     even = _even_cells(sample)
     if even and discrete and np.median(np.diff(values)) >= SPARSE * even.width:
         even = None
-    few = len(values) <= SMALL_SET and (counts == 1).sum() <= max(1, RARE * len(x))
-    if discrete and (few or not even):
+    few, complete = len(values) <= SMALL_SET, (counts == 1).sum() <= max(1, RARE * len(x))
+    if discrete and ((few and complete) or (not even and (few or complete))):
         half_gap = _half_gap(values)
         tolerance = np.minimum(0.5 * half_gap, np.maximum(noise, 1e-3 * half_gap))
         return Atoms.of_a_column(values, tolerance, x, weight)
+    if discrete and not even:
+        return OwnCells.between(values)
     heavy = counts > max(FEW * len(x), MULTIPLICITY)
     if even:
-        heavy &= counts > HEAVY * _neighbours(values, counts, even.width)
+        heavy &= counts > HEAVY * _neighbours(counts)
     if not heavy.any():
         return even
     tolerance = np.full(heavy.sum(), 0.49 * even.width if even else noise)
     return Atoms.of_a_column(values[heavy], tolerance, x, weight, even, alone=False)
 
 
-def _neighbours(values, counts, width):
+def _neighbours(counts):
     """Rows that hold the two values below and the two above each one."""
-    total = np.append(0, np.cumsum(counts))
-    first, last = (np.searchsorted(values, values + k * width) for k in (-2.5, 2.5))
-    return total[last] - total[first] - counts
+    padded = np.pad(counts, 2)
+    return padded[:-4] + padded[1:-3] + padded[3:-1] + padded[4:]
 
 
 def _noise(x, stored):
@@ -169,8 +173,8 @@ def _rational_cells(values, step, noise):
     origin = values[0] + np.median(offset - step * k)
     for largest in DENOMINATORS:
         a, b = (Fraction(number).limit_denominator(largest) for number in (origin, step))
-        if abs(a - origin) + abs(b - step) * k[-1] <= 4 * noise:
-            q = lcm(a.denominator, b.denominator)
+        q = lcm(a.denominator, b.denominator)
+        if abs(a - origin) + abs(b - step) * k[-1] <= 4 * noise * min(1.0, 1000 / q):  # large ones fit anything
             return EvenCells(float(a * q), float(b * q), q)
     return EvenCells(origin, step, 1)
 

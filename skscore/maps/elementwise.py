@@ -25,6 +25,8 @@ from scipy import special
 
 from .algebra import Elementwise
 
+ROUNDING = 1e-9  # of a range, by which maps before it may miss its ends
+
 
 @dataclass(frozen=True)
 class BoxCox(Elementwise):
@@ -120,7 +122,7 @@ class YeoJohnson(Elementwise):
 
 @dataclass(frozen=True)
 class PiecewiseLinear(Elementwise):
-    """z interpolates the points (knots, values) linearly; its support is the closed range of the knots.
+    """z interpolates the points (knots, values) linearly; its support is the range of the knots, to rounding.
 
     At an inner knot the slope is the mean of both sides, at the first and the last knot that of the only segment: a
     convention for a set of measure zero on which, however, the training rows of a `QuantileTransformer` lie.
@@ -138,8 +140,9 @@ class PiecewiseLinear(Elementwise):
     surjective = False
 
     def contains(self, X):
-        """Return whether x lies within the knots."""
-        return (np.clip(X, self.knots[0], self.knots[-1]) == X).all(axis=1)
+        """Return whether x lies within the knots, as far as the maps before this one may round it."""
+        beyond = np.abs(X - np.clip(X, self.knots[0], self.knots[-1]))
+        return (beyond <= ROUNDING * (self.knots[-1] - self.knots[0])).all(axis=1)
 
     def reaches(self, Z):
         """Return whether z lies within the values."""

@@ -64,8 +64,9 @@ class FittedDensity:
         if self._improper:
             raise ValueError(
                 f"model={self.name} fitted a function that is no density of these rows: {self._improper}. "
-                "grad_log_density and hyvarinen_score still work. For log-densities and samples choose another alpha, "
-                "a lower degree or another model, or a transformer that shortens the tails (TransformedDensity)."
+                "grad_log_density and hyvarinen_score still work. For log-densities and samples choose another alpha "
+                "(of a path: alphas), a lower degree or another model, or a transformer that shortens the tails "
+                "(TransformedDensity)."
             )
 
     def log_normalizer(self) -> LogNormalizer:
@@ -97,7 +98,7 @@ class FittedDensity:
         if excess > 20.0 + 5.0 * self.d:  # no volume near the rows could hold the mass
             yield (
                 f"the fitted density has its mass far from the rows: log Z exceeds the highest value near them by "
-                f"{excess:.3g} nats. Choose another alpha, a lower degree or another model."
+                f"{excess:.3g} nats. Choose another alpha (of a path: alphas), a lower degree or another model."
             )
         missed = self.family.log_mass_of_a_mode(self.theta) - found.log_z
         if missed > 1.0 + self.d:  # nats, within which Laplace's method may be off

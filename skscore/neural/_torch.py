@@ -5,7 +5,8 @@ try:
     from torch import nn
 except ImportError as error:
     raise ModuleNotFoundError(
-        "neural networks need torch, which is not installed: pip install 'skscore[torch]'.", name="torch"
-    ) from error
+        f"neural networks need torch, which is not installed, or damaged ({error}): pip install 'skscore[torch]'.",
+        name="torch",
+    ) from None
 
 __all__ = ["nn", "torch"]

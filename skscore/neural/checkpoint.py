@@ -96,9 +96,7 @@ class Checkpoint:
                 raise BadZipFile("not an archive of torch")
             content = torch.load(self.path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError, BadZipFile) as error:
-            raise ValueError(
-                f"checkpoint={str(self.path)!r} is damaged or no checkpoint ({error}). {remedy}"
-            ) from error
+            raise ValueError(f"checkpoint={str(self.path)!r} is damaged or no checkpoint ({error}). {remedy}") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"checkpoint={str(self.path)!r} is not a checkpoint of skscore. {remedy}")
         if content["fingerprint"] != self.fingerprint:

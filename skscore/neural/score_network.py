@@ -56,7 +56,9 @@ class ScoreNetwork(BaseEstimator):
     max_epochs : int or None, default=None
         Largest number of passes over the rows; it replaces `max_iter`.
     max_time : float or None, default=None
-        Largest duration of the training in seconds.
+        Largest duration of ``fit`` in seconds, but for its last step. The training ends early enough for what follows
+        it: the choices on validation rows, of which fewer serve if they would take more than half of the time, and a
+        ``refit``, which is left out if it would not end in time.
     n_folds : int or "auto", default="auto"
         1 holds out a fraction of the rows, which validates all networks; k deals the rows into folds, each of which
         validates networks of its own. "auto" is 10 for tables of at most 500 rows, 3 for those of at most 3 columns,
@@ -199,7 +201,6 @@ class ScoreNetwork(BaseEstimator):
             batch_size=int(self.batch_size),
             max_iter=int(self.max_iter),
             check_every=50 if n <= SMALL_ROWS else 100,
-            max_time=float("inf") if self.max_time is None else self.max_time,
             weighting=weighting,
             autocast=self.autocast,
             compile=self.torch_compile,

@@ -168,11 +168,14 @@ class TrainingState:
         Held-out rows with noise, their weights, and the indices of the members that have not seen them. Without any,
         training goes on for all its steps.
     config : TrainingConfig
+    deadline : float
+        Of ``time.monotonic()``: the last step is the first that ends beyond it.
     """
 
     members: list
     validation: list
     config: TrainingConfig
+    deadline: float = np.inf
     step: int = 0
     best: Best = GAUSSIAN
     annealing: tuple | None = None  # first and last step
@@ -180,7 +183,6 @@ class TrainingState:
     validation_curve: list = field(default_factory=list)
 
     def __post_init__(self):
-        self.started = time.monotonic()
         if not self.validation:
             last = self.config.max_iter
             self.annealing = (last - last // 4, last)
@@ -198,6 +200,11 @@ class TrainingState:
         """Where the training ends at the latest."""
         return self.config.max_iter if self.annealing is None else self.annealing[1]
 
+    @property
+    def ended(self):
+        """Whether no step is left, or no time."""
+        return self.step >= self.last_step or time.monotonic() >= self.deadline
+
     def begin_with(self, shrinkage):
         """Let the weights that the members begin with stand as the best until others are better."""
         self.best = GAUSSIAN._replace(shrinkage=shrinkage)
@@ -206,16 +213,18 @@ class TrainingState:
             self.validation_curve.clear()
 
     def advance(self):
-        """Train up to the next validation; False if there is nothing left to do."""
+        """Train up to the next validation, or to the deadline."""
         steps = min(self.config.check_every, self.last_step - self.step)
-        for k in range(self.step + 1, self.step + steps + 1):
+        before = self.step
+        for k in range(before + 1, before + steps + 1):
             for member in self.members:
                 member.step(k, self.rate(k))
-        self.step += steps
-        self.train_curve.append(float(np.mean([m.training_gain(steps) for m in self.members])))
+            self.step = k
+            if self.ended:
+                break
+        self.train_curve.append(float(np.mean([m.training_gain(self.step - before) for m in self.members])))
         if self.validation:
             self._validate()
-        return self.step < self.last_step and time.monotonic() - self.started < self.config.max_time
 
     def _validate(self):
         # the sets of folds are too small to tell a far row from a row of bad luck
@@ -284,6 +293,8 @@ class Ensemble:
     config : TrainingConfig
     folds : list of ndarray
         Indices of the rows that the networks of each fold do not see.
+    n_rows : int
+        Rows beyond the first as many are copies, spread otherwise over their cells: they train, and do not validate.
     n_networks : int
         Networks for each fold.
     seed : int
@@ -296,21 +307,23 @@ class Ensemble:
     schedule: NoiseSchedule
     config: TrainingConfig
     folds: list
+    n_rows: int
     n_networks: int
     seed: int
     device: str
 
     @torch.inference_mode(False)
     @torch.enable_grad()
-    def train(self, watch, start=None, checkpoint=None) -> TrainingState:
-        """Train until the loss of the validation rows falls no more.
+    def train(self, watch, start=None, checkpoint=None, deadline=np.inf) -> TrainingState:
+        """Train until the loss of the validation rows falls no more, or until the deadline.
 
-        ``watch(state)`` is called after each validation, and ends the training by returning True; `start` is a Denoiser
-        to begin with; `checkpoint` is where the training is saved, and resumed from. Without validation rows it takes a
-        single step and keeps its shrinkage.
+        ``watch(state)`` is called after each validation, may move the deadline of the state, and ends the training by
+        returning True; `start` is a Denoiser to begin with; `checkpoint` is where the training is saved, and resumed
+        from. Without validation rows it takes a single step and keeps its shrinkage.
         """
         members, validation = self._members(self.folds, start and start.weights), self._validation_sets()
-        state = TrainingState(members, validation, self.config if validation else replace(self.config, max_iter=1))
+        config = self.config if validation else replace(self.config, max_iter=1)
+        state = TrainingState(members, validation, config, deadline)
         if start is not None:
             state.begin_with(start.shrinkage)
         if checkpoint is not None:
@@ -318,8 +331,8 @@ class Ensemble:
         with threads_for(_work(state)):
             more = True
             while more:
-                more = state.advance()
-                more = not watch(state) and more
+                state.advance()
+                more = not watch(state) and not state.ended
                 if more and checkpoint is not None:
                     checkpoint.save(state)
         if checkpoint is not None:
@@ -328,19 +341,22 @@ class Ensemble:
 
     @torch.inference_mode(False)
     @torch.enable_grad()
-    def refitted(self, trained) -> Denoiser:
-        """Networks trained on all rows for as long as the state `trained` found best, with the same shrinkage."""
+    def refitted(self, trained, deadline=np.inf) -> Denoiser:
+        """Networks trained on all rows for as long as the state `trained` found best, with the same shrinkage.
+
+        If the deadline cuts them short, the trained ones remain.
+        """
         best = trained.best
         if best.step == 0:
             return self.denoiser(trained)
         share = 1.0 - len(self.folds[0]) / len(self.Z)
         config = replace(self.config, max_iter=max(1, round(best.step / share)))
         nothing = [np.empty(0, dtype=int)] * len(self.folds)
-        again = TrainingState(self._members(nothing, None), [], config, best=best._replace(state=None))
+        again = TrainingState(self._members(nothing, None), [], config, deadline, best=best._replace(state=None))
         with threads_for(_work(again)):
-            while again.advance():
-                pass
-        return self.denoiser(again)
+            while not again.ended:
+                again.advance()
+        return self.denoiser(again if again.step == again.last_step else trained)
 
     def denoiser(self, state) -> Denoiser:
         """The networks of `state` at their best so far."""
@@ -383,10 +399,11 @@ class Ensemble:
 
     def _validation_sets(self):
         rows, weight, variance = self._tensors
-        n_held_out = max(1, sum(map(len, self.folds)))
+        held_out = [fold[fold < self.n_rows] for fold in self.folds]
+        n_held_out = max(1, sum(map(len, held_out)))
         repeats = min(MAX_REPEATS, max(MIN_REPEATS, VALIDATION_DRAWS // n_held_out))
         sets = []
-        for k, index in enumerate(self.folds):
+        for k, index in enumerate(held_out):
             if len(index) == 0:
                 continue
             batch = validation_batch(rows[index], self.schedule, variance, repeats, self._generator(-1 - k))
@@ -399,11 +416,11 @@ def _load(network, weights):
     """Give a network the weights of an earlier fit."""
     try:
         network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
-    except RuntimeError as error:
+    except RuntimeError:
         raise ValueError(
             "the weights of the last fit are those of another network: training goes on from them only with the same "
-            f"network, hidden_layer_sizes and parametrization. Fit anew with warm_start=False. ({error})"
-        ) from error
+            "network, hidden_layer_sizes and parametrization. Fit anew with warm_start=False."
+        ) from None
 
 
 def _work(state):

@@ -32,8 +32,6 @@ class TrainingConfig:
         α of an energy: α/2 times the squared weights is added to the objective.
     weighting : {"edm", "sigma2"} or callable
         λ(σ) of a denoiser: see ``formulas.schedules.loss_weight``.
-    max_time : float
-        Largest duration in seconds of the training of a denoiser.
     autocast, compile : bool
         Whether a denoiser steps in bfloat16, or through ``torch.compile``.
     """
@@ -48,7 +46,6 @@ class TrainingConfig:
     clip: float = 5.0
     ridge: float = 0.0
     weighting: str | Callable = "edm"
-    max_time: float = float("inf")
     autocast: bool = False
     compile: bool = False
 

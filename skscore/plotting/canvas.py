@@ -16,8 +16,8 @@ def new_axes() -> Axes:
     """Return the axes of a new figure."""
     try:
         import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("skscore.plotting needs matplotlib: pip install 'skscore[plot]'.") from error
+    except ImportError:
+        raise ImportError("skscore.plotting needs matplotlib: pip install 'skscore[plot]'.") from None
     return plt.subplots()[1]
 
 

@@ -603,7 +603,7 @@ FITS = {
 }
 
 
-@pytest.mark.parametrize("others", [0.0, 1e-50])
+@pytest.mark.parametrize("others", [0.0, 1e-50, 1e-20])
 @pytest.mark.parametrize("kind", FITS)
 def test_one_row_that_has_all_the_weight_is_refused(table, kind, others):
     """As a table of one row is."""

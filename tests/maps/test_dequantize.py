@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 
-from skscore.maps.dequantize import FEW, MAX_ROWS, EvenCells, OwnCells, dequantize, find_cells, round_to_cells
+from skscore.maps.cells import Atoms, EvenCells, OwnCells, dequantize, round_to_cells
+from skscore.maps.dequantize import FEW, MAX_ROWS, find_cells
 
 N = 2000
 RNG = np.random.default_rng(1)
@@ -25,8 +26,6 @@ class Column(NamedTuple):
 
 
 EVEN = {
-    "zero_one": Column((Z > 0) * 1.0, 1.0),
-    "rare_category": Column((Z > 2) * 1.0, 1.0),
     "tenths": Column(TENTHS, 0.1),
     "integers": Column(np.rint(10 * Z), 1.0),
     "fives": Column(5 * np.rint(10 * Z), 5.0),
@@ -46,11 +45,15 @@ NOISY = {
     "far_float32": Column((50 + TENTHS).astype(np.float32).astype(float), 0.1),
 }
 DISCRETE = {
+    "zero_one": (Z > 0) * 1.0,
+    "rare_category": (Z > 2) * 1.0,
+    "counts": RNG.poisson(1.0, N) * 1.0,
+    "grades": np.clip(np.rint(Z), -2, 2) / 3,
     "log_counts": np.log1p(RNG.poisson(5.0, N)),
     "three_values": RNG.choice([1.0, np.e, np.pi**2], N),
     "doses": RNG.choice([1.0, 5.0, 25.0, 100.0, 400.0], N),
-    "ratios": RNG.integers(0, 50, N) / RNG.integers(1, 13, N),
 }
+RATIOS = RNG.integers(0, 50, N) / RNG.integers(1, 13, N)
 MIXED = {
     "mass_at_zero": (np.where(ZEROS, 0.0, POSITIVE), [0.0]),
     "censored": (np.minimum(POSITIVE, 2.0), [2.0]),
@@ -97,35 +100,80 @@ def test_noise_does_not_hide_an_even_spacing(column, rng):
 
 
 @pytest.mark.parametrize("x", DISCRETE.values(), ids=DISCRETE)
-def test_a_discrete_column_without_an_even_spacing_comes_back(x, rng):
+def test_the_values_of_a_discrete_column_are_normal_scores_and_come_back(x, rng):
     cell = only(x)
-    assert isinstance(cell, OwnCells)
+    assert isinstance(cell, Atoms)
+    assert cell.alone
     np.testing.assert_allclose(cell.values, np.unique(x.round(12)), rtol=1e-11)
-    edges = np.stack([cell.values - cell.width / 2, cell.values + cell.width / 2])
-    assert (edges[1, :-1] <= edges[0, 1:] * (1 + 1e-12)).all()
+    lower, upper = cell.edges.T
+    np.testing.assert_allclose(lower[1:], upper[:-1], atol=1e-12)
+    np.testing.assert_array_equal([lower[0], upper[-1]], [-np.inf, np.inf])
+    np.testing.assert_allclose(stats.norm.cdf(upper) - stats.norm.cdf(lower), cell.share, atol=1e-12)
     spread, back = there_and_back(x, rng)
-    assert len(np.unique(spread)) == N
+    assert stats.kstest(spread, "norm").pvalue > 1e-3
     np.testing.assert_allclose(back, x, rtol=1e-12)
+
+
+@pytest.mark.parametrize("x", DISCRETE.values(), ids=DISCRETE)
+def test_every_number_lies_in_the_cell_of_a_value(x):
+    cell = only(x)
+    assert set(cell.round(np.linspace(-40.0, 40.0, 2001))) <= set(cell.values)
+    np.testing.assert_array_equal(cell.holds(cell.values), True)
+    np.testing.assert_array_equal(cell.holds((cell.values[1:] + cell.values[:-1]) / 2), False)
 
 
 @pytest.mark.parametrize(("x", "values"), MIXED.values(), ids=MIXED)
 def test_the_heavy_values_of_a_mixed_column(x, values, rng):
+    """Each has an interval of its own, as wide as its share of a Gaussian; the rest moves aside."""
     cell = only(x)
     np.testing.assert_array_equal(cell.values, values)
+    np.testing.assert_allclose(cell.share, [(x == v).mean() for v in values])
+    lower, upper = cell.edges.T
+    inside = np.clip(np.stack([lower, upper]) - cell.shift, -1e3, 1e3) / cell.scale
+    np.testing.assert_allclose(np.diff(stats.norm.cdf(inside), axis=0)[0], cell.share, atol=1e-12)
     spread, back = there_and_back(x, rng)
-    heavy = np.isin(x, values)
-    np.testing.assert_array_equal(spread[~heavy], x[~heavy])
+    np.testing.assert_allclose(back, x, atol=1e-12 * np.ptp(x))
+    order = np.argsort(x[~np.isin(x, values)])
+    moved = spread[~np.isin(x, values)]
+    assert (np.diff(moved[order]) > 0).all()
     assert len(np.unique(spread)) == N
-    np.testing.assert_array_equal(back[heavy], x[heavy])
-    assert (back != x).sum() <= FEW * heavy.sum()
 
 
-def test_the_cell_of_a_heavy_value_does_not_vanish_as_rows_are_added(rng):
-    """Half the width is half the 0.05 · 0.3/0.7 quantile of the positive rows."""
-    limit = stats.lognorm(1.0).ppf(0.05 * 0.3 / 0.7)
-    for n in (10_000, 100_000):
-        x = np.where(rng.random(n) < 0.3, 0.0, np.exp(rng.standard_normal(n)))
-        assert only(x).width == pytest.approx(limit, rel=8 / np.sqrt(n * 0.05 * 0.3))
+def test_a_heavy_value_among_even_cells(rng):
+    """Rain by the day: an atom at zero, amounts in steps of 0.1 beside it, and nothing below."""
+    x = np.where(rng.random(N) < 0.57, 0.0, rng.gamma(0.7, 5.0, N).round(1))
+    cell = only(x)
+    np.testing.assert_array_equal(cell.values, [0.0])
+    assert (cell.lattice.width, cell.unit) == (0.1, 0.1)
+    np.testing.assert_array_equal(there_and_back(x, rng)[1], x)
+    np.testing.assert_array_equal(cell.round(np.array([-1e6, cell.edges[0, 1] + 0.2])), [0.0, 0.2])
+    np.testing.assert_array_equal(cell.holds(np.array([-0.1, 0.0, 0.1, 1e3])), [False, True, True, True])
+
+
+@pytest.mark.parametrize("rate", [20.0, 60.0])
+def test_the_common_values_of_a_smooth_count_are_no_atoms(rate, rng):
+    assert isinstance(only(rng.poisson(rate, N) * 1.0), EvenCells)
+
+
+def test_weights_are_repetitions(rng):
+    x, weight = rng.poisson(1.0, 400) * 1.0, rng.integers(1, 4, 400)
+    weighted, repeated = find_cells(x[:, None], weight * 1.0)[0], only(np.repeat(x, weight))
+    np.testing.assert_allclose(weighted.edges, repeated.edges)
+
+
+def test_an_uneven_column_of_many_values_has_a_cell_for_each(rng):
+    cell = only(RATIOS)
+    assert isinstance(cell, OwnCells)
+    spread, back = there_and_back(RATIOS, rng)
+    assert len(np.unique(spread)) == N
+    np.testing.assert_array_equal(back, cell.values[np.abs(RATIOS[:, None] - cell.values).argmin(axis=1)])
+    np.testing.assert_array_equal(cell.round(np.array([-1e6, 1e6])), [-1e6, 1e6])
+
+
+def test_small_tables_of_decimals_are_no_sets_of_values():
+    """Twenty tenths, of which many occur once: others may yet come."""
+    x = np.repeat(np.arange(20.0) / 10, [9, *[6] * 5, *[8] * 4, *[1] * 6, 9, 9, 3, 5])
+    assert isinstance(only(x), EvenCells)
 
 
 @pytest.mark.parametrize("x", CONTINUOUS.values(), ids=CONTINUOUS)
@@ -147,12 +195,10 @@ def test_rare_roundings_do_not_refine_the_spacing(rng):
     assert (spread != x).all()
 
 
-def test_samples_stay_in_the_range_of_the_column():
+def test_draws_beyond_the_range_are_not_clipped_to_its_ends():
     cells = find_cells(np.column_stack([TENTHS, ZEROS * 1.0]))
-    wild = np.array([[-1e6, -3.0], [1e6, 7.0], [0.234, 0.4]])
-    expected = [[TENTHS.min(), 0.0], [TENTHS.max(), 1.0], [0.2, 0.0]]
-    np.testing.assert_array_equal(round_to_cells(wild, cells), expected)
-    np.testing.assert_array_equal(round_to_cells(wild[2:], cells), expected[2:])
+    wild = np.array([[-1000.03, -3.0], [1000.03, 7.0], [0.234, 0.4]])
+    np.testing.assert_array_equal(round_to_cells(wild, cells)[:, 0], [-1000.0, 1000.0, 0.2])
 
 
 def test_spread_is_uniform_and_seeded(rng):
@@ -170,15 +216,15 @@ def test_columns_are_independent_and_the_table_is_left_as_it_was(rng):
     round_to_cells(dequantize(X, cells, rng), cells)
     np.testing.assert_array_equal(X, kept)
     assert cells[-1] is None
+    points = np.linspace(-3.0, 3.0, 50)
     for cell, x in zip(cells[:-1], columns, strict=False):
-        np.testing.assert_array_equal(cell.width, only(x).width)
+        np.testing.assert_array_equal(cell.round(points), only(x).round(points))
 
 
-def test_a_sample_of_a_long_table_has_the_range_of_all(rng):
-    x = rng.standard_normal(3 * MAX_ROWS).round(1)
-    x[::MAX_ROWS] = [40.0, -50.0, 60.0]
-    ends = only(x).round(np.array([-1e3, 1e3]))
-    np.testing.assert_array_equal(ends, [-50.0, 60.0])
+def test_the_rare_values_of_a_long_table_have_cells(rng):
+    x = rng.integers(0, 3, 3 * MAX_ROWS) * 1.0
+    x[5:9] = 7.0
+    np.testing.assert_array_equal(only(x).values, [0.0, 1.0, 2.0, 7.0])
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
@@ -194,7 +240,7 @@ def test_wine(rng):
     """Every column is rounded; what does not come back are the few rows that were rounded otherwise than the rest."""
     X = TABLES["load_wine"]
     cells = find_cells(X)
-    width = np.array([np.min(cell.width) for cell in cells])
+    width = np.array([cell.width for cell in cells])
     expected = [0.01, 0.01, 0.01, 0.1, 1.0, 0.01, 0.01, 0.01, 0.01, 0.01, 0.002, 0.01, 1.0]
     np.testing.assert_allclose(width, expected, rtol=1e-12)
     back = round_to_cells(dequantize(X, cells, rng), cells)

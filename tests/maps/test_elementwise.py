@@ -44,7 +44,9 @@ def test_quantile_map_averages_the_slopes_at_a_knot_and_is_one_sided_at_the_edge
     f = PiecewiseLinear(np.array([[0.0], [1.0], [3.0]]), np.array([0.0, 0.5, 1.0]))
     slopes = np.exp(f.log_slope(np.array([[0.0], [0.5], [1.0], [2.0], [3.0]])))[:, 0]
     assert_allclose(slopes, [0.5, 0.5, 0.375, 0.25, 0.25])
-    assert f.contains(np.array([[0.0], [3.0], [-1e-9], [3.001]])).tolist() == [True, True, False, False]
+    X = np.array([[0.0], [3.0], [-1e-12], [-1e-6], [3.001]])
+    assert f.contains(X).tolist() == [True, True, True, False, False]
+    assert_allclose(f.forward(X[:3]), [[0.0], [1.0], [0.0]])
 
 
 def test_normal_quantile_is_constant_on_its_slivers():
