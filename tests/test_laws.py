@@ -76,6 +76,8 @@ ENERGY_NETWORK = clone(NETWORK).set_params(parametrization="energy")
 
 # With nothing left to choose, so that a fit takes milliseconds.
 PARAMETERS = {"kernel": {"model": Kernel(15, bandwidth=0.7, base_scale=1.5), "alpha": 0.01}}
+# Points of cells serve a density whose tails are those of the rows: with a base twice as wide, mass of codes is missed.
+OF_LADDER = {"kernel": {"model": Kernel(15, bandwidth=0.7, base_scale=1.0), "alpha": 0.01}}
 OF_MODEL = {name: PARAMETERS.get(name, {"model": name}) for name in MODELS}
 
 POSITIVE = {"exponential", "lognormal", "gamma", "uniform", "beta", "counts", "codes"}
@@ -108,7 +110,7 @@ ESTIMATORS = {
     "logarithms": Estimator(transformed(LOGARITHM, MinMaxScaler()), {*LAWS} - POSITIVE),
     **{
         f"ladder of {name}": Estimator(
-            denoising(**OF_MODEL[name]),
+            denoising(**OF_LADDER.get(name, OF_MODEL[name])),
             refuses=LAWS if name == "truncated_gaussian" else (),
             quick=QUICK.get(name, FEW),
             unresolved={"skewed pair"} if name == "kernel" else (),
