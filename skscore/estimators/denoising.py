@@ -38,7 +38,7 @@ from ..models.family import Model, Sample
 from ..neural import ScoreNetwork
 from .all_or_nothing import all_or_nothing
 from .checks import check_noise, check_spread, model_object, rows_of_weight, seed_of, warn_of, warn_user
-from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale
+from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale, noise_range
 from .density import DensityEstimator
 from .preprocessing import SpreadRows, read_preprocessing
 
@@ -291,6 +291,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         check_spread(X)
         seed = self._begin_stream(model)
         preprocessing, seen = self._preprocessed(X, weight, model, resume, merge and resume)
+        preprocessing = replace(preprocessing, sigma_min=noise_range(self, preprocessing.variance)[0])
         table = SpreadRows(X, preprocessing)
         Z = next(table.spreads())
         rows = Sample(Z, None, weight, preprocessing.mapped_moments(seen, Z, weight))

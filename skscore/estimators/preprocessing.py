@@ -51,6 +51,8 @@ class Preprocessing:
         Where rows may lie.
     n_points : int
         Of the cells of a row, behind its density.
+    sigma_min : float
+        Smallest noise level, which is in this density.
     """
 
     map: Map
@@ -61,6 +63,7 @@ class Preprocessing:
     cells: Sequence[Cells]
     bounds: Box | None
     n_points: int = 1
+    sigma_min: float = 0.0
 
     @property
     def is_continuous(self):
@@ -148,8 +151,9 @@ class Preprocessing:
 
     def points(self, X, n_points=None) -> CellPoints:
         """Rows as `n_points` points of their cells; None is the number that was chosen."""
-        n_points = self.n_points if n_points is None else n_points
-        return cell_points(X, self.cells, self.spread, n_points).mapped(self.map)
+        noise = np.diag(self.sigma_min**2 * self.spread.variance)
+        noisy = replace(self.spread, covariance=self.spread.covariance + noise)
+        return cell_points(X, self.cells, noisy, self.n_points if n_points is None else n_points).mapped(self.map)
 
     def mapped_moments(self, seen: Moments, Z, weight) -> Moments:
         """Moments in z of all rows seen, whose moments in x are `seen`; those of Z alone if the map is not affine."""
