@@ -64,7 +64,7 @@ ROW_TOLERANCE = 0.1  # nats
 # closed-form models on iris, wine, abalone and concrete the largest is 0.42 nat, where halved steps change a row by
 # 0.03 (networks: 0.05). Rows beside a skewed column that err by more than 0.05 nat have estimates from 0.3 to 1e3.
 OVERESTIMATE = 5.0
-MAX_STEPS = 1024  # of a row; at least twice the given number
+MOST_STEPS = 16  # of a row, in terms of the given number
 UNSETTLED = 1.0  # nats, by which the last two values of a row may differ
 RELATIVE = 0.01  # of a log-density, which is as good as one nat: single precision has no more digits far from the rows
 
@@ -122,7 +122,8 @@ def flow_log_density(
         Noise levels, decreasing in a constant ratio, for L − 1 steps. One level gives the reference Gaussian.
     tolerance : float, default=0.1
         In nats, or in hundredths of a larger log-density. A row whose estimated error is above five times that is
-        computed anew with twice the steps, again and again up to 1024, until two successive values differ by no more.
+        computed anew with twice the steps, again and again up to 16 times as many, until two successive values differ
+        by no more.
         np.inf takes the given levels for all rows.
     block_rows : int, default=4096
         Number of rows that are evaluated together.
@@ -165,7 +166,7 @@ def _settled(
     log_density, stderr, error = _log_density(X, target, levels)
     rows = np.flatnonzero(error > OVERESTIMATE * tolerance)
     n_steps = len(levels) - 1
-    most = max(MAX_STEPS, 2 * n_steps)
+    most = MOST_STEPS * n_steps
     close = np.ones(len(rows), dtype=bool)
     while len(rows) and 2 * n_steps <= most:
         n_steps *= 2

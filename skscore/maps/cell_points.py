@@ -27,6 +27,7 @@ References
 ----------
 Genz, A. (1992). Numerical computation of multivariate normal probabilities. Journal of Computational and Graphical
 Statistics, 1(2), 141-149.
+Hickernell, F. J. (1998). A generalized discrepancy and quadrature error bound. Mathematics of Computation, 67, 299-322.
 Owen, A. B. (1998). Scrambling Sobol' and Niederreiter-Xing points. Journal of Complexity, 14(4), 466-489.
 Steele, G. L., Lea, D., & Flood, C. H. (2014). Fast splittable pseudorandom number generators. OOPSLA.
 """
@@ -35,6 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -46,15 +48,17 @@ from .cells import Atoms, Cells
 
 __all__ = ["CellPoints", "cell_points", "log_mean", "unit_points"]
 
-SHRINKAGE = 0.01  # of the correlations of the Gaussian: it must not be narrower than a density with noise
+SHRINKAGE = 0.1  # of the correlations of the Gaussian: it must not be narrower than the density
+SCRAMBLINGS = 16
 FARTHEST = 4.0  # standard deviations: rows beyond say no more of the columns that follow
 
 
 def unit_points(index, n_points):
     """Points of the unit cube for the box of each row, of shape (n, n_points, d).
 
-    They are Sobol' points with Owen's scrambling of a fixed seed, in the middle of the nth parts of every axis, so that
-    one point is the centre, and sums of smooth functions of one column each have all but their exact mean. Rows of one
+    They are Sobol' points with Owen's scrambling, in the middle of the nth parts of every axis, so that one point is
+    the centre, and sums of smooth functions of one column each have all but their exact mean. Of some seeds of the
+    scrambling that of least centred discrepancy is taken (Hickernell, 1998), the same in every call. Rows of one
     box share their points; those of another box have these parts in another order (a digital shift), from the first
     column on in which the boxes differ, so that their errors do not add up.
 
@@ -68,9 +72,18 @@ def unit_points(index, n_points):
     n, d = index.shape
     if n_points == 1 or d == 0:
         return np.full((n, n_points, d), 0.5)
-    u = qmc.Sobol(d, seed=np.random.default_rng(0)).random(n_points)
-    part = u.argsort(axis=0).argsort(axis=0).astype(np.uint64)
-    return ((part ^ (_hashes(index) % np.uint64(n_points))[:, None]) + 0.5) / n_points
+    return ((_parts(n_points, d) ^ (_hashes(index) % np.uint64(n_points))[:, None]) + 0.5) / n_points
+
+
+@lru_cache
+def _parts(n_points, d):
+    """Which of the nth parts of every axis each point lies in, shape (n_points, d)."""
+    tried = []
+    for seed in range(SCRAMBLINGS):
+        u = qmc.Sobol(d, seed=np.random.default_rng(seed)).random(n_points)
+        part = u.argsort(axis=0).argsort(axis=0)
+        tried.append((qmc.discrepancy((part + 0.5) / n_points), seed, part))
+    return min(tried)[2].astype(np.uint64)
 
 
 @np.errstate(over="ignore")
