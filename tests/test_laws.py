@@ -91,7 +91,7 @@ REFUSES = {
 QUICK = {
     "gaussian": FEW | JOINT - {"two modes", "skewed pair"},
     "polynomial": {*LAWS} - JOINT - {"gamma", "beta"} | {"chain"},
-    "kernel": {"codes"},
+    "kernel": {},
     "pairwise": {"codes"},
 }
 MANY_VALUED = {"counts", "rounded"}
@@ -119,7 +119,7 @@ ESTIMATORS = {
         for name in MODELS
     },
     "one level": Estimator(denoising("gaussian", noise_levels=[0.3]), quick=FEW, counting=True),
-    "network": Estimator(denoising(NETWORK), quick={"codes", "chain"}, counting=True, torch=True),
+    "network": Estimator(denoising(NETWORK), quick={"chain"}, counting=True, torch=True),
     "energy, one level": Estimator(
         denoising(ENERGY_NETWORK, noise_levels=[0.3]), quick={"exponential"}, counting=True, torch=True
     ),
