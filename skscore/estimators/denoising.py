@@ -111,7 +111,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         Steps of the flow behind a log-density, doubled at most twice where halving them still changes it.
     warm_start : bool, default=False
         Begin with the weights and coordinates of the last fit.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds the training and the stream of ``sample``. With None a training that has a `checkpoint` is seeded with 0.
     verbose : int, default=0
         k prints every k-th loss of the validation rows.
@@ -191,7 +191,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         "n_sampling_levels": [Interval(Integral, 2, None, closed="left"), None],
         "n_likelihood_steps": [Interval(Integral, 2, None, closed="left")],
         "warm_start": ["boolean"],
-        "random_state": ["random_state"],
+        "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }
 
@@ -216,7 +216,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         n_sampling_levels: int | None = None,
         n_likelihood_steps: int | str = 32,
         warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
     ) -> None:
         self.model = model

@@ -182,7 +182,7 @@ class ScoreMatchingDensity(DensityEstimator):
         minus the mean Hyvärinen score, which needs no normaliser and compares fits of one table in one set of units.
     sampler : {"hmc", "mala"}, default="hmc"
         Markov chains of ``sample`` where the model has no exact sampler.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds ``sample``, a neural energy without a seed of its own, and the normaliser, deterministic even with None.
     verbose : int, default=0
         1 prints a line for each fit.
@@ -241,7 +241,7 @@ class ScoreMatchingDensity(DensityEstimator):
         "noise_level": [Interval(Real, 1e-100, 1e100, closed="neither")],
         "criterion": [StrOptions({"log_likelihood", "hyvarinen"})],
         "sampler": [StrOptions(set(SAMPLERS))],
-        "random_state": ["random_state"],
+        "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }
 
@@ -258,7 +258,7 @@ class ScoreMatchingDensity(DensityEstimator):
         noise_level: float = 0.1,
         criterion: str = "log_likelihood",
         sampler: str = "hmc",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
     ) -> None:
         self.model = model

@@ -77,7 +77,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         What ``score`` returns.
     sampler : {"hmc", "mala"}, default="hmc"
         Markov chains of ``sample``.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds ``sample`` and the normaliser.
     verbose : int, default=0
         1 prints a line for each fit.
@@ -149,7 +149,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         noise_level: float = 0.1,
         criterion: str = "log_likelihood",
         sampler: str = "hmc",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
     ) -> None:
         self.model = model
