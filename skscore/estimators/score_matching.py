@@ -15,7 +15,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import config_context
-from sklearn.covariance import EmpiricalCovariance
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -42,6 +41,7 @@ from ..models.standard_errors import parameters_and_covariance
 from ..models.windham import middle_rows, windham_weights
 from .all_or_nothing import all_or_nothing
 from .checks import (
+    NAMED_MODELS,
     check_further_rows,
     check_inference,
     check_known_scores,
@@ -63,6 +63,7 @@ from .density import DensityEstimator
 __all__ = ["Fit", "ScoreMatchingDensity"]
 
 NAMES_OF_COLUMNS = {"n_features_in_", "feature_names_in_"}  # which a further fit keeps
+COVARIANCE_INTERFACE = {"covariance_", "get_precision", "mahalanobis", "error_norm"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +139,13 @@ def _is_gaussian(model):
     return isinstance(model, Gaussian) or (isinstance(model, str) and model == "gaussian")
 
 
-def _check_gaussian(estimator):
-    if not _is_gaussian(estimator.model):
-        raise AttributeError(f"only a Gaussian model has a covariance; this estimator has model={estimator.model!r}")
+def _check_covariance(estimator):
+    model = NAMED_MODELS.get(estimator.model, object)() if isinstance(estimator.model, str) else estimator.model
+    if not (isinstance(model, Model) and model.is_gaussian):
+        raise AttributeError(
+            'only Gaussians on R^d have a covariance, which are model="gaussian" and model="pairwise" with a=b=1; '
+            f"this estimator has model={estimator.model!r}"
+        )
     return True
 
 
@@ -190,7 +195,7 @@ class ScoreMatchingDensity(DensityEstimator):
     Attributes
     ----------
     location_, precision_, covariance_ : ndarrays
-        Of a Gaussian model.
+        Of a Gaussian model, and of pairwise interactions with a = b = 1 on R^d; NaN if there is no density.
     theta_ : ndarray of shape (m,)
         Natural parameters of the other models; a polynomial's are ordered as ``exponents_`` (m, n_features).
     alpha_ : float
@@ -464,6 +469,8 @@ class ScoreMatchingDensity(DensityEstimator):
 
         Not properties: scikit-learn's HTML display evaluates every property of an estimator.
         """
+        if name in COVARIANCE_INTERFACE:
+            _check_covariance(self)  # whose reason scikit-learn would not show here
         if name not in ("log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         check_is_fitted(self)
@@ -521,7 +528,7 @@ class ScoreMatchingDensity(DensityEstimator):
             self._name(sampling_diagnostics=drawn.diagnostics)
         return drawn.rows
 
-    # ---- interactions, and the interface of sklearn.covariance for Gaussian models ---------------
+    # ---- interactions, and the interface of sklearn.covariance for Gaussians on R^d ----------------
 
     def edge_tests(self) -> dict[str, np.ndarray]:
         """Wald tests that an interaction is zero, for each pair of columns.
@@ -541,7 +548,7 @@ class ScoreMatchingDensity(DensityEstimator):
         names = getattr(self, "feature_names_in_", None)
         return tests if names is None else {**tests, "names": np.column_stack([names[tests["i"]], names[tests["j"]]])}
 
-    @available_if(_check_gaussian)
+    @available_if(_check_covariance)
     def get_precision(self) -> np.ndarray:
         """Return the precision matrix.
 
@@ -553,7 +560,7 @@ class ScoreMatchingDensity(DensityEstimator):
         check_is_fitted(self)
         return self.precision_
 
-    @available_if(_check_gaussian)
+    @available_if(_check_covariance)
     def mahalanobis(self, X: ArrayLike) -> np.ndarray:
         """Squared Mahalanobis distances (x − μ)ᵀK(x − μ) of the rows.
 
@@ -567,9 +574,11 @@ class ScoreMatchingDensity(DensityEstimator):
         ndarray of shape (n_samples,)
         """
         X = self._check_rows(X)
-        return -2.0 * self._fit.family.log_density(self._fit.density.theta, X)
+        xp, _ = get_namespace(X)
+        centred = X - self.location_
+        return xp.sum((centred @ self.precision_) * centred, axis=-1)
 
-    @available_if(_check_gaussian)
+    @available_if(_check_covariance)
     def error_norm(
         self, comp_cov: ArrayLike, norm: str = "frobenius", scaling: bool = True, squared: bool = True
     ) -> float:
@@ -591,6 +600,11 @@ class ScoreMatchingDensity(DensityEstimator):
         float
         """
         check_is_fitted(self)
-        own = EmpiricalCovariance()
-        own.covariance_ = self.covariance_
-        return own.error_norm(comp_cov, norm=norm, scaling=scaling, squared=squared)
+        xp, _ = get_namespace(self.covariance_)
+        if norm not in ("frobenius", "spectral"):
+            raise NotImplementedError(f'norm={norm!r}: choose "frobenius" or "spectral".')
+        comp_cov = xp.asarray(comp_cov, dtype=self.covariance_.dtype, device=getattr(self.covariance_, "device", None))
+        squares = xp.linalg.svdvals(comp_cov - self.covariance_) ** 2
+        total = float(xp.sum(squares) if norm == "frobenius" else xp.max(squares))
+        total = total / squares.shape[0] if scaling else total
+        return total if squared else total**0.5

@@ -46,7 +46,15 @@ class Choice(NamedTuple):
 
 
 class Model(BaseEstimator):
-    """Constructor parameters of a model; a subclass binds them to a table."""
+    """Constructor parameters of a model; a subclass binds them to a table.
+
+    Attributes
+    ----------
+    is_gaussian : bool
+        Whether its densities are Gaussians on R^d, with a mean and a covariance.
+    """
+
+    is_gaussian = False
 
     @classmethod
     def examples(cls):

@@ -70,6 +70,8 @@ class Gaussian(Model):
         "assume_centered": ["boolean"],
     }
 
+    is_gaussian = True
+
     def __init__(self, covariance_type: str = "full", assume_centered: bool = False) -> None:
         self.covariance_type = covariance_type
         self.assume_centered = assume_centered
@@ -236,11 +238,7 @@ class _FullGaussian(Family):
         return 0.0 * X[:, 0] - xp.sum((V @ theta.precision) * V, axis=-1)
 
     def infinite_mass(self, theta):
-        xp, _ = get_namespace(theta.precision)
-        scale = xp.abs(xp.linalg.diagonal(theta.precision)) ** 0.5
-        scale = xp.where(scale > 0.0, scale, 0.0 * scale + 1.0)
-        smallest = float(xp.min(xp.linalg.eigvalsh(theta.precision / (scale[:, None] * scale[None, :]))))
-        if smallest <= 0.0:
+        if (smallest := theta.smallest_eigenvalue()) <= 0.0:
             return f"the fitted precision matrix is not positive definite (smallest scaled eigenvalue {smallest:.3g})"
         return None
 
@@ -251,18 +249,7 @@ class _FullGaussian(Family):
         return Sampled(theta.sample(n_samples, rng))
 
     def attributes(self, theta):
-        if self.infinite_mass(theta) is not None:  # no mean, no covariance
-            nothing = float("nan") * theta.precision
-            return {"location": nothing[0, :], "precision": theta.precision, "covariance": nothing}
-        xp, _ = get_namespace(theta.precision)
-        scale = xp.linalg.diagonal(theta.precision) ** -0.5
-        outer = scale[:, None] * scale[None, :]
-        covariance = xp.linalg.inv(theta.precision * outer) * outer
-        return {
-            "location": theta.location(),
-            "precision": theta.precision,
-            "covariance": 0.5 * (covariance + covariance.T),
-        }
+        return theta.attributes()
 
 
 class _DiagonalGaussian(_FullGaussian):

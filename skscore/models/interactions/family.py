@@ -24,6 +24,7 @@ from ...formulas import score_losses
 from ...formulas.quadratic import QuadraticForm
 from ...samplers.gibbs import draw_truncated_gaussian
 from ...samplers.truncated_gaussians import gaussian_on
+from ..affine_score import AffineScore
 from ..family import Family
 from ..objectives import Implicit
 from .form import default_multiplier, interaction_form, multiplied, powers, profile, profiled, row_form
@@ -347,12 +348,18 @@ class PairwiseFamily(Family):
         return drawn._replace(rows=self.domain.within(drawn.rows + self.centre))
 
     def attributes(self, theta):
-        """Fitted attributes; precision and location if a = b = 1."""
-        K, eta = self.unpack(theta)
+        """Fitted attributes; precision and location if a = b = 1, and the covariance on R^d."""
+        K, _ = self.unpack(theta)
         named = {"theta": self._reported(theta), "interaction": K, "linear": self.linear(theta)}
         if self.a == self.b == 1.0:
-            named |= {"precision": K, "location": self.centre + np.linalg.solve(K, eta)}
+            affine, bounded = self._affine(theta), self.domain.has_boundary
+            named |= {"precision": K, "location": affine.location()} if bounded else affine.attributes()
         return named
+
+    def _affine(self, theta):
+        """The score of a = b = 1."""
+        K, eta = self.unpack(theta)
+        return AffineScore(self.centre, eta, K)
 
     def _reported(self, theta):
         return theta if self.centered else np.concatenate([theta[: self.n_interactions], self.linear(theta)])

@@ -29,7 +29,6 @@ from scipy.linalg import eigvalsh
 
 from ...fitting.solvers import RANK_TOLERANCE, Estimate, UnboundedObjectiveError, eigh
 from ...samplers.chains import Sampled
-from ..affine_score import AffineScore
 from .family import PairwiseFamily
 from .form import moment_form
 
@@ -82,10 +81,6 @@ class GaussianInteractions(PairwiseFamily):
             'but there is no density. Raise alpha, add a ridge (l1_ratio < 1), or set projection="nearest".'
         )
         return estimate._replace(remarks=(*estimate.remarks, remark))
-
-    def _affine(self, theta):
-        K, eta = self.unpack(theta)
-        return AffineScore(self.centre, eta, K)
 
     def log_normalizer(self, theta):
         """log Z of ``log_density``."""
