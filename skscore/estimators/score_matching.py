@@ -63,7 +63,6 @@ from .density import DensityEstimator
 __all__ = ["Fit", "ScoreMatchingDensity"]
 
 NAMES_OF_COLUMNS = {"n_features_in_", "feature_names_in_"}  # which a further fit keeps
-COVARIANCE_INTERFACE = {"covariance_", "get_precision", "mahalanobis", "error_norm"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,14 +138,40 @@ def _is_gaussian(model):
     return isinstance(model, Gaussian) or (isinstance(model, str) and model == "gaussian")
 
 
-def _check_covariance(estimator):
+def _total(values):
+    xp, _ = get_namespace(values)
+    return np.float64(float(xp.sum(values)))
+
+
+def _offers(estimator, trait):
+    """Whether the model, which may be no model at all before it is checked, has a trait."""
     model = NAMED_MODELS.get(estimator.model, object)() if isinstance(estimator.model, str) else estimator.model
-    if not (isinstance(model, Model) and model.is_gaussian):
+    return isinstance(model, Model) and getattr(model, trait)
+
+
+def _check_covariance(estimator):
+    if not _offers(estimator, "is_gaussian"):
         raise AttributeError(
             'only Gaussians on R^d have a covariance, which are model="gaussian" and model="pairwise" with a=b=1; '
             f"this estimator has model={estimator.model!r}"
         )
     return True
+
+
+def _check_count(estimator):
+    if not _offers(estimator, "counts_parameters"):
+        raise AttributeError(
+            "a count of parameters says nothing of a model whose penalty makes it smooth; "
+            f"this estimator has model={estimator.model!r}"
+        )
+    return True
+
+
+# Whether the model of an estimator has what it is asked for; scikit-learn's own message would give no reason.
+CHECKS = {
+    **dict.fromkeys(("covariance_", "get_precision", "mahalanobis", "error_norm"), _check_covariance),
+    **dict.fromkeys(("aic", "bic"), _check_count),
+}
 
 
 class ScoreMatchingDensity(DensityEstimator):
@@ -469,8 +494,8 @@ class ScoreMatchingDensity(DensityEstimator):
 
         Not properties: scikit-learn's HTML display evaluates every property of an estimator.
         """
-        if name in COVARIANCE_INTERFACE:
-            _check_covariance(self)  # whose reason scikit-learn would not show here
+        if name in CHECKS:
+            CHECKS[name](self)
         if name not in ("log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         check_is_fitted(self)
@@ -527,6 +552,46 @@ class ScoreMatchingDensity(DensityEstimator):
         if drawn.diagnostics is not None:
             self._name(sampling_diagnostics=drawn.diagnostics)
         return drawn.rows
+
+    # ---- the interface of sklearn.mixture --------------------------------------------------------
+
+    @available_if(_check_count)
+    def bic(self, X: ArrayLike) -> float:
+        """Bayesian information criterion −2 log L + k log n of the rows; smaller is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training rows.
+
+        Returns
+        -------
+        float
+            With k the number of free parameters: those of pairs that a penalty left out do not count. It is exact for
+            estimates of maximum likelihood, a Gaussian with ``alpha=0``, and approximate for others.
+        """
+        values = self.score_samples(X)
+        return self._n_free() * np.log(values.shape[0]) - 2.0 * _total(values)
+
+    @available_if(_check_count)
+    def aic(self, X: ArrayLike) -> float:
+        """Akaike's information criterion −2 log L + 2k of the rows; smaller is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training rows.
+
+        Returns
+        -------
+        float
+            With k as in ``bic``.
+        """
+        values = self.score_samples(X)
+        return 2.0 * self._n_free() - 2.0 * _total(values)
+
+    def _n_free(self):
+        return self._fit.family.n_free(self._fit.density.theta)
 
     # ---- interactions, and the interface of sklearn.covariance for Gaussians on R^d ----------------
 

@@ -52,9 +52,11 @@ class Model(BaseEstimator):
     ----------
     is_gaussian : bool
         Whether its densities are Gaussians on R^d, with a mean and a covariance.
+    counts_parameters : bool
+        Whether the number of free parameters says how flexible it is, as without a penalty.
     """
 
-    is_gaussian = False
+    is_gaussian, counts_parameters = False, True
 
     @classmethod
     def examples(cls):
@@ -280,6 +282,10 @@ class Family:
         """
         everywhere = eye_array(self.n_parameters, format="csr")
         return self, theta, self.form(statistics, objective).Gamma, everywhere
+
+    def n_free(self, theta):
+        """Number of parameters that were free at an estimate."""
+        return self.n_parameters
 
     def ridge_matrix(self):
         """R of the ridge ½θᵀRθ, shape (m, m)."""

@@ -202,6 +202,10 @@ class _FullGaussian(Family):
             Gamma = family.form(Summary(rows), Implicit()).Gamma
         return family, _entries(family, theta), Gamma, self._free_entries(family)
 
+    def n_free(self, theta):
+        precisions = self._free_precisions(*np.triu_indices(self.moments.mean.shape[0]))
+        return precisions.shape[1] + (0 if self.assume_centered else self.moments.mean.shape[0])
+
     def _solve_entries(self, form, alpha):
         """θ of a form in the entries, along those of the structure that are free."""
         family = self._by_entries

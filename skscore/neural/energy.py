@@ -105,6 +105,7 @@ class NeuralEnergy(Model):
     True
     """
 
+    counts_parameters = False
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions({"gelu", "silu", "softplus", "tanh"})],

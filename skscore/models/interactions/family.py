@@ -252,11 +252,19 @@ class PairwiseFamily(Family):
 
     def natural(self, theta, statistics, objective):
         """θ, free in η and what an l1 penalty or a graph left of K."""
+        return self, theta, self.form(statistics, objective).Gamma, self._free(theta)
+
+    def _free(self, theta):
+        """Directions in which θ was free, in columns."""
         indices, directions = self.unknowns(len(theta))
-        if self.l1_ratio > 0.0 or self.graph is not None:
-            free = (theta[indices] != 0.0) | ((indices >= self.n_interactions) & (not self.shrinks_linear))
-            directions = directions[:, np.flatnonzero(free)]
-        return self, theta, self.form(statistics, objective).Gamma, directions
+        if self.l1_ratio == 0.0 and self.graph is None:
+            return directions
+        free = (theta[indices] != 0.0) | ((indices >= self.n_interactions) & (not self.shrinks_linear))
+        return directions[:, np.flatnonzero(free)]
+
+    def n_free(self, theta):
+        """Number of parameters that a penalty or a graph left free."""
+        return self._free(theta).shape[1]
 
     def ridge_matrix(self):
         """1 for the diagonal of K, 2 for a pair, none for η."""
