@@ -282,7 +282,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         """
         hyvarinen = self.criterion == "hyvarinen"
         values = -self.hyvarinen_score(X, y, standardize=True) if hyvarinen else self.score_samples(X, y)
-        return float(np.average(values, weights=check_sample_weight(sample_weight, values[:, None])))
+        return np.average(values, weights=check_sample_weight(sample_weight, values[:, None]))
 
     def grad_log_density(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Score vectors ∇_y log p(y | x) of the rows; they need no normaliser.

@@ -166,7 +166,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     >>> from skscore import DenoisingScoreEstimator
     >>> X = load_iris().data
     >>> density = DenoisingScoreEstimator("gaussian", dequantize=False, tail=None).fit(X)
-    >>> round(density.score(X), 2)
+    >>> print(round(density.score(X), 2))
     -2.53
     >>> density.sample(2, random_state=0).shape
     (2, 4)
@@ -303,6 +303,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
             fitted = fit_closed_form(self, model, rows, table, preprocessing.variance, seed, previous)
         self._seen = seen
         self._keep(fitted, preprocessing)
+        if self.bounds is None:
+            self.inside_mass_ = 1.0
         warn_of(fitted.remarks)
         self._warn_if_doubtful()
         return self

@@ -117,9 +117,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         weight = check_sample_weight(sample_weight, values[:, None])
         xp, _ = get_namespace(values)
         if weight is None:
-            return float(xp.mean(values))
+            return np.float64(float(xp.mean(values)))
         kept = weight > 0.0  # a row of weight zero is not there: −inf · 0 must not become NaN
-        return float(xp.sum(weight[kept] * values[kept]) / xp.sum(weight))
+        return np.float64(float(xp.sum(weight[kept] * values[kept]) / xp.sum(weight)))
 
     def _criterion_values(self, X):
         """What `score` averages, one value for each row, shape (n,)."""

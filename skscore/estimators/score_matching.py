@@ -253,7 +253,7 @@ class ScoreMatchingDensity(DensityEstimator):
     >>> from skscore import ScoreMatchingDensity
     >>> X = load_iris().data
     >>> density = ScoreMatchingDensity(random_state=0).fit(X)
-    >>> round(density.score(X), 3)
+    >>> print(round(density.score(X), 3))
     -2.533
     >>> density.sample(2).shape
     (2, 4)
@@ -425,6 +425,8 @@ class ScoreMatchingDensity(DensityEstimator):
             delattr(self, name)
         self._fit, self._stream = fit, np.random.default_rng(seed)
         self._name(**results)
+        if fit.density is not None and fit.density.is_normalized:
+            self._normalize()
         if self.verbose and fit.density is not None:
             print(f"[ScoreMatchingDensity] {fit.summary.moments.n:g} rows, objective {fit.value:.6g}")
 

@@ -50,13 +50,16 @@ class Model(BaseEstimator):
 
     Attributes
     ----------
-    is_gaussian : bool
-        Whether its densities are Gaussians on R^d, with a mean and a covariance.
     counts_parameters : bool
         Whether the number of free parameters says how flexible it is, as without a penalty.
     """
 
-    is_gaussian, counts_parameters = False, True
+    counts_parameters = True
+
+    @property
+    def is_gaussian(self):
+        """Whether its densities are Gaussians on R^d, with a mean and a covariance."""
+        return False
 
     @classmethod
     def examples(cls):
@@ -120,12 +123,15 @@ class Family:
         rows are enough. Every other objective, a subclass of one of these among them, goes row by row.
     directions : ndarray of shape (k, d) or None
         Rows v_j along which the implicit objective takes derivatives; None for the columns.
+    has_exact_normalizer : bool
+        Whether log Z is analytic.
     block_rows : int or None
         Rows that are evaluated at a time; None for as many as BLOCK_BYTES hold.
     """
 
     n_parameters: int
     domain: Reals = Reals()
+    has_exact_normalizer = False
     base = resolve_base(None, None)
     closed_forms: ClassVar[Mapping[type[Objective], str]] = {}
     directions: np.ndarray | None = None

@@ -70,11 +70,14 @@ class Gaussian(Model):
         "assume_centered": ["boolean"],
     }
 
-    is_gaussian = True
-
     def __init__(self, covariance_type: str = "full", assume_centered: bool = False) -> None:
         self.covariance_type = covariance_type
         self.assume_centered = assume_centered
+
+    @property
+    def is_gaussian(self):
+        """True."""
+        return True
 
     @classmethod
     def examples(cls):
@@ -100,7 +103,7 @@ class _Problem(NamedTuple):
 class _FullGaussian(Family):
     """θ is an ``AffineScore``, whose slope is zero unless known scores have a mean."""
 
-    array_api_support = True
+    array_api_support = has_exact_normalizer = True
     closed_forms = dict.fromkeys((Implicit, Sliced, Denoising, Explicit), "no_form")
 
     def __init__(self, assume_centered, moments):

@@ -40,6 +40,8 @@ MIN_EIGENVALUE = 1e-4  # of a projected K, relative to its largest
 class GaussianInteractions(PairwiseFamily):
     """The family on R^d, with its analytic normaliser and exact draws."""
 
+    has_exact_normalizer = True
+
     def implicit_form(self, X, Y, weight, objective):
         """None: moments of the rows are enough."""
         return None
