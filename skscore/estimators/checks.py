@@ -66,8 +66,12 @@ def warn_of(remarks):
 
 
 def seed_of(random_state):
-    """Integer seed for scikit-learn's kind of random state; None, which is fresh entropy, for None."""
-    return None if random_state is None else check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    """Integer seed for scikit-learn's kind of random state or a Generator; None, which is fresh entropy, for None."""
+    if random_state is None:
+        return None
+    is_generator = isinstance(random_state, np.random.Generator)
+    draw = random_state.integers if is_generator else check_random_state(random_state).randint
+    return int(draw(np.iinfo(np.int32).max))
 
 
 def model_object(model):

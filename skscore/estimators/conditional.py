@@ -60,7 +60,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         Folds of the distinct rows behind every "cv", and behind the residuals.
     criterion : {"log_likelihood", "hyvarinen"}, default="log_likelihood"
         What chooses, and what ``score`` returns: the mean log-density in nats, or minus the mean Hyvärinen score.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds the folds, the normaliser of more than two targets, and the stream of ``sample``.
     verbose : int, default=0
         1 prints a line for each fit.
@@ -113,7 +113,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         "alpha": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv"})],
         "cv": [Interval(Integral, 2, None, closed="left")],
         "criterion": [StrOptions({"log_likelihood", "hyvarinen"})],
-        "random_state": ["random_state"],
+        "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }
 
@@ -126,7 +126,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         alpha: float | str = "cv",
         cv: int = 5,
         criterion: str = "log_likelihood",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_landmarks = n_landmarks
@@ -282,7 +282,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         """
         hyvarinen = self.criterion == "hyvarinen"
         values = -self.hyvarinen_score(X, y, standardize=True) if hyvarinen else self.score_samples(X, y)
-        return float(np.average(values, weights=check_sample_weight(sample_weight, values[:, None])))
+        return np.average(values, weights=check_sample_weight(sample_weight, values[:, None]))
 
     def grad_log_density(self, X: ArrayLike, y: ArrayLike) -> np.ndarray:
         """Score vectors ∇_y log p(y | x) of the rows; they need no normaliser.
@@ -346,7 +346,10 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         return self._targets(U, self._law.mean(U)).reshape(-1, *self._target_shape)
 
     def sample(
-        self, X: ArrayLike, n_samples: int = 1, random_state: int | np.random.RandomState | None = None
+        self,
+        X: ArrayLike,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
     ) -> np.ndarray:
         """Draw targets for each input.
 
@@ -359,7 +362,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
             Inputs.
         n_samples : int, default=1
             Draws for each of them.
-        random_state : int, RandomState instance or None, default=None
+        random_state : int, RandomState instance, numpy.random.Generator or None, default=None
             None continues the stream that ``fit`` started.
 
         Returns

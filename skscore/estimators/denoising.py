@@ -111,7 +111,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         Steps of the flow behind a log-density, doubled at most twice where halving them still changes it.
     warm_start : bool, default=False
         Begin with the weights and coordinates of the last fit.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds the training and the stream of ``sample``. With None a training that has a `checkpoint` is seeded with 0.
     verbose : int, default=0
         k prints every k-th loss of the validation rows.
@@ -166,7 +166,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     >>> from skscore import DenoisingScoreEstimator
     >>> X = load_iris().data
     >>> density = DenoisingScoreEstimator("gaussian", dequantize=False, tail=None).fit(X)
-    >>> round(density.score(X), 2)
+    >>> print(round(density.score(X), 2))
     -2.53
     >>> density.sample(2, random_state=0).shape
     (2, 4)
@@ -191,7 +191,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         "n_sampling_levels": [Interval(Integral, 2, None, closed="left"), None],
         "n_likelihood_steps": [Interval(Integral, 2, None, closed="left")],
         "warm_start": ["boolean"],
-        "random_state": ["random_state"],
+        "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }
 
@@ -216,7 +216,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         n_sampling_levels: int | None = None,
         n_likelihood_steps: int | str = 32,
         warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
     ) -> None:
         self.model = model
@@ -303,6 +303,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
             fitted = fit_closed_form(self, model, rows, table, preprocessing.variance, seed, previous)
         self._seen = seen
         self._keep(fitted, preprocessing)
+        if self.bounds is None:
+            self.inside_mass_ = 1.0
         warn_of(fitted.remarks)
         self._warn_if_doubtful()
         return self

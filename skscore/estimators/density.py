@@ -117,9 +117,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         weight = check_sample_weight(sample_weight, values[:, None])
         xp, _ = get_namespace(values)
         if weight is None:
-            return float(xp.mean(values))
+            return np.float64(float(xp.mean(values)))
         kept = weight > 0.0  # a row of weight zero is not there: −inf · 0 must not become NaN
-        return float(xp.sum(weight[kept] * values[kept]) / xp.sum(weight))
+        return np.float64(float(xp.sum(weight[kept] * values[kept]) / xp.sum(weight)))
 
     def _criterion_values(self, X):
         """What `score` averages, one value for each row, shape (n,)."""
@@ -195,14 +195,16 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         axes = xp.eye(X.shape[1], dtype=X.dtype, device=getattr(X, "device", None)) * scale[:, None]
         return scale * self._score(X), sum(self._curvature(X, axes[j, :]) for j in range(X.shape[1]))
 
-    def sample(self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None) -> np.ndarray:
+    def sample(
+        self, n_samples: int = 1, random_state: int | np.random.RandomState | np.random.Generator | None = None
+    ) -> np.ndarray:
         """Draw rows from the fitted density.
 
         Parameters
         ----------
         n_samples : int, default=1
             Number of rows to draw.
-        random_state : int, RandomState instance or None, default=None
+        random_state : int, RandomState instance, numpy.random.Generator or None, default=None
             None continues the stream that ``fit`` started: two calls differ, and a refit with an integer
             ``random_state`` repeats them.
 

@@ -15,7 +15,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import config_context
-from sklearn.covariance import EmpiricalCovariance
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -42,6 +41,7 @@ from ..models.standard_errors import parameters_and_covariance
 from ..models.windham import middle_rows, windham_weights
 from .all_or_nothing import all_or_nothing
 from .checks import (
+    NAMED_MODELS,
     check_further_rows,
     check_inference,
     check_known_scores,
@@ -138,10 +138,40 @@ def _is_gaussian(model):
     return isinstance(model, Gaussian) or (isinstance(model, str) and model == "gaussian")
 
 
-def _check_gaussian(estimator):
-    if not _is_gaussian(estimator.model):
-        raise AttributeError(f"only a Gaussian model has a covariance; this estimator has model={estimator.model!r}")
+def _total(values):
+    xp, _ = get_namespace(values)
+    return np.float64(float(xp.sum(values)))
+
+
+def _offers(estimator, trait):
+    """Whether the model, which may be no model at all before it is checked, has a trait."""
+    model = NAMED_MODELS.get(estimator.model, object)() if isinstance(estimator.model, str) else estimator.model
+    return isinstance(model, Model) and getattr(model, trait)
+
+
+def _check_covariance(estimator):
+    if not _offers(estimator, "is_gaussian"):
+        raise AttributeError(
+            'only Gaussians on R^d have a covariance, which are model="gaussian" and model="pairwise" with a=b=1; '
+            f"this estimator has model={estimator.model!r}"
+        )
     return True
+
+
+def _check_count(estimator):
+    if not _offers(estimator, "counts_parameters"):
+        raise AttributeError(
+            "a count of parameters says nothing of a model whose penalty makes it smooth; "
+            f"this estimator has model={estimator.model!r}"
+        )
+    return True
+
+
+# Whether the model of an estimator has what it is asked for; scikit-learn's own message would give no reason.
+CHECKS = {
+    **dict.fromkeys(("covariance_", "get_precision", "mahalanobis", "error_norm"), _check_covariance),
+    **dict.fromkeys(("aic", "bic"), _check_count),
+}
 
 
 class ScoreMatchingDensity(DensityEstimator):
@@ -182,7 +212,7 @@ class ScoreMatchingDensity(DensityEstimator):
         minus the mean Hyvärinen score, which needs no normaliser and compares fits of one table in one set of units.
     sampler : {"hmc", "mala"}, default="hmc"
         Markov chains of ``sample`` where the model has no exact sampler.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds ``sample``, a neural energy without a seed of its own, and the normaliser, deterministic even with None.
     verbose : int, default=0
         1 prints a line for each fit.
@@ -190,7 +220,7 @@ class ScoreMatchingDensity(DensityEstimator):
     Attributes
     ----------
     location_, precision_, covariance_ : ndarrays
-        Of a Gaussian model.
+        Of a Gaussian model, and of pairwise interactions with a = b = 1 on R^d; NaN if there is no density.
     theta_ : ndarray of shape (m,)
         Natural parameters of the other models; a polynomial's are ordered as ``exponents_`` (m, n_features).
     alpha_ : float
@@ -223,7 +253,7 @@ class ScoreMatchingDensity(DensityEstimator):
     >>> from skscore import ScoreMatchingDensity
     >>> X = load_iris().data
     >>> density = ScoreMatchingDensity(random_state=0).fit(X)
-    >>> round(density.score(X), 3)
+    >>> print(round(density.score(X), 3))
     -2.533
     >>> density.sample(2).shape
     (2, 4)
@@ -241,7 +271,7 @@ class ScoreMatchingDensity(DensityEstimator):
         "noise_level": [Interval(Real, 1e-100, 1e100, closed="neither")],
         "criterion": [StrOptions({"log_likelihood", "hyvarinen"})],
         "sampler": [StrOptions(set(SAMPLERS))],
-        "random_state": ["random_state"],
+        "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }
 
@@ -258,7 +288,7 @@ class ScoreMatchingDensity(DensityEstimator):
         noise_level: float = 0.1,
         criterion: str = "log_likelihood",
         sampler: str = "hmc",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
     ) -> None:
         self.model = model
@@ -395,6 +425,8 @@ class ScoreMatchingDensity(DensityEstimator):
             delattr(self, name)
         self._fit, self._stream = fit, np.random.default_rng(seed)
         self._name(**results)
+        if fit.density is not None and fit.density.is_normalized:
+            self._normalize()
         if self.verbose and fit.density is not None:
             print(f"[ScoreMatchingDensity] {fit.summary.moments.n:g} rows, objective {fit.value:.6g}")
 
@@ -464,6 +496,8 @@ class ScoreMatchingDensity(DensityEstimator):
 
         Not properties: scikit-learn's HTML display evaluates every property of an estimator.
         """
+        if name in CHECKS:
+            CHECKS[name](self)
         if name not in ("log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         check_is_fitted(self)
@@ -521,7 +555,47 @@ class ScoreMatchingDensity(DensityEstimator):
             self._name(sampling_diagnostics=drawn.diagnostics)
         return drawn.rows
 
-    # ---- interactions, and the interface of sklearn.covariance for Gaussian models ---------------
+    # ---- the interface of sklearn.mixture --------------------------------------------------------
+
+    @available_if(_check_count)
+    def bic(self, X: ArrayLike) -> float:
+        """Bayesian information criterion −2 log L + k log n of the rows; smaller is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training rows.
+
+        Returns
+        -------
+        float
+            With k the number of free parameters: those of pairs that a penalty left out do not count. It is exact for
+            estimates of maximum likelihood, a Gaussian with ``alpha=0``, and approximate for others.
+        """
+        values = self.score_samples(X)
+        return self._n_free() * np.log(values.shape[0]) - 2.0 * _total(values)
+
+    @available_if(_check_count)
+    def aic(self, X: ArrayLike) -> float:
+        """Akaike's information criterion −2 log L + 2k of the rows; smaller is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The training rows.
+
+        Returns
+        -------
+        float
+            With k as in ``bic``.
+        """
+        values = self.score_samples(X)
+        return 2.0 * self._n_free() - 2.0 * _total(values)
+
+    def _n_free(self):
+        return self._fit.family.n_free(self._fit.density.theta)
+
+    # ---- interactions, and the interface of sklearn.covariance for Gaussians on R^d ----------------
 
     def edge_tests(self) -> dict[str, np.ndarray]:
         """Wald tests that an interaction is zero, for each pair of columns.
@@ -541,7 +615,7 @@ class ScoreMatchingDensity(DensityEstimator):
         names = getattr(self, "feature_names_in_", None)
         return tests if names is None else {**tests, "names": np.column_stack([names[tests["i"]], names[tests["j"]]])}
 
-    @available_if(_check_gaussian)
+    @available_if(_check_covariance)
     def get_precision(self) -> np.ndarray:
         """Return the precision matrix.
 
@@ -553,7 +627,7 @@ class ScoreMatchingDensity(DensityEstimator):
         check_is_fitted(self)
         return self.precision_
 
-    @available_if(_check_gaussian)
+    @available_if(_check_covariance)
     def mahalanobis(self, X: ArrayLike) -> np.ndarray:
         """Squared Mahalanobis distances (x − μ)ᵀK(x − μ) of the rows.
 
@@ -567,9 +641,11 @@ class ScoreMatchingDensity(DensityEstimator):
         ndarray of shape (n_samples,)
         """
         X = self._check_rows(X)
-        return -2.0 * self._fit.family.log_density(self._fit.density.theta, X)
+        xp, _ = get_namespace(X)
+        centred = X - self.location_
+        return xp.sum((centred @ self.precision_) * centred, axis=-1)
 
-    @available_if(_check_gaussian)
+    @available_if(_check_covariance)
     def error_norm(
         self, comp_cov: ArrayLike, norm: str = "frobenius", scaling: bool = True, squared: bool = True
     ) -> float:
@@ -591,6 +667,11 @@ class ScoreMatchingDensity(DensityEstimator):
         float
         """
         check_is_fitted(self)
-        own = EmpiricalCovariance()
-        own.covariance_ = self.covariance_
-        return own.error_norm(comp_cov, norm=norm, scaling=scaling, squared=squared)
+        xp, _ = get_namespace(self.covariance_)
+        if norm not in ("frobenius", "spectral"):
+            raise NotImplementedError(f'norm={norm!r}: choose "frobenius" or "spectral".')
+        comp_cov = xp.asarray(comp_cov, dtype=self.covariance_.dtype, device=getattr(self.covariance_, "device", None))
+        squares = xp.linalg.svdvals(comp_cov - self.covariance_) ** 2
+        total = float(xp.sum(squares) if norm == "frobenius" else xp.max(squares))
+        total = total / squares.shape[0] if scaling else total
+        return total if squared else total**0.5

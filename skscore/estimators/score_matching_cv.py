@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,7 +26,8 @@ from ..models.interactions.penalty_path import (
     by_splits,
     penalty_path,
 )
-from .checks import edge_of_the_path, rows_of_weight, warn_of
+from .all_or_nothing import all_or_nothing
+from .checks import edge_of_the_path, rows_of_weight, warn_of, warn_user
 from .score_matching import ScoreMatchingDensity
 
 __all__ = ["ScoreMatchingDensityCV"]
@@ -77,7 +78,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         What ``score`` returns.
     sampler : {"hmc", "mala"}, default="hmc"
         Markov chains of ``sample``.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds ``sample`` and the normaliser.
     verbose : int, default=0
         1 prints a line for each fit.
@@ -90,7 +91,8 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     path_ : list of ndarrays
         Interaction matrices along the path, or θ for other models.
     cv_results_ : dict of ndarrays
-        Penalty, criterion (``mean_test_score``, larger is better) and edges along the path.
+        ``alphas``, criterion (``mean_test_score``, larger is better) and number of edges (``n_edges``) along the path;
+        with ``selection="cv"`` also ``split0_test_score``, ..., and their standard deviation ``std_test_score``.
     interaction_, linear_ : ndarrays
         K and η, and the other attributes of :class:`ScoreMatchingDensity`.
 
@@ -129,6 +131,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     alpha = "auto"  # chosen in fit
     _penalty = "alphas"
     robust = None  # weights would have to follow the penalty along its path
+    _groups = None  # of the rows, while they are fitted
 
     def __init__(
         self,
@@ -149,7 +152,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         noise_level: float = 0.1,
         criterion: str = "log_likelihood",
         sampler: str = "hmc",
-        random_state: int | np.random.RandomState | None = None,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
     ) -> None:
         self.model = model
@@ -171,9 +174,48 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the density to the rows of X, with the penalty that they choose.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numeric rows, at least two.
+        y : array-like of shape (n_samples, n_features), optional
+            Known scores ∇ log p at the rows, for ``objective="explicit"``; ignored otherwise.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights; a weight of 2 is exactly a repeated row.
+        groups : array-like of shape (n_samples,), optional
+            Labels that the splitter ``cv`` keeps together, such as those of ``GroupKFold``.
+
+        Returns
+        -------
+        self
+        """
+        if groups is not None and (self.selection != "cv" or isinstance(self.cv, Integral)):
+            warn_user(
+                f"groups are not used with selection={self.selection!r}, cv={self.cv!r}: a splitter reads them. Set "
+                'selection="cv" and, for example, cv=GroupKFold(5).',
+                UserWarning,
+            )
+        self._groups = groups
+        return super().fit(X, y, sample_weight)
+
     def _fit_first_rows(self, X, y, sample_weight):
-        _, self._kept = rows_of_weight(check_sample_weight(sample_weight, X), np.arange(n_rows(X)))
+        n = n_rows(X)
+        _, kept = rows_of_weight(check_sample_weight(sample_weight, X), np.arange(n))
+        self._place = np.full(n, -1)
+        self._place[kept] = np.arange(len(kept))
         super()._fit_first_rows(X, y, sample_weight)
+        del self._place
+        self._groups = None
 
     def _choose(self, model, sample, objective):
         choice = model.choose(sample, objective, 0.0, self.criterion)
@@ -229,21 +271,20 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         if isinstance(self.cv, Integral):
             group = group_rows(sample.X - sample.moments.mean)
             return by_folds(family, deal(sample, group, self.cv, len(sample.X)), objective, alphas)
-        place = np.full(self._kept.max() + 1, -1)
-        place[self._kept] = np.arange(len(self._kept))  # rows without weight are gone by now
-        splits = [
-            [taken(sample, place[rows[place[rows] >= 0]]) for rows in pair] for pair in check_cv(self.cv).split(place)
-        ]
+        place = self._place  # of each row among those of weight, which alone are left; −1 for the others
+        pairs = check_cv(self.cv).split(place, groups=self._groups)
+        splits = [[taken(sample, at[at >= 0]) for at in (place[train], place[test])] for train, test in pairs]
         return by_splits(family, splits, objective, alphas)
 
     def _judge(self, target, sample, path):
         """Index of the chosen penalty, what was tried by name, and the θ that were judged."""
-        results = {"param_alpha": path.alphas}
+        results = {"alphas": path.alphas}
         if self.selection == "cv":
             mean, error, values = self._held_out(target.family, sample, target.objective, path.alphas)
             index = one_standard_error(mean, error) if self.rule == "one_standard_error" else int(np.argmin(mean))
             splits = {f"split{k}_test_score": -value for k, value in enumerate(values)}
-            return index, {**results, "mean_test_score": -mean, "std_error_test_score": error, **splits}, path.thetas
+            spread = error * np.sqrt(len(values) - 1)  # of the splits, not of their mean
+            return index, {**results, **splits, "mean_test_score": -mean, "std_test_score": spread}, path.thetas
         if self.selection == "ebic":
             values, thetas = by_ebic(target, sample, path, self.gamma, self.refit, self.calibrate)
         else:

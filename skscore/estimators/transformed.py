@@ -164,6 +164,8 @@ class TransformedDensity(DensityEstimator):
         self.variances_ = moments(rows, weight).variance
         self._stream = np.random.default_rng(0)
         self.__dict__.pop("image_mass_", None)
+        if self.map_.surjective:
+            self.image_mass_ = 1.0
         return self
 
     def _fit_transformer(self, table, weight):
@@ -214,7 +216,7 @@ class TransformedDensity(DensityEstimator):
         """`image_mass_`, found when first asked for, then kept; no property, as an HTML display evaluates those."""
         if name != "image_mass_" or "map_" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.image_mass_ = 1.0 if self.map_.surjective else self._estimated_image_mass()
+        self.image_mass_ = self._estimated_image_mass()
         return self.image_mass_
 
     def _estimated_image_mass(self):

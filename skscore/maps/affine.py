@@ -107,7 +107,7 @@ class Affine(Map):
         length = np.linalg.norm(self.matrix, axis=1)  # rows of A are in the inverse units of the columns of x
         return Affine(self.shift, np.linalg.inv(self.matrix / length[:, None]) / length, self.origin)
 
-    @cached_property
+    @property
     def log_abs_det(self) -> float:
         """log |det A|, the same for every row."""
         return np.linalg.slogdet(self.matrix).logabsdet

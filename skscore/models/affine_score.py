@@ -44,6 +44,28 @@ class AffineScore(NamedTuple):
         xp, _ = get_namespace(self.precision)
         return self.centre + xp.linalg.solve(self.precision, self.slope[:, None])[:, 0]
 
+    def smallest_eigenvalue(self):
+        """Of K with its diagonal scaled to one: there is a density if it is positive."""
+        xp, _ = get_namespace(self.precision)
+        scale = xp.abs(xp.linalg.diagonal(self.precision)) ** 0.5
+        scale = xp.where(scale > 0.0, scale, 0.0 * scale + 1.0)
+        return float(xp.min(xp.linalg.eigvalsh(self.precision / (scale[:, None] * scale[None, :]))))
+
+    def covariance(self):
+        """K⁻¹, shape (d, d)."""
+        xp, _ = get_namespace(self.precision)
+        scale = xp.linalg.diagonal(self.precision) ** -0.5
+        outer = scale[:, None] * scale[None, :]
+        covariance = xp.linalg.inv(self.precision * outer) * outer
+        return 0.5 * (covariance + covariance.T)
+
+    def attributes(self):
+        """Location, precision and covariance by name; without a density there is no mean and no covariance."""
+        if self.smallest_eigenvalue() <= 0.0:
+            nothing = float("nan") * self.precision
+            return {"location": nothing[0, :], "precision": self.precision, "covariance": nothing}
+        return {"location": self.location(), "precision": self.precision, "covariance": self.covariance()}
+
     def log_normalizer(self):
         """log Z."""
         xp, _ = get_namespace(self.precision)

@@ -46,7 +46,20 @@ class Choice(NamedTuple):
 
 
 class Model(BaseEstimator):
-    """Constructor parameters of a model; a subclass binds them to a table."""
+    """Constructor parameters of a model; a subclass binds them to a table.
+
+    Attributes
+    ----------
+    counts_parameters : bool
+        Whether the number of free parameters says how flexible it is, as without a penalty.
+    """
+
+    counts_parameters = True
+
+    @property
+    def is_gaussian(self):
+        """Whether its densities are Gaussians on R^d, with a mean and a covariance."""
+        return False
 
     @classmethod
     def examples(cls):
@@ -110,12 +123,15 @@ class Family:
         rows are enough. Every other objective, a subclass of one of these among them, goes row by row.
     directions : ndarray of shape (k, d) or None
         Rows v_j along which the implicit objective takes derivatives; None for the columns.
+    has_exact_normalizer : bool
+        Whether log Z is analytic.
     block_rows : int or None
         Rows that are evaluated at a time; None for as many as BLOCK_BYTES hold.
     """
 
     n_parameters: int
     domain: Reals = Reals()
+    has_exact_normalizer = False
     base = resolve_base(None, None)
     closed_forms: ClassVar[Mapping[type[Objective], str]] = {}
     directions: np.ndarray | None = None
@@ -272,6 +288,10 @@ class Family:
         """
         everywhere = eye_array(self.n_parameters, format="csr")
         return self, theta, self.form(statistics, objective).Gamma, everywhere
+
+    def n_free(self, theta):
+        """Number of parameters that were free at an estimate."""
+        return self.n_parameters
 
     def ridge_matrix(self):
         """R of the ridge ½θᵀRθ, shape (m, m)."""

@@ -42,6 +42,10 @@ class FittedDensity:
         self.reference = reference
         self._improper = self._chart = self._normalizer = self._starts = None
         self._remarks = ()
+        if family.has_exact_normalizer:  # at once, so that a fitted estimator does not change when it is asked for it
+            self._improper = family.infinite_mass(theta) or ""
+            if not self._improper:
+                self.log_normalizer()
 
     @property
     def chart(self) -> DomainMap:
@@ -56,6 +60,11 @@ class FittedDensity:
         return mapped_target(self.family, self.theta, self.chart)
 
     # ---- normaliser ------------------------------------------------------------------------------
+
+    @property
+    def is_normalized(self):
+        """Whether log Z is known by now."""
+        return self._normalizer is not None
 
     def refuse_infinite_mass(self):
         """Raise a ValueError that says why, unless exp(θᵀT)q₀ can be a density that is integrated and drawn from."""

@@ -74,6 +74,11 @@ class Gaussian(Model):
         self.covariance_type = covariance_type
         self.assume_centered = assume_centered
 
+    @property
+    def is_gaussian(self):
+        """True."""
+        return True
+
     @classmethod
     def examples(cls):
         """Every structure."""
@@ -98,7 +103,7 @@ class _Problem(NamedTuple):
 class _FullGaussian(Family):
     """θ is an ``AffineScore``, whose slope is zero unless known scores have a mean."""
 
-    array_api_support = True
+    array_api_support = has_exact_normalizer = True
     closed_forms = dict.fromkeys((Implicit, Sliced, Denoising, Explicit), "no_form")
 
     def __init__(self, assume_centered, moments):
@@ -200,6 +205,10 @@ class _FullGaussian(Family):
             Gamma = family.form(Summary(rows), Implicit()).Gamma
         return family, _entries(family, theta), Gamma, self._free_entries(family)
 
+    def n_free(self, theta):
+        precisions = self._free_precisions(*np.triu_indices(self.moments.mean.shape[0]))
+        return precisions.shape[1] + (0 if self.assume_centered else self.moments.mean.shape[0])
+
     def _solve_entries(self, form, alpha):
         """θ of a form in the entries, along those of the structure that are free."""
         family = self._by_entries
@@ -236,11 +245,7 @@ class _FullGaussian(Family):
         return 0.0 * X[:, 0] - xp.sum((V @ theta.precision) * V, axis=-1)
 
     def infinite_mass(self, theta):
-        xp, _ = get_namespace(theta.precision)
-        scale = xp.abs(xp.linalg.diagonal(theta.precision)) ** 0.5
-        scale = xp.where(scale > 0.0, scale, 0.0 * scale + 1.0)
-        smallest = float(xp.min(xp.linalg.eigvalsh(theta.precision / (scale[:, None] * scale[None, :]))))
-        if smallest <= 0.0:
+        if (smallest := theta.smallest_eigenvalue()) <= 0.0:
             return f"the fitted precision matrix is not positive definite (smallest scaled eigenvalue {smallest:.3g})"
         return None
 
@@ -251,18 +256,7 @@ class _FullGaussian(Family):
         return Sampled(theta.sample(n_samples, rng))
 
     def attributes(self, theta):
-        if self.infinite_mass(theta) is not None:  # no mean, no covariance
-            nothing = float("nan") * theta.precision
-            return {"location": nothing[0, :], "precision": theta.precision, "covariance": nothing}
-        xp, _ = get_namespace(theta.precision)
-        scale = xp.linalg.diagonal(theta.precision) ** -0.5
-        outer = scale[:, None] * scale[None, :]
-        covariance = xp.linalg.inv(theta.precision * outer) * outer
-        return {
-            "location": theta.location(),
-            "precision": theta.precision,
-            "covariance": 0.5 * (covariance + covariance.T),
-        }
+        return theta.attributes()
 
 
 class _DiagonalGaussian(_FullGaussian):

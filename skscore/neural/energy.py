@@ -15,7 +15,6 @@ estimation. UAI.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from os import PathLike
@@ -66,7 +65,7 @@ class NeuralEnergy(Model):
         "cpu", "cuda", "cuda:1" or "mps" for the training; "auto" takes an accelerator where there is one. Densities
         are evaluated on the CPU in double precision; scores of rows in float32, and those that propose the moves of
         Markov chains, in the single precision of the training.
-    random_state : int or None, default=0
+    random_state : int, numpy.random.Generator or None, default=0
         Of first weights, batches and draws. None takes that of the estimator, and trains differently each time where
         that is None too.
     checkpoint : str or Path, optional
@@ -106,6 +105,7 @@ class NeuralEnergy(Model):
     True
     """
 
+    counts_parameters = False
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions({"gelu", "silu", "softplus", "tanh"})],
@@ -118,7 +118,7 @@ class NeuralEnergy(Model):
         "validation_fraction": [Interval(Real, 0.0, 1.0, closed="left")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
-        "random_state": [Interval(Integral, 0, None, closed="left"), None],
+        "random_state": [Interval(Integral, 0, None, closed="left"), np.random.Generator, None],
         "checkpoint": [str, PathLike, None],
         "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
         "callback": [callable, None],
@@ -139,7 +139,7 @@ class NeuralEnergy(Model):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 300,
         device: str = "auto",
-        random_state: int | None = 0,
+        random_state: int | np.random.Generator | None = 0,
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_every: int = 500,
         callback: Callable[..., Any] | None = None,
@@ -188,7 +188,9 @@ class NeuralEnergy(Model):
         """Copy of the model as it is now, its seed and device found."""
         from .devices import resolve_device
 
-        seed = secrets.randbits(31) if self.random_state is None else self.random_state
+        seed = self.random_state
+        if not isinstance(seed, Integral):
+            seed = int(np.random.default_rng(seed).integers(np.iinfo(np.int32).max))
         parameters = self.get_params(deep=False) | {"random_state": seed, "device": resolve_device(self.device)}
         return NeuralEnergy(**parameters)
 

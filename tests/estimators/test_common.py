@@ -86,6 +86,9 @@ def test_array_api_dispatch(kind, rng):
                 found = np.asarray(getattr(density, method)(Z))
                 np.testing.assert_allclose(found, getattr(expected, method)(X), rtol=tolerance, atol=tolerance)
             assert density.score(Z) == pytest.approx(expected.score(X), rel=tolerance)
+            found = density.error_norm(expected.precision_, norm="spectral")
+            assert found == pytest.approx(expected.error_norm(expected.precision_, norm="spectral"), rel=tolerance)
+            assert density.error_norm(density.covariance_) == pytest.approx(0.0, abs=tolerance)
 
 
 @pytest.mark.torch

@@ -6,8 +6,9 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.covariance import GraphicalLassoCV
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -39,7 +40,7 @@ def test_every_selection_finds_the_chain(rng, selection):
     if selection == "ebic":
         assert len(edges(fitted.interaction_)) <= len(CHAIN) + 3
     best = np.argmax(fitted.cv_results_["mean_test_score"])
-    assert fitted.alpha_ == fitted.alphas_[best] == fitted.cv_results_["param_alpha"][best]
+    assert fitted.alpha_ == fitted.alphas_[best] == fitted.cv_results_["alphas"][best]
     assert len(fitted.path_) == len(fitted.alphas_)
     np.testing.assert_array_equal(fitted.path_[best] != 0.0, fitted.interaction_ != 0.0)
 
@@ -102,6 +103,59 @@ def test_the_first_of_several_chunks_chooses_by_splits_as_a_fit_does(rng, weight
     expected = ScoreMatchingDensityCV(n_alphas=5, cv=splits).fit(X[rows]).cv_results_["mean_test_score"]
     np.testing.assert_allclose(fitted.cv_results_["mean_test_score"], expected, rtol=1e-9)
     np.testing.assert_array_equal(begun.cv_results_["mean_test_score"], fitted.cv_results_["mean_test_score"])
+
+
+def test_what_was_tried_has_the_names_of_scikit_learn(rng):
+    X, cv = chain(rng, 120), KFold(3)
+    ours = ScoreMatchingDensityCV(n_alphas=5, cv=cv).fit(X).cv_results_
+    theirs = GraphicalLassoCV(alphas=4, n_refinements=1, cv=cv).fit(X).cv_results_
+    assert set(ours) == {*theirs, "n_edges"}
+    splits = np.array([ours[f"split{k}_test_score"] for k in range(3)])
+    np.testing.assert_allclose(ours["mean_test_score"], splits.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(ours["std_test_score"], splits.std(axis=0), rtol=1e-9)
+    assert (np.diff(ours["alphas"]) < 0.0).all()
+    assert (np.diff(theirs["alphas"]) < 0.0).all()
+
+
+def test_groups_reach_the_splitter(rng):
+    X, groups = chain(rng, 120), rng.integers(0, 6, 120)
+    weight = np.where(np.arange(120) < 110, rng.integers(0, 3, 120), 0)
+    for cv in (GroupKFold(3), LeaveOneGroupOut()):
+        grouped = ScoreMatchingDensityCV(n_alphas=5, cv=cv).fit(X, sample_weight=weight, groups=groups)
+        splits = list(cv.split(X, groups=groups))
+        expected = ScoreMatchingDensityCV(n_alphas=5, cv=splits).fit(X, sample_weight=weight).cv_results_
+        for name, values in expected.items():
+            np.testing.assert_array_equal(grouped.cv_results_[name], values)
+
+
+def test_groups_that_nothing_reads_are_told(rng):
+    X, groups = chain(rng, 60), np.arange(60) % 6
+    for unused in ({"cv": 3}, {"selection": "ebic", "cv": GroupKFold(3)}):
+        with pytest.warns(UserWarning, match=r"groups.*GroupKFold"):
+            ScoreMatchingDensityCV(n_alphas=4, **unused).fit(X, groups=groups)
+
+
+def test_groups_of_another_length_are_refused_and_none_are_kept(rng):
+    X, density = chain(rng, 60), ScoreMatchingDensityCV(n_alphas=4, cv=GroupKFold(3))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        density.fit(X, groups=np.arange(59) % 6)
+    with pytest.raises(ValueError, match="'groups' parameter should not be None"):
+        density.fit(X)
+    fitted = density.fit(X, groups=np.arange(60) % 6)
+    with pytest.raises(ValueError, match="'groups' parameter should not be None"):
+        fitted.fit(X)
+
+
+@pytest.mark.parametrize("last", [0.0, 1e-50])
+def test_splits_may_name_a_last_row_of_no_weight(rng, last):
+    X, weight = chain(rng, 60), np.ones(60)
+    weight[-1] = last
+    splits = [[part.tolist() for part in pair] for pair in KFold(3).split(X)]
+    fitted = ScoreMatchingDensityCV(n_alphas=4, cv=splits).fit(X, sample_weight=weight)
+    expected = ScoreMatchingDensityCV(
+        n_alphas=4, cv=[[[i for i in part if i < 59] for part in pair] for pair in splits]
+    ).fit(X[:-1])
+    np.testing.assert_allclose(fitted.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"])
 
 
 def test_weights_are_repetition_for_every_selection(rng):

@@ -24,6 +24,7 @@ from ...formulas import score_losses
 from ...formulas.quadratic import QuadraticForm
 from ...samplers.gibbs import draw_truncated_gaussian
 from ...samplers.truncated_gaussians import gaussian_on
+from ..affine_score import AffineScore
 from ..family import Family
 from ..objectives import Implicit
 from .form import default_multiplier, interaction_form, multiplied, powers, profile, profiled, row_form
@@ -251,11 +252,19 @@ class PairwiseFamily(Family):
 
     def natural(self, theta, statistics, objective):
         """θ, free in η and what an l1 penalty or a graph left of K."""
+        return self, theta, self.form(statistics, objective).Gamma, self._free(theta)
+
+    def _free(self, theta):
+        """Directions in which θ was free, in columns."""
         indices, directions = self.unknowns(len(theta))
-        if self.l1_ratio > 0.0 or self.graph is not None:
-            free = (theta[indices] != 0.0) | ((indices >= self.n_interactions) & (not self.shrinks_linear))
-            directions = directions[:, np.flatnonzero(free)]
-        return self, theta, self.form(statistics, objective).Gamma, directions
+        if self.l1_ratio == 0.0 and self.graph is None:
+            return directions
+        free = (theta[indices] != 0.0) | ((indices >= self.n_interactions) & (not self.shrinks_linear))
+        return directions[:, np.flatnonzero(free)]
+
+    def n_free(self, theta):
+        """Number of parameters that a penalty or a graph left free."""
+        return self._free(theta).shape[1]
 
     def ridge_matrix(self):
         """1 for the diagonal of K, 2 for a pair, none for η."""
@@ -347,12 +356,18 @@ class PairwiseFamily(Family):
         return drawn._replace(rows=self.domain.within(drawn.rows + self.centre))
 
     def attributes(self, theta):
-        """Fitted attributes; precision and location if a = b = 1."""
-        K, eta = self.unpack(theta)
+        """Fitted attributes; precision and location if a = b = 1, and the covariance on R^d."""
+        K, _ = self.unpack(theta)
         named = {"theta": self._reported(theta), "interaction": K, "linear": self.linear(theta)}
         if self.a == self.b == 1.0:
-            named |= {"precision": K, "location": self.centre + np.linalg.solve(K, eta)}
+            affine, bounded = self._affine(theta), self.domain.has_boundary
+            named |= {"precision": K, "location": affine.location()} if bounded else affine.attributes()
         return named
+
+    def _affine(self, theta):
+        """The score of a = b = 1."""
+        K, eta = self.unpack(theta)
+        return AffineScore(self.centre, eta, K)
 
     def _reported(self, theta):
         return theta if self.centered else np.concatenate([theta[: self.n_interactions], self.linear(theta)])

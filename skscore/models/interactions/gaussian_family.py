@@ -29,7 +29,6 @@ from scipy.linalg import eigvalsh
 
 from ...fitting.solvers import RANK_TOLERANCE, Estimate, UnboundedObjectiveError, eigh
 from ...samplers.chains import Sampled
-from ..affine_score import AffineScore
 from .family import PairwiseFamily
 from .form import moment_form
 
@@ -40,6 +39,8 @@ MIN_EIGENVALUE = 1e-4  # of a projected K, relative to its largest
 
 class GaussianInteractions(PairwiseFamily):
     """The family on R^d, with its analytic normaliser and exact draws."""
+
+    has_exact_normalizer = True
 
     def implicit_form(self, X, Y, weight, objective):
         """None: moments of the rows are enough."""
@@ -82,10 +83,6 @@ class GaussianInteractions(PairwiseFamily):
             'but there is no density. Raise alpha, add a ridge (l1_ratio < 1), or set projection="nearest".'
         )
         return estimate._replace(remarks=(*estimate.remarks, remark))
-
-    def _affine(self, theta):
-        K, eta = self.unpack(theta)
-        return AffineScore(self.centre, eta, K)
 
     def log_normalizer(self, theta):
         """log Z of ``log_density``."""

@@ -132,6 +132,11 @@ class PairwiseInteraction(Model):
         self.linear_penalty = linear_penalty
         self.log_ratios = log_ratios
 
+    @property
+    def is_gaussian(self):
+        """Whether K is the precision matrix of a Gaussian on R^d, whatever the weight of its rows."""
+        return self.a == self.b == 1.0 and not self.domain.has_boundary
+
     @classmethod
     def examples(cls):
         """On all of R^d and on a part of it, with a linear part and without."""
@@ -141,8 +146,8 @@ class PairwiseInteraction(Model):
         """Family bound to a table with these moments."""
         if isinstance(self.domain, Simplex):
             return CompositionFamily(self, moments)
-        gaussian = self.a == self.b == 1.0 and not self.domain.has_boundary and self.weight is None
-        return (GaussianInteractions if gaussian else PairwiseFamily)(self, moments)
+        by_moments = self.is_gaussian and self.weight is None
+        return (GaussianInteractions if by_moments else PairwiseFamily)(self, moments)
 
     def choose(self, sample, objective, alpha, criterion):
         """Family and ridge for a table: a weight capped at quantiles takes them from the first rows."""

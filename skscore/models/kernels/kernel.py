@@ -122,6 +122,7 @@ class Kernel(Model):
     True
     """
 
+    counts_parameters = False
     _parameter_constraints = {
         "n_landmarks": [Interval(Integral, 1, None, closed="left")],
         "landmarks": ["array-like", None],
