@@ -26,6 +26,7 @@ from .checks import check_spread, rows_of_weight, seed_of, warn_user
 
 __all__ = ["ScoreMatchingICA"]
 
+PRECISIONS = [np.float64, np.float32]  # that rows keep; others become double
 STARTS, OVERCOMPLETE_STARTS = 1, 10  # of orthonormal components, twelve starts met in one minimum on every table
 
 
@@ -60,6 +61,8 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     mixing_ : ndarray of shape (n_features, n_components)
         Sources back to rows, in units of X: ``components_ @ mixing_`` is the identity where the components are no more
         than the directions; where they are no fewer, the sources of a row lead back to it.
+    whitening_ : ndarray of shape (n_directions, n_features)
+        ``(X - mean_) @ whitening_.T`` are the rows in whitened coordinates; the identity if ``whiten=False``.
     mean_ : ndarray of shape (n_features,)
         In the units of X.
     scales_ : ndarray of shape (n_components,)
@@ -176,13 +179,18 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         sign = np.sign(np.take_along_axis(components, largest, axis=1))
         back = table.covariance @ coordinates.matrix if self.whiten else coordinates.matrix  # regression on white rows
         self.components_, self.mixing_ = sign * components, back @ np.linalg.pinv(sign * found.directions)
-        self.mean_, self.scales_ = table.mean, found.scales
+        self.whitening_, self.mean_, self.scales_ = coordinates.matrix.T, table.mean, found.scales
         self.objective_, self.n_iter_ = float(found.objective), found.n_iter
         return self
 
     @property
     def _n_features_out(self):
         return len(self.components_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Sources w_kᵀ(x − mean) of the rows.
@@ -197,8 +205,8 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        rows: np.ndarray = validate_data(self, X, reset=False, dtype=np.float64)
-        return (rows - self.mean_) @ self.components_.T
+        rows: np.ndarray = validate_data(self, X, reset=False, dtype=PRECISIONS)
+        return ((rows - self.mean_) @ self.components_.T).astype(rows.dtype, copy=False)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Rows of the given sources.
@@ -222,10 +230,10 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             Where X has not one column for each component.
         """
         check_is_fitted(self)
-        sources: np.ndarray = check_array(X, dtype=np.float64)
+        sources: np.ndarray = check_array(X, dtype=PRECISIONS)
         if sources.shape[1] != len(self.components_):
             raise ValueError(
                 f"X has {sources.shape[1]} columns, but there are {len(self.components_)} components: give one column "
                 "of sources for each, as transform returns them."
             )
-        return sources @ self.mixing_.T + self.mean_
+        return (sources @ self.mixing_.T + self.mean_).astype(sources.dtype, copy=False)

@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, FastICA
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -39,10 +39,12 @@ from ..maps.affine import Affine
 from ..maps.algebra import ColumnBlocks, Map, compose
 from ..maps.elementwise import BoxCox, MonotoneFunction, NormalQuantile, PiecewiseLinear, YeoJohnson
 from .all_or_nothing import all_or_nothing
+from .ica import ScoreMatchingICA
 
 SUPPORTED = (
     "StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler, PowerTransformer, QuantileTransformer, PCA of full rank,"
-    " BijectiveTransformer, ColumnTransformer, Pipeline, 'passthrough' and None"
+    " FastICA and ScoreMatchingICA with a component for each column, BijectiveTransformer, ColumnTransformer, Pipeline,"
+    " 'passthrough' and None"
 )
 QUANTILE_EDGE = 1e-7  # where QuantileTransformer stops the normal quantile, in probability
 
@@ -242,12 +244,38 @@ def _(transformer: PCA) -> Map:
     if not transformer.whiten:
         return Affine(transformer.mean_, transformer.components_.T, np.zeros(d))
     variance = transformer.explained_variance_
-    if variance.min() <= d * np.finfo(float).eps * variance.max():
+    _refuse_singular_whitening(transformer, variance)
+    return Affine(transformer.mean_, transformer.components_.T / np.sqrt(variance), np.zeros(d))
+
+
+@map_of.register
+def _(transformer: FastICA) -> Map:
+    unmixing = _unmixing(transformer, transformer.mean_ if transformer.whiten else 0.0)
+    _refuse_singular_whitening(transformer, np.linalg.svd(transformer.mixing_, compute_uv=False) ** 2)
+    return unmixing
+
+
+@map_of.register
+def _(transformer: ScoreMatchingICA) -> Map:
+    return _unmixing(transformer, transformer.mean_)
+
+
+def _unmixing(ica, mean):
+    m, d = ica.components_.shape
+    if m != d:
+        raise ValueError(
+            f"transformer={ica!r} has {m} components of {d} columns, so it is no bijection: set n_components=None, and"
+            " drop constant and dependent columns."
+        )
+    return Affine(np.full(d, mean), ica.components_.T, np.zeros(d))
+
+
+def _refuse_singular_whitening(transformer, variance):
+    if variance.min() <= len(variance) * np.finfo(float).eps * variance.max():
         raise ValueError(
             f"transformer={transformer!r} whitens a table that is singular to rounding error: drop constant and"
             " dependent columns; if units differ by many orders of magnitude, standardise first."
         )
-    return Affine(transformer.mean_, transformer.components_.T / np.sqrt(variance), np.zeros(d))
 
 
 @map_of.register

@@ -52,8 +52,8 @@ class TransformedDensity(DensityEstimator):
 
     `score_samples`, `grad_log_density`, `curvature` and `sample` speak the units of the columns that `fit` saw, so a
     search over transformers compares like with like. Supported are StandardScaler, RobustScaler, MinMaxScaler,
-    MaxAbsScaler, PowerTransformer, QuantileTransformer, PCA of full rank, BijectiveTransformer, ColumnTransformer,
-    Pipeline and "passthrough".
+    MaxAbsScaler, PowerTransformer, QuantileTransformer, PCA of full rank, FastICA and ScoreMatchingICA with a component
+    for each column, BijectiveTransformer, ColumnTransformer, Pipeline and "passthrough".
 
     Parameters
     ----------
@@ -94,8 +94,8 @@ class TransformedDensity(DensityEstimator):
     normal output the density is held constant over the outermost 1e-7 of probability, where scikit-learn stops the map
     too. At a quantile the slope is the mean of its two sides. Quantiles that repeat (rounded columns) are refused.
 
-    A PCA of constant or dependent columns is refused, wherever it stands in the transformer: its last components are
-    rounding error, and their density would be that of the rounding.
+    A PCA or ICA of constant or dependent columns is refused, wherever it stands in the transformer: its last components
+    are rounding error, and their density would be that of the rounding.
 
     Rows of zero weight are left out. Weights reach the transformer and its Pipeline steps if they accept them; a
     density that does not accept them is fitted without, with a warning.

@@ -101,6 +101,28 @@ def test_sources_have_unit_variance_and_lead_back(X):
     assert np.all(np.diff(ica.scales_) <= 0.0)
 
 
+@pytest.mark.parametrize(("m", "whiten"), [(3, True), (2, True), (5, True), (5, False)])
+def test_components_are_directions_of_whitened_rows(X, m, whiten):
+    ica = ScoreMatchingICA(m, whiten=whiten, n_init=2, random_state=0).fit(X)
+    white = (X - ica.mean_) @ ica.whitening_.T
+    directions = ica.components_ @ np.linalg.pinv(ica.whitening_)
+    assert white.shape[1] == min(m, 3)
+    assert_allclose(np.cov(white.T, ddof=0), np.eye(white.shape[1]) if whiten else np.cov(X.T, ddof=0), atol=1e-10)
+    assert_allclose((directions**2).sum(axis=1), 1.0, rtol=1e-10)
+    assert_allclose(directions @ ica.whitening_, ica.components_, rtol=1e-9, atol=1e-12)
+
+
+def test_single_precision_is_kept(X):
+    """The fit is in double precision; sources and rows have the precision of what they are made from."""
+    ica = ScoreMatchingICA(random_state=0).fit(X.astype(np.float32))
+    S = ica.transform(X.astype(np.float32))
+    assert S.dtype == ica.inverse_transform(S).dtype == np.float32
+    assert ica.transform(X).dtype == ica.inverse_transform(S.astype(np.float64)).dtype == np.float64
+    assert ica.components_.dtype == np.float64
+    assert_allclose(S, ica.transform(X), rtol=1e-5, atol=1e-5)
+    assert_allclose(ica.inverse_transform(S), X, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("m", [2, 3, 5])
 def test_units_and_origin_do_not_matter(X, m):
     """The energy is the same; components that share a source may change places."""

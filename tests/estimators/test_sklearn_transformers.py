@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, FastICA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -20,6 +20,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from skscore.estimators.ica import ScoreMatchingICA
 from skscore.estimators.sklearn_transformers import BijectiveTransformer, map_of
 from skscore.maps.affine import Affine
 from skscore.maps.elementwise import YeoJohnson
@@ -62,6 +63,13 @@ TRANSFORMERS = {
     "quantile, normal": QuantileTransformer(n_quantiles=12, output_distribution="normal"),
     "pca": PCA(),
     "pca, whitened": PCA(whiten=True),
+    "ica": ScoreMatchingICA(source="logcosh", random_state=0),
+    "ica of white rows": make_pipeline(
+        PCA(whiten=True), ScoreMatchingICA(source="logcosh", whiten=False, random_state=0)
+    ),
+    "fast ica": FastICA(random_state=0),
+    "fast ica, arbitrary scale": FastICA(whiten="arbitrary-variance", random_state=0),
+    "fast ica of white rows": make_pipeline(PCA(whiten=True), FastICA(whiten=False, random_state=0)),
     "logarithm": logarithm(),
     "reciprocal": reciprocal(),
     "columns": columns(),
@@ -190,6 +198,7 @@ REFUSED = {
     "unknown word": ("drop", "pass every column on with 'passthrough'"),
     "clipping min-max": (MinMaxScaler(clip=True), "set clip=False"),
     "projection": (PCA(n_components=1), "keeps 1 of 2 dimensions.*n_components=None"),
+    "a constant column": (ScoreMatchingICA(source="logcosh", random_state=0), "drop constant and dependent columns"),
     "singular whitening": (PCA(whiten=True), "singular to rounding error.*dependent columns"),
     "atoms": (QuantileTransformer(n_quantiles=5), "repeated values of column 1.*lower n_quantiles"),
     "one quantile": (QuantileTransformer(n_quantiles=1), "repeated values of column 0"),
@@ -209,6 +218,19 @@ def test_what_is_no_bijection_is_refused_with_the_remedy(case):
         transformer.fit(CONSTANT)
     with pytest.raises(ValueError, match=message):
         map_of(transformer)
+
+
+@pytest.mark.parametrize(
+    "ica",
+    [
+        FastICA(n_components=2, random_state=0),
+        ScoreMatchingICA(2, source="logcosh", random_state=0),
+        ScoreMatchingICA(4, source="logcosh", n_init=1, random_state=0),
+    ],
+)
+def test_components_are_as_many_as_columns(ica):
+    with pytest.raises(ValueError, match=f"has {ica.n_components} components of 3 columns.*n_components=None"):
+        map_of(ica.fit(table(400, seed=0)))
 
 
 def test_another_transformer_can_be_registered():
