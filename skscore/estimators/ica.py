@@ -20,13 +20,14 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import Interval, StrOptions, check_sample_weight, fit_context, validate_data
 from ..formulas.moments import moments
 from ..maps.affine import Affine
-from ..models.unmixing import SOURCES, best_unmixing, principal_coordinates
+from ..models.unmixing import SOURCES, best_unmixing, chosen_unmixing, principal_coordinates
 from .all_or_nothing import all_or_nothing
 from .checks import check_spread, rows_of_weight, seed_of, warn_user
 
 __all__ = ["ScoreMatchingICA"]
 
 PRECISIONS = [np.float64, np.float32]  # that rows keep; others become double
+CHANCE = 2.3  # √r times it: as far from Gaussian one in a hundred Gaussian tables gets, measured for 2 to 20 directions
 STARTS, OVERCOMPLETE_STARTS = 1, 10  # of orthonormal components, twelve starts met in one minimum on every table
 
 
@@ -39,9 +40,11 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         None: as many as there are directions in which the rows vary. Fewer are sought among the leading principal
         directions of the standardised columns. More are overcomplete: the model is then an energy, and its filters
         ``components_`` are not the columns of an overcomplete mixture x = As.
-    source : {"logcosh", "quartic"} or callable, default="logcosh"
+    source : {"auto", "logcosh", "quartic"} or callable, default="auto"
         Log-density G of a source: −log cosh s for super-Gaussian, −s⁴/4 for sub-Gaussian ones; or a function that maps
-        an array s to the arrays g = G′, g′ and g″. It need not be the true one; scales are estimated.
+        an array s to the arrays g = G′, g′ and g″. It need not be the true one; scales are estimated. "auto" chooses
+        for each component between the two names, and for all together where there are more components than
+        directions; a warning says if no component differs from a Gaussian one by more than chance.
     n_init : int or "auto", default="auto"
         Number of random starts, of which the lowest objective is kept; "auto" is 10 where overcomplete, else 1.
     max_iter : int, default=1000
@@ -65,6 +68,8 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ``(X - mean_) @ whitening_.T`` are the rows in whitened coordinates; the identity if ``whiten=False``.
     mean_ : ndarray of shape (n_features,)
         In the units of X.
+    sources_ : list of length n_components
+        The source of each component: "logcosh", "quartic", or the function given.
     scales_ : ndarray of shape (n_components,)
         α_k, in decreasing order; a component of scale 0 has no part in the density.
     objective_ : float
@@ -79,6 +84,9 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     ----------
     Hyvärinen, A. (2005). Estimation of non-normalized statistical models by score matching. JMLR 6, 695-709.
 
+    Lee, T.-W., Girolami, M., & Sejnowski, T. J. (1999). Independent component analysis using an extended infomax
+    algorithm for mixed subgaussian and supergaussian sources. Neural Computation, 11(2), 417-441.
+
     Examples
     --------
     >>> import numpy as np
@@ -92,7 +100,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "source": [StrOptions(set(SOURCES)), callable],
+        "source": [StrOptions({"auto", *SOURCES}), callable],
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0.0, None, closed="left")],
@@ -104,7 +112,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self,
         n_components: int | None = None,
         *,
-        source: str | Callable[..., Any] = "logcosh",
+        source: str | Callable[..., Any] = "auto",
         n_init: int | str = "auto",
         max_iter: int = 1000,
         tol: float = 1e-5,
@@ -159,13 +167,26 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             )
         usual = OVERCOMPLETE_STARTS if m > n_directions else STARTS
         n_init = usual if self.n_init == "auto" else self.n_init
-        source = SOURCES[self.source] if isinstance(self.source, str) else self.source
-        options = {"n_init": n_init, "max_iter": self.max_iter, "tol": self.tol}
         rng = np.random.default_rng(seed_of(self.random_state))
-        found = best_unmixing(X, coordinates, m, source, rng=rng, weight=weight, **options)
+        options = {"n_init": n_init, "max_iter": self.max_iter, "tol": self.tol, "rng": rng, "weight": weight}
+        found, self.sources_ = self._unmixed(X, coordinates, m, table, options)
         if not found.converged:
             warn_user(f"No minimum within max_iter={self.max_iter} iterations: increase max_iter or tol.")
         return self._name(table, found, coordinates)
+
+    def _unmixed(self, X, coordinates, m, table, options):
+        """The components, and the source of each."""
+        if self.source != "auto":
+            source = SOURCES[self.source] if isinstance(self.source, str) else self.source
+            return best_unmixing(X, coordinates, m, source, **options), [self.source] * m
+        found, sub_gaussian, depth = chosen_unmixing(X, coordinates, m, table, **options)
+        if found.converged and m > 1 and depth.max() < CHANCE * np.sqrt(len(coordinates.matrix.T)):
+            warn_user(
+                f'source="auto": in {len(X)} rows no component is further from a Gaussian one than chance alone takes '
+                "some, so that the directions may be those of chance. Give more rows, or a source of the shape of "
+                "yours; Gaussian sources cannot be separated."
+            )
+        return found, ["quartic" if sub else "logcosh" for sub in sub_gaussian]
 
     def _coordinates(self, table):
         """Where rows are white: in principal coordinates, or where they are."""

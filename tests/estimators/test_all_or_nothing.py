@@ -34,7 +34,7 @@ CASES = {  # an estimator, and the last function of its fit, or one on its way
     "denoising, warnings": (DenoisingScoreEstimator("gaussian", **NETWORK_FREE), denoising, "warn_of"),
     "transformed": (TransformedDensity(ScoreMatchingDensity(), StandardScaler()), transformed, "moments"),
     "conditional": (ConditionalScoreDensity(n_landmarks=10, alpha=0.1, cv=2), conditional, "chosen_nodes"),
-    "components": (ScoreMatchingICA(random_state=0), ica, "best_unmixing"),
+    "components": (ScoreMatchingICA(source="logcosh", random_state=0), ica, "best_unmixing"),
     "network": (NETWORK, denoising, "fit_network"),
     "energy": (ENERGY, score_matching, "FittedDensity"),
 }

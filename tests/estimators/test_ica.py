@@ -26,7 +26,12 @@ def expected_failures(estimator):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(
-    [ScoreMatchingICA(n_init=1), ScoreMatchingICA(3, source="quartic"), ScoreMatchingICA(3, whiten=False)],
+    [
+        ScoreMatchingICA(n_init=1),
+        ScoreMatchingICA(source="logcosh", n_init=1),
+        ScoreMatchingICA(3, source="quartic"),
+        ScoreMatchingICA(3, whiten=False),
+    ],
     expected_failed_checks=expected_failures,
 )
 def test_scikit_learn_checks(estimator, check):
@@ -46,6 +51,10 @@ def uniform(rng):
     return rng.uniform(-1.0, 1.0, (N, 8))
 
 
+def laplace_and_uniform(rng):
+    return np.hstack([laplace(rng)[:, :4], uniform(rng)[:, :4]])
+
+
 def amari(components, mixing):
     """Distance of Amari, Cichocki & Yang (1996) from a scaled permutation, in [0, 1]."""
     P, d = np.abs(components @ mixing), len(mixing)
@@ -53,7 +62,16 @@ def amari(components, mixing):
     return (rows.sum() + columns.sum() - 2 * d) / (2 * d * (d - 1))
 
 
-@pytest.mark.parametrize(("law", "source"), [(laplace, "logcosh"), (super_gaussian, "logcosh"), (uniform, "quartic")])
+@pytest.mark.parametrize(
+    ("law", "source"),
+    [
+        (laplace, "logcosh"),
+        (super_gaussian, "logcosh"),
+        (uniform, "quartic"),
+        (uniform, "auto"),
+        (laplace_and_uniform, "auto"),
+    ],
+)
 def test_sources_are_unmixed_as_well_as_by_fast_ica(law, source):
     own, fast = [], []
     for seed in range(5):
@@ -78,6 +96,101 @@ def test_filters_of_an_overcomplete_energy_are_recovered():
     found = ica.components_ / np.linalg.norm(ica.components_, axis=1, keepdims=True)
     cosine = np.abs(W @ found.T)
     assert np.mean(cosine[linear_sum_assignment(-cosine)] > 0.95) >= 0.9
+
+
+# --- the source that the data choose ----------------------------------------------------------------------------------
+
+
+def grid():
+    """Rows of two exactly independent and exactly uniform sources."""
+    axis = np.arange(-34.5, 35.0)
+    return np.array([[i, j] for i in axis for j in axis])
+
+
+def signals():
+    """A sine, a square wave and a sawtooth."""
+    t = np.linspace(0.0, 8.0, 2000)
+    return np.c_[np.sin(2.0 * t), np.sign(np.sin(3.0 * t)), 2.0 * (t % 1.0) - 1.0]
+
+
+def weak_and_strong():
+    """A source that is a little super-Gaussian, and one so sub-Gaussian that all their mixtures are."""
+    rng = np.random.default_rng(0)
+    return np.c_[rng.logistic(size=20_000), rng.choice([-1.0, 1.0], 20_000)]
+
+
+def skew_and_wave():
+    """At 45° both mixtures of these are super-Gaussian, so that those found would stay what they are."""
+    rng = np.random.default_rng(0)
+    return np.c_[rng.gamma(2.0, size=10_000), np.sin(rng.uniform(0.0, 2.0 * np.pi, 10_000))]
+
+
+def spiky_and_square():
+    rng = np.random.default_rng(0)
+    return np.c_[rng.standard_t(2, 5000), np.sign(rng.standard_normal(5000)), rng.uniform(size=5000)]
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (grid, ["quartic"] * 2),
+        (signals, ["quartic"] * 3),
+        (weak_and_strong, ["logcosh", "quartic"]),
+        (skew_and_wave, ["logcosh", "quartic"]),
+        (spiky_and_square, ["logcosh", "quartic", "quartic"]),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_each_component_has_the_source_of_its_kind(sources, names, seed):
+    S = sources()
+    mixing = np.linalg.qr(np.random.default_rng(seed).standard_normal((S.shape[1],) * 2))[0]
+    ica = ScoreMatchingICA(random_state=seed)
+    found = ica.fit_transform(S @ mixing.T)
+    correlation = np.abs(np.corrcoef(found.T, S.T)[: S.shape[1], S.shape[1] :])
+    assert_allclose(np.sort(correlation)[:, -1], 1.0, atol=0.01)
+    assert list(np.array(names)[correlation.argmax(axis=1)]) == ica.sources_
+
+
+def test_uniform_sources_at_45_degrees_are_separated():
+    X = grid() @ np.array([[1.0, 2.0], [3.0, 4.0]]).T + [70.0, 60.0]
+    found = ScoreMatchingICA(random_state=0).fit_transform(X)
+    assert_allclose(np.sort(np.abs(np.corrcoef(found.T, grid().T)[:2, 2:])), [[0.0, 1.0]] * 2, atol=1e-3)
+
+
+@pytest.mark.parametrize("m", [2, 3, 5])
+def test_super_gaussian_sources_have_the_numbers_of_logcosh(X, m):
+    auto, named = (ScoreMatchingICA(m, source=source, random_state=0).fit(X) for source in ("auto", "logcosh"))
+    assert_array_equal(auto.components_, named.components_)
+    assert_array_equal(auto.scales_, named.scales_)
+    assert auto.sources_ == named.sources_ == ["logcosh"] * m
+
+
+def test_filters_of_a_quartic_energy_are_recovered():
+    """Rows drawn from log p = −Σ (w_kᵀx)⁴/4, with more filters than columns."""
+    W = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    energy = Target(lambda X: -0.25 * ((X @ W.T) ** 4).sum(axis=1), lambda X: -((X @ W.T) ** 3) @ W)
+    rng = np.random.default_rng(0)
+    chains = run_chains(
+        HMC(0.2, n_leapfrog=8), energy, rng.standard_normal((2000, 2)), n_warmup=100, n_draws=10, thin=10, rng=rng
+    )
+    ica = ScoreMatchingICA(3, whiten=False, random_state=0).fit(chains.draws.reshape(-1, 2))
+    cosine = np.abs(W @ ica.components_.T)
+    assert ica.sources_ == ["quartic"] * 3
+    assert np.all(cosine[linear_sum_assignment(-cosine)] > 0.98)
+
+
+@pytest.mark.parametrize("d", [2, 5])
+def test_gaussian_sources_are_told_of(d):
+    X = np.random.default_rng(0).standard_normal((2000, d))
+    with pytest.warns(ConvergenceWarning, match=r'source="auto": in 2000 rows no component is further'):
+        ScoreMatchingICA(random_state=0).fit(X)
+
+
+def test_one_column_has_one_component_whatever_its_law():
+    ScoreMatchingICA(random_state=0).fit(np.random.default_rng(0).standard_normal((2000, 1)))
+
+
+# --- units, weights, widths -------------------------------------------------------------------------------------------
 
 
 def test_a_spiky_source_does_not_take_the_components_of_others(rng):
@@ -173,6 +286,7 @@ def test_a_weighted_fit_is_one_of_repeated_rows(X, m, rng):
 def test_a_function_is_a_source(X):
     named, own = (ScoreMatchingICA(source=source, random_state=0).fit(X) for source in ("logcosh", logcosh))
     assert_array_equal(named.components_, own.components_)
+    assert own.sources_ == [logcosh] * 3
 
 
 def test_names(X):

@@ -138,6 +138,11 @@ def components_in_one_step(X):
     ScoreMatchingICA(max_iter=1, random_state=0).fit(X)
 
 
+@warning_of("no component is further from a Gaussian one")
+def components_of_gaussian_rows(X):
+    ScoreMatchingICA(random_state=0).fit(X)
+
+
 @pytest.mark.parametrize(("provoke", "match"), WARNINGS.values(), ids=WARNINGS)
 def test_it_is_reported_at_the_line_of_the_user(provoke, match):
     X = np.random.default_rng(0).standard_normal((60, 2))

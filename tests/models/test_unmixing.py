@@ -9,7 +9,18 @@ from scipy.optimize import check_grad
 
 from skscore.formulas import score_losses
 from skscore.formulas.moments import moments
-from skscore.models.unmixing import SOURCES, _as_orthonormal, _as_unit, best_unmixing, objective, principal_coordinates
+from skscore.maps.affine import Affine
+from skscore.models.unmixing import (
+    GAUSSIAN,
+    SOURCES,
+    _as_orthonormal,
+    _as_unit,
+    best_unmixing,
+    heights,
+    objective,
+    principal_coordinates,
+    sub_then_super,
+)
 
 SHAPES = [(1, 1), (2, 3), (3, 3), (5, 3)]  # components, directions
 
@@ -123,6 +134,51 @@ def test_gradients_pass_through_the_constraint(m, r, constraint, rng):
     along = np.sum(G * (constraint(V + step)[0] - constraint(V - step)[0])) / 2e-6
     assert_allclose(np.sum(pulled_back(G) * change), along, rtol=1e-6)
     assert_allclose(constraint(W)[0], W, atol=1e-12)
+
+
+# --- sources that the rows choose -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_heights_are_measured_from_a_gaussian_component(name):
+    """Its objective J = −½ (E g′)²/E g², and √n times the deviation of J over tables: that of the rows' influence on J.
+
+    Influence along s² − 1 has no part in it, as the rows of a table are scaled to variance 1.
+    """
+    s, share = np.polynomial.hermite_e.hermegauss(100)
+    share /= share.sum()
+    g, g1, _ = SOURCES[name](s)
+    a, b, He2 = share @ g1, share @ g**2, s**2 - 1.0
+    influence = -a / b * (g1 - a) + 0.5 * (a / b) ** 2 * (g**2 - b)
+    influence -= share @ (influence * He2) / 2.0 * He2
+    assert_allclose(GAUSSIAN[name], [-0.5 * a**2 / b, np.sqrt(share @ influence**2)], rtol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_a_height_is_that_of_a_component_by_itself(source, scale, rng):
+    """In whatever units its rows are: a source has variance 1."""
+    X = scale * rng.laplace(size=(500, 1))
+    name, white = next(name for name in SOURCES if SOURCES[name] is source), principal_coordinates(moments(X))
+    mean, deviation = GAUSSIAN[name]
+    lone = best_unmixing(X, white, 1, source, n_init=1, max_iter=200, tol=1e-10, rng=rng).objective
+    found = heights(np.ones((1, 1)), X, Affine.centring(moments(X)), moments(X))
+    assert_allclose(found[list(SOURCES).index(name)], np.sqrt(500) * (lone - mean) / deviation, rtol=1e-8)
+
+
+def test_weights_of_heights_are_repetitions_up_to_their_number(rng):
+    """A repeated row is one row more for the mean, but none for chance."""
+    W, _, X, coordinates = problem(3, 3, rng)
+    weight = rng.integers(1, 4, len(X)).astype(float)
+    repeated = np.repeat(X, weight.astype(int), axis=0)
+    weighted = heights(W, X, coordinates, moments(X, weight), weight)
+    many, few = weight.sum(), weight.sum() ** 2 / (weight**2).sum()
+    assert_allclose(weighted, np.sqrt(few / many) * heights(W, repeated, coordinates, moments(repeated)), rtol=1e-8)
+
+
+def test_columns_have_sources_of_their_own(rng):
+    S = rng.standard_normal((5, 3))
+    for value, low, high in zip(sub_then_super(2)(S), SOURCES["quartic"](S), SOURCES["logcosh"](S), strict=True):
+        assert_allclose(value, np.c_[low[:, :2], high[:, 2:]], rtol=0.0)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e8])
