@@ -90,7 +90,7 @@ REFUSES = {
 }
 QUICK = {
     "gaussian": FEW | JOINT - {"two modes", "skewed pair"},
-    "polynomial": {*LAWS} - JOINT - {"gamma", "beta"} | {"chain"},
+    "polynomial": {"exponential", "uniform", "rare counts", "rounded", "zero-inflated", "chain"},
     "kernel": {},
     "pairwise": {"codes"},
 }
@@ -118,7 +118,7 @@ ESTIMATORS = {
         )
         for name in MODELS
     },
-    "one level": Estimator(denoising("gaussian", noise_levels=[0.3]), quick=FEW, counting=True),
+    "one level": Estimator(denoising("gaussian", noise_levels=[0.3]), quick={"exponential", "codes"}, counting=True),
     "network": Estimator(denoising(NETWORK), quick={"chain"}, counting=True, torch=True),
     "energy, one level": Estimator(
         denoising(ENERGY_NETWORK, noise_levels=[0.3]), quick={"exponential"}, counting=True, torch=True

@@ -93,7 +93,7 @@ class ScoreNetwork(BaseEstimator):
     >>> from skscore.neural import ScoreNetwork
     >>> X = load_iris().data
     >>> network = ScoreNetwork(hidden_layer_sizes=(16, 16), max_iter=100, n_folds=1, device="cpu")
-    >>> density = DenoisingScoreEstimator(network, random_state=0).fit(X)
+    >>> density = DenoisingScoreEstimator(network, parzen=None, random_state=0).fit(X)
     >>> density.sample(2, random_state=0).shape
     (2, 4)
     """

@@ -18,7 +18,7 @@ ESTIMATORS = [
     ScoreMatchingDensityCV(n_alphas=4),
     DenoisingScoreEstimator("gaussian", sigma_min=0.1, n_levels=6, dequantize=False, n_likelihood_steps=4),
     ConditionalScoreDensity(10, bandwidth=1.0, input_bandwidth=1.0, alpha=0.1),
-    ScoreMatchingICA(2, max_iter=300),
+    ScoreMatchingICA(2, source="logcosh", max_iter=300),
 ]
 
 
