@@ -31,7 +31,7 @@ density = DenoisingScoreEstimator("polynomial", random_state=0).fit(X)
 draws = density.sample(5000, random_state=0)
 report = density.likelihood_report_
 print(f"dry days: {np.mean(rain == 0):.3f} of the rows, {np.mean(draws[:, 0] == 0):.3f} of the draws")
-print(f"points of a cell: {report.n_cell_points}, halving them changes a row by {report.cell_difference:.3f} nat")
+print(f"points of a cell: {report.n_cell_points}, doubling them changes a row by {report.cell_difference:.3f} nat")
 
 # %%
 # What the density sees, and what comes back

@@ -79,10 +79,10 @@ class Preprocessing:
         return self.holds(X).all(axis=1) & (True if self.bounds is None else self.bounds.contains(X))
 
     def holds(self, X):
-        """Which values have a cell, or lie in a continuous column, shape (n, d)."""
+        """Which values may occur, shape (n, d): all in a column without atoms, as others may yet come."""
         held = np.ones(X.shape, dtype=bool)
         for j, cell in enumerate(self.cells):
-            if cell is not None:
+            if isinstance(cell, Atoms):
                 held[:, j] = cell.holds(X[:, j])
         return held
 

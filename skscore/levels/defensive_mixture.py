@@ -85,12 +85,11 @@ class DefensiveMixture:
         X : ndarray of shape (n, d)
             The rows.
         """
-        return np.logaddexp(np.log1p(-self.weight) + log_p, np.log(self.weight) + self.part.log_density(X))
+        return _mixed(self.weight, log_p, self.part.log_density(X))
 
     def log_density_of_rows(self, log_p, points):
         """Log-density of rows by the CellPoints `points`, shape (n,); `log_p` (n,) is that under p_0."""
-        part = points.log_mean(self.part.log_density(points.Z))
-        return np.logaddexp(np.log1p(-self.weight) + log_p, np.log(self.weight) + part)
+        return _mixed(self.weight, log_p, points.log_mean(self.part.log_density(points.Z)))
 
     def responsibility(self, log_p, X):
         """Probability r that a row came from p_1, shape (n,); parameters as in `log_density`."""
@@ -112,6 +111,11 @@ class DefensiveMixture:
         mixed = X.copy()
         mixed[responsible] = self.part.sample(responsible.sum(), rng)
         return mixed
+
+
+def _mixed(weight, log_p, log_part):
+    """Logarithm of (1 − ε) p_0 + ε p_1."""
+    return np.logaddexp(np.log1p(-weight) + log_p, np.log(weight) + log_part)
 
 
 def _blend(r, first, second):
@@ -183,7 +187,7 @@ def choose_tail(log_p, X, variance, log_mean=np.asarray, degrees_of_freedom=DEGR
     log_t = [log_mean(student.log_density(X)) for student in students]
 
     def likelihood(weight, k):
-        return np.logaddexp(np.log1p(-weight) + log_p, np.log(weight) + log_t[k]).sum()
+        return _mixed(weight, log_p, log_t[k]).sum()
 
     tried = [(_best_weight(log_t[k] - log_p, smallest), k) for k in range(len(students))]
     enough = max(likelihood(*each) for each in tried) - EVIDENCE

@@ -88,8 +88,8 @@ class LikelihoodReport(NamedTuple):
     n_cell_points : int
         Points of the cells of discrete columns behind the log-density of a row; 1 is the centre.
     cell_difference : float
-        Mean absolute change of the log-density of a row, in nats, when the number of points is halved; for the centre,
-        the change from two points to it. 0 in a table without cells.
+        Mean absolute change of the log-density of a row, in nats, when the number of points is doubled, or halved where
+        there are as many as may be. 0 in a table without cells.
     """
 
     n_steps: int

@@ -48,9 +48,8 @@ from .cells import Atoms, Cells
 
 __all__ = ["CellPoints", "cell_points", "log_mean", "unit_points"]
 
-SHRINKAGE = (
-    0.3  # of the correlations of the Gaussian, which must not be narrower than the density; 0.1 and 0.5 do worse
-)
+# Of the correlations of the Gaussian, which must not be narrower than the density; 0.1 and 0.5 do worse.
+SHRINKAGE = 0.3
 SCRAMBLINGS = 16
 FARTHEST = 4.0  # standard deviations: rows beyond say no more of the columns that follow
 
@@ -121,7 +120,7 @@ class CellPoints:
     log_volume : ndarray of shape (n, m)
         What the log-density of a point counts for that of its row: −log q, and the log-determinant of the coordinates.
     slope : ndarray of shape (n, d)
-        How fast the cells move with their values.
+        How fast the cells move with their values; 1 but for atoms.
 
     Examples
     --------
@@ -232,8 +231,9 @@ def cell_points(X, cells: Sequence[Cells], gaussian: Moments, n_points) -> CellP
         given = innovations[..., :i] @ factor[i, :i]
         cell = cells[j]
         if cell is not None:
-            Y[..., j], slope[:, j] = cell.spread(X[:, j, None], U[j]), cell.slope(X[:, j])
+            Y[..., j] = cell.spread(X[:, j, None], U[j])
         if isinstance(cell, Atoms):
+            slope[:, j] = cell.slope(X[:, j])
             atom, lower, upper = cell.cells_of(X[:, j])
             ends, given_others = (lower[atom, None], upper[atom, None]), mean + sd * given[atom]
             Y[atom, :, j], log_volume_j = _truncated_normal(*ends, given_others, sd * factor[i, i], U[j][atom])

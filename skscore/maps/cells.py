@@ -54,10 +54,6 @@ class EvenCells(NamedTuple):
         """Distance w of neighbouring values."""
         return self.stride / self.denominator
 
-    def holds(self, x):
-        """Every value, as none is told from a slip of rounding."""
-        return np.ones(len(x), dtype=bool)
-
     def spread(self, x, u):
         """Points u of the cells."""
         return x + self.width * (u - 0.5)
@@ -69,10 +65,6 @@ class EvenCells(NamedTuple):
     def round(self, y):
         """The nearest of the values."""
         return (self.first + self.cell_of(y) * self.stride) / self.denominator
-
-    def slope(self, x):
-        """How fast a cell moves with its value."""
-        return np.ones(len(x))
 
 
 class OwnCells(NamedTuple):
@@ -103,10 +95,6 @@ class OwnCells(NamedTuple):
         """Which cell each number lies in; the first stands for none."""
         return self._cell(x)[0]
 
-    def holds(self, x):
-        """Every value, as others may yet come."""
-        return np.ones(len(x), dtype=bool)
-
     def spread(self, x, u):
         """Points u of the cells."""
         k, inside = self._cell(x)
@@ -116,10 +104,6 @@ class OwnCells(NamedTuple):
         """The value of the cell of each number."""
         k, inside = self._cell(y)
         return np.where(inside, self.values[k], y)
-
-    def slope(self, x):
-        """How fast a cell moves with its value."""
-        return np.ones(len(x))
 
 
 class Atoms(NamedTuple):
