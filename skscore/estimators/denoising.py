@@ -297,10 +297,10 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         rows = Sample(Z, None, weight, preprocessing.mapped_moments(seen, Z, weight))
         if isinstance(model, ScoreNetwork):
             start = self._density.noisy_score if resume else None
-            fitted = self._train(X, model, rows, table, preprocessing, seed, start)
+            fitted = self._train(model, rows, table, seed, start)
         else:
             previous = (self._summary, self.alpha_) if merge and resume else None
-            fitted = fit_closed_form(self, model, rows, table, preprocessing.variance, seed, previous)
+            fitted = fit_closed_form(self, model, rows, table, seed, previous)
         self._seen = seen
         self._keep(fitted, preprocessing)
         if self.bounds is None:
@@ -332,17 +332,17 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
                 fitted = fitted.standardizing(seen)  # what all rows at once would have given
         return fitted, seen
 
-    def _train(self, X, network, rows, table, preprocessing, seed, start):
+    def _train(self, network, rows, table, seed, start):
         """Train networks, with a round of the callbacks and a line of print for each validation."""
-        callbacks = FitCallbacks(self, X, None)
+        callbacks = FitCallbacks(self, table.X, None)
 
         def watch(state, interim):
             if self.verbose and len(state.validation_curve) % self.verbose == 0:
                 loss = state.validation_curve[-1]
                 print(f"[DenoisingScoreEstimator] step {state.step}: {loss:.3f} nats to the Gaussian")
-            return callbacks.round(lambda: self._attributes(interim(), preprocessing))
+            return callbacks.round(lambda: self._attributes(interim(), table.preprocessing))
 
-        fitted = fit_network(self, network, rows, table, preprocessing.variance, seed, watch, start)
+        fitted = fit_network(self, network, rows, table, seed, watch, start)
         callbacks.end()
         return fitted
 

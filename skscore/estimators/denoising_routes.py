@@ -1,8 +1,8 @@
 """From rows in the coordinates of the noise to a fitted density, by one of two routes: closed form or network.
 
 The estimator is read here as a holder of parameters `p`, and never written. `rows` is a ``Sample`` of rows Z (n, d),
-their weights and the moments of all rows seen; `table` holds them as ``SpreadRows``; `variance` holds λ (d,) of the
-reference Gaussian.
+their weights and the moments of all rows seen; `table` holds them as ``SpreadRows``, and with its preprocessing the
+variances λ (d,) of the reference Gaussian.
 """
 
 from __future__ import annotations
@@ -120,8 +120,9 @@ def _explicit_levels(noise_levels):
 # ---- closed form ---------------------------------------------------------------------------------
 
 
-def fit_closed_form(p, model, rows: Sample, table, variance, seed, previous=None) -> Fitted:
+def fit_closed_form(p, model, rows: Sample, table, seed, previous=None) -> Fitted:
     """Fit an exponential family at each level; `previous` are summary and ridge of rows seen before."""
+    variance = table.preprocessing.variance
     sigma_min, sigma_max, levels = noise_range(p, variance)
     levels = geometric_ladder(sigma_min, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
     if previous is None:
@@ -154,7 +155,7 @@ def _gathered(family, rows, table, levels):
 # ---- network -------------------------------------------------------------------------------------
 
 
-def fit_network(p, network: ScoreNetwork, rows: Sample, table, variance, seed, watch, start=None) -> Fitted:
+def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, start=None) -> Fitted:
     """Train networks.
 
     ``watch(state, interim)`` is called after each validation: with the TrainingState, and a function that returns what
@@ -165,7 +166,8 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, variance, seed, w
     from ..neural.checkpoint import Checkpoint, fingerprint  # torch is loaded here, and only for networks
     from ..neural.denoiser import Denoiser
 
-    (n, d), (sigma_min, sigma_max, levels) = rows.X.shape, noise_range(p, variance)
+    (n, d), variance = rows.X.shape, table.preprocessing.variance
+    sigma_min, sigma_max, levels = noise_range(p, variance)
     start = start if isinstance(start, Denoiser) else None
     chosen = network.for_table(n, d, start)
     folds = _folds(chosen, n, seed)
