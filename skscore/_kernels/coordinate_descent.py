@@ -59,6 +59,19 @@ def gather(Gamma, first, rows, block, blocks):
 
 
 @njit(cache=True, nogil=True)
+def assemble(first, block, blocks, number, H):
+    """Add each gathered block to the rows and columns of H whose numbers its entries have; −1 leaves an entry out."""
+    for j in range(first.shape[0] - 1):
+        begin, size = first[j], first[j + 1] - first[j]
+        numbers = number[begin : begin + size]
+        kept = np.flatnonzero(numbers >= 0)
+        for a in kept:
+            start = block[j] + a * size
+            for b in kept:
+                H[numbers[a], numbers[b]] += blocks[start + b]
+
+
+@njit(cache=True, nogil=True)
 def gathered_products(first, block, blocks, theta, out):
     """Write the product of each block with its column of θ into `out`, both flat; zeros are skipped."""
     out[:] = 0.0
@@ -81,8 +94,8 @@ def _shrunk(value, threshold):
 
 
 @njit(cache=True, nogil=True)
-def _sweep(low, high, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient):
-    """Visit each pair of the columns low to high once; return the largest change of the gradient."""
+def _sweep(low, high, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient, tolerance):
+    """Visit each pair of the columns low to high once; return the largest change of the gradient over its tolerance."""
     largest = 0.0
     for e in range(first[low], first[high]):
         f = mirror[e]
@@ -93,7 +106,7 @@ def _sweep(low, high, first, columns, mirror, block, blocks, curvature, penalty,
         step = value - theta[e]
         if step == 0.0:
             continue
-        largest = max(largest, c * abs(step))
+        largest = max(largest, c * abs(step) / tolerance[e])
         for entry in (e, f):
             begin, end = first[columns[entry]], first[columns[entry] + 1]
             start = block[columns[entry]] + (entry - begin) * (end - begin)
@@ -105,20 +118,32 @@ def _sweep(low, high, first, columns, mirror, block, blocks, curvature, penalty,
 
 
 @njit(cache=True, nogil=True)
-def descend(span, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient, tolerance, max_sweeps):
-    """Sweep until no change exceeds `tolerance`, at most `max_sweeps` times; return the number of sweeps.
+def descend(
+    lows,
+    width,
+    first,
+    columns,
+    mirror,
+    block,
+    blocks,
+    curvature,
+    penalty,
+    theta,
+    gradient,
+    tolerance,
+    max_sweeps,
+    swept,
+):
+    """Sweep until no change exceeds the `tolerance` of its entry, or `max_sweeps` times; `swept` has the numbers.
 
-    `span` is (begin, end, width): these columns, `width` of them at a time. Columns without pairs among them are solved
-    one after the other, each from the cache, and possibly in several threads.
+    It descends in `width` columns from each of `lows` on. Columns without pairs among them are solved one after the
+    other, each from the cache, and possibly in several threads.
     """
-    begin, end, width = span
-    longest = 0
-    for low in range(begin, end, width):
-        sweeps, largest = 0, np.inf
-        while largest > tolerance and sweeps < max_sweeps:
+    for k in range(lows.shape[0]):
+        low, sweeps, largest = lows[k], 0, np.inf
+        while largest > 1.0 and sweeps < max_sweeps:
             largest = _sweep(
-                low, low + width, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient
+                low, low + width, first, columns, mirror, block, blocks, curvature, penalty, theta, gradient, tolerance
             )
             sweeps += 1
-        longest = max(longest, sweeps)
-    return longest
+        swept[k] = sweeps

@@ -49,6 +49,7 @@ from numpy import ndarray
 from .._kernels import coordinate_descent
 from ..formulas.quadratic import QuadraticForm
 from .row_form import RowForm
+from .solvers import RANK_TOLERANCE, eigh
 
 __all__ = ["InteractionProblem", "Interactions", "penalised_value"]
 
@@ -147,6 +148,22 @@ class InteractionProblem:
         """Diagonals of the blocks, shape (p, m)."""
         return np.broadcast_to(self._blocks.diagonal, self.g.shape)
 
+    @cached_property
+    def has_regular_block(self) -> bool:
+        """Whether all of a symmetric K shares one block, which is regular."""
+        p, m = self.g.shape
+        values = self._spectrum[0] if self.symmetric and self.shared and m == p else np.zeros(1)
+        return bool(values[0] > RANK_TOLERANCE * p * values[-1])
+
+    @cached_property
+    def _spectrum(self) -> tuple[ndarray, ndarray]:
+        return eigh(self.block(0))
+
+    def without_penalty(self, R: ndarray) -> ndarray:
+        """Solve SK + KS = 2R for symmetric R (p, p), with S the shared block."""
+        values, V = self._spectrum
+        return V @ (2.0 * (V.T @ R @ V) / np.add.outer(values, values)) @ V.T
+
     def gradient(self, theta: ndarray) -> ndarray:
         """Return Gθ − g, shape (p, m)."""
         return self._blocks.product(theta) - self.g
@@ -176,11 +193,24 @@ class InteractionProblem:
     def certificate(self, theta: ndarray, gradient: ndarray, lam: float) -> Interactions:
         """Return the `Interactions` at θ, given the gradient there."""
         bound = lam * self.weights
-        r = -self.paired(gradient)
-        inside = np.clip(r, -bound, bound)
-        on_support = np.where(theta != 0.0, r - bound * np.sign(theta), r - inside)
+        inside = np.clip(-self.paired(gradient), -bound, bound)
         gap = float(np.sum(bound * np.abs(theta) - inside * theta))
-        return Interactions(theta, self.value(theta, gradient, lam), gap, float(abs(on_support).max()))
+        residual = float(self.violation(theta, gradient, lam).max())
+        return Interactions(theta, self.value(theta, gradient, lam), gap, residual)
+
+    def violation(self, theta: ndarray, gradient: ndarray, lam: float) -> ndarray:
+        """Return by how much each entry violates the optimality conditions, shape (p, m), given the gradient at θ."""
+        bound, r = lam * self.weights, -self.paired(gradient)
+        return np.where(theta != 0.0, np.abs(r - bound * np.sign(theta)), np.maximum(np.abs(r) - bound, 0.0))
+
+    def magnitude(self, theta: ndarray) -> ndarray:
+        r"""Return a bound of the terms that add up to each entry of the paired gradient at θ, shape (p, m).
+
+        It is :math:`\sqrt{G_{ii}}\sum_k\sqrt{G_{kk}}|\theta_k|` or more: G is positive semi-definite. Rounding of the
+        gradient is in proportion to it, in any units of the columns.
+        """
+        root = np.sqrt(self.curvature)
+        return np.abs(self.g) + self.paired(root * np.sum(root * np.abs(theta), axis=1, keepdims=True))
 
     def value(self, theta: ndarray, gradient: ndarray, lam: float) -> float:
         """Return P(θ), given the gradient at θ."""

@@ -124,13 +124,38 @@ def solve_ridge(
 
 def _solve_definite(A: ndarray, b: ndarray) -> Estimate:
     """Solve A x = b for a positive semi-definite A with a unit diagonal."""
+    x = _by_cholesky(A, b)
+    return _minimum_norm(A, b) if x is None else Estimate(x)
+
+
+def _by_cholesky(A: ndarray, b: ndarray) -> ndarray | None:
+    """Solve A x = b for a positive semi-definite A with a unit diagonal; None if it is near singular."""
     try:
-        factor = cho_factor(A, lower=True)
-        if np.diag(factor[0]).min() ** 2 > RANK_TOLERANCE:
-            return Estimate(cho_solve(factor, b))
+        with enough_for(len(A) ** 3 / 3.0):
+            factor = cho_factor(A, lower=True)
     except LinAlgError:
-        pass
-    return _minimum_norm(A, b)
+        return None
+    return cho_solve(factor, b) if np.diag(factor[0]).min() ** 2 > RANK_TOLERANCE else None
+
+
+def solve_regular(A: ndarray, b: ndarray) -> ndarray | None:
+    """Solve A x = b for a positive definite A, whatever the units of x; None if it is near singular.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.solvers import solve_regular
+    >>> solve_regular(np.diag([1.0, 1e-20]), np.ones(2))
+    array([1.e+00, 1.e+20])
+    >>> solve_regular(np.ones((2, 2)), np.ones(2)) is None
+    True
+    """
+    diagonal = np.diag(A)
+    if diagonal.min() <= 0.0:
+        return None
+    scale = 1.0 / np.sqrt(diagonal)
+    x = _by_cholesky(A * np.outer(scale, scale), scale * b)
+    return None if x is None else scale * x
 
 
 def _solve_stacked(Gamma: ndarray, b: ndarray, root: ndarray) -> ndarray:

@@ -41,14 +41,14 @@ def test_gathered_blocks_are_submatrices(rng, k):
     np.testing.assert_allclose(product, np.concatenate(parts), rtol=1e-13, atol=1e-15)
 
 
-@pytest.mark.parametrize("spans", [[(0, 3, 3)], [(0, 3, 1)], [(0, 1, 1), (1, 3, 1)]])
+@pytest.mark.parametrize("spans", [[([0], 3)], [([0, 1, 2], 1)], [([0], 1), ([1, 2], 1)]])
 def test_without_pairs_or_penalty_it_solves_the_equations(rng, spans):
     Gamma, g = blocks(rng, 3, 4), rng.standard_normal((3, 4))
     theta, curvature = np.zeros(12), np.diagonal(Gamma, axis1=1, axis2=2).ravel()
     first, own, block = np.arange(0, 13, 4), np.arange(12), 16 * np.arange(3)
     args = first, own // 4, own, block, Gamma.ravel(), curvature, np.zeros(12), theta, -g.ravel()
-    for span in spans:
-        coordinate_descent.descend(span, *args, 1e-14, 10_000)
+    for lows, width in spans:
+        coordinate_descent.descend(np.array(lows), width, *args, np.full(12, 1e-14), 10_000, np.zeros(3, dtype=int))
     np.testing.assert_allclose(theta.reshape(3, 4), np.linalg.solve(Gamma, g[:, :, None])[:, :, 0], rtol=1e-10)
 
 
@@ -59,10 +59,11 @@ def test_a_pair_keeps_one_value_and_has_the_mean_of_two_slopes():
     blocks = np.concatenate([np.diag(curvature[:2]).ravel(), np.diag(curvature[2:]).ravel()])
     penalty = np.array([0.0, 0.75, 0.75, 0.0])
     args = (np.array([0, 2, 4]), np.array([0, 0, 1, 1]), mirror, np.array([0, 4]), blocks, curvature, penalty)
-    sweeps = coordinate_descent.descend((0, 2, 2), *args, theta, slopes, 1e-12, 10)
+    swept = np.zeros(1, dtype=int)
+    coordinate_descent.descend(np.array([0]), 2, *args, theta, slopes, np.full(4, 1e-12), 10, swept)
     np.testing.assert_allclose(theta, [1.0, 0.75, 0.75, 2.0])
     np.testing.assert_allclose(slopes, [0.0, -3.5, 2.0, 0.0])
-    assert sweeps == 2
+    assert swept == [2]
 
 
 PATHS = """

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_breast_cancer, load_wine
 
-from skscore.fitting import interactions
+from skscore.fitting import interactions, sign_step, working_set
 from skscore.fitting.boundedness import raise_if_unbounded, unboundedness_threshold
 from skscore.fitting.interaction_problem import InteractionProblem
 from skscore.fitting.interactions import lambda_max, path, solve
@@ -227,7 +227,7 @@ def test_path_is_cold_starts_and_every_layout(rng, monkeypatch, symmetric, which
     problem = random_problems(rng, symmetric, p=12, n=200)[which]
     lambdas = lambda_max(problem) * np.geomspace(1.0, 0.01, 8)
     fits = path(problem, lambdas)
-    monkeypatch.setattr(interactions, "MAX_GATHERED", -1)  # blocks stay where they lie
+    monkeypatch.setattr(working_set, "MAX_GATHERED", -1)  # blocks stay where they lie
     for lam, fit in zip(lambdas, fits, strict=True):
         np.testing.assert_allclose(solve(problem, lam).theta, fit.theta, rtol=1e-8, atol=1e-9)
         assert fit.residual <= 1e-9
@@ -338,3 +338,84 @@ def test_units_in_thousands_are_solved_without_a_remark():
     assert greatest > 100.0 * np.abs(problem.g).max()
     for fit in path(problem, greatest * np.logspace(0.0, -2.0, 7)):
         assert fit.remarks == ()
+
+
+# ---- ill-conditioned tables ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def collinear():
+    """The covariance of thirty correlated columns of unit variance; its condition number is near 1e5."""
+    X = load_breast_cancer().data
+    S = np.corrcoef(X.T)
+    assert np.linalg.cond(S) > 1e4
+    return S
+
+
+def few_sweeps(monkeypatch, most):
+    monkeypatch.setattr(interactions, "MAX_SWEEPS", most)
+
+
+def optimality(problem, fit, lam):
+    """Largest violation of the optimality conditions, relative to the terms of each gradient."""
+    violation = problem.violation(fit.theta, problem.gradient(fit.theta), lam)
+    return (violation / problem.magnitude(fit.theta)).max()
+
+
+@pytest.mark.parametrize(("symmetric", "most"), [(True, 200), (False, 1000)])
+def test_collinear_columns_need_few_sweeps(collinear, symmetric, most, monkeypatch):
+    few_sweeps(monkeypatch, most)
+    problem = InteractionProblem(QuadraticForm(collinear, np.eye(30), 0.0, 569), symmetric=symmetric)
+    lambdas = lambda_max(problem) * np.logspace(0.0, -3.0, 12)
+    for lam, fit in zip(lambdas, path(problem, lambdas), strict=True):
+        assert fit.remarks == ()
+        assert optimality(problem, fit, lam) < 1e-10
+        assert fit.gap <= 1e-10 * np.trace(fit.K)
+
+
+def test_units_of_columns_change_neither_the_work_nor_the_optimum(collinear, monkeypatch):
+    """With K = K′/(d dᵀ) the blocks are those of S = dRdᵀ, and λ|K_ij| is λ/(d_i d_j) |K′_ij|."""
+    few_sweeps(monkeypatch, 200)
+    d = 10.0 ** np.linspace(-3.0, 3.0, 30)
+    units = np.outer(d, d)
+    raw = InteractionProblem(QuadraticForm(collinear * units, np.eye(30), 0.0, 569))
+    blocks = np.stack([collinear / d_j**2 for d_j in d])
+    weights = (1.0 - np.eye(30)) / units
+    standardised = InteractionProblem(QuadraticForm(blocks, np.diag(1.0 / d**2), 0.0, 569), weights=weights)
+    lambdas = lambda_max(raw) * np.logspace(-0.5, -3.0, 4)
+    np.testing.assert_allclose(lambda_max(standardised), lambda_max(raw), rtol=1e-9)
+    for lam, one, other in zip(lambdas, path(raw, lambdas), path(standardised, lambdas), strict=True):
+        assert one.remarks == other.remarks == ()
+        assert optimality(raw, one, lam) < 1e-10
+        np.testing.assert_allclose(one.K * units, other.K, rtol=1e-6, atol=1e-6)
+
+
+def test_steps_by_factors_and_by_conjugate_gradients_meet(collinear, monkeypatch):
+    S, n = collinear[:12, :12], 569
+    many = QuadraticForm(np.stack([S + 0.1 * j * np.eye(12) for j in range(12)]), np.eye(12), 0.0, n)
+    for form in (QuadraticForm(S, np.eye(12), 0.0, n), many):
+        problem = InteractionProblem(form)
+        lam = 0.05 * lambda_max(problem)
+        expected = solve(problem, lam).K
+        for name in ("MAX_DENSE", "MAX_DENSE_SHARED"):
+            monkeypatch.setattr(sign_step, name, -1)
+        np.testing.assert_allclose(solve(problem, lam).K, expected, rtol=1e-7, atol=1e-8 * abs(expected).max())
+        monkeypatch.undo()
+
+
+def test_the_lowest_point_on_the_way_past_changes_of_sign(rng):
+    """Against a fine grid of shares of the way."""
+    G, g, penalty = np.diag(rng.uniform(0.5, 2.0, 6)), rng.standard_normal(6), np.full(6, 0.4)
+    values = rng.standard_normal(6)
+    inner = np.linalg.solve(G, g - penalty * np.sign(values))
+    assert (inner * values < 0.0).sum() >= 2
+    reached, share = sign_step._lowest_on_the_way(values, inner, G @ values - g, penalty)
+
+    def objective(at):
+        point = values + at * (inner - values)
+        return 0.5 * point @ G @ point - g @ point + penalty @ np.abs(point)
+
+    shares = np.linspace(0.0, 1.0, 20_001)
+    lowest = min(map(objective, shares))
+    assert objective(share) <= lowest + 1e-12
+    np.testing.assert_allclose(reached, values + share * (inner - values), atol=1e-15)
