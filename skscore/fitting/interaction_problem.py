@@ -68,6 +68,8 @@ class Interactions:
         Duality gap.
     residual : float
         Largest violation of the optimality conditions.
+    relative_residual : float
+        The same, each relative to the terms of its condition.
     remarks : tuple of str
         What a user should know of it.
     """
@@ -76,6 +78,7 @@ class Interactions:
     value: float
     gap: float
     residual: float
+    relative_residual: float
     remarks: tuple[str, ...] = ()
 
     @property
@@ -192,25 +195,24 @@ class InteractionProblem:
 
     def certificate(self, theta: ndarray, gradient: ndarray, lam: float) -> Interactions:
         """Return the `Interactions` at θ, given the gradient there."""
-        bound = lam * self.weights
-        inside = np.clip(-self.paired(gradient), -bound, bound)
-        gap = float(np.sum(bound * np.abs(theta) - inside * theta))
-        residual = float(self.violation(theta, gradient, lam).max())
-        return Interactions(theta, self.value(theta, gradient, lam), gap, residual)
+        bound, r, some = lam * self.weights, -self.paired(gradient), theta != 0.0
+        violation = np.maximum(np.abs(r) - bound, 0.0)
+        bounds, values = bound[some], theta[some]
+        violation[some] = np.abs(r[some] - bounds * np.sign(values))
+        gap = float(np.sum(bounds * np.abs(values) - np.clip(r[some], -bounds, bounds) * values))
+        relative = violation / np.maximum(self.magnitude(theta, lam), np.finfo(float).tiny)
+        value = self.value(theta, gradient, lam)
+        return Interactions(theta, value, gap, float(violation.max()), float(relative.max()))
 
-    def violation(self, theta: ndarray, gradient: ndarray, lam: float) -> ndarray:
-        """Return by how much each entry violates the optimality conditions, shape (p, m), given the gradient at θ."""
-        bound, r = lam * self.weights, -self.paired(gradient)
-        return np.where(theta != 0.0, np.abs(r - bound * np.sign(theta)), np.maximum(np.abs(r) - bound, 0.0))
+    def magnitude(self, theta: ndarray, lam: float) -> ndarray:
+        r"""Return a bound of the terms that add up to the optimality condition of each entry at θ, shape (p, m).
 
-    def magnitude(self, theta: ndarray) -> ndarray:
-        r"""Return a bound of the terms that add up to each entry of the paired gradient at θ, shape (p, m).
-
-        It is :math:`\sqrt{G_{ii}}\sum_k\sqrt{G_{kk}}|\theta_k|` or more: G is positive semi-definite. Rounding of the
-        gradient is in proportion to it, in any units of the columns.
+        Those of the gradient are at most :math:`\sqrt{G_{ii}}\sum_k\sqrt{G_{kk}}|\theta_k|`, as G is positive
+        semi-definite. Rounding is in proportion to them, in any units of the columns.
         """
-        root = np.sqrt(self.curvature)
-        return np.abs(self.g) + self.paired(root * np.sum(root * np.abs(theta), axis=1, keepdims=True))
+        root = np.sqrt(self._blocks.diagonal)
+        terms = root * np.sum(root * np.abs(theta), axis=1, keepdims=True)
+        return np.abs(self.g) + lam * self.weights + self.paired(terms)
 
     def value(self, theta: ndarray, gradient: ndarray, lam: float) -> float:
         """Return P(θ), given the gradient at θ."""

@@ -29,12 +29,11 @@ from .boundedness import raise_if_unbounded
 from .interaction_problem import InteractionProblem, Interactions
 from .sign_step import ROUNDING
 from .unpenalised import solve_unpenalised
-from .working_set import MIN_EXCESS, WorkingSet
+from .working_set import WorkingSet
 
 __all__ = ["lambda_max", "path", "solve"]
 
-RESIDUAL = 1e-11  # at which the descent ends, relative to the terms of each gradient, above that of MIN_EXCESS
-GAP = 1e-11  # relative to Σ|gθ|, which is at least twice the quadratic part at the minimum
+ACCURACY = 1e-11  # of the relative residual, above that of MIN_EXCESS, and of the gap relative to Σ|gθ|
 ROUGH = 1e-2  # residual of the first rough descent, relative to λ
 NEAR = 1e-2  # relative distance from its bound at which the gradient of an entry puts it into the working set
 SWEEPS_PER_CHECK, MAX_SWEEPS = 100, 100_000  # after each of the first the existence of a minimum is checked
@@ -66,7 +65,12 @@ def lambda_max(problem: InteractionProblem) -> float:
     return float(np.max(np.abs(problem.paired(gradient)[penalised]) / problem.weights[penalised], initial=0.0))
 
 
-def solve(problem: InteractionProblem, lam: float, known: Sequence[tuple[float, Interactions]] = ()) -> Interactions:
+def solve(
+    problem: InteractionProblem,
+    lam: float,
+    known: Sequence[tuple[float, Interactions]] = (),
+    accuracy: float = ACCURACY,
+) -> Interactions:
     """Minimise the objective at one penalty.
 
     Parameters
@@ -76,6 +80,8 @@ def solve(problem: InteractionProblem, lam: float, known: Sequence[tuple[float, 
         λ ≥ 0.
     known : sequence of (float, Interactions)
         Penalties and their solutions; the last two give the start.
+    accuracy : float, default=1e-11
+        Relative residual and gap at which the descent ends.
 
     Returns
     -------
@@ -106,7 +112,7 @@ def solve(problem: InteractionProblem, lam: float, known: Sequence[tuple[float, 
     theta, reach = _extrapolated(problem, lam, known)
     gradient = problem.gradient(theta)
     mask = _working_mask(problem, theta, np.abs(problem.paired(gradient)), reach)
-    return _converge(problem, lam, theta, gradient, mask)
+    return _converge(problem, lam, theta, gradient, mask, accuracy)
 
 
 def _extrapolated(
@@ -129,13 +135,12 @@ def _working_mask(problem: InteractionProblem, theta: ndarray, slope: ndarray, r
 
 
 def _converge(
-    problem: InteractionProblem, lam: float, theta: ndarray, gradient: ndarray, mask: ndarray
+    problem: InteractionProblem, lam: float, theta: ndarray, gradient: ndarray, mask: ndarray, accuracy: float
 ) -> Interactions:
     """Descend roughly on `mask`, then on working sets chosen again until the solution is optimal."""
-    finest = RESIDUAL * problem.magnitude(theta)
-    tolerance, used, part = np.maximum(ROUGH * lam, finest), 0, 0.3
+    rough = max(ROUGH * lam, accuracy * np.abs(problem.g).max())
+    tolerance, used, part, is_rough = np.full_like(theta, rough), 0, 0.3, True
     working = WorkingSet(problem, mask)
-    is_rough = True
     while True:
         theta, sweeps = working.descend(theta, gradient, lam, part * tolerance, SWEEPS_PER_CHECK)
         gradient, used = problem.gradient(theta), used + sweeps
@@ -145,16 +150,13 @@ def _converge(
         found = ((slope > lam * problem.weights + tolerance) & ~working.mask).any()
         if used >= MAX_SWEEPS or not (is_rough or found):
             solution = problem.certificate(theta, gradient, lam)
-            allowed = finest + 2.0 * MIN_EXCESS * lam * problem.weights
-            precise = solution.gap <= GAP * np.abs(problem.g * theta).sum()
-            if precise and (problem.violation(theta, gradient, lam) <= allowed).all():
+            if solution.relative_residual <= accuracy and solution.gap <= accuracy * np.abs(problem.g * theta).sum():
                 return solution
             if used >= MAX_SWEEPS or part < SMALLEST_PART:
                 raise_if_unbounded(problem, lam, theta)  # on an unbounded objective rounding stops the descent
                 return replace(solution, remarks=(_why_unconverged(solution, lam),))
             part *= 0.3 if sweeps < SWEEPS_PER_CHECK else 1.0
-        is_rough, finest = False, RESIDUAL * problem.magnitude(theta)
-        tolerance = finest
+        is_rough, tolerance = False, accuracy * problem.magnitude(theta, lam)
         working = working.chosen_again(_working_mask(problem, theta, slope, (1.0 - NEAR) * lam))
 
 

@@ -5,8 +5,9 @@ It is Newton's step in the parameters other than zero, each an entry or a pair o
 .. math:: H_{q(j,i),\,q(j,k)} \mathrel{+}= (G_j)_{ik}, \qquad H\,\Delta = -(\nabla + \lambda w\,\mathrm{sign}\,\theta),
 
 and it does not depend on the units of the columns, nor much on their collinearity, with which coordinate descent alone
-becomes slow. Cholesky factors give it. If there are many parameters, conjugate gradients do; if all columns share one
-block S, the solution of :math:`SK + KS = 2R` is their preconditioner: the inverse of H if no entry has to be zero.
+becomes slow. Cholesky factors give it, or, if there are many parameters, conjugate gradients. Where these are slow and
+all columns share one block S, the solution of :math:`SK + KS = 2R` is their preconditioner: the inverse of H if no
+entry has to be zero.
 
 If signs change on the way, the objective is piecewise quadratic along it, and its lowest point has a closed form. This
 is the feature-sign search of Lee et al. (2007).
@@ -31,9 +32,9 @@ from .solvers import solve_regular
 
 __all__ = ["ROUNDING", "CoupledColumns"]
 
-MAX_DENSE = 2000  # free parameters of a step by Cholesky factors; more take conjugate gradients
-MAX_DENSE_SHARED = 500  # the same if there is a preconditioner
-MAX_ITERATIONS, MAX_ITERATIONS_SHARED = 30, 100  # of conjugate gradients, without and with it
+SMALL = 500  # free parameters, up to which Cholesky factors take no longer than conjugate gradients
+MAX_DENSE = 1000  # free parameters, up to which they are formed if conjugate gradients do not converge
+MAX_ITERATIONS, MAX_PRECONDITIONED = 30, 100  # of conjugate gradients, without and with a preconditioner
 ROUNDING = 1e-14  # relative
 
 
@@ -92,12 +93,17 @@ class CoupledColumns:
 
     def _to_minimum(self, slopes: ndarray, free: ndarray, tolerance: ndarray) -> ndarray:
         """Return the step to the minimum over the entries `free`, given the gradient with its penalty."""
-        size = np.count_nonzero(free & (self.mirror <= np.arange(len(free))))
-        if size <= (MAX_DENSE if self.on_all_pairs is None else MAX_DENSE_SHARED):
-            step = self._by_factors(slopes, free)
-            if step is not None:
-                return step
-        return self._by_conjugate_gradients(slopes, free, tolerance)
+        size, inverse = np.count_nonzero(free & (self.mirror <= np.arange(len(free)))), self.on_all_pairs
+        exact = self._by_factors(slopes, free) if size <= SMALL else None
+        if exact is not None:
+            return exact
+        step, converged = self._by_conjugate_gradients(slopes, free, tolerance)
+        if converged:
+            return step
+        if inverse is not None:
+            return self._by_conjugate_gradients(slopes, free, tolerance, inverse)[0]
+        exact = self._by_factors(slopes, free) if SMALL < size <= MAX_DENSE else None
+        return step if exact is None else exact
 
     def _by_factors(self, slopes: ndarray, free: ndarray) -> ndarray | None:
         """Return the step by Cholesky factors, or None if H is near singular."""
@@ -110,8 +116,10 @@ class CoupledColumns:
         solved = solve_regular(H, b)
         return None if solved is None else np.where(free, -solved[number], 0.0)
 
-    def _by_conjugate_gradients(self, slopes: ndarray, free: ndarray, tolerance: ndarray) -> ndarray:
-        """Return about the step, found in units in which the curvatures of all entries are one."""
+    def _by_conjugate_gradients(
+        self, slopes: ndarray, free: ndarray, tolerance: ndarray, inverse: Callable[[ndarray], ndarray] | None = None
+    ) -> tuple[ndarray, bool]:
+        """Return about the step, in units in which the curvatures of all entries are one, and whether it converged."""
 
         def paired(entries: ndarray) -> ndarray:
             return np.where(free, 0.5 * (entries + entries[self.mirror]), 0.0)
@@ -120,17 +128,16 @@ class CoupledColumns:
             return LinearOperator((len(free), len(free)), matvec=matvec)
 
         unit = 1.0 / np.sqrt(np.where(free, paired(self.curvature), 1.0))
-        inverse = self.on_all_pairs
         with threads.at_most(1):  # its vectors are too short for more threads
-            step, _ = cg(
+            step, failed = cg(
                 times(lambda v: unit * paired(self._product(unit * v))),
                 -unit * paired(slopes),
                 rtol=0.0,
                 atol=0.1 * np.sqrt(len(free)) * np.min((unit * tolerance)[free]),  # a root of a sum bounds the largest
-                maxiter=MAX_ITERATIONS if inverse is None else MAX_ITERATIONS_SHARED,
+                maxiter=MAX_ITERATIONS if inverse is None else MAX_PRECONDITIONED,
                 M=None if inverse is None else times(lambda v: np.where(free, inverse(v / unit) / unit, 0.0)),
             )
-        return unit * step
+        return unit * step, not failed
 
     def _product(self, values: ndarray) -> ndarray:
         out = np.empty(len(values))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...fitting.criteria import ebic, smic
+from ...fitting.interactions import ACCURACY
 from ...fitting.solvers import Estimate, UnboundedObjectiveError
 from ...formulas.moments import Summary, moments
 from ..standard_errors import gradients
@@ -30,6 +31,7 @@ __all__ = [
 
 MIN_ALPHA = 1e-3  # of an automatic grid, relative to the greatest
 RIDGES = np.logspace(2.0, -6.0, 25)
+FOLD_ACCURACY = 1e-7  # of estimates that are only compared: it moves the objective of held-out rows by less than 1e-6
 EDGES_FOR_EACH_COLUMN = 10  # at most, of graphs that are refitted: denser ones are far from any that is chosen
 
 
@@ -86,14 +88,14 @@ def automatic_alphas(target, n_alphas):
     return target.sparse.greatest_alpha() * np.logspace(0.0, np.log10(MIN_ALPHA), n_alphas)
 
 
-def penalty_path(target, alphas) -> PenaltyPath:
+def penalty_path(target, alphas, accuracy=ACCURACY) -> PenaltyPath:
     """Estimates at each of descending α, as long as the objective has a minimum."""
     if not target.is_sparse:
         family, statistics, objective = target.family, target.statistics, target.objective
         return PenaltyPath(alphas, [family.solve(statistics, objective, alpha) for alpha in alphas], [])
     fits = []
     try:
-        for fit in target.sparse.path(alphas):
+        for fit in target.sparse.path(alphas, accuracy):
             fits.append(fit)
     except UnboundedObjectiveError:  # from here on, as penalties only fall
         if not fits:
@@ -129,7 +131,7 @@ def _scored(family, pairs, objective, alphas):
     values = []
     for fitted, held_out in pairs:
         path, held = (
-            penalty_path(PathProblem(family, fitted, objective), alphas),
+            penalty_path(PathProblem(family, fitted, objective), alphas, FOLD_ACCURACY),
             PathProblem(family, held_out, objective),
         )
         scores = [held.value(theta) for theta in path.thetas]

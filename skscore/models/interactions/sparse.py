@@ -117,14 +117,14 @@ class SparseObjective:
             low, high = 0.5 * low, low
         return brentq(excess, low, high, xtol=1e-14 * high)
 
-    def path(self, alphas):
+    def path(self, alphas, accuracy=interactions.ACCURACY):
         """Yield the `SparseFit` of each α, best in descending order, each from the one before."""
         known: list[tuple[float, interactions.Interactions]] = []
         for alpha in alphas:
             lam, problem = alpha * self.family.l1_ratio, self.problem(alpha)
             if lam > 0.0:
                 _refuse_flat_diagonals(problem)
-            fit = interactions.solve(problem, lam, known) if lam > 0.0 else solve_unpenalised(problem)
+            fit = interactions.solve(problem, lam, known, accuracy) if lam > 0.0 else solve_unpenalised(problem)
             known = [*known[-1:], (lam, fit)]
             yield self._unpacked(fit)
 
