@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from copy import copy
+from functools import update_wrapper
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils._array_api import get_namespace
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
@@ -31,6 +34,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "Options",
+    "RowScorer",
     "StrOptions",
     "check_same_namespace",
     "check_sample_weight",
@@ -73,6 +77,38 @@ def validate_parameters(holder: BaseEstimator) -> None:
     constraints = getattr(holder, "_parameter_constraints", None)
     if constraints is not None:
         validate_parameter_constraints(constraints, holder.get_params(deep=False), type(holder).__name__)
+
+
+class RowScorer(_BaseScorer):
+    """A function of a fitted density and of rows without targets as a scorer, to which metadata can be routed.
+
+    Parameters
+    ----------
+    function : callable
+        Of ``(estimator, X, y=None, sample_weight=None)``; the scorer takes its name in its module.
+    response_method : str
+        The method of the estimator that the function calls.
+    """
+
+    def __init__(self, function: Callable[..., float], response_method: str) -> None:
+        super().__init__(function, 1, {}, response_method)
+        update_wrapper(self, function)
+        function.__qualname__ += "._score_func"  # where pickle finds the function
+
+    def __repr__(self) -> str:
+        return self.__name__
+
+    def __call__(self, estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """Return the score of the rows; larger is better."""
+        return self._score_func(estimator, X, y, sample_weight)
+
+    def _score(self, method_caller, estimator, X, y_true=None, **metadata):
+        """Return the score, as scikit-learn asks for it if there are several scorers."""
+        return self._score_func(estimator, X, y_true, **metadata)
+
+    def set_score_request(self, **requests: bool | str | None) -> Self:
+        """Return a copy of the scorer that requests metadata, ``sample_weight=True``; this one stays as it is."""
+        return super(RowScorer, copy(self)).set_score_request(**requests)
 
 
 class FitCallbacks:

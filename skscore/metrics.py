@@ -16,6 +16,7 @@ scikit-learn's searches, so that larger is better.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -27,6 +28,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.utils import check_array, gen_batches
 
+from ._compat import RowScorer
 from .formulas import score_losses
 
 __all__ = [
@@ -283,6 +285,7 @@ def classifier_two_sample_auc(
     return float(np.mean(cross_val_score(classifier, np.vstack([X, Y]), origin, scoring="roc_auc", cv=cv)))
 
 
+@partial(RowScorer, response_method="score_samples")
 def log_likelihood_scorer(estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
     """Compute the weighted mean log-density of the rows, for ``scoring=``; larger is better.
 
@@ -319,6 +322,7 @@ def log_likelihood_scorer(estimator: Any, X: ArrayLike, y: Any = None, sample_we
     return _mean(_method(estimator, "score_samples", remedy)(X), sample_weight)
 
 
+@partial(RowScorer, response_method="hyvarinen_score")
 def hyvarinen_scorer(estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
     """Compute minus the weighted mean of the estimator's Hyvärinen scores, for ``scoring=``; larger is better.
 
