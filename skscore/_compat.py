@@ -12,8 +12,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.metrics._scorer import _BaseScorer
 from sklearn.utils._array_api import get_namespace
+from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
-from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
+from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils.validation import _check_method_params, _check_sample_weight, _num_samples, validate_data
 
 try:  # scikit-learn ≥ 1.9
     from sklearn.utils._array_api import check_same_namespace as _check_same_namespace
@@ -40,7 +42,10 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "get_namespace",
+    "has_own_requests",
+    "metadata_of_rows",
     "n_rows",
+    "routed_metadata",
     "validate_data",
     "validate_parameters",
 ]
@@ -79,6 +84,35 @@ def validate_parameters(holder: BaseEstimator) -> None:
         validate_parameter_constraints(constraints, holder.get_params(deep=False), type(holder).__name__)
 
 
+# ---- metadata ------------------------------------------------------------------------------------
+
+
+def has_own_requests(estimator: BaseEstimator) -> bool:
+    """Whether metadata were requested for the estimator itself, by ``set_fit_request`` and the like."""
+    return hasattr(estimator, "_metadata_request")
+
+
+def routed_metadata(router: BaseEstimator, method: str, sample_weight: Any, metadata: dict[str, Any]) -> Any:
+    """Return the metadata that each part of a router requests, by part and method; None if weights go to all parts.
+
+    They do if routing is not enabled, or the router itself requests them. A ValueError if there are other metadata.
+    """
+    if _routing_enabled() and not has_own_requests(router):
+        given = {"sample_weight": sample_weight, **metadata}
+        return process_routing(router, method, **{name: value for name, value in given.items() if value is not None})
+    if metadata:
+        raise ValueError(
+            f"{type(router).__name__}.{method} takes no {', '.join(metadata)}: only with metadata routing, which "
+            "sklearn.set_config enables, do other metadata than sample_weight reach the parts that request them."
+        )
+    return None
+
+
+def metadata_of_rows(X: Any, metadata: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
+    """Return the metadata of these rows of X, and as they are those that are not one for each row."""
+    return _check_method_params(X, metadata, indices=rows)
+
+
 class RowScorer(_BaseScorer):
     """A function of a fitted density and of rows without targets as a scorer, to which metadata can be routed.
 
@@ -109,6 +143,9 @@ class RowScorer(_BaseScorer):
     def set_score_request(self, **requests: bool | str | None) -> Self:
         """Return a copy of the scorer that requests metadata, ``sample_weight=True``; this one stays as it is."""
         return super(RowScorer, copy(self)).set_score_request(**requests)
+
+
+# ---- callbacks -----------------------------------------------------------------------------------
 
 
 class FitCallbacks:
