@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.metrics._scorer import _BaseScorer
-from sklearn.utils._array_api import get_namespace
+from sklearn.utils import check_array
+from sklearn.utils._array_api import _is_numpy_namespace, get_namespace
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.metadata_routing import process_routing
@@ -38,6 +39,7 @@ __all__ = [
     "Options",
     "RowScorer",
     "StrOptions",
+    "check_numpy",
     "check_same_namespace",
     "check_sample_weight",
     "fit_context",
@@ -47,6 +49,7 @@ __all__ = [
     "n_rows",
     "routed_metadata",
     "validate_data",
+    "validate_numpy",
     "validate_parameters",
 ]
 
@@ -69,6 +72,29 @@ def check_sample_weight(sample_weight: ArrayLike | None, X: Any) -> Any:
     if not float(xp.sum(weight)) > 0.0:
         raise ValueError("sample_weight is zero for every row: at least one row needs a positive weight.")
     return weight
+
+
+def check_numpy(array: Any, *, input_name: str = "X", **checks: Any) -> Any:
+    """Return an array of numpy after ``check_array``; a TypeError if array API dispatch would keep it another one."""
+    _refuse_other_libraries(array, input_name)
+    return check_array(array, input_name=input_name, **checks)
+
+
+def validate_numpy(estimator: BaseEstimator, X: Any, *y: Any, **checks: Any) -> Any:
+    """Return rows, with targets if there are any, after ``validate_data``; a TypeError as that of `check_numpy`."""
+    for array, name in zip((X, *y), "Xy", strict=False):
+        _refuse_other_libraries(array, name)
+    return validate_data(estimator, X, *y, **checks)
+
+
+def _refuse_other_libraries(array: Any, name: str) -> None:
+    xp, _ = get_namespace(array)
+    if not _is_numpy_namespace(xp):
+        raise TypeError(
+            f"{name} is a {type(array).__module__}.{type(array).__name__}, and what was called computes in numpy. Give "
+            f"numpy.asarray({name}), if it lies on a GPU of a copy on the CPU; or take ScoreMatchingDensity with a "
+            "Gaussian model, which computes in the library of its rows."
+        )
 
 
 def check_same_namespace(X: Any, estimator: BaseEstimator, attribute: str, method: str) -> None:

@@ -385,6 +385,8 @@ class ScoreMatchingDensity(DensityEstimator):
         model = model_object(self.model)
         validate_parameters(model)
         at_least = 2 if is_first else 1
+        if not is_first:
+            self._check_library(X, "partial_fit")
         X = self._validated(X, reset=is_first, dtype="numeric", ensure_min_samples=at_least)
         objective = resolve_objective(self.objective, self.noise_level, model, X.shape[1])
         check_model(model, X.shape[1], self.alpha)
@@ -484,10 +486,14 @@ class ScoreMatchingDensity(DensityEstimator):
 
     def _check_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        if self._fit.family.array_api_support:
-            check_same_namespace(X, self, attribute="precision_", method="score_samples")
+        self._check_library(X, "score_samples")
         dtype = "numeric" if self._fit.family.keeps_single_precision else "float64"
         return self._validated(X, reset=False, dtype=dtype)
+
+    def _check_library(self, X, method):
+        """Raise a ValueError if X is not an array of the kind, and on the device, that `fit` saw."""
+        if self.__sklearn_tags__().array_api_support and hasattr(self, "precision_"):
+            check_same_namespace(X, self, attribute="precision_", method=method)
 
     # ---- the normaliser --------------------------------------------------------------------------
 
