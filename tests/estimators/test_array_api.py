@@ -1,4 +1,4 @@
-"""Arrays of other libraries under array API dispatch: a Gaussian takes them throughout, what computes in numpy refuses."""
+"""Arrays of other libraries under array API dispatch: Gaussians take them; what computes in numpy refuses them."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ SHORT = {"sigma_min": 0.1, "n_levels": 5, "n_likelihood_steps": 4}
 IN_NUMPY = {
     "denoising": DenoisingScoreEstimator("gaussian", **SHORT),
     "transformed": TransformedDensity(ScoreMatchingDensity(), StandardScaler()),
-    "ica": ScoreMatchingICA(),
+    "ica": ScoreMatchingICA(source="logcosh"),
     "bijection": BijectiveTransformer(np.arcsinh, np.sinh, [lambda x: 1.0 / np.sqrt(1.0 + x**2)]),
     "conditional": ConditionalScoreDensity(10, bandwidth=1.0, input_bandwidth=1.0, alpha=0.1),
 }
