@@ -172,6 +172,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     (2, 4)
     """
 
+    _found_when_asked = "inside_mass_"
     _parameter_constraints = {
         "model": [StrOptions({"network", *MODELS}), Model, ScoreNetwork],
         "sigma_min": [Interval(Real, 1e-6, 1e3, closed="both")],

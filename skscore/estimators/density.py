@@ -7,6 +7,7 @@ that `sample` continues.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from numbers import Integral
 from typing import Any, Self
 
@@ -25,6 +26,15 @@ __all__ = ["DensityEstimator"]
 
 class DensityEstimator(DensityMixin, BaseEstimator):
     """Density estimator with a score: log-likelihoods, gradients, Hyvärinen scores and samples in the units of X."""
+
+    _found_when_asked: str | None = None  # a fitted attribute that needs time
+
+    def __getstate__(self):
+        """The state with what is found when first asked for, so that a pickle or hash does not show if it was."""
+        if self._found_when_asked is not None:
+            with suppress(AttributeError, ValueError):  # before a fit, or of what has none
+                getattr(self, self._found_when_asked)
+        return super().__getstate__()
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator, and of the objects that it holds by ``name__parameter``.

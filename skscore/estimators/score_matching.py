@@ -62,6 +62,7 @@ from .density import DensityEstimator
 
 __all__ = ["Fit", "ScoreMatchingDensity"]
 
+NORMALIZER = {"log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"}  # found when first asked for
 NAMES_OF_COLUMNS = {"n_features_in_", "feature_names_in_"}  # which a further fit keeps
 
 
@@ -504,11 +505,15 @@ class ScoreMatchingDensity(DensityEstimator):
         """
         if name in CHECKS:
             CHECKS[name](self)
-        if name not in ("log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"):
+        if name not in NORMALIZER:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         check_is_fitted(self)
         self._normalize()
         return vars(self)[name]
+
+    def __getstate__(self):
+        """The state without log Z, which the fitted density has."""
+        return {name: value for name, value in super().__getstate__().items() if name not in NORMALIZER}
 
     def _normalize(self):
         """Find log Z, and say what is doubtful of it, once for each fit."""

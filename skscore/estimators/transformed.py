@@ -128,6 +128,8 @@ class TransformedDensity(DensityEstimator):
     -3.811168
     """
 
+    _found_when_asked = "image_mass_"
+
     def __init__(self, density: Any, transformer: Any) -> None:
         self.density = density
         self.transformer = transformer
