@@ -7,6 +7,7 @@ from copy import copy
 from functools import update_wrapper
 from typing import Any, Self, TypeVar
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, _fit_context
@@ -16,7 +17,8 @@ from sklearn.utils._array_api import _is_numpy_namespace, get_namespace
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
 from sklearn.utils.metadata_routing import process_routing
-from sklearn.utils.validation import _check_method_params, _check_sample_weight, _num_samples, validate_data
+from sklearn.utils.validation import _check_method_params, _check_sample_weight, _num_samples
+from sklearn.utils.validation import validate_data as _validate_data
 
 try:  # scikit-learn ≥ 1.9
     from sklearn.utils._array_api import check_same_namespace as _check_same_namespace
@@ -47,6 +49,7 @@ __all__ = [
     "has_own_requests",
     "metadata_of_rows",
     "n_rows",
+    "native_frame",
     "routed_metadata",
     "validate_data",
     "validate_numpy",
@@ -72,6 +75,17 @@ def check_sample_weight(sample_weight: ArrayLike | None, X: Any) -> Any:
     if not float(xp.sum(weight)) > 0.0:
         raise ValueError("sample_weight is zero for every row: at least one row needs a positive weight.")
     return weight
+
+
+def native_frame(X: Any) -> Any:
+    """Return a frame whose column names scikit-learn reads: that behind one of narwhals, a computed one of dask."""
+    X = nw.to_native(X, pass_through=True)
+    return X.compute() if nw.dependencies.is_dask_dataframe(X) else X
+
+
+def validate_data(estimator: BaseEstimator, X: Any, *y: Any, **checks: Any) -> Any:
+    """Return rows, with targets if there are any, after scikit-learn's ``validate_data``."""
+    return _validate_data(estimator, native_frame(X), *y, **checks)
 
 
 def check_numpy(array: Any, *, input_name: str = "X", **checks: Any) -> Any:
