@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from copy import copy
+from functools import update_wrapper
+from typing import Any, Self, TypeVar
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils._array_api import get_namespace
+from sklearn.metrics._scorer import _BaseScorer
+from sklearn.utils import check_array
+from sklearn.utils._array_api import _is_numpy_namespace, get_namespace
+from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions, validate_parameter_constraints
-from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
+from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils.validation import _check_method_params, _check_sample_weight, _num_samples
+from sklearn.utils.validation import validate_data as _validate_data
 
 try:  # scikit-learn ≥ 1.9
     from sklearn.utils._array_api import check_same_namespace as _check_same_namespace
@@ -31,13 +39,20 @@ __all__ = [
     "HasMethods",
     "Interval",
     "Options",
+    "RowScorer",
     "StrOptions",
+    "check_numpy",
     "check_same_namespace",
     "check_sample_weight",
     "fit_context",
     "get_namespace",
+    "has_own_requests",
+    "metadata_of_rows",
     "n_rows",
+    "native_frame",
+    "routed_metadata",
     "validate_data",
+    "validate_numpy",
     "validate_parameters",
 ]
 
@@ -62,6 +77,40 @@ def check_sample_weight(sample_weight: ArrayLike | None, X: Any) -> Any:
     return weight
 
 
+def native_frame(X: Any) -> Any:
+    """Return a frame whose column names scikit-learn reads: that behind one of narwhals, a computed one of dask."""
+    X = nw.to_native(X, pass_through=True)
+    return X.compute() if nw.dependencies.is_dask_dataframe(X) else X
+
+
+def validate_data(estimator: BaseEstimator, X: Any, *y: Any, **checks: Any) -> Any:
+    """Return rows, with targets if there are any, after scikit-learn's ``validate_data``."""
+    return _validate_data(estimator, native_frame(X), *y, **checks)
+
+
+def check_numpy(array: Any, *, input_name: str = "X", **checks: Any) -> Any:
+    """Return an array of numpy after ``check_array``; a TypeError if array API dispatch would keep it another one."""
+    _refuse_other_libraries(array, input_name)
+    return check_array(array, input_name=input_name, **checks)
+
+
+def validate_numpy(estimator: BaseEstimator, X: Any, *y: Any, **checks: Any) -> Any:
+    """Return rows, with targets if there are any, after ``validate_data``; a TypeError as that of `check_numpy`."""
+    for array, name in zip((X, *y), "Xy", strict=False):
+        _refuse_other_libraries(array, name)
+    return validate_data(estimator, X, *y, **checks)
+
+
+def _refuse_other_libraries(array: Any, name: str) -> None:
+    xp, _ = get_namespace(array)
+    if not _is_numpy_namespace(xp):
+        raise TypeError(
+            f"{name} is a {type(array).__module__}.{type(array).__name__}, and what was called computes in numpy. Give "
+            f"numpy.asarray({name}), if it lies on a GPU of a copy on the CPU; or take ScoreMatchingDensity with a "
+            "Gaussian model, which computes in the library of its rows."
+        )
+
+
 def check_same_namespace(X: Any, estimator: BaseEstimator, attribute: str, method: str) -> None:
     """Raise an error unless X has the array namespace and device of the fitted `attribute`."""
     if _check_same_namespace is not None:
@@ -73,6 +122,70 @@ def validate_parameters(holder: BaseEstimator) -> None:
     constraints = getattr(holder, "_parameter_constraints", None)
     if constraints is not None:
         validate_parameter_constraints(constraints, holder.get_params(deep=False), type(holder).__name__)
+
+
+# ---- metadata ------------------------------------------------------------------------------------
+
+
+def has_own_requests(estimator: BaseEstimator) -> bool:
+    """Whether metadata were requested for the estimator itself, by ``set_fit_request`` and the like."""
+    return hasattr(estimator, "_metadata_request")
+
+
+def routed_metadata(router: BaseEstimator, method: str, sample_weight: Any, metadata: dict[str, Any]) -> Any:
+    """Return the metadata that each part of a router requests, by part and method; None if weights go to all parts.
+
+    They do if routing is not enabled, or the router itself requests them. A ValueError if there are other metadata.
+    """
+    if _routing_enabled() and not has_own_requests(router):
+        given = {"sample_weight": sample_weight, **metadata}
+        return process_routing(router, method, **{name: value for name, value in given.items() if value is not None})
+    if metadata:
+        raise ValueError(
+            f"{type(router).__name__}.{method} takes no {', '.join(metadata)}: only with metadata routing, which "
+            "sklearn.set_config enables, do other metadata than sample_weight reach the parts that request them."
+        )
+    return None
+
+
+def metadata_of_rows(X: Any, metadata: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
+    """Return the metadata of these rows of X, and as they are those that are not one for each row."""
+    return _check_method_params(X, metadata, indices=rows)
+
+
+class RowScorer(_BaseScorer):
+    """A function of a fitted density and of rows without targets as a scorer, to which metadata can be routed.
+
+    Parameters
+    ----------
+    function : callable
+        Of ``(estimator, X, y=None, sample_weight=None)``; the scorer takes its name in its module.
+    response_method : str
+        The method of the estimator that the function calls.
+    """
+
+    def __init__(self, function: Callable[..., float], response_method: str) -> None:
+        super().__init__(function, 1, {}, response_method)
+        update_wrapper(self, function)
+        function.__qualname__ += "._score_func"  # where pickle finds the function
+
+    def __repr__(self) -> str:
+        return self.__name__
+
+    def __call__(self, estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """Return the score of the rows; larger is better."""
+        return self._score_func(estimator, X, y, sample_weight)
+
+    def _score(self, method_caller, estimator, X, y_true=None, **metadata):
+        """Return the score, as scikit-learn asks for it if there are several scorers."""
+        return self._score_func(estimator, X, y_true, **metadata)
+
+    def set_score_request(self, **requests: bool | str | None) -> Self:
+        """Return a copy of the scorer that requests metadata, ``sample_weight=True``; this one stays as it is."""
+        return super(RowScorer, copy(self)).set_score_request(**requests)
+
+
+# ---- callbacks -----------------------------------------------------------------------------------
 
 
 class FitCallbacks:

@@ -16,6 +16,7 @@ scikit-learn's searches, so that larger is better.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -27,6 +28,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.utils import check_array, gen_batches
 
+from ._compat import RowScorer, check_numpy, get_namespace
 from .formulas import score_losses
 
 __all__ = [
@@ -283,6 +285,7 @@ def classifier_two_sample_auc(
     return float(np.mean(cross_val_score(classifier, np.vstack([X, Y]), origin, scoring="roc_auc", cv=cv)))
 
 
+@partial(RowScorer, response_method="score_samples")
 def log_likelihood_scorer(estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
     """Compute the weighted mean log-density of the rows, for ``scoring=``; larger is better.
 
@@ -319,6 +322,7 @@ def log_likelihood_scorer(estimator: Any, X: ArrayLike, y: Any = None, sample_we
     return _mean(_method(estimator, "score_samples", remedy)(X), sample_weight)
 
 
+@partial(RowScorer, response_method="hyvarinen_score")
 def hyvarinen_scorer(estimator: Any, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
     """Compute minus the weighted mean of the estimator's Hyvärinen scores, for ``scoring=``; larger is better.
 
@@ -388,16 +392,18 @@ def _mean_distance(X: ndarray, Y: ndarray) -> float:
 
 def _mean(values: ArrayLike, sample_weight: ArrayLike | None) -> float:
     """Return the weighted mean; rows of weight 0 are dropped, even if their value is infinite."""
-    values = np.asarray(values, dtype=np.float64)
+    xp, _ = get_namespace(values)
+    each = xp.asarray(values, dtype=xp.float64)
     if sample_weight is None:
-        return float(np.mean(values))
-    weight = _checked_weight(sample_weight, len(values))
+        return float(xp.mean(each))
+    weight = xp.asarray(_checked_weight(sample_weight, each.shape[0]), device=getattr(each, "device", None))
     present = weight > 0
-    return float(np.average(values[present], weights=weight[present]))
+    return float(xp.sum(weight[present] * each[present]) / xp.sum(weight))
 
 
 def _checked_weight(sample_weight: ArrayLike, n: int) -> ndarray:
-    weight = check_array(sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight")
+    xp, _ = get_namespace(sample_weight)
+    weight = check_array(sample_weight, dtype=xp.float64, ensure_2d=False, input_name="sample_weight")
     if weight.shape != (n,):
         raise ValueError(f"sample_weight has shape {weight.shape}; give one weight for each of the {n} rows of X.")
     if weight.min() < 0 or weight.max() == 0:
@@ -415,7 +421,7 @@ def _values(name: str, function: Any, X: ndarray, shape: tuple[int, ...]) -> nda
     if callable(function):
         values = np.asarray(function(X), dtype=np.float64)
     else:
-        values = check_array(function, dtype=np.float64, ensure_2d=False, input_name=name)
+        values = check_numpy(function, dtype=np.float64, ensure_2d=False, input_name=name)
     if values.shape != shape:
         raise ValueError(f"{name} has shape {values.shape} at X of shape {X.shape}; it must have shape {shape}.")
     return values
@@ -423,7 +429,7 @@ def _values(name: str, function: Any, X: ndarray, shape: tuple[int, ...]) -> nda
 
 def _rows(name: str, X: ArrayLike) -> ndarray:
     """Return X as a float64 array (n, d) after scikit-learn's checks."""
-    return check_array(X, dtype=np.float64, input_name=name)
+    return check_numpy(X, dtype=np.float64, input_name=name)
 
 
 def _two_samples(X: ArrayLike, Y: ArrayLike) -> tuple[ndarray, ndarray]:

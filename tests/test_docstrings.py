@@ -38,11 +38,12 @@ OBJECTS = {f"{room}.{name}": getattr(importlib.import_module(room), name) for ro
 
 
 def offered(room):
-    """Functions and classes that a room names in ``__all__``, or else those it defines."""
+    """Functions, scorers and classes that a room names in ``__all__``, or else those it defines."""
     module = importlib.import_module(room)
     own = [name for name, thing in vars(module).items() if getattr(thing, "__module__", None) == room]
     names = getattr(module, "__all__", [name for name in own if not name.startswith("_")])
-    return {name for name in names if inspect.isfunction(thing := getattr(module, name)) or inspect.isclass(thing)}
+    things = {name: inspect.unwrap(getattr(module, name)) for name in names}
+    return {name for name, thing in things.items() if inspect.isfunction(thing) or inspect.isclass(thing)}
 
 
 def is_estimator(thing):

@@ -1,15 +1,19 @@
 """Metrics against closed forms, against each other, and inside scikit-learn's searches."""
 
+import pickle
 import tracemalloc
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from scipy import stats
-from sklearn.base import BaseEstimator
+from sklearn import config_context
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score, cross_validate
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -391,6 +395,33 @@ def test_a_row_of_density_zero_scores_minus_infinity():
     assert log_likelihood_scorer(density, X) == -np.inf
     assert log_likelihood_scorer(density, X, sample_weight=[1.0, 2.0]) == -np.inf
     assert log_likelihood_scorer(density, X, sample_weight=[2.0, 0.0]) == log_likelihood_scorer(density, X[:1])
+
+
+@pytest.mark.parametrize("scorer", [log_likelihood_scorer, hyvarinen_scorer])
+def test_weights_reach_a_scorer_that_requests_them(scorer):
+    X, weight = GAUSSIAN.sample(60, np.random.default_rng(25)), np.arange(60)
+    train, test = folds = np.split(np.arange(60), 2)
+
+    def cross_validated(scorer):
+        params = {"sample_weight": weight}
+        return cross_val_score(GaussianDensity(), X, scoring=scorer, cv=[folds], params=params, error_score="raise")
+
+    with config_context(enable_metadata_routing=True):
+        fitted = GaussianDensity().fit(X[train])
+        asked = scorer.set_score_request(sample_weight=True)
+        assert cross_validated(asked) == scorer(fitted, X[test], sample_weight=weight[test])
+        with pytest.raises((UnsetMetadataPassedError, TypeError), match="sample_weight"):  # the latter before 1.9
+            cross_validated(scorer)  # which set_score_request left as it was
+        for again in (pickle.loads(pickle.dumps(asked)), clone(asked, safe=False)):
+            assert cross_validated(again) == cross_validated(asked)
+
+
+def test_scorers_work_side_by_side():
+    X, scorers = GAUSSIAN.sample(60, np.random.default_rng(26)), {"nats": log_likelihood_scorer, "J": hyvarinen_scorer}
+    both = cross_validate(GaussianDensity(), X, scoring=scorers, error_score="raise")
+    for name, scorer in scorers.items():
+        assert_array_equal(both[f"test_{name}"], cross_val_score(GaussianDensity(), X, scoring=scorer))
+    assert [repr(scorer) for scorer in scorers.values()] == ["log_likelihood_scorer", "hyvarinen_scorer"]
 
 
 # Weights, input, errors

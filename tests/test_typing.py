@@ -2,11 +2,13 @@
 
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import skscore
 from skscore import models, neural, plotting
@@ -37,6 +39,20 @@ def test_a_script_over_all_estimators_passes_mypy_strict(tmp_path):
     code, output = mypy_strict(wrong, tmp_path)
     assert code == 1
     assert 'Argument "alpha"' in output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pyright") is None, reason="pyright is not installed")
+def test_a_script_over_all_estimators_passes_pyright(tmp_path):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("from skscore import ScoreMatchingDensity\n\nScoreMatchingDensity(alpha=[0.1])\n")
+    command = ["pyright", "--pythonpath", sys.executable]
+    accepted, refused = (
+        subprocess.run([*command, str(path)], cwd=ROOT, capture_output=True, text=True, check=False)
+        for path in (SCRIPT, wrong)
+    )
+    assert accepted.returncode == 0, accepted.stdout
+    assert "alpha" in refused.stdout
 
 
 def test_the_script_runs():

@@ -7,6 +7,7 @@ import warnings
 from functools import singledispatch
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
@@ -203,7 +204,8 @@ def check_known_scores(X, y):
         raise ValueError(
             'objective="explicit" matches known scores: pass y of shape (n_samples, n_features), got y=None.'
         )
-    Y = check_array(y, dtype=np.float64, input_name="y")
+    with config_context(array_api_dispatch=False):  # as the rows are read where scores are known
+        Y = check_array(y, dtype=np.float64, input_name="y")
     if Y.shape != X.shape:
         raise ValueError(f'objective="explicit": y holds a score for every row, of shape {X.shape}; got {Y.shape}.')
     check_spread(Y, "y")

@@ -18,9 +18,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._compat import Interval, StrOptions, check_sample_weight, fit_context, validate_data
+from .._compat import Interval, StrOptions, check_numpy, check_sample_weight, fit_context, validate_numpy
 from ..fitting.solvers import solve_ridge
 from ..formulas import score_losses
 from ..formulas.moments import moments
@@ -164,7 +164,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
         -------
         self
         """
-        inputs, targets = validate_data(
+        inputs, targets = validate_numpy(
             self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
         )
         weight = check_sample_weight(sample_weight, inputs)
@@ -220,13 +220,13 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
     def _check_inputs(self, X):
         """Standardised inputs u of the rows."""
         check_is_fitted(self)
-        return self._inputs.forward(validate_data(self, X, reset=False, dtype=np.float64))
+        return self._inputs.forward(validate_numpy(self, X, reset=False, dtype=np.float64))
 
     def _check_rows(self, X, y):
         """Joint rows (u, v)."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
-        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        X = validate_numpy(self, X, reset=False, dtype=np.float64)
+        y = check_numpy(y, dtype=np.float64, ensure_2d=False, input_name="y")
         check_consistent_length(X, y)
         Y = y.reshape(len(y), -1)
         if Y.shape[1] != self.n_targets_:

@@ -24,7 +24,7 @@ from .._compat import (
     StrOptions,
     check_sample_weight,
     fit_context,
-    validate_data,
+    validate_numpy,
     validate_parameters,
 )
 from ..formulas.moments import moments, row_blocks
@@ -172,6 +172,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     (2, 4)
     """
 
+    _found_when_asked = "inside_mass_"
     _parameter_constraints = {
         "model": [StrOptions({"network", *MODELS}), Model, ScoreNetwork],
         "sigma_min": [Interval(Real, 1e-6, 1e3, closed="both")],
@@ -286,7 +287,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         validate_parameters(model)
         check_noise(model)
         at_least = 1 if resume else 2
-        X = validate_data(self, X, reset=not resume, dtype=np.float64, ensure_min_samples=at_least)
+        X = validate_numpy(self, X, reset=not resume, dtype=np.float64, ensure_min_samples=at_least)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
         check_spread(X)
         seed = self._begin_stream(model)

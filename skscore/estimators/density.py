@@ -7,6 +7,7 @@ that `sample` continues.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from numbers import Integral
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_sample_weight, get_namespace, validate_data
+from .._compat import check_sample_weight, get_namespace, validate_numpy
 from ..formulas import score_losses
 from .checks import NAMED_MODELS, seed_of
 
@@ -25,6 +26,15 @@ __all__ = ["DensityEstimator"]
 
 class DensityEstimator(DensityMixin, BaseEstimator):
     """Density estimator with a score: log-likelihoods, gradients, Hyvärinen scores and samples in the units of X."""
+
+    _found_when_asked: str | None = None  # a fitted attribute that needs time
+
+    def __getstate__(self):
+        """The state with what is found when first asked for, so that a pickle or hash does not show if it was."""
+        if self._found_when_asked is not None:
+            with suppress(AttributeError, ValueError):  # before a fit, or of what has none
+                getattr(self, self._found_when_asked)
+        return super().__getstate__()
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator, and of the objects that it holds by ``name__parameter``.
@@ -59,7 +69,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
     def _check_rows(self, X: Any) -> np.ndarray:
         """Rows as float64, of the width and column names seen in fit."""
         check_is_fitted(self)
-        return validate_data(self, X, reset=False, dtype=np.float64)
+        return validate_numpy(self, X, reset=False, dtype=np.float64)
 
     def _support(self, X):
         """Which rows have positive density, shape (n,); None for all."""
@@ -158,10 +168,13 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             In nats; NaN outside the domain.
         """
         X = self._check_rows(X)
-        V = check_array(V, dtype=X.dtype, ensure_2d=False, input_name="V") if np.ndim(V) else np.asarray(V)
-        if V.shape not in {X.shape[1:], X.shape}:
-            raise ValueError(f"V has shape {V.shape}: give one direction {X.shape[1:]} or one for each row {X.shape}.")
-        return self._on_support(self._curvature, X, V, outside=np.full(X.shape[:1], np.nan))
+        xp, _ = get_namespace(X)
+        directions = xp.asarray(V, dtype=X.dtype, device=getattr(X, "device", None))
+        given, one, each = (tuple(shape) for shape in (directions.shape, X.shape[1:], X.shape))
+        if given not in {one, each}:
+            raise ValueError(f"V has shape {given}: give one direction {one} or one for each row {each}.")
+        directions = check_array(directions, dtype=X.dtype, ensure_2d=False, input_name="V")
+        return self._on_support(self._curvature, X, directions, outside=np.full(X.shape[:1], np.nan))
 
     def hyvarinen_score(self, X: ArrayLike, standardize: bool = False) -> np.ndarray:
         """Hyvärinen score ½‖s‖² + ∇·s of each row: smaller is better.

@@ -8,7 +8,7 @@ import narwhals as nw
 import narwhals.selectors as ncs
 import numpy as np
 
-from .._compat import validate_data
+from .._compat import validate_numpy
 
 __all__ = ["numeric_rows", "precise_frame"]
 
@@ -19,7 +19,7 @@ def numeric_rows(estimator, X: Any, reset: bool) -> np.ndarray:
     A ValueError names the columns of a frame that hold no numbers.
     """
     try:
-        return validate_data(estimator, X, reset=reset, dtype=np.float64)
+        return validate_numpy(estimator, X, reset=reset, dtype=np.float64)
     except (TypeError, ValueError):
         columns = _without_numbers(X)
         if not columns:

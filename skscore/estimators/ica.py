@@ -14,10 +14,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, StrOptions, check_sample_weight, fit_context, validate_data
+from .._compat import Interval, StrOptions, check_numpy, check_sample_weight, fit_context, validate_numpy
 from ..formulas.moments import moments
 from ..maps.affine import Affine
 from ..models.unmixing import SOURCES, best_unmixing, chosen_unmixing, principal_coordinates
@@ -150,7 +149,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ValueError
             Where no column varies, or no row has a weight.
         """
-        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        X = validate_numpy(self, X, dtype=np.float64, ensure_min_samples=2)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=2)
         check_spread(X)
         table = moments(X, weight)
@@ -226,7 +225,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        rows: np.ndarray = validate_data(self, X, reset=False, dtype=PRECISIONS)
+        rows: np.ndarray = validate_numpy(self, X, reset=False, dtype=PRECISIONS)
         return ((rows - self.mean_) @ self.components_.T).astype(rows.dtype, copy=False)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
@@ -251,7 +250,7 @@ class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             Where X has not one column for each component.
         """
         check_is_fitted(self)
-        sources: np.ndarray = check_array(X, dtype=PRECISIONS)
+        sources: np.ndarray = check_numpy(X, dtype=PRECISIONS)
         if sources.shape[1] != len(self.components_):
             raise ValueError(
                 f"X has {sources.shape[1]} columns, but there are {len(self.components_)} components: give one column "

@@ -62,6 +62,7 @@ from .density import DensityEstimator
 
 __all__ = ["Fit", "ScoreMatchingDensity"]
 
+NORMALIZER = {"log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"}  # found when first asked for
 NAMES_OF_COLUMNS = {"n_features_in_", "feature_names_in_"}  # which a further fit keeps
 
 
@@ -385,6 +386,8 @@ class ScoreMatchingDensity(DensityEstimator):
         model = model_object(self.model)
         validate_parameters(model)
         at_least = 2 if is_first else 1
+        if not is_first:
+            self._check_library(X, "partial_fit")
         X = self._validated(X, reset=is_first, dtype="numeric", ensure_min_samples=at_least)
         objective = resolve_objective(self.objective, self.noise_level, model, X.shape[1])
         check_model(model, X.shape[1], self.alpha)
@@ -484,10 +487,14 @@ class ScoreMatchingDensity(DensityEstimator):
 
     def _check_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        if self._fit.family.array_api_support:
-            check_same_namespace(X, self, attribute="precision_", method="score_samples")
+        self._check_library(X, "score_samples")
         dtype = "numeric" if self._fit.family.keeps_single_precision else "float64"
         return self._validated(X, reset=False, dtype=dtype)
+
+    def _check_library(self, X, method):
+        """Raise a ValueError if X is not an array of the kind, and on the device, that `fit` saw."""
+        if self.__sklearn_tags__().array_api_support and hasattr(self, "precision_"):
+            check_same_namespace(X, self, attribute="precision_", method=method)
 
     # ---- the normaliser --------------------------------------------------------------------------
 
@@ -498,11 +505,15 @@ class ScoreMatchingDensity(DensityEstimator):
         """
         if name in CHECKS:
             CHECKS[name](self)
-        if name not in ("log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"):
+        if name not in NORMALIZER:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         check_is_fitted(self)
         self._normalize()
         return vars(self)[name]
+
+    def __getstate__(self):
+        """The state without log Z, which the fitted density has."""
+        return {name: value for name, value in super().__getstate__().items() if name not in NORMALIZER}
 
     def _normalize(self):
         """Find log Z, and say what is doubtful of it, once for each fit."""

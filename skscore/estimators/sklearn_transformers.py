@@ -32,9 +32,9 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from sklearn.utils import check_array
 from sklearn.utils.validation import has_fit_parameter
 
+from .._compat import check_numpy
 from ..maps.affine import Affine
 from ..maps.algebra import ColumnBlocks, Map, compose
 from ..maps.elementwise import BoxCox, MonotoneFunction, NormalQuantile, PiecewiseLinear, YeoJohnson
@@ -111,8 +111,8 @@ class BijectiveTransformer(FunctionTransformer):
         ValueError
             If a row does not come back, because `inverse_func` is another function's or `func` is not defined there.
         """
+        rows: np.ndarray = check_numpy(X)
         super().fit(X, y)
-        rows: np.ndarray = check_array(X)
         with np.errstate(all="ignore"):
             image = self.func(rows)
             returns = np.isclose(self.inverse_func(image), rows, rtol=1e-6, atol=1e-6 * np.abs(rows).max())

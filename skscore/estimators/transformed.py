@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRequest, MetadataRouter, MethodMapping
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_sample_weight
+from .._compat import check_sample_weight, has_own_requests, metadata_of_rows, native_frame, routed_metadata
 from ..formulas.moments import moments
 from ..maps.affine import n_dependent
 from .all_or_nothing import all_or_nothing
@@ -45,6 +46,10 @@ def _density_offers(method):
         return True
 
     return check
+
+
+def _weight_of_density(routed, method):
+    return routed["density"][method].get("sample_weight")
 
 
 class TransformedDensity(DensityEstimator):
@@ -98,7 +103,9 @@ class TransformedDensity(DensityEstimator):
     are rounding error, and their density would be that of the rounding.
 
     Rows of zero weight are left out. Weights reach the transformer and its Pipeline steps if they accept them; a
-    density that does not accept them is fitted without, with a warning.
+    density that does not accept them is fitted without, with a warning. With metadata routing enabled they reach those
+    parts that request them, and the rows that the density gives no weight are left out; requests of
+    `TransformedDensity` itself hand them to all parts that accept them.
 
     References
     ----------
@@ -121,12 +128,14 @@ class TransformedDensity(DensityEstimator):
     -3.811168
     """
 
+    _found_when_asked = "image_mass_"
+
     def __init__(self, density: Any, transformer: Any) -> None:
         self.density = density
         self.transformer = transformer
 
     @all_or_nothing
-    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None, **metadata: Any) -> Self:
         """Fit the transformer, then the density on the transformed table.
 
         Parameters
@@ -138,6 +147,8 @@ class TransformedDensity(DensityEstimator):
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
             Non-negative weights.
+        **metadata : dict
+            For the parts that request it, if metadata routing is enabled.
 
         Returns
         -------
@@ -152,15 +163,18 @@ class TransformedDensity(DensityEstimator):
         """
         if not (hasattr(self.density, "fit") and hasattr(self.density, "score_samples")):
             raise ValueError(f"density={self.density!r} needs fit and score_samples: give a density estimator.")
+        X = native_frame(X)
         every_row = numeric_rows(self, X, reset=True)
-        weight = check_sample_weight(sample_weight, every_row)
+        routed = routed_metadata(self, "fit", sample_weight, metadata)
+        weight = check_sample_weight(sample_weight if routed is None else _weight_of_density(routed, "fit"), every_row)
         weight, rows, kept = rows_of_weight(weight, every_row, np.arange(len(every_row)))
         check_spread(rows)
-        self._fit_transformer(precise_frame(X, rows, kept), weight)
+        arguments = self._arguments(weight, every_row, routed, kept)
+        self._fit_transformer(precise_frame(X, rows, kept), arguments["transformer"])
         Z = self.map_.forward(rows)
         self._check_image(Z)
         self._check_rank(rows, weight)
-        self._fit_density(Z, weight)
+        self._fit_density(Z, weight, arguments["density"])
         self.variances_ = moments(rows, weight).variance
         self._stream = np.random.default_rng(0)
         self.__dict__.pop("image_mass_", None)
@@ -168,10 +182,16 @@ class TransformedDensity(DensityEstimator):
             self.image_mass_ = 1.0
         return self
 
-    def _fit_transformer(self, table, weight):
+    def _arguments(self, weight, X, routed, kept):
+        """What `fit` of each part is given beside the rows that are kept."""
+        if routed is None:
+            return {part: weight_arguments(getattr(self, part), weight) for part in ("transformer", "density")}
+        return {part: metadata_of_rows(X, routed[part]["fit"], kept) for part in ("transformer", "density")}
+
+    def _fit_transformer(self, table, arguments):
         self.transformer_ = clone(self.transformer, safe=False)
         if hasattr(self.transformer_, "fit"):
-            self.transformer_.fit(table, **weight_arguments(self.transformer_, weight))
+            self.transformer_.fit(table, **arguments)
         self.map_ = map_of(self.transformer_)
 
     def _check_image(self, Z):
@@ -192,11 +212,48 @@ class TransformedDensity(DensityEstimator):
                     " StandardScaler."
                 )
 
-    def _fit_density(self, Z, weight):
-        arguments = weight_arguments(self.density, weight)
+    def _fit_density(self, Z, weight, arguments):
         if weight is not None and not arguments and np.ptp(weight) > 0.0:
             warn_user(f"density={self.density!r} does not accept sample_weight: it is fitted without.", UserWarning)
         self.density_ = clone(self.density).fit(Z, **arguments)
+
+    def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None, **metadata: Any) -> float:
+        """Mean of what the density's ``criterion`` names, the log-density if it has none: larger is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Held-out rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the mean.
+        **metadata : dict
+            If metadata routing is enabled: what `score` of the density requests as its weights.
+
+        Returns
+        -------
+        float
+            Mean log-density in nats; or minus the mean Hyvärinen score with every column weighted by its training
+            variance.
+        """
+        routed = routed_metadata(self, "score", sample_weight, metadata)
+        return super().score(X, y, sample_weight if routed is None else _weight_of_density(routed, "score"))
+
+    def get_metadata_routing(self) -> MetadataRouter | MetadataRequest:
+        """Return what the parts request of metadata; or what this estimator does, if it has requests of its own.
+
+        Returns
+        -------
+        MetadataRouter or MetadataRequest
+            The router hands what `fit` is given to `fit` of both parts, and what `score` is given to the density.
+        """
+        if has_own_requests(self):
+            return super().get_metadata_routing()
+        fit = MethodMapping().add(caller="fit", callee="fit")
+        fit_and_score = MethodMapping().add(caller="fit", callee="fit").add(caller="score", callee="score")
+        router = MetadataRouter(owner=self).add(transformer=self.transformer, method_mapping=fit)
+        return router.add(density=self.density, method_mapping=fit_and_score)
 
     grad_log_density = available_if(_density_offers("grad_log_density"))(DensityEstimator.grad_log_density)
     curvature = available_if(_density_offers("curvature"))(DensityEstimator.curvature)

@@ -35,7 +35,7 @@ from scipy.stats import norm
 
 __all__ = ["Atoms", "Cells", "EvenCells", "OwnCells", "dequantize", "round_to_cells"]
 
-BESIDE = 0.1  # of the values on one side of an atom, that show their density there
+BESIDE = 0.1  # of the rows on one side of an atom, that show their density there
 
 
 class EvenCells(NamedTuple):
@@ -230,9 +230,10 @@ def _scales(values, below, share, x, weight, near):
 
 
 def _density_beside(distance, mass):
-    """Density of a tenth of the values on one side of an atom, those that are nearest."""
-    n = max(1, round(BESIDE * len(mass)))
-    return mass[:n].sum() / distance[n - 1]
+    """Density of a tenth of the rows on one side of an atom, those that are nearest."""
+    reached = np.cumsum(mass)
+    last = np.searchsorted(reached, BESIDE * reached[-1])
+    return reached[last] / distance[last]
 
 
 def _scale(x, weight, near):

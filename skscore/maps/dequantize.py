@@ -15,9 +15,11 @@ occur. Five kinds of column have cells (:mod:`skscore.maps.cells`):
 - **A mixed column** (a mass at zero, a censored top): the values that hold more than 5 % of the rows each are atoms,
   and all other values are continuous.
 
-A column in which at most 5 % of the rows tie is continuous, and so is one in which ties are an accident of arithmetic.
-An even spacing too fine to be the reason of the ties (doses of 1, 5, 25 and 400; thirds written with two digits) is
-none.
+A row that is repeated is no tie: ties are those of distinct rows. Repetitions show that a column is discrete only if it
+has few values, or they fill an even spacing; and a single row that is repeated as often as 20 others is heavy. Weights
+that are whole numbers count as so many repetitions, others as none. A column in which at most 5 % of the rows tie is
+continuous, and so is one in which ties are an accident of arithmetic. An even spacing too fine to be the reason of the
+ties (doses of 1, 5, 25 and 400; thirds written with two digits) is none.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ RARE = 0.01  # the share of rows whose value is theirs alone, at most, in a comp
 HEAVY = 3  # times the rows of its four neighbours: a value that is no part of a smooth curve
 SMALL_SET = 20  # as many values or fewer may be categories, none of which is a slip of rounding
 MULTIPLICITY = 4  # rows per value from which a column is discrete: more than a bootstrap makes of a continuous one
+HEAVY_ROW = 20  # times as often as a typical row: a row whose values are heavy, though no other row has them
 SPARSE = 10  # steps between neighbouring values, typically, from which the spacing is not why the column is discrete
 FINEST = 1000  # the spacing over the noise, at least: a divisor nearer to the noise is chance
 MAX_ROWS = 100_000  # the spacing shows in a sample of the rows
@@ -53,7 +56,7 @@ def find_cells(X, weight=None) -> tuple[Cells, ...]:
     X : ndarray of shape (n, d)
         The rows, float64.
     weight : ndarray of shape (n,) or None
-        Of the rows, for the shares of the values.
+        Of the rows; whole numbers are exactly as many repetitions.
 
     Returns
     -------
@@ -72,30 +75,44 @@ def find_cells(X, weight=None) -> tuple[Cells, ...]:
     >>> bool((round_to_cells(dequantize(X, [coin, tenths, normal], rng), [coin, tenths, normal]) == X).all())
     True
     """
-    X = np.asarray(X, dtype=np.float64)
+    weight = np.ones(len(X)) if weight is None else weight
+    X, times, weight = _distinct_rows(np.asarray(X, dtype=np.float64), weight)
     rows = np.sort(np.random.default_rng(0).permutation(len(X))[:MAX_ROWS])
-    return tuple(_cells(x, x[rows], weight) for x in X.T)
+    return tuple(_cells(x, times, weight, rows) for x in X.T)
 
 
-def _cells(x, sample, weight):
+def _distinct_rows(X, weight):
+    """Return the rows that differ, in an order of their own, how often each is repeated, and their weights."""
+    times = weight if (weight == np.rint(weight)).all() else np.ones(len(X))
+    order = np.argsort((X * np.random.default_rng(0).standard_normal(X.shape[1])).sum(axis=1))  # equal rows meet
+    X = X[order]
+    start = np.flatnonzero(np.append(True, (X[1:] != X[:-1]).any(axis=1)))
+    return X[start], *(np.add.reduceat(of_rows[order], start) for of_rows in (times, weight))
+
+
+def _cells(x, times, weight, rows):
+    """Cells of a column x of distinct rows; its spacing is looked for in those at the places `rows`."""
     noise = _noise(x, np.float64)
-    values, counts = _distinct(x, noise)
-    if counts[counts > 1].sum() <= FEW * len(x) or len(values) == 1:
+    values, n_rows, repeated = _distinct(x, times, noise)
+    even = _even_cells(x[rows], times[rows])
+    sparse = bool(even) and np.median(np.diff(values)) >= SPARSE * even.width
+    few = len(values) <= SMALL_SET
+    counts = repeated if few or (even and not sparse) else n_rows
+    n, typical = counts.sum(), np.median(repeated / n_rows)
+    heavy = (counts > max(FEW * n, MULTIPLICITY)) | (repeated > max(FEW * times.sum(), HEAVY_ROW * typical))
+    if len(values) == 1 or (counts[counts > 1.0].sum() <= FEW * n and not heavy.any()):
         return None
-    discrete = len(x) >= MULTIPLICITY * len(values)
-    even = _even_cells(sample)
-    if even and discrete and np.median(np.diff(values)) >= SPARSE * even.width:
+    discrete, complete = n >= MULTIPLICITY * len(values), (counts <= 1.0).sum() <= max(1, RARE * n)
+    if discrete and sparse:
         even = None
-    few, complete = len(values) <= SMALL_SET, (counts == 1).sum() <= max(1, RARE * len(x))
     if discrete and ((few and complete) or (not even and (few or complete))):
         half_gap = _half_gap(values)
         tolerance = np.minimum(0.5 * half_gap, np.maximum(noise, 1e-3 * half_gap))
         return Atoms.of_a_column(values, tolerance, x, weight)
     if discrete and not even:
         return OwnCells.between(values)
-    heavy = counts > max(FEW * len(x), MULTIPLICITY)
     if even:
-        heavy &= counts > HEAVY * _neighbours(counts)
+        heavy &= repeated > HEAVY * _neighbours(repeated)
     if not heavy.any():
         return even
     tolerance = np.full(heavy.sum(), 0.49 * even.width if even else noise)
@@ -114,12 +131,13 @@ def _noise(x, stored):
     return float(np.finfo(stored).eps) * np.abs(x).max() + 1e-7 * (high - low)
 
 
-def _distinct(x, noise):
-    """Values that differ by more than the noise, and how many rows hold each."""
-    x = np.sort(x)
+def _distinct(x, times, noise):
+    """Values that differ by more than the noise, how many distinct rows hold each, and how often these are repeated."""
+    order = np.argsort(x)
+    x, times = x[order], times[order]
     start = np.flatnonzero(np.diff(x, prepend=-np.inf) > noise)
     counts = np.diff(start, append=len(x))
-    return x[start + counts // 2], counts
+    return x[start + counts // 2], counts, np.add.reduceat(times, start)
 
 
 def _telling(counts):
@@ -136,12 +154,12 @@ def _telling(counts):
     return telling
 
 
-def _even_cells(x):
+def _even_cells(x, times):
     """Return the even cells of a column, or None; first as x stands, then as if read from float32."""
     for stored in (np.float64, np.float32):
         noise = _noise(x, stored)
-        values, counts = _distinct(x, noise)
-        telling = values[_telling(counts)]
+        values, _, repeated = _distinct(x, times, noise)
+        telling = values[_telling(repeated)]
         if step := _common_step(np.diff(telling), noise):
             return _rational_cells(telling, step, noise)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import numpy as np
 
@@ -46,6 +47,15 @@ class FittedDensity:
             self._improper = family.infinite_mass(theta) or ""
             if not self._improper:
                 self.log_normalizer()
+
+    def __getstate__(self):
+        """The state with log Z found, so that a copy, a pickle or a hash does not show whether it was asked for.
+
+        Where chains start is found anew.
+        """
+        with suppress(ValueError):  # of a function that is no density
+            self.log_normalizer()
+        return {**vars(self), "_chart": None, "_starts": None}
 
     @property
     def chart(self) -> DomainMap:

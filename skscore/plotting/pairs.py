@@ -12,8 +12,8 @@ import narwhals as nw
 import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array
 
+from .._compat import check_numpy
 from .canvas import column_names, new_axes
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _prepared(
     estimator: Any, X: Any, features: Any, grid_resolution: int, eps: float, limits: Any
 ) -> tuple[list[ndarray], Any, list[str], ndarray, int]:
     """Return the axes of two columns, the rows of their grid, their names, the rows to show, the columns held."""
-    rows = check_array(X, dtype=np.float64)
+    rows = check_numpy(X, dtype=np.float64)
     names = column_names(estimator, X)
     pair = _pair(features, names)
     axes, points = _grid(rows, list(pair), grid_resolution, eps, limits)

@@ -114,3 +114,12 @@ def test_rain_by_the_day():
     classifier = HistGradientBoostingClassifier(random_state=0)
     told = cross_val_predict(classifier, both, real, cv=5, method="predict_proba")[:, 1]
     assert roc_auc_score(real, told) <= 0.60
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_repeated_rows_of_a_continuous_table_are_rows_of_weight(columns, rng):
+    X = rng.random((100, columns))
+    weight = 1 + (10 * X.sum(axis=1)).astype(int)
+    weighted = density(tail=None).fit(X, sample_weight=weight)
+    repeated = density(tail=None).fit(np.repeat(X, weight, axis=0))
+    np.testing.assert_allclose(weighted.score_samples(X), repeated.score_samples(X), atol=1e-10)

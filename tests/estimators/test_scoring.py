@@ -1,10 +1,13 @@
 """What `score` gives and what it leaves behind: a number of numpy, and an estimator of the same hash."""
 
+import pickle
+
 import joblib
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn.mixture import GaussianMixture
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardScaler
 
 from skscore import (
     ConditionalScoreDensity,
@@ -29,10 +32,14 @@ EXACT = [
     DenoisingScoreEstimator("gaussian", dequantize=False, tail=None, parzen=None, **LADDER),
     DenoisingScoreEstimator("gaussian", noise_levels=[0.5]),
 ]
-BY_DRAWS = [
+INTEGRATED = [
     ScoreMatchingDensity(PairwiseInteraction(weight="tanh")),
     ScoreMatchingDensity("truncated_gaussian"),
     ScoreMatchingDensity(Kernel(10, bandwidth=1.0, base_scale=1.0), alpha=0.1),
+    ScoreMatchingDensity("polynomial"),
+    TransformedDensity(ScoreMatchingDensity("truncated_gaussian"), MinMaxScaler((1, 2))),
+    TransformedDensity(ScoreMatchingDensity(), QuantileTransformer(n_quantiles=8)),
+    DenoisingScoreEstimator("gaussian", bounds=(0.0, 20.0), **LADDER),
 ]
 
 
@@ -41,7 +48,7 @@ def rows(rng):
     return 0.1 + np.abs(rng.standard_normal((60, 2)))
 
 
-@pytest.mark.parametrize("estimator", EXACT + BY_DRAWS, ids=repr)
+@pytest.mark.parametrize("estimator", EXACT + INTEGRATED, ids=repr)
 def test_score_is_a_number_of_numpy(rows, estimator):
     fitted = estimator.fit(rows)
     for weight in ({}, {"sample_weight": np.ones(60)}):
@@ -55,8 +62,8 @@ def test_score_of_targets_is_a_number_of_numpy(rows):
     assert joblib.hash(fitted) == before
 
 
-@pytest.mark.parametrize("estimator", EXACT, ids=repr)
-def test_scoring_leaves_no_trace_if_the_normaliser_is_exact(rows, estimator):
+@pytest.mark.parametrize("estimator", EXACT + INTEGRATED, ids=repr)
+def test_scoring_leaves_no_trace(rows, estimator):
     fitted = estimator.fit(rows)
     before = joblib.hash(fitted)
     fitted.score(rows)
@@ -64,6 +71,23 @@ def test_scoring_leaves_no_trace_if_the_normaliser_is_exact(rows, estimator):
     for name in ("grad_log_density", "hyvarinen_score", "mahalanobis", "bic"):
         getattr(fitted, name, np.shape)(rows)
     assert joblib.hash(fitted) == before
+
+
+@pytest.mark.parametrize("estimator", INTEGRATED[:2], ids=repr)
+def test_a_pickle_has_the_normaliser(rows, estimator, monkeypatch):
+    fitted = estimator.fit(rows)
+    expected, log_z, again = fitted.score(rows), fitted.log_normalizer_, pickle.loads(pickle.dumps(fitted))
+    monkeypatch.delattr("skscore.models.fitted_density.normalizer")
+    assert again.score(rows) == expected
+    assert again.log_normalizer_ == log_z
+
+
+def test_a_function_of_infinite_mass_has_a_pickle(rows):
+    convex = ScoreMatchingDensity("truncated_gaussian", objective="explicit").fit(rows, rows)
+    again = pickle.loads(pickle.dumps(convex))
+    assert_array_equal(again.grad_log_density(rows), convex.grad_log_density(rows))
+    with pytest.raises(ValueError, match="no density"):
+        again.score(rows)
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_a_heavy_value_among_even_cells(rng):
     np.testing.assert_array_equal(cell.values, [0.0])
     assert (cell.lattice.width, cell.unit) == (0.1, 0.1)
     np.testing.assert_array_equal(there_and_back(x, rng)[1], x)
-    np.testing.assert_array_equal(cell.round(np.array([-1e6, cell.edges[0, 1] + 0.2])), [0.0, 0.2])
+    np.testing.assert_array_equal(cell.round(np.array([-1e6, cell.edges[0, 1] + 0.15])), [0.0, 0.2])
     np.testing.assert_array_equal(cell.holds(np.array([-0.1, 0.0, 0.1, 1e3])), [False, True, True, True])
 
 
@@ -155,17 +155,46 @@ def test_the_common_values_of_a_smooth_count_are_no_atoms(rate, rng):
     assert isinstance(only(rng.poisson(rate, N) * 1.0), EvenCells)
 
 
-def test_weights_are_repetitions(rng):
-    x, weight = rng.poisson(1.0, 400) * 1.0, rng.integers(1, 4, 400)
-    weighted, repeated = find_cells(x[:, None], weight * 1.0)[0], only(np.repeat(x, weight))
-    np.testing.assert_allclose(weighted.edges, repeated.edges)
+TABLES_OF_A_COLUMN = {
+    **{name: column.x[:, None] for name, column in {**EVEN, **NOISY}.items()},
+    **{name: x[:, None] for name, x in {**DISCRETE, **CONTINUOUS}.items()},
+    **{name: x[:, None] for name, (x, _) in MIXED.items()},
+    "ratios": np.column_stack([RATIOS, Z]),
+    "coins": np.column_stack([Z > 0, ZEROS]) * 1.0,
+}
+
+
+@pytest.mark.parametrize("X", TABLES_OF_A_COLUMN.values(), ids=TABLES_OF_A_COLUMN)
+def test_weights_are_repetitions(X, rng):
+    weight = rng.integers(1, 7, len(X))
+    cells, order = find_cells(X, weight * 1.0), rng.permutation(weight.sum())
+    for weighted, repeated in zip(cells, find_cells(np.repeat(X, weight, axis=0)[order]), strict=True):
+        assert type(weighted) is type(repeated)
+        for ours, theirs in zip(weighted or (), repeated or (), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_a_row_that_is_repeated_is_no_tie(columns, rng):
+    X = rng.random((400, columns))
+    assert not any(find_cells(np.repeat(X, 1 + (10 * X.sum(axis=1)).astype(int), axis=0)))
+    assert not any(find_cells(X, rng.lognormal(sigma=1.5, size=400)))
+
+
+def test_a_row_that_is_repeated_throughout_is_a_mass(rng):
+    X = np.where(ZEROS[:, None], 0.0, np.column_stack([POSITIVE, 2.54 * POSITIVE]))
+    for cell in find_cells(X):
+        np.testing.assert_array_equal(cell.values, [0.0])
+        np.testing.assert_allclose(cell.share, ZEROS.mean())
 
 
 def test_an_uneven_column_of_many_values_has_a_cell_for_each(rng):
-    cell = only(RATIOS)
+    X = np.column_stack([RATIOS, Z])
+    cells = cell, _ = find_cells(X)
     assert isinstance(cell, OwnCells)
-    spread, back = there_and_back(RATIOS, rng)
-    assert len(np.unique(spread)) == N
+    spread = dequantize(X, cells, rng)
+    back = round_to_cells(spread, cells)[:, 0]
+    assert len(np.unique(spread[:, 0])) == N
     np.testing.assert_array_equal(back, cell.values[np.abs(RATIOS[:, None] - cell.values).argmin(axis=1)])
     np.testing.assert_array_equal(cell.round(np.array([-1e6, 1e6])), [-1e6, 1e6])
 
