@@ -85,7 +85,7 @@ TIED = {name for name, law in LAWS.items() if not law.smooth} - {"rounded"}
 JOINT = {name for name, law in LAWS.items() if law.d > 1}
 FEW = {"exponential", "modes", "rare counts", "codes", "zero-inflated"}
 REFUSES = {
-    "polynomial": {"lognormal", "student", "rounded", "binary", "codes", *JOINT - {"skewed pair"}},
+    "polynomial": {"binary", "codes", "six binary", "chain", "mixed"},
     "truncated_gaussian": {*LAWS} - {"exponential", "uniform", "beta", "counts"},
 }
 QUICK = {

@@ -134,7 +134,7 @@ def fit_closed_form(p, model, rows: Sample, table, seed, previous=None) -> Fitte
         summary = replace(summary, table=rows.moments)
     elif previous is not None:
         summary = previous[0] + summary
-    ladder = fit_ladder(summary, variance, choice.alpha)
+    ladder = fit_ladder(summary, variance, choice.alpha, normalised=len(levels) == 1)
     remarks = (*choice.remarks, *ladder.remarks)
     if len(levels) == 1:
         normalised = FittedDensity(ladder.families[0], ladder.thetas[0], summary.table, seed, repr(p.model))

@@ -364,6 +364,8 @@ class ScoreMatchingDensity(DensityEstimator):
 
     def _fit_first_rows(self, X, y, sample_weight):
         gathered_for, model, sample = self._checked(X, y, sample_weight, is_first=True)
+        if self.criterion == "log_likelihood":
+            warn_of(model.obstacles(sample.X.shape[1]))
         choice = self._choose(model, middle_rows(sample) if self.robust else sample, gathered_for[-1])
         warn_of(choice.remarks)
         check_support(sample.X, choice.family.domain, self.objective)
@@ -447,7 +449,8 @@ class ScoreMatchingDensity(DensityEstimator):
 
     def _estimate(self, fit, sample):
         """The fit with what it chose on its way, and the estimate of θ."""
-        return fit, fit.family.solve(fit.summary, fit.objective, fit.choice.alpha)
+        problem = fit.summary, fit.objective, fit.choice.alpha
+        return fit, fit.family.as_density(fit.family.solve(*problem), *problem)
 
     def _results(self, fit, sample):
         """Fitted attributes by name, without the trailing underscore."""
@@ -467,6 +470,7 @@ class ScoreMatchingDensity(DensityEstimator):
                 "rows than parameters), so that there are no standard errors. Drop such columns, set "
                 f"{self._penalty} > 0, or set inference=False."
             ) from None
+        warn_of(fit.family.doubts_of_errors(fit.density.theta))
         return {"theta": theta, "parameter_covariance": covariance, "standard_errors": np.sqrt(np.diag(covariance))}
 
     def _name(self, **results):

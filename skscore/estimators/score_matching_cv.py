@@ -250,7 +250,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         fit = replace(fit, choice=Choice(family, float(path.alphas[index]), results), path=tried)
         if thetas[index] is None:  # no graph of the path could be refitted
             return super()._estimate(fit, sample)
-        return fit, family.as_density(Estimate(thetas[index]), fit.summary, fit.objective)
+        return fit, family.as_density(Estimate(thetas[index]), fit.summary, fit.objective, fit.choice.alpha)
 
     def _results(self, fit, sample):
         """Fitted attributes by name, with those of the path."""

@@ -202,7 +202,7 @@ def gather(family, X, weight, levels) -> LadderSummary:
     return LadderSummary(family, moments(X, weight), family.assemble_ladder(X, weight, levels), levels)
 
 
-def fit_ladder(statistics, variance, alpha) -> Ladder:
+def fit_ladder(statistics, variance, alpha, normalised=False) -> Ladder:
     """Fit an exponential family to the rows at each noise level.
 
     Parameters
@@ -212,13 +212,15 @@ def fit_ladder(statistics, variance, alpha) -> Ladder:
         λ, the variances of the reference Gaussian.
     alpha : float
         Strength α ≥ 0 of the ridge, the same at each level.
+    normalised : bool, default=False
+        Whether each level is to be a density by itself, and not only a score.
 
     Returns
     -------
     Ladder
     """
     fits = [
-        _fit_level(statistics, form, sigma, alpha)
+        _fit_level(statistics, form, sigma, alpha, normalised)
         for form, sigma in zip(statistics.forms, statistics.levels, strict=True)
     ]
     families, estimates = zip(*fits, strict=True)
@@ -227,9 +229,11 @@ def fit_ladder(statistics, variance, alpha) -> Ladder:
     return Ladder(families, thetas, statistics.levels, variance, remarks)
 
 
-def _fit_level(statistics, form, sigma, alpha):
+def _fit_level(statistics, form, sigma, alpha, normalised):
     """Family and estimate at level σ: the implicit objective of noisy rows, their noise integrated (Vincent, 2011)."""
     family, table = statistics.family, statistics.table
     noisy = replace(table, covariance=table.covariance + sigma**2 * np.eye(len(table.mean)))
     level = family.blurred(sigma).rebound(noisy)
-    return level, level.solve(Summary(noisy, level.translate(form, family)), Implicit(), alpha)
+    problem = Summary(noisy, level.translate(form, family)), Implicit(), alpha
+    estimate = level.solve(*problem)
+    return level, level.as_density(estimate, *problem) if normalised else estimate

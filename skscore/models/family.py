@@ -74,6 +74,10 @@ class Model(BaseEstimator):
         """The model for rows to which noise is added: it adds none of its own."""
         return self
 
+    def obstacles(self, d):
+        """What keeps any table of d columns from a density, in sentences, as far as it is known before the work."""
+        return ()
+
     def family(self, moments):
         """Family bound to a table.
 
@@ -247,9 +251,13 @@ class Family:
         """`Estimate` that minimises the objective plus a ridge of strength `alpha`."""
         return solve_ridge(self.form(statistics, objective), alpha)
 
-    def as_density(self, estimate, statistics, objective):
-        """What `solve` would return, from an estimate along a path of penalties."""
+    def as_density(self, estimate, statistics, objective, alpha):
+        """The estimate that `solve` or a path of penalties found, or a density in its place where it is none."""
         return estimate
+
+    def doubts_of_errors(self, theta):
+        """What a user should know of standard errors at θ, in sentences."""
+        return ()
 
     def path_entry(self, theta):
         """What the path of estimates shows of θ."""

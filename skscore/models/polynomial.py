@@ -15,11 +15,16 @@ of variable keep this accurate and general:
 
 The noise of the denoising objective is integrated exactly: moments of x + σz are the heat flow exp(½σ²Δ) of the moments
 of x.
+
+An estimate that is no density of its rows is moved to the nearest one that is, by :mod:`skscore.models.envelope`. It
+needs the means of the monomials, which are ratios of Γ: :math:`\Gamma_{\gamma,2e_i} = 2\gamma_i\,E\,x^\gamma\,
+\Gamma_{e_i,e_i}`.
 """
 
 from __future__ import annotations
 
 from copy import copy
+from functools import cached_property
 from numbers import Integral
 from typing import NamedTuple
 
@@ -30,6 +35,7 @@ from ..fitting.solvers import solve_ridge
 from ..formulas.moments import row_blocks
 from ..formulas.quadratic import QuadraticForm
 from .base import GaussianBase, resolve_base
+from .envelope import MOST_TERMS, bounded, n_terms
 from .family import Family, Model
 from .integrability import no_density_reason
 from .monomials import MonomialBasis
@@ -44,7 +50,9 @@ class Polynomial(Model):
     Parameters
     ----------
     degree : int, default=4
-        Largest total degree; the density is normalisable only if it is even and the top form is negative.
+        Largest total degree. Only an even one can have finite mass; then a fit without it is moved to the nearest
+        polynomial whose log-density is nowhere more than a nat for each column above its mean over the rows
+        (:doc:`/user_guide/models`), if there are at most 1500 terms.
     interaction_degree : int, default=2
         Largest number of distinct columns in one monomial; 1 makes the columns independent.
     base : {"gaussian", None} or GaussianBase, default="gaussian"
@@ -86,12 +94,33 @@ class Polynomial(Model):
         """Family bound to a table with these moments, in the units of its columns."""
         return PolynomialFamily(self, moments.mean, moments.scale)
 
+    def obstacles(self, d):
+        """One of: an odd degree, more terms than can be kept a density."""
+        n = n_terms(d, self.degree, self.interaction_degree)
+        if self.degree % 2:
+            yield (
+                f"model=Polynomial(degree={self.degree}): a polynomial of odd degree has infinite mass, so there will "
+                'be scores but neither log-densities nor samples. Choose an even degree, or criterion="hyvarinen".'
+            )
+        elif n > MOST_TERMS:
+            yield (
+                f"model=Polynomial(degree={self.degree}, interaction_degree={self.interaction_degree}) has {n} terms "
+                f"in {d} columns. Their moments take long, and above {MOST_TERMS} terms a fit without finite mass, "
+                "which is likely, is not mended. Set interaction_degree=1, take fewer columns (PCA, in a Pipeline), "
+                'or criterion="hyvarinen".'
+            )
+
 
 class _Parameters(NamedTuple):
-    """θ over a flat base, and the base measure δ that the reported θ leaves out; both are coefficients in u."""
+    """Coefficients in u: θ over a flat base, and the base measure δ that the reported θ leaves out.
+
+    ``is_density`` says that finite mass is proved; ``is_moved`` that θ is not the free minimum, therefore.
+    """
 
     flat: np.ndarray
     base: np.ndarray
+    is_density: bool = False
+    is_moved: bool = False
 
 
 class PolynomialFamily(Family):
@@ -102,8 +131,13 @@ class PolynomialFamily(Family):
         self.centre, self.scale = centre, scale
         self.model = model
         self.basis = MonomialBasis(d, model.degree, model.interaction_degree)
-        self.moment_basis = MonomialBasis(d, 2 * model.degree - 2, 2 * model.interaction_degree - 1)
         self.n_parameters = len(self.basis) - 1
+
+    @cached_property
+    def moment_basis(self):
+        """Monomials whose means are the entries of the quadratic form."""
+        model = self.model
+        return MonomialBasis(len(self.centre), 2 * model.degree - 2, 2 * model.interaction_degree - 1)
 
     def _standardized(self, X):
         return (X - self.centre) / self.scale
@@ -228,6 +262,26 @@ class PolynomialFamily(Family):
         flat = solve_ridge(statistics.form, alpha, B, delta)
         return flat._replace(theta=_Parameters(flat.theta, delta))
 
+    def as_density(self, estimate, statistics, objective, alpha):
+        """The estimate if it is proved to be a density of its rows, or the nearest that is.
+
+        Known scores need not be those of the law of the rows, and a large model would take too long: both stay.
+        """
+        if isinstance(objective, Explicit) or self.basis.degree % 2 or self.n_parameters > MOST_TERMS:
+            return estimate
+        form, theta = statistics.form, estimate.theta
+        A = form.Gamma + alpha * self.ridge_matrix() if alpha > 0.0 else form.Gamma
+        free = estimate._replace(theta=theta.flat)
+        found = bounded(self.basis, self.model.interaction_degree, free, A, self._means(form))
+        return found._replace(theta=_Parameters(found.theta, theta.base, True, found is not free))
+
+    def _means(self, form):
+        """Means of all monomials but the constant over the rows of a form."""
+        unit = np.eye(len(self.scale), dtype=np.int64)
+        linear, squares = self.basis.index(unit) - 1, self.basis.index(2 * unit) - 1
+        weighted = form.Gamma[:, squares] / form.Gamma[linear, linear]
+        return weighted.sum(axis=1) / (2 * self.basis.exponents[1:].sum(axis=1))
+
     @property
     def closed_under_powers(self):
         """With a base measure of the user's own, a power has another one."""
@@ -235,7 +289,7 @@ class PolynomialFamily(Family):
 
     def power(self, theta, exponent):
         """A power multiplies all coefficients."""
-        return _Parameters(exponent * theta.flat, exponent * theta.base)
+        return theta._replace(flat=exponent * theta.flat, base=exponent * theta.base)
 
     def objective_value(self, theta, statistics, objective):
         return float(statistics.form.value(theta.flat))
@@ -300,7 +354,15 @@ class PolynomialFamily(Family):
         return -float(self.log_density(theta, np.zeros((1, len(self.centre))))[0])
 
     def infinite_mass(self, theta):
-        return no_density_reason(self.basis, self._coefficients(theta))
+        return None if theta.is_density else no_density_reason(self.basis, self._coefficients(theta))
+
+    def doubts_of_errors(self, theta):
+        """One, if θ is not the free minimum."""
+        if theta.is_moved:
+            yield (
+                "the free fit was no density of the rows and was moved to the nearest one, of which the standard "
+                "errors take no account. A larger alpha may leave the fit free."
+            )
 
     def attributes(self, theta):
         return {

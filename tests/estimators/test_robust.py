@@ -184,7 +184,7 @@ def with_errors(model="gaussian", robust=0.3, **parameters):
         (PairwiseInteraction(), {"alpha": 0.05, "l1_ratio": 0.5}),
         (TruncatedGaussian(weight=Capped(Power(1), 1)), {}),
         (PairwiseInteraction(0.5, 0.0, domain=Orthant(), weight=Capped(Power(2), 1)), {"alpha": 0.1}),
-        (Polynomial(4, base=None), {"alpha": 0.1}),
+        (Polynomial(4, base=None), {"alpha": 1.0}),
     ],
     ids=repr,
 )

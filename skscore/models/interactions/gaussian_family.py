@@ -57,7 +57,7 @@ class GaussianInteractions(PairwiseFamily):
         form = self.blocks(statistics, objective)
         is_ridge = self.l1_ratio == 0.0 and self.symmetric is True and self.graph is None
         if form.g.ndim == 1 or not is_ridge:
-            return self.as_density(super().solve(statistics, objective, alpha), statistics, objective)
+            return self.as_density(super().solve(statistics, objective, alpha), statistics, objective, alpha)
         K = _inverse(self.interactions_form(form).Gamma + alpha * np.eye(self.p))
         return Estimate(self._with_interactions(K, form))
 
@@ -69,7 +69,7 @@ class GaussianInteractions(PairwiseFamily):
         theta[self.position] = self.with_linear_part(form, K)
         return theta
 
-    def as_density(self, estimate, statistics, objective):
+    def as_density(self, estimate, statistics, objective, alpha):
         """The estimate; if its K is not definite, with a remark or projected."""
         K, _ = self.unpack(estimate.theta)
         smallest = eigvalsh(K, subset_by_index=[0, 0])[0]
