@@ -36,7 +36,6 @@ from ..._compat import Interval, StrOptions
 from ..._kernels.threads import enough_for
 from ..base import GaussianBase
 from ..family import Choice, Model
-from ..folds import deal, group_rows, merge_equal
 from .ard import optimise_precisions
 from .kernel_mixture import choose_mixture
 from .landmarks import BANDWIDTHS
@@ -220,12 +219,8 @@ class Kernel(Model):
 
     def _bandwidths_by_direction(self, setup, bandwidth, scale, _, alpha):
         """One bandwidth for each coordinate, from the best common one."""
-        group = group_rows(setup.coordinates.forward(setup.sample.X))
-        folds = deal(setup.sample, group, self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MAX_ROWS_FOR_ARD)
-        tables = [
-            (setup.coordinates.forward(fold.X), np.ones(len(fold.X)) if fold.weight is None else fold.weight)
-            for fold in folds
-        ]
+        folds = setup.folds(self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MAX_ROWS_FOR_ARD)
+        tables = [(setup.coordinates.forward(fold.X), fold.weight) for fold in folds]
         precision, *_ = optimise_precisions(
             tables, setup.landmarks, setup.base(scale), bandwidth, alpha, self.regularizer
         )
@@ -262,10 +257,9 @@ class Kernel(Model):
         return criterion == "log_likelihood" and self.base is not None
 
     def _scorer(self, setup, objective, criterion, scales, alphas):
-        group = group_rows(setup.coordinates.forward(setup.sample.X))
         if self.cv == "loo":
-            return LeaveOneOutScorer(setup.families, merge_equal(setup.sample, group), objective, scales, alphas)
-        folds = deal(setup.sample, group, self.cv, MAX_ROWS_TO_CHOOSE)
+            return LeaveOneOutScorer(setup.families, setup.merged, objective, scales, alphas)
+        folds = setup.folds(self.cv, MAX_ROWS_TO_CHOOSE)
         draws = setup.draws(scales) if self._by_likelihood(criterion) else None
         return FoldScorer(setup.families, folds, objective, scales, alphas, draws, setup.sample.moments)
 

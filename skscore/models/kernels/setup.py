@@ -9,10 +9,11 @@ from scipy import stats
 
 from ...maps.affine import Affine, flat_directions
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
+from ..folds import deal, group_rows, merge_equal
 from .family import KernelFamily
 from .fourier import FourierFamily, frequencies
 from .held_out import proposal
-from .landmarks import distinct_rows, least_bandwidth, median_bandwidth, place_landmarks, thinned
+from .landmarks import least_bandwidth, median_bandwidth, place_landmarks, thinned
 from .lite import LiteFamily
 from .nystrom import NystromFamily
 from .rkhs import orthonormal_basis
@@ -37,6 +38,9 @@ def as_numbers(name, values):
 class KernelSetup:
     """Shared set-up of all kernel families tried on one table: coordinates, landmarks, importance draws.
 
+    What is chosen sees the distinct rows with their weights, of mean one, in an order of their own: neither the order
+    of a table nor a factor of all weights matters, and a weight of 2 is exactly a repeated row.
+
     Parameters
     ----------
     model : Kernel
@@ -49,7 +53,8 @@ class KernelSetup:
         self.remarks = flat_directions(table) if model.whiten else ()
         self.standard = (Affine.whitening if model.whiten else Affine.standardizing)(table)
         self.coordinates = self.standard if model.whiten else Affine.centring(table)
-        self.rows, self.counts = distinct_rows(self.coordinates.forward(sample.X), sample.weight)
+        self.merged = merge_equal(sample, group_rows(sample.X, self.coordinates.forward(sample.X)))
+        self.rows, self.counts = self.coordinates.forward(self.merged.X), self.merged.weight
         self.median = median_bandwidth(self.rows, self.counts)
         self.landmarks = None if model.basis == "fourier" else self._landmarks()
         self.least = 0.0 if self.landmarks is None else min(least_bandwidth(self.landmarks), self.median)
@@ -69,6 +74,10 @@ class KernelSetup:
                 "of X."
             )
         return self.coordinates.forward(landmarks)
+
+    def folds(self, number, most_rows):
+        """Samples of the distinct rows in each fold, of at most `most_rows` in all."""
+        return deal(self.merged, np.arange(len(self.rows)), number, most_rows)
 
     @property
     def _standardizing(self):
