@@ -194,7 +194,7 @@ class Kernel(Model):
     def _choose(self, sample, objective, alpha, criterion):
         if self._bandwidth_is("ard") and self.basis != "lite":
             raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
-        setup = KernelSetup(self, sample)
+        setup = KernelSetup(self, sample, chooses_ridge=isinstance(alpha, str))
         bandwidth, smoothing = _bandwidth(self, setup), self._fixed_smoothing(objective, criterion)
         alphas = ALPHAS * setup.unit(objective) if isinstance(alpha, str) else np.array([float(alpha)])
         scales = BASE_SCALES if self.base_scale == "cv" and isinstance(self.base, str) else [self._fixed_scale]

@@ -30,7 +30,7 @@ SURE_ESS = 0.3  # from which on it is
 MISSED = 0.1  # nats between the two
 MAX_CHECKED = 6  # candidates that are checked, at most
 TIE = 1e-9  # relative, or in nats: below it scores are equal
-ROUNDING = 32 * np.finfo(np.float64).eps  # of a sum θᵀT, per unit of ‖θ‖, where ‖T‖ is at most one
+MAX_ROUNDING = 1e-6  # nats, by which threads or the order of rows may move a log-density
 STEP = np.sqrt(2.0)
 NOISES, LIMITS_OF_NOISE = (-6, -4, -2), (-8, 0)  # powers of √2, from the bandwidth
 BLOCK_BYTES = 1 << 22
@@ -111,7 +111,8 @@ class FoldScorer:
         """CandidateScores of one bandwidth and smoothing."""
         families = self.build(bandwidth, self.scales, smoothing)
         forms = self._forms(families)
-        thetas = np.stack([self._paths(forms, k) for k in range(len(self.folds))], axis=1)
+        thetas, rounding = map(np.array, zip(*(self._path(forms, k) for k in range(len(self.folds))), strict=True))
+        thetas, rounding = np.swapaxes(thetas, 0, 1), rounding.max(axis=0)
         if self.draws is not None:
             scores, ess = self._likelihoods(families, thetas)
         else:  # by the rows themselves, without noise
@@ -119,8 +120,7 @@ class FoldScorer:
             scores, ess = self._objectives(plain, thetas)
         share = [form.n for form in forms[0]]
         scores, ess = np.average(scores, axis=1, weights=share), ess.min(axis=1)
-        rounding = ROUNDING * np.linalg.norm(thetas, axis=-1).max(axis=1)
-        scores = np.where(ess < SMALLEST_ESS, -np.inf, scores)
+        scores = np.where((ess < SMALLEST_ESS) | _is_ill_posed(rounding), -np.inf, scores)
         return CandidateScores(bandwidth, smoothing, self.scales, self.alphas, scores, ess, rounding)
 
     def missed(self, candidate):
@@ -140,10 +140,12 @@ class FoldScorer:
         """Quadratic form of each fold, for each scale."""
         return [[family.assemble(*fold[:3], self.objective) for fold in self.folds] for family in families]
 
-    def _paths(self, forms, k):
-        """θ of the folds but the k-th for each scale and ridge, shape (s, L, r); the scales share Γ."""
+    def _path(self, forms, k):
+        """θ of the folds but the k-th for each scale and ridge (s, L, r), and their rounding; the scales share Γ."""
         others = [without(part, k) for part in forms]
-        return RidgePath(replace(others[0], g=np.stack([form.g for form in others]))).thetas(self.alphas)
+        path = RidgePath(replace(others[0], g=np.stack([form.g for form in others])))
+        thetas = path.thetas(self.alphas)
+        return thetas, path.rounding(thetas, self.alphas)
 
     @staticmethod
     def _objectives(forms, thetas):
@@ -187,10 +189,12 @@ class LeaveOneOutScorer:
 
     def __call__(self, bandwidth):
         """CandidateScores of one bandwidth."""
-        scores = np.stack([self._scores(family) for family in self.build(bandwidth, self.scales)])
-        return CandidateScores(bandwidth, 0.0, self.scales, self.alphas, scores, np.ones_like(scores))
+        scores, rounding = map(np.stack, zip(*map(self._scores, self.build(bandwidth, self.scales)), strict=True))
+        scores = np.where(_is_ill_posed(rounding), -np.inf, scores)
+        return CandidateScores(bandwidth, 0.0, self.scales, self.alphas, scores, np.ones_like(scores), rounding)
 
     def _scores(self, family):
+        """Scores of the ridges, and their rounding."""
         X, Y = family.own_coordinates(*self.sample[:2])
         weight = np.ones(len(X)) if self.sample.weight is None else self.sample.weight
         form = family.inner.assemble(X, Y, weight, self.objective)
@@ -200,7 +204,14 @@ class LeaveOneOutScorer:
                 parts = self.objective.rows(family.inner, X[rows], None if Y is None else Y[rows])
                 yield from ((*part, weight[rows]) for part in parts)
 
-        return -np.average(leave_one_out(form, blocks(), self.alphas), axis=0, weights=weight)
+        path = RidgePath(form)
+        scores = -np.average(leave_one_out(form, blocks(), self.alphas), axis=0, weights=weight)
+        return scores, path.rounding(path.thetas(self.alphas), self.alphas)
+
+
+def _is_ill_posed(rounding):
+    """Where rounding (s, L) would show in log-densities; the greatest ridge always stands."""
+    return np.column_stack([rounding[:, :-1] > MAX_ROUNDING, np.zeros(len(rounding), dtype=bool)])
 
 
 def explore(scorer, start, coarse, limits, smooth=False):

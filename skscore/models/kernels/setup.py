@@ -23,8 +23,10 @@ __all__ = ["KernelSetup", "as_numbers"]
 
 STUDENT_DF = 5.0
 MAX_CENTRES = 500
-SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}  # relative and squared, of functions that are kept
-SMALLEST_NORM_SINGLE = 1e-4
+# Relative and squared, of the functions that are kept for a ridge of the user's: those that arithmetic tells from zero;
+SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}
+# for a ridge that is to be chosen: those whose rounding a small one outweighs, of products of kernels if rows have noise.
+SMALLEST_NORM_TO_CHOOSE, SMALLEST_NORM_SMOOTHED, SMALLEST_NORM_SINGLE = 1e-10, 1e-6, 1e-4
 
 
 def as_numbers(name, values):
@@ -45,11 +47,13 @@ class KernelSetup:
     ----------
     model : Kernel
     sample : Sample
+    chooses_ridge : bool, default=True
+        Whether the ridge is to be chosen.
     """
 
-    def __init__(self, model, sample):
+    def __init__(self, model, sample, chooses_ridge=True):
         table, d = sample.moments, len(sample.moments.mean)
-        self.model, self.sample, self.d = model, sample, d
+        self.model, self.sample, self.d, self.chooses_ridge = model, sample, d, chooses_ridge
         self.remarks = flat_directions(table) if model.whiten else ()
         self.standard = (Affine.whitening if model.whiten else Affine.standardizing)(table)
         self.coordinates = self.standard if model.whiten else Affine.centring(table)
@@ -108,13 +112,20 @@ class KernelSetup:
             return partial(kind, dtype=np.dtype(self.model.dtype)), (self.landmarks, factor), m
         return NystromFamily, (self.landmarks, factor), m * self.d
 
+    def _smallest_norm(self, smoothing):
+        """Of functions that are kept. Rows with noise are judged without: both have one basis if it is the user's."""
+        smallest = SMALLEST_NORMS[self.model.basis]
+        if self.chooses_ridge and self.model.basis != "fourier":
+            is_smoothed = smoothing > 0.0 or self.model.smoothing not in ("auto", 0.0)
+            smallest = SMALLEST_NORM_SMOOTHED if is_smoothed else max(smallest, SMALLEST_NORM_TO_CHOOSE)
+        return smallest if self.model.dtype == "float64" else max(smallest, SMALLEST_NORM_SINGLE)
+
     def families(self, bandwidth, scales, smoothing=0.0):
         """Families with kernels of this bandwidth over base measures of these scales."""
         kind, functions, size = self._functions(bandwidth, smoothing)
         basis, bases = np.eye(size), [self.base(scale) for scale in scales]
         if self.model.regularizer == "rkhs":
-            smallest = SMALLEST_NORMS[self.model.basis] if self.model.dtype == "float64" else SMALLEST_NORM_SINGLE
-            basis = orthonormal_basis(kind(*functions, basis, bases[0]).gram(), smallest)
+            basis = orthonormal_basis(kind(*functions, basis, bases[0]).gram(), self._smallest_norm(smoothing))
         return [
             KernelFamily(kind(*functions, basis, base), self.coordinates, bandwidth, scale, smoothing)
             for base, scale in zip(bases, scales, strict=True)
