@@ -48,7 +48,7 @@ __all__ = ["Kernel"]
 
 MAX_ROWS_TO_CHOOSE, MAX_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
 MATERIAL = 1e-3  # nats, by which the last bandwidth tried has to beat the one before it to be worth a warning
-ALPHAS = np.logspace(-8.0, 2.0, 21)
+ALPHAS = np.logspace(-8.0, 2.0, 11)
 BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
 MAX_SMOOTHING = 1e6
 COARSE_POWERS, LIMITS = (-8, -6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
@@ -209,8 +209,8 @@ class Kernel(Model):
             candidates = explore(attempt, setup.median, COARSE_POWERS, _limits(setup), smooth=smoothing is None)
         else:
             candidates = [attempt(bandwidth)]
-        best = choose(scorer, candidates)
-        remarks = (*setup.remarks, *_at_the_edge(candidates, best, setup.median))
+        best, doubts = choose(scorer, candidates)
+        remarks = (*setup.remarks, *doubts, *_at_the_edge(candidates, best, setup.median))
         if self._bandwidth_is("ard"):
             candidates.append(scorer(self._bandwidths_by_direction(setup, *best.choice)))
             best = max(candidates, key=lambda candidate: candidate.score)

@@ -23,9 +23,9 @@ __all__ = ["KernelSetup", "as_numbers"]
 
 STUDENT_DF = 5.0
 MAX_CENTRES = 500
-# Relative and squared, of the functions that are kept for a ridge of the user's: those that arithmetic tells from zero;
+# Relative and squared, of the functions that are kept. A ridge of the user's: all that arithmetic tells from zero.
 SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}
-# for a ridge that is to be chosen: those whose rounding a small one outweighs, of products of kernels if rows have noise.
+# One to be chosen: those whose rounding it outweighs. Rows with noise take products of kernels, which round more.
 SMALLEST_NORM_TO_CHOOSE, SMALLEST_NORM_SMOOTHED, SMALLEST_NORM_SINGLE = 1e-10, 1e-6, 1e-4
 
 
