@@ -51,6 +51,11 @@ MATERIAL = 1e-3  # nats, by which the last bandwidth tried has to beat the one b
 ALPHAS = np.logspace(-8.0, 2.0, 11)
 BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
 MAX_SMOOTHING = 1e6
+RULES = {  # of thumb
+    "median": lambda setup: setup.median,
+    "scott": lambda setup: setup.spread * setup.n_effective ** (-1.0 / (setup.d + 4.0)),
+    "silverman": lambda setup: setup.spread * (setup.n_effective * (setup.d + 2.0) / 4.0) ** (-1.0 / (setup.d + 4.0)),
+}
 COARSE_POWERS, LIMITS = (-8, -6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
 
 
@@ -64,11 +69,13 @@ class Kernel(Model):
         smaller table. With ``basis="fourier"`` the number of waves.
     landmarks : array-like of shape (m, d), optional
         Where the kernels sit, in the units of X, instead.
-    bandwidth : {"cv", "ard", "median"}, float or array-like of shape (d,), default="cv"
+    bandwidth : {"cv", "ard", "median", "scott", "silverman"}, float or array-like of shape (d,), default="cv"
         σ, in whitened units or, with ``whiten=False``, in the units of X; there it may differ between columns. "cv"
         is chosen on rows held out; "ard" (automatic relevance determination, lite basis only) goes on from there to a
-        bandwidth for each coordinate, by gradients of the objective of these rows. The median distance between rows,
-        over √2, is the scale of the whole table: details need a smaller one.
+        bandwidth for each coordinate, by gradients of the objective of these rows. The others are rules of thumb: the
+        median distance between rows, over √2, is the scale of the whole table, and details need a smaller one;
+        "scott" and "silverman" are as in ``KernelDensity``, times the spread of the rows and with the effective
+        number of them, and much finer: a kernel density has a kernel at each row, this one a sum of signed kernels.
     basis : {"lite", "nystrom", "fourier"}, default="lite"
         Functions that f is a sum of: kernels (Sutherland et al., 2018); their slopes at the landmarks along each
         column, m·d of them, for few columns; or random waves whose mean product is the kernel (Rahimi & Recht, 2007).
@@ -125,7 +132,7 @@ class Kernel(Model):
     _parameter_constraints = {
         "n_landmarks": [Interval(Integral, 1, None, closed="left")],
         "landmarks": ["array-like", None],
-        "bandwidth": [Interval(Real, *BANDWIDTHS, closed="both"), "array-like", StrOptions({"cv", "median", "ard"})],
+        "bandwidth": [Interval(Real, *BANDWIDTHS, closed="both"), "array-like", StrOptions({"cv", "ard", *RULES})],
         "basis": [StrOptions({"lite", "nystrom", "fourier"})],
         "base": [StrOptions({"gaussian", "student"}), GaussianBase, None],
         "base_scale": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv"})],
@@ -271,9 +278,9 @@ def _limits(setup):
 
 
 def _bandwidth(model, setup):
-    """Bandwidth of the user, a number or an array (d,), or the median; None if it is to be chosen."""
+    """Bandwidth of the user, a number or an array (d,), or by a rule; None if it is to be chosen."""
     if isinstance(model.bandwidth, str):
-        return setup.median if model.bandwidth == "median" else None
+        return RULES[model.bandwidth](setup) if model.bandwidth in RULES else None
     bandwidth = as_numbers("bandwidth", model.bandwidth)
     if bandwidth.ndim and model.whiten:
         raise ValueError(

@@ -88,6 +88,16 @@ class KernelSetup:
         """From the coordinates of the kernels to columns of mean 0 and variance 1."""
         return self.standard.after(self.coordinates.inverted)
 
+    @property
+    def n_effective(self):
+        """(Σw)²/Σw² of the distinct rows, which ties and a factor of the weights leave alone."""
+        return float(self.counts.sum() ** 2 / np.square(self.counts).sum())
+
+    @property
+    def spread(self):
+        """Standard deviation of the rows in the coordinates of the kernels, the geometric mean of the columns."""
+        return 1.0 if self.model.whiten else float(np.exp(np.log(self.sample.moments.scale).mean()))
+
     # ---- candidates ------------------------------------------------------------------------------
 
     def base(self, scale):

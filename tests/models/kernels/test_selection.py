@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KernelDensity
 from threadpoolctl import threadpool_limits
 
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
@@ -268,6 +269,17 @@ def test_every_kind_is_chosen_among(model, parameters):
     fitted = density(model, **parameters).fit(banana(150))
     assert np.isfinite(fitted.grad_log_density(banana(20, seed=1))).all()
     assert np.isfinite(fitted.cv_results_["mean_test_score"].max())
+
+
+@pytest.mark.parametrize("rule", ["scott", "silverman"])
+def test_rules_of_thumb_are_those_of_a_kernel_density(rng, rule):
+    X = 3.0 * rng.standard_normal((50, 3))
+    expected = KernelDensity(bandwidth=rule).fit(X).bandwidth_
+    model = Kernel(10, bandwidth=rule, base_scale=1.0)
+    whitened = density(model, alpha=0.1).fit(X, sample_weight=np.full(50, 7.0))
+    assert whitened.bandwidth_ == pytest.approx(expected)
+    in_units_of_X = density(clone(model).set_params(whiten=False), alpha=0.1).fit(X)
+    assert in_units_of_X.bandwidth_ == pytest.approx(expected * np.exp(np.log(X.std(axis=0)).mean()))
 
 
 def test_weights_are_repetition_and_order_is_nothing(rng):
