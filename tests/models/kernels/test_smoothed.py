@@ -14,8 +14,8 @@ from skscore.models.base import MappedBase, resolve_base
 from skscore.models.family import Family, Sample
 from skscore.models.fitted_density import FittedDensity
 from skscore.models.folds import deal, group_rows
-from skscore.models.kernels.lite import LiteFamily
 from skscore.models.kernels.held_out import N_DRAWS
+from skscore.models.kernels.lite import LiteFamily
 from skscore.models.kernels.selection import FoldScorer
 from skscore.models.kernels.setup import KernelSetup
 from skscore.models.kernels.smoothed import SmoothedFamily
