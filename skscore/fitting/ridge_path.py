@@ -39,6 +39,8 @@ from .solvers import eigh
 
 __all__ = ["RidgePath", "held_out_values", "leave_one_out", "without"]
 
+EPSILON, TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
+
 
 class RidgePath:
     """Minimisers of a quadratic form plus (α/2)‖θ‖² for any α ≥ 0; with α = 0 the minimiser of smallest norm.
@@ -70,9 +72,17 @@ class RidgePath:
         curvatures = np.array([alpha + self._curvature(alpha) for alpha in alphas])
         return self.g[..., None, :] / curvatures @ self.vectors.T
 
+    def rounding(self, thetas: ndarray, alphas: Sequence[float] | ndarray) -> ndarray:
+        """Return how far rounding may move θᵀT, if ‖T‖ is at most one, for the `thetas` of these ridges (..., L, r).
+
+        Γ is known to ε times its largest eigenvalue, which the solution magnifies by the inverse of the smallest.
+        """
+        condition = self.values.max() / np.maximum(self.values.min() + np.asarray(alphas), TINY)
+        return EPSILON * condition * np.linalg.norm(thetas, axis=-1)
+
     def _curvature(self, alpha: float) -> ndarray:
         """Return the eigenvalues of Γ; without a ridge those below rounding are replaced by ∞, so that θ is 0 there."""
-        is_rounding = self.values <= len(self.values) * np.finfo(np.float64).eps * self.values.max()
+        is_rounding = self.values <= len(self.values) * EPSILON * self.values.max()
         return np.where((alpha == 0.0) & is_rounding, np.inf, self.values)
 
     def leave_one_out(self, D: ndarray, linear: ndarray, constant: ndarray, weight: ndarray, alpha: float) -> ndarray:

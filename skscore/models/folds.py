@@ -8,9 +8,16 @@ from .family import Sample
 
 __all__ = ["deal", "group_rows", "merge_equal", "taken"]
 
+DIGITS = 10  # of a distance, relative to the greatest: below them it ties, and rows are in the order of their columns
+TINY = np.finfo(np.float64).tiny
 
-def group_rows(X):
-    """Number of the distinct row that each row of X (n, d) equals, in an order that no rotation changes.
+
+def group_rows(X, coordinates=None):
+    """Number of the distinct row that each row of X (n, d) equals.
+
+    Rows that lie nearer to the origin of their `coordinates`, by default X, come first: an order that no rotation of
+    these changes, nor the order of the table. Rows are compared in X itself, as a product of matrices may round equal
+    rows apart.
 
     Examples
     --------
@@ -19,11 +26,15 @@ def group_rows(X):
     >>> group_rows(np.array([[2.0], [-1.0], [2.0]]))
     array([1, 0, 1])
     """
-    norms = np.einsum("ij,ij->i", X, X)
-    order = np.lexsort((*X.T, norms))
-    is_new = np.r_[False, (X[order][1:] != X[order][:-1]).any(axis=1)]
+    order = np.lexsort(X.T)
+    is_new = np.r_[True, (X[order][1:] != X[order][:-1]).any(axis=1)]
+    first = (X if coordinates is None else coordinates)[order[is_new]]
+    distance = np.sqrt(np.einsum("ij,ij->i", first, first))
+    nearest_first = np.argsort(np.round(distance / max(distance.max(), TINY), DIGITS), kind="stable")
+    place = np.empty(len(first), dtype=int)
+    place[nearest_first] = np.arange(len(first))
     group = np.empty(len(X), dtype=int)
-    group[order] = np.cumsum(is_new)
+    group[order] = place[np.cumsum(is_new) - 1]
     return group
 
 
@@ -54,7 +65,14 @@ def taken(sample, rows):
 
 
 def merge_equal(sample, group):
-    """The distinct rows, with the summed weights of those that are equal."""
+    """The distinct rows in the order of `group`, with the summed weights of those that are equal, of mean one."""
     X, Y, weight, table = sample
     _, first = np.unique(group, return_index=True)
-    return Sample(X[first], None if Y is None else Y[first], np.bincount(group, weight).astype(float), table)
+    total = np.bincount(group, weight).astype(float)
+    return Sample(X[first], None if Y is None else _means(Y, weight, group), total / total.mean(), table)
+
+
+def _means(Y, weight, group):
+    """Weighted means of the scores of equal rows, which make one and the same quadratic form."""
+    sums = [np.bincount(group, y if weight is None else weight * y) for y in Y.T]
+    return np.column_stack(sums) / np.bincount(group, weight)[:, None]

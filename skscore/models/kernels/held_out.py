@@ -19,7 +19,7 @@ from ...formulas.moments import row_blocks
 
 __all__ = ["log_likelihoods", "proposal"]
 
-N_DRAWS = 1 << 14
+N_DRAWS = 1 << 12
 WIDTHS = np.array([1.0, 0.25])
 BLOCK_BYTES = 1 << 24
 

@@ -36,7 +36,6 @@ from ..._compat import Interval, StrOptions
 from ..._kernels.threads import enough_for
 from ..base import GaussianBase
 from ..family import Choice, Model
-from ..folds import deal, group_rows, merge_equal
 from .ard import optimise_precisions
 from .kernel_mixture import choose_mixture
 from .landmarks import BANDWIDTHS
@@ -49,9 +48,14 @@ __all__ = ["Kernel"]
 
 MAX_ROWS_TO_CHOOSE, MAX_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
 MATERIAL = 1e-3  # nats, by which the last bandwidth tried has to beat the one before it to be worth a warning
-ALPHAS = np.logspace(-8.0, 2.0, 21)
+ALPHAS = np.logspace(-8.0, 2.0, 11)
 BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
 MAX_SMOOTHING = 1e6
+RULES = {  # of thumb
+    "median": lambda setup: setup.median,
+    "scott": lambda setup: setup.spread * setup.n_effective ** (-1.0 / (setup.d + 4.0)),
+    "silverman": lambda setup: setup.spread * (setup.n_effective * (setup.d + 2.0) / 4.0) ** (-1.0 / (setup.d + 4.0)),
+}
 COARSE_POWERS, LIMITS = (-8, -6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
 
 
@@ -65,11 +69,13 @@ class Kernel(Model):
         smaller table. With ``basis="fourier"`` the number of waves.
     landmarks : array-like of shape (m, d), optional
         Where the kernels sit, in the units of X, instead.
-    bandwidth : {"cv", "ard", "median"}, float or array-like of shape (d,), default="cv"
+    bandwidth : {"cv", "ard", "median", "scott", "silverman"}, float or array-like of shape (d,), default="cv"
         σ, in whitened units or, with ``whiten=False``, in the units of X; there it may differ between columns. "cv"
         is chosen on rows held out; "ard" (automatic relevance determination, lite basis only) goes on from there to a
-        bandwidth for each coordinate, by gradients of the objective of these rows. The median distance between rows,
-        over √2, is the scale of the whole table: details need a smaller one.
+        bandwidth for each coordinate, by gradients of the objective of these rows. The others are rules of thumb: the
+        median distance between rows, over √2, is the scale of the whole table, and details need a smaller one;
+        "scott" and "silverman" are as in ``KernelDensity``, times the spread of the rows and with the effective
+        number of them, and much finer: a kernel density has a kernel at each row, this one a sum of signed kernels.
     basis : {"lite", "nystrom", "fourier"}, default="lite"
         Functions that f is a sum of: kernels (Sutherland et al., 2018); their slopes at the landmarks along each
         column, m·d of them, for few columns; or random waves whose mean product is the kernel (Rahimi & Recht, 2007).
@@ -126,7 +132,7 @@ class Kernel(Model):
     _parameter_constraints = {
         "n_landmarks": [Interval(Integral, 1, None, closed="left")],
         "landmarks": ["array-like", None],
-        "bandwidth": [Interval(Real, *BANDWIDTHS, closed="both"), "array-like", StrOptions({"cv", "median", "ard"})],
+        "bandwidth": [Interval(Real, *BANDWIDTHS, closed="both"), "array-like", StrOptions({"cv", "ard", *RULES})],
         "basis": [StrOptions({"lite", "nystrom", "fourier"})],
         "base": [StrOptions({"gaussian", "student"}), GaussianBase, None],
         "base_scale": [Interval(Real, 0.0, None, closed="neither"), StrOptions({"cv"})],
@@ -195,7 +201,7 @@ class Kernel(Model):
     def _choose(self, sample, objective, alpha, criterion):
         if self._bandwidth_is("ard") and self.basis != "lite":
             raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
-        setup = KernelSetup(self, sample)
+        setup = KernelSetup(self, sample, chooses_ridge=isinstance(alpha, str))
         bandwidth, smoothing = _bandwidth(self, setup), self._fixed_smoothing(objective, criterion)
         alphas = ALPHAS * setup.unit(objective) if isinstance(alpha, str) else np.array([float(alpha)])
         scales = BASE_SCALES if self.base_scale == "cv" and isinstance(self.base, str) else [self._fixed_scale]
@@ -210,8 +216,8 @@ class Kernel(Model):
             candidates = explore(attempt, setup.median, COARSE_POWERS, _limits(setup), smooth=smoothing is None)
         else:
             candidates = [attempt(bandwidth)]
-        best = choose(scorer, candidates)
-        remarks = (*setup.remarks, *_at_the_edge(candidates, best, setup.median))
+        best, doubts = choose(scorer, candidates)
+        remarks = (*setup.remarks, *doubts, *_at_the_edge(candidates, best, setup.median))
         if self._bandwidth_is("ard"):
             candidates.append(scorer(self._bandwidths_by_direction(setup, *best.choice)))
             best = max(candidates, key=lambda candidate: candidate.score)
@@ -220,12 +226,8 @@ class Kernel(Model):
 
     def _bandwidths_by_direction(self, setup, bandwidth, scale, _, alpha):
         """One bandwidth for each coordinate, from the best common one."""
-        group = group_rows(setup.coordinates.forward(setup.sample.X))
-        folds = deal(setup.sample, group, self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MAX_ROWS_FOR_ARD)
-        tables = [
-            (setup.coordinates.forward(fold.X), np.ones(len(fold.X)) if fold.weight is None else fold.weight)
-            for fold in folds
-        ]
+        folds = setup.folds(self.cv if self.cv != "loo" else FOLDS_FOR_ARD, MAX_ROWS_FOR_ARD)
+        tables = [(setup.coordinates.forward(fold.X), fold.weight) for fold in folds]
         precision, *_ = optimise_precisions(
             tables, setup.landmarks, setup.base(scale), bandwidth, alpha, self.regularizer
         )
@@ -262,10 +264,9 @@ class Kernel(Model):
         return criterion == "log_likelihood" and self.base is not None
 
     def _scorer(self, setup, objective, criterion, scales, alphas):
-        group = group_rows(setup.coordinates.forward(setup.sample.X))
         if self.cv == "loo":
-            return LeaveOneOutScorer(setup.families, merge_equal(setup.sample, group), objective, scales, alphas)
-        folds = deal(setup.sample, group, self.cv, MAX_ROWS_TO_CHOOSE)
+            return LeaveOneOutScorer(setup.families, setup.merged, objective, scales, alphas)
+        folds = setup.folds(self.cv, MAX_ROWS_TO_CHOOSE)
         draws = setup.draws(scales) if self._by_likelihood(criterion) else None
         return FoldScorer(setup.families, folds, objective, scales, alphas, draws, setup.sample.moments)
 
@@ -277,9 +278,9 @@ def _limits(setup):
 
 
 def _bandwidth(model, setup):
-    """Bandwidth of the user, a number or an array (d,), or the median; None if it is to be chosen."""
+    """Bandwidth of the user, a number or an array (d,), or by a rule; None if it is to be chosen."""
     if isinstance(model.bandwidth, str):
-        return setup.median if model.bandwidth == "median" else None
+        return RULES[model.bandwidth](setup) if model.bandwidth in RULES else None
     bandwidth = as_numbers("bandwidth", model.bandwidth)
     if bandwidth.ndim and model.whiten:
         raise ValueError(

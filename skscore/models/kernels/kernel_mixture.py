@@ -35,7 +35,7 @@ from ...samplers.chains import Sampled
 from ..base import GaussianBase, MappedBase
 from ..family import Choice, Family, Sample
 from ..fitted_density import FittedDensity
-from .landmarks import distinct_rows
+from ..folds import group_rows, merge_equal
 
 __all__ = ["KernelMixtureFamily", "choose_mixture"]
 
@@ -45,7 +45,8 @@ MIN_RESPONSIBILITY = 1e-6  # below which a row does not belong to a cluster
 def _clusters(sample, n_clusters):
     """Gaussians of k-means clusters of the whitened rows, and the logarithms of their shares (k,)."""
     whitening = Affine.whitening(sample.moments)
-    rows, weight = distinct_rows(whitening.forward(sample.X), sample.weight)
+    merged = merge_equal(sample, group_rows(sample.X, whitening.forward(sample.X)))
+    rows, weight = whitening.forward(merged.X), merged.weight
     if len(rows) < n_clusters:
         raise ValueError(f"Kernel: n_components={n_clusters} needs as many different rows; X has {len(rows)}.")
     label = KMeans(n_clusters, n_init=10, random_state=0).fit(rows, sample_weight=weight).labels_

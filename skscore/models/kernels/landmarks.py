@@ -20,6 +20,8 @@ BANDWIDTHS = 1e-50, 1e50  # whose powers neither overflow nor vanish
 ROWS_PER_LANDMARK = 30
 MAX_ROUNDS = 30  # of Lloyd's algorithm, after which centres hardly move
 ROWS_FOR_DISTANCES = 1000
+ROUNDING = 1e-9  # of shares of the weight
+DIGITS = 9  # of rows, relative to the greatest, by which k-means breaks its ties: the last ones depend on the machine
 
 
 def distinct_rows(X, weight):
@@ -44,7 +46,7 @@ def thinned(rows, weight, most):
     if len(rows) <= most:
         return rows, weight
     cumulative = np.cumsum(weight)
-    quantiles = (np.arange(most) + 0.5) / most * cumulative[-1]
+    quantiles = ((np.arange(most) + 0.5) / most - ROUNDING) * cumulative[-1]  # on one side of a row that they meet
     chosen, counts = np.unique(np.searchsorted(cumulative, quantiles), return_counts=True)
     return rows[chosen], counts.astype(float)
 
@@ -76,8 +78,11 @@ def place_landmarks(rows, weight, n_landmarks):
     sample, weight = thinned(rows, weight, ROWS_PER_LANDMARK * n_landmarks)
     if len(sample) <= n_landmarks:
         return sample
-    centres = KMeans(n_landmarks, n_init=1, max_iter=MAX_ROUNDS, random_state=0).fit(sample, sample_weight=weight)
-    return centres.cluster_centers_[np.lexsort(centres.cluster_centers_.T)]
+    unit = np.abs(sample).max()
+    kmeans = KMeans(n_landmarks, n_init=1, max_iter=MAX_ROUNDS, random_state=0)
+    kmeans.fit(np.round(sample / unit, DIGITS), sample_weight=np.round(weight / weight.max(), DIGITS))
+    centres = unit * kmeans.cluster_centers_
+    return centres[np.lexsort(centres.T)]
 
 
 def median_bandwidth(rows, weight):

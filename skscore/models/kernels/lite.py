@@ -17,7 +17,7 @@ Nyström kernel exponential families. AISTATS, PMLR 84, 652-660.
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 
 import numpy as np
@@ -27,7 +27,7 @@ from ...formulas import score_losses
 from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 from ..family import Family
-from ..objectives import Implicit, assemble
+from ..objectives import Implicit
 from .slope_sums import PolarSums, StackedSums
 
 __all__ = ["LiteFamily", "flops_of_a_pass"]
@@ -35,6 +35,7 @@ __all__ = ["LiteFamily", "flops_of_a_pass"]
 BLOCK_ROWS = 768
 STACKED_COLUMNS = 2  # up to which Γ as a sum over columns takes fewer flops than the polar identity
 ROWS_PER_KERNEL = 4  # below which f nearly interpolates: kernels cancel, and Γ is built from functions, not kernels
+MAX_CANCELLATION = 1e4  # above which they cancel however many rows there are
 
 
 def flops_of_a_pass(n_rows, n_kernels):
@@ -168,10 +169,33 @@ class LiteFamily(Family):
     # ---- from rows to the quadratic form ---------------------------------------------------------
 
     def by_products(self, X, Y, weight, objective):
-        """Quadratic form in φ by products of kernel matrices, unless the rows are so few that kernels cancel."""
-        if len(X) < ROWS_PER_KERNEL * len(self.landmarks):
-            return assemble(self, X, Y, weight, objective)
-        return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
+        """Quadratic form in φ by products of kernel matrices, unless kernels cancel or the rows are few."""
+        weight = np.ones(len(X)) if weight is None else weight
+        kernels_cancel = len(X) < ROWS_PER_KERNEL * len(self.landmarks) or self._cancellation > MAX_CANCELLATION
+        return self.form_of_functions(X, weight) if kernels_cancel else self.implicit_form(X, weight)
+
+    @cached_property
+    def _cancellation(self):
+        """‖W‖²: functions of small norm are differences of kernels, whose rounding it magnifies in Γ."""
+        return np.square(self.basis).sum()
+
+    def form_of_functions(self, X, weight):
+        """Quadratic form of the implicit objective by products of the slopes of functions, not of kernels."""
+        n, constant = float(weight.sum()), 0.0
+        Gamma, linear = np.zeros((self.n_parameters, self.n_parameters)), np.zeros(self.n_parameters)
+        for rows in row_blocks(len(X), 1, self.block_rows):
+            block, root = X[rows], np.sqrt(weight[rows])
+            (p, q), b = self._coordinates(block), self.base.score(block)
+            K, KS = self._kernel_and_square(p, q, root)
+            linear += (root @ KS - self.trace * (root @ K)) @ self.basis
+            for along, of_landmarks, pull in zip(q.T, self.q.T, b.T, strict=True):
+                rbf.slopes(K, along, of_landmarks, KS)
+                slopes = KS @ self.basis
+                Gamma += slopes.T @ slopes
+                linear += (root * pull) @ slopes
+            constant += float(weight[rows] @ score_losses.implicit(b, self.base.divergence(block)))
+        share = 1.0 / n if n else 0.0
+        return QuadraticForm(0.5 * share * (Gamma + Gamma.T), -share * linear, share * constant, n)
 
     def implicit_form(self, X, weight):
         """Quadratic form of the implicit objective by products of kernel matrices: the fast route."""

@@ -4,8 +4,9 @@ For each bandwidth the ridge and the scale are chosen from their grids, which co
 searched by steps of a factor of √2 from the best of a few, for as long as that leads to a better score. From the best
 of them the search goes on for noise that rows are seen through, along it and the bandwidth in turn.
 
-The log-likelihood comes from draws near the rows and of the base measure, and a function of many columns may have its
-mass where neither falls. So in the end the best stands only if annealed importance sampling finds the same log Z.
+The log-likelihood comes from draws near the rows and of the base measure, and a fit may have its mass where neither
+falls. So in the end the best stands only if quadrature or annealed chains find the same log Z for the fit to all rows,
+and if this explains the rows no worse than the fits to a part of them explained the others.
 """
 
 from __future__ import annotations
@@ -19,18 +20,19 @@ import numpy as np
 
 from ...fitting.ridge_path import RidgePath, leave_one_out, without
 from ...formulas.moments import row_blocks
-from ...likelihood import annealed_importance_sampling
+from ...likelihood import annealed_importance_sampling, quadrature
 from ..fitted_density import FittedDensity
 from .held_out import log_likelihoods
 
 __all__ = ["CandidateScores", "FoldScorer", "LeaveOneOutScorer", "choose", "explore", "tabulate"]
 
 SMALLEST_ESS = 0.02  # of importance draws, below which their log Z is not to be trusted
-SURE_ESS = 0.3  # from which on it is
-MISSED = 0.1  # nats between the two
+MISSED = 0.1  # nats, beyond three standard errors, from which on a candidate is in doubt
+NODES = 1 << 12, 1 << 8  # of quadrature, along each axis of one column and of two
+PARTICLES, TEMPERATURES = 256, 50  # of annealing
 MAX_CHECKED = 6  # candidates that are checked, at most
 TIE = 1e-9  # relative, or in nats: below it scores are equal
-ROUNDING = 32 * np.finfo(np.float64).eps  # of a sum θᵀT, per unit of ‖θ‖, where ‖T‖ is at most one
+MAX_ROUNDING = 1e-6  # nats, by which threads or the order of rows may move a log-density
 STEP = np.sqrt(2.0)
 NOISES, LIMITS_OF_NOISE = (-6, -4, -2), (-8, 0)  # powers of √2, from the bandwidth
 BLOCK_BYTES = 1 << 22
@@ -63,11 +65,6 @@ class CandidateScores(NamedTuple):
         """The best score."""
         return self.scores[self.best]
 
-    @property
-    def is_sure(self):
-        """Whether enough draws are behind the best score."""
-        return self.ess[self.best] >= SURE_ESS
-
     def without_best(self):
         """The candidate without its best score and those of smaller ridges at the same scale."""
         scale, ridge = self.best
@@ -80,6 +77,30 @@ class CandidateScores(NamedTuple):
         """Bandwidth, scale, smoothing and ridge of the best score."""
         scale, ridge = self.best
         return self.bandwidth, float(self.scales[scale]), self.smoothing, float(self.alphas[ridge])
+
+
+class Doubt(NamedTuple):
+    """What speaks against a candidate, in nats: what draws miss of its log Z, and what its score promises too much."""
+
+    missed: float
+    shortfall: float
+    error: float
+
+    @property
+    def is_serious(self):
+        """Whether the candidate should not stand."""
+        return max(abs(self.missed), self.shortfall) > self.error
+
+
+NO_DOUBT = Doubt(0.0, 0.0, MISSED)
+
+
+def _apart_from_draws(target, d):
+    """log Z by quadrature, which no mode escapes, or by chains from a Gaussian to the density."""
+    if d <= 2:
+        return quadrature(target.required_log_density, d, tolerance=0.01, max_intervals=NODES)
+    rng = np.random.default_rng(0)
+    return annealed_importance_sampling(target, d, n_particles=PARTICLES, n_temperatures=TEMPERATURES, rng=rng)
 
 
 @dataclass(frozen=True)
@@ -111,39 +132,46 @@ class FoldScorer:
         """CandidateScores of one bandwidth and smoothing."""
         families = self.build(bandwidth, self.scales, smoothing)
         forms = self._forms(families)
-        thetas = np.stack([self._paths(forms, k) for k in range(len(self.folds))], axis=1)
+        thetas, rounding = map(np.array, zip(*(self._path(forms, k) for k in range(len(self.folds))), strict=True))
+        thetas, rounding = np.swapaxes(thetas, 0, 1), rounding.max(axis=0)
         if self.draws is not None:
             scores, ess = self._likelihoods(families, thetas)
         else:  # by the rows themselves, without noise
             plain = self._forms(self.build(bandwidth, self.scales, 0.0)) if smoothing else forms
             scores, ess = self._objectives(plain, thetas)
-        share = [form.n for form in forms[0]]
-        scores, ess = np.average(scores, axis=1, weights=share), ess.min(axis=1)
-        rounding = ROUNDING * np.linalg.norm(thetas, axis=-1).max(axis=1)
-        scores = np.where(ess < SMALLEST_ESS, -np.inf, scores)
+        scores, ess = np.average(scores, axis=1, weights=self._shares), ess.min(axis=1)
+        scores = np.where((ess < SMALLEST_ESS) | _is_ill_posed(rounding), -np.inf, scores)
         return CandidateScores(bandwidth, smoothing, self.scales, self.alphas, scores, ess, rounding)
 
-    def missed(self, candidate):
-        """By how much log Z of the best fit exceeds what the draws say, by annealed importance sampling."""
-        if self.draws is None or candidate.is_sure:
-            return 0.0
+    def doubt(self, candidate):
+        """Doubt of a candidate, by its fit to all rows, whose log Z owes nothing to the draws."""
+        if self.draws is None:
+            return NO_DOUBT
         bandwidth, scale, smoothing, alpha = candidate.choice
         families = self.build(bandwidth, [scale], smoothing)
         theta = RidgePath(reduce(add, self._forms(families)[0])).thetas([alpha])
         by_draws, _ = self._likelihoods(families, np.broadcast_to(theta, (1, len(self.folds), *theta.shape)))
         density = FittedDensity(families[0], theta[0], self.reference, 0, "Kernel")
-        log_z = annealed_importance_sampling(density.target(), density.d, rng=np.random.default_rng(0)).log_z
-        X, _, weight = self.folds[0][:3]
-        return by_draws.item(0) - np.average(families[0].log_density(theta[0], X), weights=weight) + log_z
+        values = [np.average(families[0].log_density(theta[0], X), weights=w) for X, _, w, _ in self.folds]
+        log_z, stderr, _ = _apart_from_draws(density.target(), density.d)
+        missed = by_draws.item(0) - values[0] + log_z
+        mean = np.average(values, weights=self._shares) - log_z - min(missed, 0.0)  # by the greater of two log Z
+        return Doubt(missed, candidate.score - mean, MISSED + 3.0 * stderr)
+
+    @property
+    def _shares(self):
+        return [len(fold.X) if fold.weight is None else fold.weight.sum() for fold in self.folds]
 
     def _forms(self, families):
         """Quadratic form of each fold, for each scale."""
         return [[family.assemble(*fold[:3], self.objective) for fold in self.folds] for family in families]
 
-    def _paths(self, forms, k):
-        """θ of the folds but the k-th for each scale and ridge, shape (s, L, r); the scales share Γ."""
+    def _path(self, forms, k):
+        """θ of the folds but the k-th for each scale and ridge (s, L, r), and their rounding; the scales share Γ."""
         others = [without(part, k) for part in forms]
-        return RidgePath(replace(others[0], g=np.stack([form.g for form in others]))).thetas(self.alphas)
+        path = RidgePath(replace(others[0], g=np.stack([form.g for form in others])))
+        thetas = path.thetas(self.alphas)
+        return thetas, path.rounding(thetas, self.alphas)
 
     @staticmethod
     def _objectives(forms, thetas):
@@ -181,16 +209,18 @@ class LeaveOneOutScorer:
     alphas: np.ndarray
 
     @staticmethod
-    def missed(candidate):
-        """Nothing: there is no log Z behind the objective."""
-        return 0.0
+    def doubt(candidate):
+        """None: there is no log Z behind the objective."""
+        return NO_DOUBT
 
     def __call__(self, bandwidth):
         """CandidateScores of one bandwidth."""
-        scores = np.stack([self._scores(family) for family in self.build(bandwidth, self.scales)])
-        return CandidateScores(bandwidth, 0.0, self.scales, self.alphas, scores, np.ones_like(scores))
+        scores, rounding = map(np.stack, zip(*map(self._scores, self.build(bandwidth, self.scales)), strict=True))
+        scores = np.where(_is_ill_posed(rounding), -np.inf, scores)
+        return CandidateScores(bandwidth, 0.0, self.scales, self.alphas, scores, np.ones_like(scores), rounding)
 
     def _scores(self, family):
+        """Scores of the ridges, and their rounding."""
         X, Y = family.own_coordinates(*self.sample[:2])
         weight = np.ones(len(X)) if self.sample.weight is None else self.sample.weight
         form = family.inner.assemble(X, Y, weight, self.objective)
@@ -200,7 +230,14 @@ class LeaveOneOutScorer:
                 parts = self.objective.rows(family.inner, X[rows], None if Y is None else Y[rows])
                 yield from ((*part, weight[rows]) for part in parts)
 
-        return -np.average(leave_one_out(form, blocks(), self.alphas), axis=0, weights=weight)
+        path = RidgePath(form)
+        scores = -np.average(leave_one_out(form, blocks(), self.alphas), axis=0, weights=weight)
+        return scores, path.rounding(path.thetas(self.alphas), self.alphas)
+
+
+def _is_ill_posed(rounding):
+    """Where rounding (s, L) would show in log-densities; the greatest ridge always stands."""
+    return np.column_stack([rounding[:, :-1] > MAX_ROUNDING, np.zeros(len(rounding), dtype=bool)])
 
 
 def explore(scorer, start, coarse, limits, smooth=False):
@@ -251,16 +288,31 @@ def _is_allowed(i, k, limits):
 
 
 def choose(scorer, candidates):
-    """The best candidate whose log Z is confirmed; others are struck out of the list `candidates` for good.
+    """The best candidate that is not in doubt, and remarks; others are struck out of the list `candidates` for good.
 
-    If nothing is confirmed, it is the last one checked; the normaliser of the fit will warn.
+    If all that are checked are in doubt, it is the next one; the normaliser of the fit will warn.
     """
+    fallen = []
     for _ in range(MAX_CHECKED):
         k = max(range(len(candidates)), key=lambda i: candidates[i].score)
-        if abs(scorer.missed(candidates[k])) <= MISSED or not np.isfinite(candidates[k].without_best().score):
+        doubt = scorer.doubt(candidates[k])
+        if not doubt.is_serious or not np.isfinite(candidates[k].without_best().score):
             break
+        if doubt.shortfall > doubt.error:
+            fallen.append((candidates[k].score, doubt.shortfall))
         candidates[k] = candidates[k].without_best()
-    return max(candidates, key=lambda candidate: candidate.score)
+    best = max(candidates, key=lambda candidate: candidate.score)
+    return best, tuple(_broken_promises(fallen, best))
+
+
+def _broken_promises(fallen, best):
+    if fallen:
+        score, shortfall = fallen[0]
+        yield (
+            f"Kernel: the fit to all rows has {score - shortfall:.3g} nats a row where its score on rows held out is "
+            f"{score:.3g}: it has mass far from them. The best of {len(fallen)} such candidates was passed over for "
+            f"one of score {best.score:.3g}. Give more rows, or a greater alpha."
+        )
 
 
 def tabulate(candidates):

@@ -9,10 +9,11 @@ from scipy import stats
 
 from ...maps.affine import Affine, flat_directions
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
+from ..folds import deal, group_rows, merge_equal
 from .family import KernelFamily
 from .fourier import FourierFamily, frequencies
 from .held_out import proposal
-from .landmarks import distinct_rows, least_bandwidth, median_bandwidth, place_landmarks, thinned
+from .landmarks import least_bandwidth, median_bandwidth, place_landmarks, thinned
 from .lite import LiteFamily
 from .nystrom import NystromFamily
 from .rkhs import orthonormal_basis
@@ -22,8 +23,10 @@ __all__ = ["KernelSetup", "as_numbers"]
 
 STUDENT_DF = 5.0
 MAX_CENTRES = 500
-SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}  # relative and squared, of functions that are kept
-SMALLEST_NORM_SINGLE = 1e-4
+# Relative and squared, of the functions that are kept. A ridge of the user's: all that arithmetic tells from zero.
+SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}
+# One to be chosen: those whose rounding it outweighs. Rows with noise take products of kernels, which round more.
+SMALLEST_NORM_TO_CHOOSE, SMALLEST_NORM_SMOOTHED, SMALLEST_NORM_SINGLE = 1e-10, 1e-6, 1e-4
 
 
 def as_numbers(name, values):
@@ -37,19 +40,25 @@ def as_numbers(name, values):
 class KernelSetup:
     """Shared set-up of all kernel families tried on one table: coordinates, landmarks, importance draws.
 
+    What is chosen sees the distinct rows with their weights, of mean one, in an order of their own: neither the order
+    of a table nor a factor of all weights matters, and a weight of 2 is exactly a repeated row.
+
     Parameters
     ----------
     model : Kernel
     sample : Sample
+    chooses_ridge : bool, default=True
+        Whether the ridge is to be chosen.
     """
 
-    def __init__(self, model, sample):
+    def __init__(self, model, sample, chooses_ridge=True):
         table, d = sample.moments, len(sample.moments.mean)
-        self.model, self.sample, self.d = model, sample, d
+        self.model, self.sample, self.d, self.chooses_ridge = model, sample, d, chooses_ridge
         self.remarks = flat_directions(table) if model.whiten else ()
         self.standard = (Affine.whitening if model.whiten else Affine.standardizing)(table)
         self.coordinates = self.standard if model.whiten else Affine.centring(table)
-        self.rows, self.counts = distinct_rows(self.coordinates.forward(sample.X), sample.weight)
+        self.merged = merge_equal(sample, group_rows(sample.X, self.coordinates.forward(sample.X)))
+        self.rows, self.counts = self.coordinates.forward(self.merged.X), self.merged.weight
         self.median = median_bandwidth(self.rows, self.counts)
         self.landmarks = None if model.basis == "fourier" else self._landmarks()
         self.least = 0.0 if self.landmarks is None else min(least_bandwidth(self.landmarks), self.median)
@@ -70,10 +79,24 @@ class KernelSetup:
             )
         return self.coordinates.forward(landmarks)
 
+    def folds(self, number, most_rows):
+        """Samples of the distinct rows in each fold, of at most `most_rows` in all."""
+        return deal(self.merged, np.arange(len(self.rows)), number, most_rows)
+
     @property
     def _standardizing(self):
         """From the coordinates of the kernels to columns of mean 0 and variance 1."""
         return self.standard.after(self.coordinates.inverted)
+
+    @property
+    def n_effective(self):
+        """(Σw)²/Σw² of the distinct rows, which ties and a factor of the weights leave alone."""
+        return float(self.counts.sum() ** 2 / np.square(self.counts).sum())
+
+    @property
+    def spread(self):
+        """Standard deviation of the rows in the coordinates of the kernels, the geometric mean of the columns."""
+        return 1.0 if self.model.whiten else float(np.exp(np.log(self.sample.moments.scale).mean()))
 
     # ---- candidates ------------------------------------------------------------------------------
 
@@ -99,13 +122,20 @@ class KernelSetup:
             return partial(kind, dtype=np.dtype(self.model.dtype)), (self.landmarks, factor), m
         return NystromFamily, (self.landmarks, factor), m * self.d
 
+    def _smallest_norm(self, smoothing):
+        """Of functions that are kept. Rows with noise are judged without: both have one basis if it is the user's."""
+        smallest = SMALLEST_NORMS[self.model.basis]
+        if self.chooses_ridge and self.model.basis != "fourier":
+            is_smoothed = smoothing > 0.0 or self.model.smoothing not in ("auto", 0.0)
+            smallest = SMALLEST_NORM_SMOOTHED if is_smoothed else max(smallest, SMALLEST_NORM_TO_CHOOSE)
+        return smallest if self.model.dtype == "float64" else max(smallest, SMALLEST_NORM_SINGLE)
+
     def families(self, bandwidth, scales, smoothing=0.0):
         """Families with kernels of this bandwidth over base measures of these scales."""
         kind, functions, size = self._functions(bandwidth, smoothing)
         basis, bases = np.eye(size), [self.base(scale) for scale in scales]
         if self.model.regularizer == "rkhs":
-            smallest = SMALLEST_NORMS[self.model.basis] if self.model.dtype == "float64" else SMALLEST_NORM_SINGLE
-            basis = orthonormal_basis(kind(*functions, basis, bases[0]).gram(), smallest)
+            basis = orthonormal_basis(kind(*functions, basis, bases[0]).gram(), self._smallest_norm(smoothing))
         return [
             KernelFamily(kind(*functions, basis, base), self.coordinates, bandwidth, scale, smoothing)
             for base, scale in zip(bases, scales, strict=True)
