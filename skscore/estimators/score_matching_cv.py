@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from numbers import Integral, Real
@@ -19,6 +20,7 @@ from ..models.family import Choice, Model
 from ..models.folds import deal, group_rows, taken
 from ..models.interactions.penalty_path import (
     PathProblem,
+    among_densities,
     automatic_alphas,
     by_ebic,
     by_folds,
@@ -32,6 +34,9 @@ from .score_matching import ScoreMatchingDensity
 
 __all__ = ["ScoreMatchingDensityCV"]
 
+LOWEST = (1e-3, 1e-6, 1e-9)  # of the penalties of a path, relative to the greatest; the next if the lowest is chosen
+SLOW = 10.0  # seconds, after which a path says what it is doing
+
 
 class ScoreMatchingDensityCV(ScoreMatchingDensity):
     r"""Density estimator fitted by score matching, with a penalty chosen from a path.
@@ -44,8 +49,9 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     model : str or model object, default="pairwise"
         As in :class:`ScoreMatchingDensity`.
     alphas : "auto" or array-like of shape (L,), default="auto"
-        Penalties to try. "auto" descends from the least penalty that leaves no edge to a thousandth of it, or, without
-        an l1 part, over ridges from 100 to 1e-6.
+        Penalties to try. "auto" descends from the least penalty that leaves no edge to a thousandth of it, and further
+        if the last one is chosen, as in tables with columns of very different units; or, without an l1 part, over
+        ridges from 100 to 1e-6.
     n_alphas : int, default=30
         Length of an automatic path with an l1 part.
     l1_ratio : float, default=1.0
@@ -55,6 +61,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     selection : {"cv", "ebic", "smic"}, default="cv"
         By the objective of rows held out, without penalty; by the extended Bayesian information criterion (Foygel &
         Drton, 2010), for graphs; by the score matching information criterion (Matsuda, Uehara & Hyvärinen, 2021).
+        Estimates that are no density are chosen only if none is one.
     cv : int, splitter or iterable of splits, default=5
         A number of folds, in which equal rows are in one fold and the order of rows does not matter; or splits of
         scikit-learn.
@@ -81,7 +88,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds ``sample`` and the normaliser.
     verbose : int, default=0
-        1 prints a line for each fit.
+        1 prints a line for each fit, and for each penalty of a path with an l1 part.
 
     Attributes
     ----------
@@ -237,8 +244,11 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         if sample is None:
             return super()._estimate(fit, sample)
         target = PathProblem(fit.family, fit.summary, fit.objective)
-        path = penalty_path(target, self._penalties(target))
-        index, results, thetas = self._judge(target, sample, path)
+        for alphas in self._paths(target):
+            path = penalty_path(target, alphas, watch=self._watch_of_path(len(alphas)))
+            index, results, thetas = self._judge(target, sample, path)
+            if index < len(alphas) - 1:
+                break
         warn_of(path.remarks)
         warn_of(edge_of_the_path(index, path.alphas, isinstance(self.alphas, str) and self.l1_ratio > 0.0))
         family = fit.family
@@ -256,16 +266,38 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         """Fitted attributes by name, with those of the path."""
         return {**super()._results(fit, sample), **(fit.path or {})}
 
-    def _penalties(self, target):
+    def _paths(self, target):
+        """Penalties to try, and longer paths if the least of them is chosen."""
         if isinstance(self.alphas, str):
-            return automatic_alphas(target, self.n_alphas)
+            return (automatic_alphas(target, self.n_alphas, lowest) for lowest in LOWEST[: 1 + 2 * target.is_sparse])
         try:
             alphas = np.sort(np.asarray(self.alphas, dtype=np.float64).ravel())[::-1]
         except (TypeError, ValueError):
             alphas = np.empty(0)  # no numbers
         if not len(alphas) or not np.isfinite(alphas).all() or alphas[-1] < 0.0:
             raise ValueError(f"alphas={self.alphas!r}: give numbers of at least 0, at least one.")
-        return alphas
+        return (alphas,)
+
+    def _watch_of_path(self, n_alphas):
+        """What prints a line for each fit of the path if verbose, and warns once if the path is slow."""
+        begun, number, has_warned = time.monotonic(), 0, False
+
+        def watch(fit):
+            nonlocal number, has_warned
+            number, seconds = number + 1, time.monotonic() - begun
+            done = f"{number} of {n_alphas} penalties, {int(fit.edges.sum()) // 2} edges, {seconds:.1f} s"
+            if self.verbose:
+                print(f"[{type(self).__name__}] {done}")
+            if seconds > SLOW and number < n_alphas and not has_warned:
+                has_warned = True
+                folds = ", and each fold of the cross-validation takes as long" * (self.selection == "cv")
+                warn_user(
+                    f"the path of penalties is slow: {done}{folds}. Fewer n_alphas, stronger alphas or "
+                    'selection="ebic" take less time; verbose=1 shows the progress.',
+                    UserWarning,
+                )
+
+        return watch
 
     def _held_out(self, family, sample, objective, alphas):
         if isinstance(self.cv, Integral):
@@ -278,15 +310,19 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
 
     def _judge(self, target, sample, path):
         """Index of the chosen penalty, what was tried by name, and the θ that were judged."""
-        results = {"alphas": path.alphas}
+        results, thetas = {"alphas": path.alphas}, path.thetas
         if self.selection == "cv":
-            mean, error, values = self._held_out(target.family, sample, target.objective, path.alphas)
-            index = one_standard_error(mean, error) if self.rule == "one_standard_error" else int(np.argmin(mean))
-            splits = {f"split{k}_test_score": -value for k, value in enumerate(values)}
-            spread = error * np.sqrt(len(values) - 1)  # of the splits, not of their mean
-            return index, {**results, **splits, "mean_test_score": -mean, "std_test_score": spread}, path.thetas
-        if self.selection == "ebic":
+            values, error, of_splits = self._held_out(target.family, sample, target.objective, path.alphas)
+            results |= {f"split{k}_test_score": -value for k, value in enumerate(of_splits)}
+            spread = error * np.sqrt(len(of_splits) - 1)  # of the splits, not of their mean
+        elif self.selection == "ebic":
             values, thetas = by_ebic(target, sample, path, self.gamma, self.refit, self.calibrate)
         else:
-            values, thetas = by_smic(target, sample, path), path.thetas
-        return int(np.argmin(values)), {**results, "mean_test_score": -values}, thetas
+            values = by_smic(target, sample, path)
+        results["mean_test_score"] = -values
+        judged = among_densities(target, path.alphas, thetas, values)
+        if self.selection != "cv":
+            return int(np.argmin(judged)), results, thetas
+        results["std_test_score"] = spread
+        index = one_standard_error(judged, error) if self.rule == "one_standard_error" else int(np.argmin(judged))
+        return index, results, thetas

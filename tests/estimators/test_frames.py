@@ -1,5 +1,6 @@
 """Frames of any library: names of columns are seen in fit, and rows are those of an array."""
 
+import dask.dataframe as dd
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -20,14 +21,10 @@ ESTIMATORS = [
 ]
 
 
-def dask_frame(X):
-    return pytest.importorskip("dask.dataframe").from_pandas(pd.DataFrame(X, columns=NAMES), npartitions=3)
-
-
 FRAMES = {
     "pandas": lambda X: pd.DataFrame(X, columns=NAMES),
     "narwhals": lambda X: nw.from_native(pd.DataFrame(X, columns=NAMES)),
-    "dask": dask_frame,
+    "dask": lambda X: dd.from_pandas(pd.DataFrame(X, columns=NAMES), npartitions=3),
 }
 
 

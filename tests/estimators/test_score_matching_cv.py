@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.covariance import GraphicalLassoCV
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, LeaveOneGroupOut
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, scale
 
 from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV
+from skscore._kernels import threads
 from skscore.domains import Box, Capped, Halfspaces, Orthant, Power, Simplex
+from skscore.estimators import score_matching_cv
 from skscore.models import Kernel, PairwiseInteraction, TruncatedGaussian
 from skscore.models.objectives import Implicit
 
@@ -391,3 +394,40 @@ def test_a_model_without_edges_is_told_of_parameters_that_help(model, selection,
     with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # the least penalty may be best
         density.set_params(l1_ratio=0, alphas=[1.0, 0.1, 0.01], selection="smic").fit(X)
     assert density.alpha_ in (1.0, 0.1, 0.01)
+
+
+def test_a_slow_path_says_once_what_it_is_doing(rng, monkeypatch, capsys):
+    monkeypatch.setattr(score_matching_cv, "SLOW", 0.0)
+    X = rng.standard_normal((40, 3))
+    with pytest.warns(UserWarning, match="of 5 penalties, . edges.*n_alphas") as caught:
+        ScoreMatchingDensityCV(n_alphas=5, verbose=1).fit(X)
+    assert sum("is slow" in str(one.message) for one in caught) == 1
+    assert capsys.readouterr().out.count("of 5 penalties") == 5
+
+
+def test_folds_do_not_depend_on_the_number_of_threads(rng, monkeypatch):
+    X = rng.standard_normal((60, 4)) @ rng.standard_normal((4, 4))
+    one = ScoreMatchingDensityCV().fit(X)
+    monkeypatch.setattr(threads, "MIN_FLOPS", 1.0)
+    two = ScoreMatchingDensityCV().fit(X)
+    for name, column in one.cv_results_.items():
+        np.testing.assert_array_equal(two.cv_results_[name], column)
+
+
+@pytest.mark.parametrize("table", [load_wine, load_breast_cancer, load_diabetes])
+@pytest.mark.parametrize("unit", [scale, np.asarray], ids=["standardised", "raw"])
+@pytest.mark.parametrize("selection", ["cv", "ebic"])
+def test_real_tables_converge(table, unit, selection):
+    """Paths over these took up to 700 s while sweeps alone lowered the objective."""
+    X = unit(table().data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("error", ConvergenceWarning)
+        fitted = ScoreMatchingDensityCV(selection=selection, n_alphas=15).fit(X)
+    S, K = np.cov(X.T, ddof=0), fitted.path_[-1]
+    root = np.sqrt(np.diag(S))
+    gradient = 0.5 * (S @ K + K @ S) - np.eye(len(S))
+    bound = fitted.alphas_[-1] * (1.0 - np.eye(len(S)))
+    violation = np.where(K != 0.0, np.abs(gradient + bound * np.sign(K)), np.maximum(np.abs(gradient) - bound, 0.0))
+    terms = np.outer(root, root @ np.abs(K))
+    assert (violation <= 1e-9 * (terms + terms.T + bound + 1.0)).all()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..._kernels import threads
 from ...fitting.criteria import ebic, smic
 from ...fitting.interactions import ACCURACY
 from ...fitting.solvers import Estimate, UnboundedObjectiveError
@@ -21,6 +22,7 @@ from .sparse import SparseObjective
 __all__ = [
     "PathProblem",
     "PenaltyPath",
+    "among_densities",
     "automatic_alphas",
     "by_ebic",
     "by_folds",
@@ -29,8 +31,8 @@ __all__ = [
     "penalty_path",
 ]
 
-MIN_ALPHA = 1e-3  # of an automatic grid, relative to the greatest
 RIDGES = np.logspace(2.0, -6.0, 25)
+SWEEPS = 10  # at each penalty, about
 FOLD_ACCURACY = 1e-7  # of estimates that are only compared: it moves the objective of held-out rows by less than 1e-6
 EDGES_FOR_EACH_COLUMN = 10  # at most, of graphs that are refitted: denser ones are far from any that is chosen
 
@@ -81,15 +83,15 @@ class PenaltyPath(NamedTuple):
         return np.array([int(edges.sum()) // 2 for edges in self.edges])
 
 
-def automatic_alphas(target, n_alphas):
-    """A descending grid: from the least penalty without an edge if it is sparse, else of ridges."""
+def automatic_alphas(target, n_alphas, lowest=1e-3):
+    """A descending grid: from the least penalty without an edge to `lowest` of it if it is sparse, else of ridges."""
     if not target.is_sparse:
         return RIDGES
-    return target.sparse.greatest_alpha() * np.logspace(0.0, np.log10(MIN_ALPHA), n_alphas)
+    return target.sparse.greatest_alpha() * np.logspace(0.0, np.log10(lowest), n_alphas)
 
 
-def penalty_path(target, alphas, accuracy=ACCURACY) -> PenaltyPath:
-    """Estimates at each of descending α, as long as the objective has a minimum."""
+def penalty_path(target, alphas, accuracy=ACCURACY, watch=None) -> PenaltyPath:
+    """Estimates at each of descending α, as long as the objective has a minimum; each is shown to ``watch(fit)``."""
     if not target.is_sparse:
         family, statistics, objective = target.family, target.statistics, target.objective
         return PenaltyPath(alphas, [family.solve(statistics, objective, alpha) for alpha in alphas], [])
@@ -97,11 +99,31 @@ def penalty_path(target, alphas, accuracy=ACCURACY) -> PenaltyPath:
     try:
         for fit in target.sparse.path(alphas, accuracy):
             fits.append(fit)
+            if watch is not None:
+                watch(fit)
     except UnboundedObjectiveError:  # from here on, as penalties only fall
         if not fits:
             raise
     estimates = [Estimate(fit.theta, fit.remarks) for fit in fits]
     return PenaltyPath(np.asarray(alphas)[: len(fits)], estimates, [fit.edges for fit in fits])
+
+
+def among_densities(target, alphas, thetas, values):
+    """Criterion of each θ, (L,), with inf if it is no density, unless none is one; other than interactions pass."""
+    if not target.is_sparse:
+        return values
+    known = target.statistics, target.objective
+    fits = [
+        None if theta is None else target.family.as_density(Estimate(theta), *known, alpha)
+        for alpha, theta in zip(alphas, thetas, strict=True)
+    ]
+    judged = np.array(
+        [
+            np.inf if fit is None or target.family.infinite_mass(fit.theta) else value
+            for fit, value in zip(fits, values, strict=True)
+        ]
+    )
+    return judged if np.isfinite(judged).any() else values
 
 
 # ---- what criteria say, smaller is better --------------------------------------------------------
@@ -128,18 +150,27 @@ def _statistics(family, sample, objective):
 
 
 def _scored(family, pairs, objective, alphas):
-    values = []
-    for fitted, held_out in pairs:
-        path, held = (
-            penalty_path(PathProblem(family, fitted, objective), alphas, FOLD_ACCURACY),
-            PathProblem(family, held_out, objective),
-        )
-        scores = [held.value(theta) for theta in path.thetas]
-        values.append(scores + [np.inf] * (len(alphas) - len(scores)))
+    def values_of(part):
+        return [_held_out_values(family, fitted, held, objective, alphas) for fitted, held in pairs[part]]
+
+    values = list(chain.from_iterable(threads.deal(values_of, len(pairs), len(pairs) * _flops(family, alphas))))
     mean = np.average(values, axis=0, weights=[held_out.moments.n for _, held_out in pairs])
     with np.errstate(invalid="ignore"):  # of infinite values
         error = np.nan_to_num(np.std(values, axis=0, ddof=min(1, len(values) - 1))) / np.sqrt(len(values))
     return mean, error, np.array(values)
+
+
+def _held_out_values(family, fitted, held_out, objective, alphas):
+    """Objective of the held-out rows at each α, inf where there is no estimate."""
+    path = penalty_path(PathProblem(family, fitted, objective), alphas, FOLD_ACCURACY)
+    held = PathProblem(family, held_out, objective)
+    scores = [held.value(theta) for theta in path.thetas]
+    return scores + [np.inf] * (len(alphas) - len(scores))
+
+
+def _flops(family, alphas):
+    """About the operations of a path: some sweeps over all pairs at each α; few where there is no l1 part."""
+    return SWEEPS * 4.0 * family.p**3 * len(alphas) if getattr(family, "l1_ratio", 0.0) > 0.0 else 0.0
 
 
 def _joined(sample):
