@@ -22,6 +22,7 @@ from ..levels.ladder import LadderSummary, fit_ladder, gather
 from ..levels.level_density import LevelDensity, PotentialFamily
 from ..models.family import Choice, Sample
 from ..models.fitted_density import FittedDensity
+from ..models.folds import group_rows
 from ..models.objectives import Implicit
 from ..neural import ScoreNetwork
 from .fit_time import seconds_of_validation, trained_in_time
@@ -292,12 +293,15 @@ def _validated(p, density, rows, table, folds):
 
     They choose the points of cells, the level of the score, the steps, the tail and the windows. Rows of a fold are
     scored by the networks that have not seen them. Closed-form models have so few parameters that the training rows
-    serve; their score errs at no level, and no windows are mixed in. Nor are they if columns have atoms: such columns
-    are made of rows that repeat others, and windows are too narrow for their cells.
+    serve, with their weights; their score errs at no level, and no windows are mixed in. Nor are they if columns have
+    atoms: such columns are made of rows that repeat others, and windows are too narrow for their cells.
     """
-    parts = [(density, _evenly(len(rows.X), SCORED_ROWS))]
     held_out = len(folds) > 0 and len(folds[0]) > 0
-    if held_out:
+    share = np.ones(len(rows.X))
+    if not held_out:
+        distinct, share = _distinct(table.X, rows.weight)
+        parts = [(density, distinct[_evenly(len(distinct), SCORED_ROWS)])]
+    else:
         most = -(-SCORED_ROWS // len(folds))
         unseeing = [replace(density, noisy_score=density.noisy_score.part(k)) for k in range(len(folds))]
         parts = [(part, fold[_evenly(len(fold), most)]) for part, fold in zip(unseeing, folds, strict=True)]
@@ -316,8 +320,21 @@ def _validated(p, density, rows, table, folds):
         [seen.log_mean(replace(part, n_steps=density.n_steps).flow_log_density(seen.Z)) for part, seen in validation]
     )
     scored = table.points(held, n_points)
-    density = density if p.tail is None else density.with_tail(scored, log_p, light=table.none_is_far)
+    density = (
+        density
+        if p.tail is None
+        else density.with_tail(scored, log_p, share[held] / share[held].mean(), table.none_is_far)
+    )
     return density.with_windows(log_p, scored, held, rows.X, rows.weight) if windows else density, report
+
+
+def _distinct(X, weight):
+    """Places of the distinct rows, and the weight of all that equal each, (n,), at its place: twins are one row."""
+    group = group_rows(X)
+    _, first = np.unique(group, return_index=True)
+    share = np.zeros(len(X))
+    share[first] = np.bincount(group, weight)
+    return first, share
 
 
 def _with_cells(density, table, index):

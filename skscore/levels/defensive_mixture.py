@@ -132,7 +132,7 @@ def _over(r, square):
 # ---- the tail ------------------------------------------------------------------------------------
 
 
-def choose_tail(log_p, X, variance, log_mean=np.asarray, degrees_of_freedom=DEGREES_OF_FREEDOM):
+def choose_tail(log_p, X, variance, log_mean=np.asarray, degrees_of_freedom=DEGREES_OF_FREEDOM, weight=None):
     """Weight and degrees of freedom of the tail that validation rows ask for.
 
     The likelihood of n validation rows is maximised over ε for each ν of a grid, and three rules guard the choice
@@ -156,6 +156,8 @@ def choose_tail(log_p, X, variance, log_mean=np.asarray, degrees_of_freedom=DEGR
         From log-densities of `X` to those of the rows, shape (n,).
     degrees_of_freedom : tuple of float
         To choose from, increasing.
+    weight : ndarray of shape (n,), optional
+        Weights of the rows, of mean one; by default all are equal.
 
     Returns
     -------
@@ -183,23 +185,24 @@ def choose_tail(log_p, X, variance, log_mean=np.asarray, degrees_of_freedom=DEGR
     '0.108, -11.44 -> -3.05'
     """
     smallest = min(PREMIUM, 0.1 / len(log_p))
+    weight = np.ones(len(log_p)) if weight is None else weight
     students = [StudentT(df, variance) for df in degrees_of_freedom]
     log_t = [log_mean(student.log_density(X)) for student in students]
 
-    def likelihood(weight, k):
-        return _mixed(weight, log_p, log_t[k]).sum()
+    def likelihood(epsilon, k):
+        return weight @ _mixed(epsilon, log_p, log_t[k])
 
-    tried = [(_best_weight(log_t[k] - log_p, smallest), k) for k in range(len(students))]
+    tried = [(_best_weight(log_t[k] - log_p, weight, smallest), k) for k in range(len(students))]
     enough = max(likelihood(*each) for each in tried) - EVIDENCE
-    weight, k = next(each for each in ((smallest, 0), *tried) if likelihood(*each) >= enough)
-    return DefensiveMixture(weight, students[k])
+    epsilon, k = next(each for each in ((smallest, 0), *tried) if likelihood(*each) >= enough)
+    return DefensiveMixture(epsilon, students[k])
 
 
-def _best_weight(log_ratio, smallest):
+def _best_weight(log_ratio, weight, smallest):
     """ε of largest likelihood: the root of mean r(ε) = ε, which is unique because the likelihood is concave."""
 
-    def excess(weight):
-        return expit(logit(weight) + log_ratio).mean() - weight
+    def excess(epsilon):
+        return np.average(expit(logit(epsilon) + log_ratio), weights=weight) - epsilon
 
     if excess(smallest) <= 0.0:
         return smallest

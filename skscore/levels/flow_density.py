@@ -104,13 +104,14 @@ class FlowDensity:
         report = adaptive_steps(points.Z, self.noisy_score, *ends, n_steps=n_steps, of_rows=points.with_error)
         return replace(self, n_steps=report.n_steps), report
 
-    def with_tail(self, points, log_p, light=False) -> FlowDensity:
+    def with_tail(self, points, log_p, weight, light=False) -> FlowDensity:
         """The density with the tail that rows ask for; `log_p` (n,) are their log-densities along the flow.
 
-        A `light` tail is nearly Gaussian, for tables in which no row can be far.
+        Their weights (n,) have mean one. A `light` tail is nearly Gaussian, for tables in which no row can be far.
         """
         degrees = DEGREES_OF_FREEDOM[-1:] if light else DEGREES_OF_FREEDOM
-        return replace(self, tail=choose_tail(log_p, points.Z, self.noisy_score.variance, points.log_mean, degrees))
+        tail = choose_tail(log_p, points.Z, self.noisy_score.variance, points.log_mean, degrees, weight)
+        return replace(self, tail=tail)
 
     def with_windows(self, log_p, points, own, Z, weight) -> FlowDensity:
         """The density with the windows over rows Z that those at the places `own` ask for.

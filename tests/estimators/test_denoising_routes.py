@@ -267,9 +267,11 @@ def test_partial_fit_in_closed_form_merges_chunks():
     assert_allclose(chunked.grad_log_density(X), whole.grad_log_density(X), rtol=1e-9, atol=1e-9)
 
 
-def test_weights_are_repetitions_in_closed_form():
-    X, weight = rows(60), np.random.default_rng(0).integers(0, 4, 60)
-    options = {"model": "gaussian", "tail": None, "dequantize": False}
+@pytest.mark.parametrize("options", [{"tail": None, "dequantize": False}, {}], ids=["plain", "defaults"])
+@pytest.mark.parametrize("d", [1, 2])
+def test_weights_are_repetitions_in_closed_form(options, d):
+    X, weight = rows(60)[:, :d], np.random.default_rng(0).integers(0, 4, 60)
+    options = {"model": "gaussian", **options}
     weighted = density(**options).fit(X, sample_weight=weight)
     repeated = density(**options).fit(np.repeat(X, weight, axis=0))
     assert_allclose(weighted.score_samples(X), repeated.score_samples(X), rtol=1e-9)
