@@ -1,12 +1,13 @@
 r"""Held-out objectives along a path of ridges, in closed form.
 
-The parameters are coordinates in which the penalty is :math:`\tfrac\alpha2\|\theta\|^2`. One eigendecomposition
-:math:`\Gamma = U\,\mathrm{diag}(l)\,U^\top` then suffices for every α,
+The parameters are coordinates in which the penalty is :math:`\tfrac\alpha2\|\theta\|^2`. One tridiagonal form
+:math:`\Gamma = Q T Q^\top`, at a fraction of the cost of eigenvalues, then suffices for every α,
 
-.. math:: \theta(\alpha) = U\,\mathrm{diag}(l + \alpha)^{-1} U^\top g,
+.. math:: \theta(\alpha) = Q\,(T + \alpha I)^{-1} Q^\top g,
 
-and the held-out value of a fold is its quadratic form at the θ of the other folds. A single row changes Γ by a matrix
-of rank d, :math:`\Gamma_i = D_i D_i^\top`, so that leaving it out needs no fit. Let w be its weight, N the total
+and the held-out value of a fold is its quadratic form at the θ of the other folds. Ridges below rounding, and rows left
+out one by one, take the eigenvalues of Γ. A single row changes Γ by a matrix of rank d,
+:math:`\Gamma_i = D_i D_i^\top`, so that leaving it out needs no fit. Let w be its weight, N the total
 weight, and :math:`\Gamma_i, g_i, c_i` the quadratic form of this row:
 
 .. math::
@@ -28,14 +29,15 @@ Technometrics, 16(1), 125-127.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 
 import numpy as np
 from numpy import ndarray
+from scipy.linalg import eigvalsh_tridiagonal, solveh_banded
 
 from ..formulas.quadratic import QuadraticForm
-from .solvers import eigh
+from .solvers import eigh, tridiagonalize
 
 __all__ = ["RidgePath", "held_out_values", "leave_one_out", "without"]
 
@@ -62,36 +64,68 @@ class RidgePath:
     """
 
     def __init__(self, form: QuadraticForm) -> None:
-        values, self.vectors = eigh(form.Gamma)
-        self.values = np.maximum(values, 0.0)  # Γ is positive semi-definite up to rounding
-        self.g = form.g @ self.vectors
-        self.n = form.n
+        self.form, self.n = form, form.n
+
+    @cached_property
+    def _tridiagonal(self) -> tuple[ndarray, ndarray, ndarray]:
+        """The diagonal of T, what is beside it, and Q."""
+        return tridiagonalize(self.form.Gamma)
+
+    @cached_property
+    def _limits(self) -> ndarray:
+        """Least and greatest eigenvalue."""
+        diagonal, beside, _ = self._tridiagonal
+        ends = (0, len(diagonal) - 1)
+        values = [eigvalsh_tridiagonal(diagonal, beside, select="i", select_range=(end, end)) for end in ends]
+        return np.concatenate(values)
+
+    @cached_property
+    def _eigen(self) -> tuple[ndarray, ndarray]:
+        """Eigenvalues and eigenvectors; Γ is positive semi-definite up to rounding."""
+        values, vectors = eigh(self.form.Gamma)
+        return np.maximum(values, 0.0), vectors
 
     def thetas(self, alphas: Sequence[float] | ndarray) -> ndarray:
         """Return θ(α) for each ridge of `alphas` (L,), shape (L, r) or (s, L, r)."""
+        (least, greatest), size = self._limits, len(self.form.Gamma)
+        is_above_rounding = np.min(alphas) > max(size * EPSILON * greatest, -2.0 * least)
+        return self._by_tridiagonal(alphas) if is_above_rounding else self._by_eigenvalues(alphas)
+
+    def _by_tridiagonal(self, alphas: Sequence[float] | ndarray) -> ndarray:
+        diagonal, beside, Q = self._tridiagonal
+        beside, g = np.append(beside, 0.0), (self.form.g @ Q).T
+        bands = (np.array([diagonal + alpha, beside])[: len(g)] for alpha in alphas)  # one if Γ is a number
+        solutions = [solveh_banded(band, g, lower=True).T for band in bands]
+        return np.stack(solutions, axis=-2) @ Q.T
+
+    def _by_eigenvalues(self, alphas: Sequence[float] | ndarray) -> ndarray:
+        _, vectors = self._eigen
         curvatures = np.array([alpha + self._curvature(alpha) for alpha in alphas])
-        return self.g[..., None, :] / curvatures @ self.vectors.T
+        return (self.form.g @ vectors)[..., None, :] / curvatures @ vectors.T
 
     def rounding(self, thetas: ndarray, alphas: Sequence[float] | ndarray) -> ndarray:
         """Return how far rounding may move θᵀT, if ‖T‖ is at most one, for the `thetas` of these ridges (..., L, r).
 
         Γ is known to ε times its largest eigenvalue, which the solution magnifies by the inverse of the smallest.
         """
-        condition = self.values.max() / np.maximum(self.values.min() + np.asarray(alphas), TINY)
+        least, greatest = np.maximum(self._limits, 0.0)
+        condition = greatest / np.maximum(least + np.asarray(alphas), TINY)
         return EPSILON * condition * np.linalg.norm(thetas, axis=-1)
 
     def _curvature(self, alpha: float) -> ndarray:
         """Return the eigenvalues of Γ; without a ridge those below rounding are replaced by ∞, so that θ is 0 there."""
-        is_rounding = self.values <= len(self.values) * EPSILON * self.values.max()
-        return np.where((alpha == 0.0) & is_rounding, np.inf, self.values)
+        values, _ = self._eigen
+        is_rounding = values <= len(values) * EPSILON * values.max()
+        return np.where((alpha == 0.0) & is_rounding, np.inf, values)
 
     def leave_one_out(self, D: ndarray, linear: ndarray, constant: ndarray, weight: ndarray, alpha: float) -> ndarray:
         """Return the objective of each row of a block at the θ of all other rows, shape (n,)."""
-        D = np.matmul(self.vectors.T, D)
-        g = -linear @ self.vectors
+        _, vectors = self._eigen
+        D = np.matmul(vectors.T, D)
+        g = -linear @ vectors
         w, rest = weight[:, None], self.n - weight[:, None]
         inverse = 1.0 / (self.n * self._curvature(alpha) + rest * alpha)  # of M, shape (n, r)
-        r = self.n * self.g - w * g
+        r = self.n * (self.form.g @ vectors) - w * g
         MD = inverse[:, :, None] * D
         kept = np.eye(D.shape[2]) - w[:, :, None] * np.matmul(D.mT, MD)  # I − H
         y = np.linalg.solve(kept, np.matmul(MD.mT, r[:, :, None]))

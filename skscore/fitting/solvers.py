@@ -16,15 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 from scipy import linalg
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr, solve_triangular
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack, qr, solve_triangular
 
 from .._kernels.threads import enough_for
 from ..formulas.quadratic import QuadraticForm
 
-__all__ = ["Estimate", "UnboundedObjectiveError", "eigh", "solve_lyapunov", "solve_ridge"]
+__all__ = ["Estimate", "UnboundedObjectiveError", "eigh", "solve_lyapunov", "solve_ridge", "tridiagonalize"]
 
 RANK_TOLERANCE = 1e-12  # relative to a unit diagonal, about 1e4 rounding errors
-EIGH_FLOPS = 9.0  # times the cube of the size (Golub & Van Loan, 2013, section 8.3)
+EIGH_FLOPS, TRIDIAGONAL_FLOPS = 9.0, 8.0 / 3.0  # times the cube of the size (Golub & Van Loan, 2013, section 8.3)
+LAPACK_BLOCK = 64  # columns that LAPACK works on at once, at most
 
 
 class UnboundedObjectiveError(LinAlgError):
@@ -60,6 +61,32 @@ def eigh(A: ndarray) -> tuple[ndarray, ndarray]:
     """
     with enough_for(EIGH_FLOPS * len(A) ** 3):
         return linalg.eigh(A)
+
+
+def tridiagonalize(A: ndarray) -> tuple[ndarray, ndarray, ndarray]:
+    """Compute the diagonal of T, its neighbours and the orthogonal Q of a symmetric A = Q T Qᵀ with T tridiagonal.
+
+    It takes an eighth of the time of the eigenvectors, and serves as well where A + αI is to be solved for many α.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.solvers import tridiagonalize
+    >>> A = np.array([[2.0, 3.0, 4.0], [3.0, 1.0, 0.0], [4.0, 0.0, 1.0]])
+    >>> diagonal, beside, Q = tridiagonalize(A)
+    >>> T = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
+    >>> np.allclose(Q @ T @ Q.T, A)
+    True
+    """
+    size = len(A)
+    with enough_for(TRIDIAGONAL_FLOPS * size**3):
+        packed, diagonal, beside, tau, info = lapack.dsytrd(A, lower=1, lwork=LAPACK_BLOCK * size)
+        if info:
+            raise LinAlgError(f"dsytrd: info={info}")
+        Q = np.eye(size)
+        if size > 1:  # its reflectors leave the first row and column alone
+            Q[1:, 1:], _, _ = lapack.dorgqr(packed[1:, :-1], tau, lwork=LAPACK_BLOCK * size)
+    return diagonal, beside, Q
 
 
 def _minimum_norm(A: ndarray, b: ndarray) -> Estimate:

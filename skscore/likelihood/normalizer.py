@@ -135,6 +135,7 @@ def quadrature(
     d: int,
     *,
     tolerance: float = 1e-10,
+    min_intervals: int = 128,
     max_intervals: tuple[int, int] = (1 << 14, 1 << 10),
 ) -> LogNormalizer:
     """Compute log ∫ exp(log_density(t)) dt over R^d, d = 1 or 2.
@@ -146,6 +147,8 @@ def quadrature(
     d : {1, 2}
     tolerance : float, default=1e-10
         The number of nodes is doubled until log Z changes by no more than this, in nats.
+    min_intervals : int, default=128
+        Number of intervals along each axis at the start.
     max_intervals : tuple of int
         Maximal number of intervals along each axis, for d = 1 and d = 2.
 
@@ -161,7 +164,7 @@ def quadrature(
     >>> bool(abs(log_z - np.log(2 * np.pi)) < 1e-10)
     True
     """
-    intervals, previous = 128, np.inf
+    intervals, previous = min_intervals, np.inf
     while True:
         log_z = _trapezoid(log_density, d, intervals)
         change = abs(log_z - previous)

@@ -201,6 +201,10 @@ class Family:
         """Σ_j h_j v_jᵀ∇²T v_j of each row, shape (n, m)."""
         return h * self.laplacian(X)
 
+    def functions(self, X, thetas):
+        """θᵀT(x) of each row for each θ of `thetas` (k, m), shape (n, k)."""
+        return self.statistics(X) @ thetas.T
+
     # ---- from rows to θ --------------------------------------------------------------------------
 
     def knows(self, objective):

@@ -41,6 +41,23 @@ def test_the_path_meets_the_solver(rng):
     np.testing.assert_allclose(RidgePath(form).thetas(ALPHAS), expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("r", [1, 2, 40])
+def test_a_tridiagonal_form_solves_as_eigenvalues_do(rng, r):
+    """For several right-hand sides, down to ridges of a hundred times the rounding of Γ."""
+    J = rng.standard_normal((3 * r, r)) * np.logspace(0.0, -5.0, r)
+    path = RidgePath(QuadraticForm(J.T @ J, rng.standard_normal((4, r)), 0.0, 1.0))
+    alphas = np.linalg.norm(J, 2) ** 2 * np.array([1e-10, 1e-3, 10.0])
+    expected = [[np.linalg.solve(J.T @ J + alpha * np.eye(r), g) for alpha in alphas] for g in path.form.g]
+    np.testing.assert_allclose(path.thetas(alphas), expected, rtol=1e-4)
+    np.testing.assert_allclose(path._by_eigenvalues(alphas), expected, rtol=1e-4)
+
+
+def test_ridges_below_the_rounding_of_an_indefinite_form_are_solved_too(rng):
+    Q = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    form = QuadraticForm((Q * [1.0, 0.5, 0.1, 1e-3, -1e-9]) @ Q.T, Q[:, 0], 0.0, 1.0)
+    np.testing.assert_allclose(RidgePath(form).thetas([1e-9, 0.0]), [Q[:, 0], Q[:, 0]], atol=1e-6)
+
+
 def test_a_form_without_a_fold_is_the_form_of_the_other_rows(rng):
     rows = random_rows(rng, 20, 4, 2)
     blocks = cut(rows, 7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,8 +11,9 @@ from ...fitting.ridge_path import RidgePath
 from ...fitting.solvers import Estimate
 from ..base import GaussianBase, MappedBase
 from ..family import Family
+from .lite import LiteFamily
 
-__all__ = ["KernelFamily"]
+__all__ = ["KernelFamily", "assemble_over_bases"]
 
 ROWS_WITHOUT_RIDGE = 100  # for each function, below which the score follows the noise of the rows
 
@@ -139,7 +141,30 @@ class KernelFamily(Family):
         return self.inner.row_gradients(phi, *self.own_coordinates(X, Y), objective)
 
     def attributes(self, phi):
-        """θ and what it belongs to."""
+        """θ and what it belongs to; kernels in the units of X have standard deviations along its columns."""
         chosen = {name: getattr(self, name) for name in ("bandwidth", "base_scale", "smoothing")}
+        widths = np.broadcast_to(self.bandwidth, len(self.coordinates.matrix))
+        chosen["column_bandwidths"] = np.linalg.norm(widths[:, None] * self.coordinates.inverted.matrix, axis=0)
         reported, landmarks = {"theta": self.inner.basis @ phi, **chosen}, getattr(self.inner, "landmarks", None)
         return reported if landmarks is None else reported | {"landmarks": self.coordinates.inverse(landmarks)}
+
+
+def assemble_over_bases(families, X, Y, weight, objective):
+    """Quadratic forms of families that differ in their base measures alone, and so share Γ.
+
+    Parameters
+    ----------
+    families : list of KernelFamily
+    X, Y, weight, objective
+        As of ``KernelFamily.assemble``.
+
+    Returns
+    -------
+    list of QuadraticForm
+    """
+    first, *others = families
+    form = first.assemble(X, Y, weight, objective)
+    if not (others and isinstance(first.inner, LiteFamily) and first.inner.knows(objective)):
+        return [form, *(family.assemble(X, Y, weight, objective) for family in others)]
+    parts = first.inner.linear_forms(first.coordinates.forward(X), weight, [family.inner for family in others])
+    return [form, *(replace(form, g=g, c=float(c)) for g, c in zip(*parts, strict=True))]

@@ -19,7 +19,7 @@ from ...formulas.moments import row_blocks
 
 __all__ = ["log_likelihoods", "proposal"]
 
-N_DRAWS = 1 << 12
+N_DRAWS = 1 << 11
 WIDTHS = np.array([1.0, 0.25])
 BLOCK_BYTES = 1 << 24
 
@@ -40,6 +40,7 @@ def proposal(centres, weight, bases):
     log_density : ndarray of shape (S,)
         Of the draws, in nats.
     """
+    centres, weight = centres[weight > 0.0], weight[weight > 0.0]
     rng, d, n_near = np.random.default_rng(0), centres.shape[1], N_DRAWS // 2
     share = weight / weight.sum()
     widths = WIDTHS * _spread(centres) * len(centres) ** (-1.0 / (d + 4.0))  # Scott (1992), and less
@@ -60,8 +61,10 @@ def _spread(centres):
 
 
 def _kernel_density(squares, share, width, d):
-    """Logarithm of a kernel density estimate, from squared distances (n, m) to its centres."""
-    return logsumexp(-0.5 * squares / width**2, axis=1, b=share) - d * np.log(width) - 0.5 * d * np.log(2.0 * np.pi)
+    """Logarithm of a kernel density estimate, from squared distances (n, m) to its centres of positive share."""
+    nearest = squares.min(axis=1)
+    sums = np.exp((nearest[:, None] - squares) / (2.0 * width**2)) @ share
+    return np.log(sums) - nearest / (2.0 * width**2) - 0.5 * d * np.log(2.0 * np.pi * width**2)
 
 
 def _log_sums(log_weights):
@@ -95,11 +98,11 @@ def log_likelihoods(family, bases, thetas, folds, draws):
     (position, log_density), n_values = draws, thetas.size // thetas.shape[-1]
     sums = np.full((len(bases), 2, *thetas.shape[1:-1]), -np.inf)  # for each base, log Σ e^w and log Σ e^2w
     for rows in row_blocks(len(position), 8 * (n_values + thetas.shape[-1]), BLOCK_BYTES):
-        statistics = family.statistics(position[rows])
-        for s, (base, theta) in enumerate(zip(bases, thetas, strict=True)):
+        values = family.functions(position[rows], thetas.reshape(-1, thetas.shape[-1]))
+        values = np.moveaxis(values.reshape(-1, *thetas.shape[:-1]), 1, 0)  # for each base, (n, k, L)
+        for s, (base, f) in enumerate(zip(bases, values, strict=True)):
             offset = base.log_density(position[rows]) - log_density[rows]
-            log_weights = np.tensordot(statistics, theta, axes=(1, -1)) + offset[:, None, None]
-            sums[s] = np.logaddexp(sums[s], _log_sums(log_weights))
+            sums[s] = np.logaddexp(sums[s], _log_sums(f + offset[:, None, None]))
     first, second = sums[:, 0], sums[:, 1]
     log_z, ess = first - np.log(len(position)), np.exp(2.0 * first - second) / len(position)
     means = np.empty(log_z.shape)

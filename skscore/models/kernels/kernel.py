@@ -40,7 +40,7 @@ from .ard import optimise_precisions
 from .kernel_mixture import choose_mixture
 from .landmarks import BANDWIDTHS
 from .lite import flops_of_a_pass
-from .selection import FoldScorer, LeaveOneOutScorer, choose, explore, tabulate
+from .selection import FoldScorer, LeaveOneOutScorer, choose, explore, refine, tabulate
 from .setup import KernelSetup, as_numbers
 from .smoothed import SmoothedFamily
 
@@ -108,7 +108,9 @@ class Kernel(Model):
     Notes
     -----
     The estimator's ``alpha="auto"`` is chosen together with the bandwidth and the base. What was tried is
-    ``cv_results_``. Rows added by ``partial_fit`` keep what the first rows chose, their landmarks and coordinates.
+    ``cv_results_``. ``bandwidth_`` has the units of the parameter, ``column_bandwidths_`` (d,) those of X: the standard
+    deviations of a kernel along the columns, as the bandwidth of a ``KernelDensity`` is. Rows added by ``partial_fit``
+    keep what the first rows chose, their landmarks and coordinates.
 
     The slope of :math:`\log p` says nothing of the weights of modes that no row connects. In one column with modes of
     unit variance, score matching loses their weights from some six standard deviations between them. ``n_components``
@@ -216,6 +218,8 @@ class Kernel(Model):
             candidates = explore(attempt, setup.median, COARSE_POWERS, _limits(setup), smooth=smoothing is None)
         else:
             candidates = [attempt(bandwidth)]
+        if len(alphas) > 1:
+            refine(scorer, candidates)
         best, doubts = choose(scorer, candidates)
         remarks = (*setup.remarks, *doubts, *_at_the_edge(candidates, best, setup.median))
         if self._bandwidth_is("ard"):

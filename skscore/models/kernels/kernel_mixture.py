@@ -208,6 +208,7 @@ class KernelMixtureFamily(Family):
     def attributes(self, mixture):
         """Weights of the components, and what each has."""
         parts = [part.attributes(law.theta) for part, law in zip(self.parts, mixture.laws, strict=True)]
-        numbers = {name: np.array([part[name] for part in parts]) for name in ("bandwidth", "base_scale", "smoothing")}
+        names = ("bandwidth", "column_bandwidths", "base_scale", "smoothing")
+        numbers = {name: np.array([part[name] for part in parts]) for name in names}
         arrays = {name: [part[name] for part in parts] for name in ("theta", "landmarks") if name in parts[0]}
         return {"weights": np.exp(mixture.log_weight), **numbers, **arrays}

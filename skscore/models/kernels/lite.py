@@ -144,6 +144,10 @@ class LiteFamily(Family):
         """T(x) of each row in the basis, shape (n, r)."""
         return self._kernel(self._coordinates(X)[0]) @ self.basis
 
+    def functions(self, X, phis):
+        """f of each row for each φ of `phis` (k, r), shape (n, k)."""
+        return self._kernel(self._coordinates(X)[0]) @ (self.basis @ phis.T)
+
     def jacobian(self, X):
         """∂T/∂x of each row, shape (n, r, d)."""
         p, q = self._coordinates(X)
@@ -193,7 +197,7 @@ class LiteFamily(Family):
                 slopes = KS @ self.basis
                 Gamma += slopes.T @ slopes
                 linear += (root * pull) @ slopes
-            constant += float(weight[rows] @ score_losses.implicit(b, self.base.divergence(block)))
+            constant += self._constant(block, b, weight[rows])
         share = 1.0 / n if n else 0.0
         return QuadraticForm(0.5 * share * (Gamma + Gamma.T), -share * linear, share * constant, n)
 
@@ -214,8 +218,31 @@ class LiteFamily(Family):
         for rows in row_blocks(len(X), 1, block_rows):
             block, b = X[rows], self.base.score(X[rows])
             self._add(sums, block, b, np.sqrt(weight[rows]).astype(self.dtype, copy=False))
-            constant += float(weight[rows] @ score_losses.implicit(b, self.base.divergence(block)))
+            constant += self._constant(block, b, weight[rows])
         return sums, constant
+
+    def _constant(self, X, b, weight):
+        """Σ w(½‖b‖² + div b), the objective of the base measure."""
+        return float(weight @ score_losses.implicit(b, self.base.divergence(X)))
+
+    def linear_forms(self, X, weight, families):
+        """g and c of `families` that differ from this one in the base measure alone, at the cost of the kernels."""
+        weight = np.ones(len(X)) if weight is None else weight
+        linear, constant = np.zeros((len(families), len(self.landmarks))), np.zeros(len(families))
+        for rows in row_blocks(len(X), 1, self.block_rows):
+            block, w = X[rows], weight[rows]
+            pulls = [family.base.score(block) for family in families]
+            linear += self._linear(block, pulls, w, families)
+            constant += [family._constant(block, b, w) for family, b in zip(families, pulls, strict=True)]
+        n = float(weight.sum())
+        return -(linear @ self.basis) / n, constant / n
+
+    def _linear(self, X, pulls, weight, families):
+        """Σ w(Δk + ∇k·b) for each of the scores b of base measures, shape (s, m)."""
+        p, q = self._coordinates(X)
+        K, KS = self._kernel_and_square(p, q)
+        curvature, pulls = weight @ KS - self.trace * (weight @ K), [weight[:, None] * b for b in pulls]
+        return [curvature + np.einsum("aj,aj->a", self.q, K.T @ b) - np.einsum("ij,ij->i", q, b) @ K for b in pulls]
 
     def _slopes_and_linear(self, sums):
         """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""

@@ -10,6 +10,7 @@ a Cholesky factorisation.
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import cholesky, solve_triangular
 
 from ...fitting.solvers import eigh
 
@@ -42,5 +43,5 @@ def orthonormal_basis(K, cut=CUT):
     values, U = eigh(K)
     kept = values > cut * values[-1]
     W = U[:, kept] / np.sqrt(values[kept])
-    values, V = eigh(W.T @ K @ W)  # small eigenvalues of K are known to few digits; those of this matrix are near 1
-    return W @ (V / np.sqrt(values))
+    L = cholesky(W.T @ K @ W, lower=True)  # small eigenvalues of K are known to few digits; this matrix is near I
+    return solve_triangular(L, W.T, lower=True).T

@@ -22,19 +22,20 @@ from ...fitting.ridge_path import RidgePath, leave_one_out, without
 from ...formulas.moments import row_blocks
 from ...likelihood import annealed_importance_sampling, quadrature
 from ..fitted_density import FittedDensity
+from .family import assemble_over_bases
 from .held_out import log_likelihoods
 
-__all__ = ["CandidateScores", "FoldScorer", "LeaveOneOutScorer", "choose", "explore", "tabulate"]
+__all__ = ["CandidateScores", "FoldScorer", "LeaveOneOutScorer", "choose", "explore", "refine", "tabulate"]
 
 SMALLEST_ESS = 0.02  # of importance draws, below which their log Z is not to be trusted
 MISSED = 0.1  # nats, beyond three standard errors, from which on a candidate is in doubt
-NODES = 1 << 12, 1 << 8  # of quadrature, along each axis of one column and of two
+FEWEST_NODES, NODES = 1 << 6, (1 << 12, 1 << 8)  # of quadrature, along each axis of one column and of two
 PARTICLES, TEMPERATURES = 256, 50  # of annealing
 MAX_CHECKED = 6  # candidates that are checked, at most
 TIE = 1e-9  # relative, or in nats: below it scores are equal
 MAX_ROUNDING = 1e-6  # nats, by which threads or the order of rows may move a log-density
 STEP = np.sqrt(2.0)
-NOISES, LIMITS_OF_NOISE = (-6, -4, -2), (-8, 0)  # powers of √2, from the bandwidth
+COARSE_NOISE, FAINT_NOISES, LIMITS_OF_NOISE = -4, (-6, -8), (-8, 0)  # powers of √2, from the bandwidth
 BLOCK_BYTES = 1 << 22
 
 
@@ -98,7 +99,9 @@ NO_DOUBT = Doubt(0.0, 0.0, MISSED)
 def _apart_from_draws(target, d):
     """log Z by quadrature, which no mode escapes, or by chains from a Gaussian to the density."""
     if d <= 2:
-        return quadrature(target.required_log_density, d, tolerance=0.01, max_intervals=NODES)
+        return quadrature(
+            target.required_log_density, d, tolerance=0.01, min_intervals=FEWEST_NODES, max_intervals=NODES
+        )
     rng = np.random.default_rng(0)
     return annealed_importance_sampling(target, d, n_particles=PARTICLES, n_temperatures=TEMPERATURES, rng=rng)
 
@@ -164,12 +167,13 @@ class FoldScorer:
 
     def _forms(self, families):
         """Quadratic form of each fold, for each scale."""
-        return [[family.assemble(*fold[:3], self.objective) for fold in self.folds] for family in families]
+        by_fold = (assemble_over_bases(families, f.X, f.Y, f.weight, self.objective) for f in self.folds)
+        return list(zip(*by_fold, strict=True))
 
     def _path(self, forms, k):
         """θ of the folds but the k-th for each scale and ridge (s, L, r), and their rounding; the scales share Γ."""
-        others = [without(part, k) for part in forms]
-        path = RidgePath(replace(others[0], g=np.stack([form.g for form in others])))
+        g = np.stack([[form.g for form in part] for part in forms], axis=1)  # of each fold, for all scales
+        path = RidgePath(without([replace(form, g=own) for form, own in zip(forms[0], g, strict=True)], k))
         thetas = path.thetas(self.alphas)
         return thetas, path.rounding(thetas, self.alphas)
 
@@ -241,7 +245,7 @@ def _is_ill_posed(rounding):
 
 
 def explore(scorer, start, coarse, limits, smooth=False):
-    """Trials of bandwidths `start` × powers of √2, until the best has two worse neighbours or lies at a limit.
+    """Trials of bandwidths `start` × powers of √2, until the best has worse neighbours or lies at a limit.
 
     Parameters
     ----------
@@ -253,7 +257,7 @@ def explore(scorer, start, coarse, limits, smooth=False):
     limits : (int, int)
         Least and greatest power.
     smooth : bool, default=False
-        Whether to go on with noise that rows are seen through, in steps of √2 as well.
+        Whether noise that rows are seen through is tried too, in steps of √2 as well.
 
     Returns
     -------
@@ -267,24 +271,34 @@ def explore(scorer, start, coarse, limits, smooth=False):
             if (i, k) not in candidates and _is_allowed(i, k, limits):
                 candidates[i, k] = scorer(start * STEP**i, *(() if k is None else (STEP ** (k - i),)))
 
-    def climb():
-        """Go on until all neighbours of the best are worse; return it."""
-        seen = None
-        while (best := max(candidates, key=lambda pair: candidates[pair].score)) != seen:
-            seen = i, k = best
-            attempt([(i - 1, k), (i + 1, k)] + ([] if k is None else [(i, k - 1), (i, k + 1)]))
-        return best
-
     attempt([(power, None) for power in coarse])
-    i, _ = climb()
     if smooth:
-        attempt([(power, power + NOISES[1]) for power in coarse] + [(i, i + noise) for noise in NOISES])
-        climb()
+        attempt([(power, power + COARSE_NOISE) for power in coarse])
+    seen = None
+    while (best := max(candidates, key=lambda pair: candidates[pair].score)) != seen:
+        seen = best
+        attempt(_neighbours(*best, smooth))
     return sorted(candidates.values(), key=lambda candidate: (candidate.bandwidth, candidate.smoothing))
+
+
+def _neighbours(i, k, smooth):
+    """One step away: a bandwidth beside, and noise beside; the faintest noise is beside none."""
+    bandwidths = [(i - 1, k), (i + 1, k)]
+    if k is None:
+        return bandwidths + [(i, i + noise) for noise in FAINT_NOISES if smooth]
+    return [*bandwidths, (i, k - 1 if k - i > LIMITS_OF_NOISE[0] else None), (i, k + 1)]
 
 
 def _is_allowed(i, k, limits):
     return limits[0] <= i <= limits[1] and (k is None or LIMITS_OF_NOISE[0] <= k - i <= LIMITS_OF_NOISE[1])
+
+
+def refine(scorer, candidates):
+    """Score the best of the list `candidates` again, at ridges between those of the grid as well."""
+    k = max(range(len(candidates)), key=lambda i: candidates[i].score)
+    alphas, noise = scorer.alphas, candidates[k].smoothing
+    finer = replace(scorer, alphas=np.sort(np.concatenate([alphas, np.sqrt(alphas[1:] * alphas[:-1])])))
+    candidates[k] = finer(candidates[k].bandwidth, *([noise] if noise else []))
 
 
 def choose(scorer, candidates):

@@ -81,9 +81,8 @@ class _Sums:
 
     @property
     def products(self):
-        """Sum over rows of the product of a table with itself, shape (m, m)."""
-        lower = np.tril(self.gram)
-        return lower + np.tril(lower, -1).T
+        """Sum over rows of the product of a table with itself, shape (m, m), of which BLAS gives the lower half."""
+        return np.where(np.tri(len(self.gram), dtype=bool), self.gram, self.gram.T)
 
 
 class StackedSums(_Sums):
@@ -121,12 +120,12 @@ class PolarProducts(_Sums):
         self.cross += other.cross
         return super().__add__(other)
 
-    def slopes(self):
-        """Σ w ∇k·∇k, shape (m, m)."""
-        m = len(self.q)
+    def products_and_slopes(self):
+        """KᵀK and Σ w ∇k·∇k, each of shape (m, m)."""
+        m, Q = len(self.q), self.products
         M, norms = self.cross[:m, :m], np.einsum("ij,ij->i", self.q, self.q)
         D = np.add.outer(norms, norms) - 2.0 * self.q @ self.q.T
-        return 0.5 * (M + M.T - D * self.products)
+        return Q, 0.5 * (M + M.T - D * Q)
 
 
 class PolarSums(PolarProducts):
@@ -147,4 +146,5 @@ class PolarSums(PolarProducts):
         """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
         m, cross = len(self.q), self.cross
         linear = cross[m, :m] + np.einsum("aj,aj->a", self.q, cross[:m, m:-1]) + cross[:m, -1]
-        return self.slopes(), linear
+        _, slopes = self.products_and_slopes()
+        return slopes, linear

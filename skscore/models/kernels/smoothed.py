@@ -109,9 +109,13 @@ class SmoothedFamily(LiteFamily):
         """Quadratic form in φ, a mean over noise, however few the rows."""
         return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
 
-    def _sums(self, X, weight):
-        sums, constant = super()._sums(X, weight)
-        return sums, constant + self.surplus * float(weight.sum())
+    def _constant(self, X, b, weight):
+        return super()._constant(X, b, weight) + self.surplus * float(weight.sum())
+
+    def _linear(self, X, pulls, weight, families):
+        V = self.v._kernel(self.v._coordinates(X)[0]).T
+        sums = (V @ (weight[:, None] * f.monomials(X, b)) for f, b in zip(families, pulls, strict=True))
+        return [np.einsum("aj,aj->a", f.polynomials, total) for f, total in zip(families, sums, strict=True)]
 
     def _empty_sums(self, block_rows):
         u, shape = self.u, self.polynomials.shape
@@ -125,8 +129,8 @@ class SmoothedFamily(LiteFamily):
         sums.linear += V.T @ self.monomials(X, b)
 
     def _slopes_and_linear(self, sums):
-        slopes = self.shares * (sums.slopes() + self.excess * sums.products)
-        return slopes, np.einsum("aj,aj->a", self.polynomials, sums.linear)
+        products, slopes = sums.products_and_slopes()
+        return self.shares * (slopes + self.excess * products), np.einsum("aj,aj->a", self.polynomials, sums.linear)
 
     def row_gradients(self, phi, X, Y, objective):
         """ψ = Γφ − g of each row's own form, shape (n, r)."""
@@ -147,7 +151,8 @@ class SmoothedFamily(LiteFamily):
 
 def _slope(base, d):
     """H of a base measure whose score is affine, from vᵀHv along the axes and between them."""
-    origin, axes = np.zeros((1, d)), np.eye(d)
-    along = [[float(base.curvature(origin, a + b)[0]) for b in axes] for a in axes]
+    axes = np.eye(d)
+    pairs = (axes[:, None] + axes).reshape(-1, d)
+    along = base.curvature(np.zeros_like(pairs), pairs).reshape(d, d)
     own = 0.25 * np.diag(along)  # of 2a: four times aᵀHa
-    return 0.5 * (np.array(along) - own[:, None] - own)
+    return 0.5 * (along - own[:, None] - own)

@@ -17,6 +17,7 @@ from skscore.models import GaussianBase, Kernel
 from skscore.models.family import Sample
 from skscore.models.fitted_density import FittedDensity
 from skscore.models.folds import deal, group_rows
+from skscore.models.kernels.family import assemble_over_bases
 from skscore.models.kernels.held_out import N_DRAWS
 from skscore.models.kernels.kernel import _at_the_edge
 from skscore.models.kernels.selection import (
@@ -26,6 +27,7 @@ from skscore.models.kernels.selection import (
     LeaveOneOutScorer,
     choose,
     explore,
+    refine,
     tabulate,
 )
 from skscore.models.kernels.setup import KernelSetup
@@ -72,6 +74,17 @@ def test_folds_judge_as_refits_do(by_likelihood):
         expected = np.average(scores, weights=[len(fold.X) for fold in folds])
         noise = 5 * np.sqrt((1 / trial.ess[i, j] - 1) / N_DRAWS) if by_likelihood else 0.0
         assert score == pytest.approx(expected, rel=1e-9, abs=noise)
+
+
+@pytest.mark.parametrize(("base", "smoothing"), [("gaussian", 0.0), ("gaussian", 0.4), ("student", 0.0)])
+@pytest.mark.parametrize("n", [30, 400])
+def test_forms_over_several_bases_are_those_of_each(rng, assert_same_form, base, smoothing, n):
+    """Γ is assembled once; for few rows by functions, for many by kernels."""
+    X, weight = rng.standard_normal((n, 3)), rng.random(n)
+    families = KernelSetup(Kernel(12, base=base), sample(X, weight)).families(1.2, [1.0, 1.5, 4.0], smoothing)
+    forms = assemble_over_bases(families, X, None, weight, Implicit())
+    for family, form in zip(families, forms, strict=True):
+        assert_same_form(form, family.assemble(X, None, weight, Implicit()), rtol=1e-9)
 
 
 @pytest.mark.parametrize("whiten", [True, False])
@@ -133,6 +146,21 @@ def test_the_search_ends_at_the_peak_with_both_neighbours_tried(peak):
     bandwidths = [one.bandwidth for one in trials]
     assert bandwidths == sorted(tried)
     assert 0 < bandwidths.index(best.bandwidth) < len(bandwidths) - 1
+
+
+@pytest.mark.parametrize("noise", [0.0, 2**-4, 2**-2.5, 1.0])
+def test_the_search_goes_along_noise_as_well(noise):
+    """From none to the faintest is one step; the peak is off the coarse grid, at a bandwidth of 2^-½."""
+
+    def judge(bandwidth, smoothing=0.0):
+        steps = 2.0 * np.log2([max(smoothing, 2**-4.5), max(noise, 2**-4.5)])
+        score = -abs(2.0 * np.log2(bandwidth) + 1.0) - abs(steps[0] - steps[1])
+        return trial(bandwidth, score)._replace(smoothing=smoothing)
+
+    trials = explore(judge, 1.0, (-4, -2, 0, 2), (-10, 6), smooth=True)
+    best = max(trials, key=lambda one: one.score)
+    assert (best.bandwidth, best.smoothing) == pytest.approx((2**-0.5, noise))
+    assert len(trials) == len({(one.bandwidth, one.smoothing) for one in trials}) < 30
 
 
 def test_the_search_stops_at_its_limits():
@@ -203,6 +231,21 @@ def test_mass_that_no_draw_meets_is_doubted(rng):
     assert doubts[1].is_serious
     assert doubts[1].missed == pytest.approx(doubts[0].missed + 1.0, abs=1e-6)
     assert doubts[1].shortfall == pytest.approx(1.0, abs=0.2)
+
+
+def test_the_best_is_scored_at_ridges_between_too():
+    X = banana(60)
+    site = KernelSetup(Kernel(10), sample(X))
+    grid = np.logspace(-4.0, 0.0, 5)
+    judge = FoldScorer(site.families, site.folds(3, 1000), Implicit(), np.ones(1), grid, site.draws(np.ones(1)))
+    tried = [judge(0.5), judge(1.5, 0.2)]
+    k = int(tried[1].score > tried[0].score)
+    before = list(tried)
+    refine(judge, tried)
+    assert tried[1 - k] is before[1 - k]
+    np.testing.assert_allclose(tried[k].alphas, np.logspace(-4.0, 0.0, 9))
+    np.testing.assert_allclose(tried[k].scores[:, ::2], before[k].scores, rtol=1e-9)
+    assert (tried[k].bandwidth, tried[k].smoothing) == (before[k].bandwidth, before[k].smoothing)
 
 
 def test_what_was_tried_is_a_table():
@@ -282,6 +325,22 @@ def test_rules_of_thumb_are_those_of_a_kernel_density(rng, rule):
     assert in_units_of_X.bandwidth_ == pytest.approx(expected * np.exp(np.log(X.std(axis=0)).mean()))
 
 
+@pytest.mark.parametrize("whiten", [True, False])
+def test_bandwidths_in_the_units_of_the_columns(rng, whiten):
+    """Along a column a kernel falls to e^-½ at its bandwidth, if the other columns go where the kernel is greatest."""
+    X = rng.standard_normal((60, 2)) @ np.array([[3.0, 1.0], [0.0, 0.02]])
+    fitted = density(Kernel(landmarks=[[0.5, 0.2]], bandwidth=0.7, base_scale=1.0, whiten=whiten), alpha=0.1).fit(X)
+    family, (a, b) = fitted._fit.family, fitted.column_bandwidths_
+    line = np.linspace(-5.0, 5.0, 20001)
+    along = (
+        np.column_stack([np.full_like(line, 0.5 + a), 0.2 + line]),
+        np.column_stack([0.5 + line, np.full_like(line, 0.2 + b)]),
+    )
+    centre = family.statistics(np.array([[0.5, 0.2]])).item()
+    for rows in along:
+        assert (family.statistics(rows) / centre).max() == pytest.approx(np.exp(-0.5), rel=1e-3)
+
+
 def test_weights_are_repetition_and_order_is_nothing(rng):
     X, weight = banana(80), rng.integers(0, 3, 80)
     repeated = np.repeat(X, weight, axis=0)
@@ -295,7 +354,7 @@ def test_weights_are_repetition_and_order_is_nothing(rng):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_table_of_many_repetitions_is_its_weighted_twin(rng):
     """Whitened rows are rounded by their place in the table, and a small ridge magnified what little that changes."""
-    X, fresh = rng.random((60, 2)), rng.random((200, 2))
+    X, fresh = rng.random((30, 2)), rng.random((200, 2))
     weight = 1 + (10 * X.sum(axis=1)).astype(int)
     repeated = np.repeat(X, weight, axis=0)
     tables = [(X, weight), (X, 0.37 * weight), (repeated, None), (rng.permutation(repeated), None)]
