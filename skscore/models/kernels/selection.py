@@ -66,11 +66,14 @@ class CandidateScores(NamedTuple):
         """The best score."""
         return self.scores[self.best]
 
-    def without_best(self):
-        """The candidate without its best score and those of smaller ridges at the same scale."""
+    def without_best(self, more=0):
+        """The candidate without its best score, those of smaller ridges at the same scale, and `more` greater ones.
+
+        The greatest ridge goes only if it is the best.
+        """
         scale, ridge = self.best
         scores = self.scores.copy()
-        scores[scale, : ridge + 1] = -np.inf
+        scores[scale, : max(ridge + 1, min(ridge + 1 + more, scores.shape[1] - 1))] = -np.inf
         return self._replace(scores=scores)
 
     @property
@@ -81,11 +84,15 @@ class CandidateScores(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """What speaks against a candidate, in nats: what draws miss of its log Z, and what its score promises too much."""
+    """What speaks against a candidate, in nats: what draws miss of its log Z, and what its score promises too much.
+
+    If a mode at a landmark alone speaks against it, nothing else was `asked`.
+    """
 
     missed: float
     shortfall: float
     error: float
+    asked: bool = True
 
     @property
     def is_serious(self):
@@ -156,6 +163,9 @@ class FoldScorer:
         by_draws, _ = self._likelihoods(families, np.broadcast_to(theta, (1, len(self.folds), *theta.shape)))
         density = FittedDensity(families[0], theta[0], self.reference, 0, "Kernel")
         values = [np.average(families[0].log_density(theta[0], X), weights=w) for X, _, w, _ in self.folds]
+        spike = families[0].log_mass_of_a_mode(theta[0]) + by_draws.item(0) - values[0]
+        if spike > 1.0 + density.d:  # nats, within which Laplace's method may be off
+            return Doubt(spike, 0.0, MISSED, asked=False)
         log_z, stderr, _ = _apart_from_draws(density.target(), density.d)
         missed = by_draws.item(0) - values[0] + log_z
         mean = np.average(values, weights=self._shares) - log_z - min(missed, 0.0)  # by the greater of two log Z
@@ -304,17 +314,21 @@ def refine(scorer, candidates):
 def choose(scorer, candidates):
     """The best candidate that is not in doubt, and remarks; others are struck out of the list `candidates` for good.
 
-    If all that are checked are in doubt, it is the next one; the normaliser of the fit will warn.
+    Of one candidate twice as many ridges are struck out each time. If all that are checked are in doubt, it is the next
+    one; the normaliser of the fit will warn.
     """
-    fallen = []
-    for _ in range(MAX_CHECKED):
+    fallen, n_doubts = [], np.zeros(len(candidates), dtype=int)
+    n_left = MAX_CHECKED
+    while n_left:
         k = max(range(len(candidates)), key=lambda i: candidates[i].score)
         doubt = scorer.doubt(candidates[k])
         if not doubt.is_serious or not np.isfinite(candidates[k].without_best().score):
             break
         if doubt.shortfall > doubt.error:
             fallen.append((candidates[k].score, doubt.shortfall))
-        candidates[k] = candidates[k].without_best()
+        candidates[k] = candidates[k].without_best(2 ** n_doubts[k] - 1)
+        n_doubts[k] += 1
+        n_left -= doubt.asked
     best = max(candidates, key=lambda candidate: candidate.score)
     return best, tuple(_broken_promises(fallen, best))
 
