@@ -22,7 +22,7 @@ from ..levels.ladder import LadderSummary, fit_ladder, gather
 from ..levels.level_density import LevelDensity, PotentialFamily
 from ..models.family import Choice, Sample
 from ..models.fitted_density import FittedDensity
-from ..models.folds import group_rows
+from ..models.folds import distinct, group_rows
 from ..models.objectives import Implicit
 from ..neural import ScoreNetwork
 from .fit_time import seconds_of_validation, trained_in_time
@@ -299,8 +299,8 @@ def _validated(p, density, rows, table, folds):
     held_out = len(folds) > 0 and len(folds[0]) > 0
     share = np.ones(len(rows.X))
     if not held_out:
-        distinct, share = _distinct(table.X, rows.weight)
-        parts = [(density, distinct[_evenly(len(distinct), SCORED_ROWS)])]
+        first, share = _distinct(table.X, rows.weight)
+        parts = [(density, first[_evenly(len(first), SCORED_ROWS)])]
     else:
         most = -(-SCORED_ROWS // len(folds))
         unseeing = [replace(density, noisy_score=density.noisy_score.part(k)) for k in range(len(folds))]
@@ -320,20 +320,17 @@ def _validated(p, density, rows, table, folds):
         [seen.log_mean(replace(part, n_steps=density.n_steps).flow_log_density(seen.Z)) for part, seen in validation]
     )
     scored = table.points(held, n_points)
-    density = (
-        density
-        if p.tail is None
-        else density.with_tail(scored, log_p, share[held] / share[held].mean(), table.none_is_far)
-    )
+    if p.tail is not None:
+        weight = share[held] / share[held].mean()
+        density = density.with_tail(scored, log_p, weight, light=table.none_is_far)
     return density.with_windows(log_p, scored, held, rows.X, rows.weight) if windows else density, report
 
 
 def _distinct(X, weight):
     """Places of the distinct rows, and the weight of all that equal each, (n,), at its place: twins are one row."""
-    group = group_rows(X)
-    _, first = np.unique(group, return_index=True)
+    first, total = distinct(group_rows(X), weight)
     share = np.zeros(len(X))
-    share[first] = np.bincount(group, weight)
+    share[first] = total
     return first, share
 
 

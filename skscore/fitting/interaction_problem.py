@@ -49,7 +49,7 @@ from numpy import ndarray
 from .._kernels import coordinate_descent
 from ..formulas.quadratic import QuadraticForm
 from .row_form import RowForm
-from .solvers import RANK_TOLERANCE, eigh
+from .solvers import RANK_TOLERANCE, eigh, lyapunov_solution
 
 __all__ = ["InteractionProblem", "Interactions", "penalised_value"]
 
@@ -164,8 +164,7 @@ class InteractionProblem:
 
     def without_penalty(self, R: ndarray) -> ndarray:
         """Solve SK + KS = 2R for symmetric R (p, p), with S the shared block."""
-        values, V = self._spectrum
-        return V @ (2.0 * (V.T @ R @ V) / np.add.outer(values, values)) @ V.T
+        return lyapunov_solution(*self._spectrum, R)
 
     def gradient(self, theta: ndarray) -> ndarray:
         """Return Gθ − g, shape (p, m)."""

@@ -21,7 +21,16 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack, qr, solve_t
 from .._kernels.threads import enough_for
 from ..formulas.quadratic import QuadraticForm
 
-__all__ = ["Estimate", "UnboundedObjectiveError", "eigh", "solve_lyapunov", "solve_ridge", "tridiagonalize"]
+__all__ = [
+    "Estimate",
+    "UnboundedObjectiveError",
+    "eigh",
+    "lyapunov_solution",
+    "solve_lyapunov",
+    "solve_regular",
+    "solve_ridge",
+    "tridiagonalize",
+]
 
 RANK_TOLERANCE = 1e-12  # relative to a unit diagonal, about 1e4 rounding errors
 EIGH_FLOPS, TRIDIAGONAL_FLOPS = 9.0, 8.0 / 3.0  # times the cube of the size (Golub & Van Loan, 2013, section 8.3)
@@ -226,6 +235,19 @@ def solve_lyapunov(S: ndarray, C: ndarray) -> ndarray:
     array([[1.  , 0.  ],
            [0.  , 0.25]])
     """
-    values, V = eigh(S)
+    return lyapunov_solution(*eigh(S), C)
+
+
+def lyapunov_solution(values: ndarray, V: ndarray, C: ndarray) -> ndarray:
+    """Solve S K + K S = C + Cᵀ as `solve_lyapunov` does, given the eigenvalues and eigenvectors of S.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.fitting.solvers import lyapunov_solution
+    >>> lyapunov_solution(np.array([1.0, 4.0]), np.eye(2), np.eye(2))
+    array([[1.  , 0.  ],
+           [0.  , 0.25]])
+    """
     rotated = V.T @ (C + C.T) @ V
     return V @ (rotated / np.add.outer(values, values)) @ V.T

@@ -6,7 +6,7 @@ import numpy as np
 
 from .family import Sample
 
-__all__ = ["deal", "group_rows", "merge_equal", "taken"]
+__all__ = ["deal", "distinct", "group_rows", "merge_equal", "taken"]
 
 DIGITS = 10  # of a distance, relative to the greatest: below them it ties, and rows are in the order of their columns
 TINY = np.finfo(np.float64).tiny
@@ -64,11 +64,24 @@ def taken(sample, rows):
     return Sample(X[rows], None if Y is None else Y[rows], None if weight is None else weight[rows], table)
 
 
+def distinct(group, weight):
+    """Place of the first row of each group, and the weight of all of its rows; the number of them without weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.folds import distinct
+    >>> distinct(np.array([1, 0, 1]), None)
+    (array([1, 0]), array([1., 2.]))
+    """
+    _, first = np.unique(group, return_index=True)
+    return first, np.bincount(group, weight).astype(float)
+
+
 def merge_equal(sample, group):
     """The distinct rows in the order of `group`, with the summed weights of those that are equal, of mean one."""
     X, Y, weight, table = sample
-    _, first = np.unique(group, return_index=True)
-    total = np.bincount(group, weight).astype(float)
+    first, total = distinct(group, weight)
     return Sample(X[first], None if Y is None else _means(Y, weight, group), total / total.mean(), table)
 
 
