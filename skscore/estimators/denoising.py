@@ -205,7 +205,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         n_levels: int | None = None,
         noise_levels: ArrayLike | None = None,
         noise_distribution: str = "lognormal",
-        weighting: str | Callable[[Any], Any] = "edm",
+        weighting: str | Callable[[Any], Any] = "balanced",
         preconditioning: str = "auto",
         dequantize: bool | str | ArrayLike = "auto",
         bounds: Any = None,

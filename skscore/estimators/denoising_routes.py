@@ -211,10 +211,10 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, star
 
 def _ensemble(p, network, rows, table, variance, folds, seed):
     """The networks, and the rows in all their spreads for these to be trained on."""
-    from ..neural.denoiser import Architecture
     from ..neural.devices import resolve_device
+    from ..neural.ensemble import Ensemble
     from ..neural.noise_schedule import noise_schedule
-    from ..neural.training import Ensemble
+    from ..neural.stacks import Architecture
 
     (n, d), device, spreads = rows.X.shape, resolve_device(network.device), list(table.spreads())
     sigma_min, sigma_max, levels = noise_range(p, variance)
@@ -223,7 +223,7 @@ def _ensemble(p, network, rows, table, variance, folds, seed):
         None if rows.weight is None else np.tile(rows.weight, len(spreads)),
         Architecture(variance, network.parametrization, network.network, network.layers(d)),
         noise_schedule(sigma_min, sigma_max, levels, p.noise_distribution, device),
-        network.training_config(n, p.weighting),
+        network.training_config(n, p.weighting, device),
         [np.concatenate([fold + n * k for k in range(len(spreads))]) for fold in folds],
         n,
         network.n_networks,

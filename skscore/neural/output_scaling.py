@@ -13,7 +13,8 @@ would lose one.
 A few rows far from all others would decide for all, though the tail of the fitted density takes care of them. So what
 is maximised is the likelihood of the mixture of the network's density with the Gaussian,
 :math:`\log[(1-\varepsilon) e^{g_i} + \varepsilon]`, over κ and ε by the EM algorithm (Dempster, Laird & Rubin, 1977):
-rows that the Gaussian explains better lose their vote. κ is linear between a few knots in log σ, each drawn towards the
+rows that the Gaussian explains better lose their vote. It begins with all votes, and with those that κ = 1 would leave,
+because one far row among all can hold κ at zero. κ is linear between a few knots in log σ, each drawn towards the
 value common to all.
 
 References
@@ -25,6 +26,7 @@ Journal of the Royal Statistical Society B, 39(1), 1-38.
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -83,15 +85,23 @@ def best_shrinkage(batches, unseeing, together, weights, share):
         return NO_GAIN  # the training has exploded
     knots = np.unique(np.quantile(label, np.linspace(0.0, 1.0, N_KNOTS)))
     hats = np.stack([np.interp(label, knots, row) for row in np.eye(len(knots))], axis=2)  # (rows, draws, knots)
-    vote, odds = weight, math.log((1.0 - share) / max(share, LEAST))
+    odds = math.log((1.0 - share) / max(share, LEAST))
+    trusted = (2.0 * linear - square).mean(axis=1)  # gains at κ = 1, of which a far row may lose all
+    starts = [weight, weight * expit(trusted + odds)] if share > 0.0 else [weight]
+    factors, value = min((_climb(hats, linear, square, weight, vote, share) for vote in starts), key=itemgetter(1))
+    return (OutputScaling(knots.tolist(), factors.tolist()), float(value)) if value < 0.0 else NO_GAIN
+
+
+def _climb(hats, linear, square, weight, vote, share):
+    """κ at the knots by EM from the first votes of the rows, and the loss."""
+    odds = math.log((1.0 - share) / max(share, LEAST))
     for _ in range(EM_STEPS if share > 0.0 else 1):
         factors = _factors(hats, linear, square, vote)
         kappa = hats @ factors
         gain = (2.0 * kappa * linear - kappa**2 * square).mean(axis=1)
-        responsibility = expit(gain + odds)
         value = -np.average(np.logaddexp(math.log1p(-share) + gain, math.log(max(share, LEAST))), weights=weight)
-        vote = weight * responsibility
-    return (OutputScaling(knots.tolist(), factors.tolist()), float(value)) if value < 0.0 else NO_GAIN
+        vote = weight * expit(gain + odds)
+    return factors, value
 
 
 def _factors(hats, linear, square, vote):
