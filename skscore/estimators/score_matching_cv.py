@@ -308,9 +308,8 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
             return fold_statistics(target, deal(sample, group, self.cv, len(sample.X)))
         place = self._place  # of each row among those of weight, which alone are left; −1 for the others
         splits = check_cv(self.cv).split(place, groups=self._groups)
-        return split_statistics(
-            target, ([taken(sample, at[at >= 0]) for at in (place[a], place[b])] for a, b in splits)
-        )
+        parts = ([place[train], place[test]] for train, test in splits)
+        return split_statistics(target, ([taken(sample, at[at >= 0]) for at in pair] for pair in parts))
 
     def _judge(self, target, sample, path, pairs):
         """Index of the chosen penalty, what was tried by name, and the θ that were judged."""

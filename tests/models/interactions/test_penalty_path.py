@@ -24,8 +24,8 @@ from skscore.models.interactions.penalty_path import (
     automatic_alphas,
     by_ebic,
     by_folds,
-    fold_statistics,
     by_smic,
+    fold_statistics,
     penalty_path,
 )
 from skscore.models.objectives import Implicit
