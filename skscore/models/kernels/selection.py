@@ -292,7 +292,7 @@ def explore(scorer, start, coarse, limits, smooth=False):
         place = coarse.index(best[0])
         beside = coarse[max(place - 1, 0) : place + 2]
         best = max([best, *allowed([(power, None) for power in beside])], key=score)
-    while better := next((pair for pair in allowed(_neighbours(best, smooth)) if score(pair) > score(best)), None):
+    while (better := max([best, *allowed(_neighbours(best, smooth))], key=score)) != best:
         best = better
     return sorted(candidates.values(), key=lambda candidate: (candidate.bandwidth, candidate.smoothing))
 

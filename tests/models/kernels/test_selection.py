@@ -167,7 +167,7 @@ def test_the_search_goes_along_noise_as_well(noise):
 
 def test_the_search_stops_at_its_limits():
     trials = explore(lambda bandwidth: trial(bandwidth, -bandwidth), 1.0, (0,), (-3, 2))
-    assert [one.bandwidth for one in trials] == pytest.approx([2**-1.5, 2**-1.0, 2**-0.5, 1.0])
+    assert [one.bandwidth for one in trials] == pytest.approx([2**-1.5, 2**-1.0, 2**-0.5, 1.0, 2**0.5])
 
 
 def test_fits_without_noise_are_tried_beside_the_best_coarse_bandwidth_alone():
