@@ -25,8 +25,9 @@ from ..models.interactions.penalty_path import (
     by_ebic,
     by_folds,
     by_smic,
-    by_splits,
+    fold_statistics,
     penalty_path,
+    split_statistics,
 )
 from .all_or_nothing import all_or_nothing
 from .checks import edge_of_the_path, rows_of_weight, warn_of, warn_user
@@ -244,9 +245,10 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         if sample is None:
             return super()._estimate(fit, sample)
         target = PathProblem(fit.family, fit.summary, fit.objective)
+        pairs = self._pairs(target, sample) if self.selection == "cv" else []
         for alphas in self._paths(target):
             path = penalty_path(target, alphas, watch=self._watch_of_path(len(alphas)))
-            index, results, thetas = self._judge(target, sample, path)
+            index, results, thetas = self._judge(target, sample, path, pairs)
             if index < len(alphas) - 1:
                 break
         warn_of(path.remarks)
@@ -299,30 +301,32 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
 
         return watch
 
-    def _held_out(self, family, sample, objective, alphas):
+    def _pairs(self, target, sample):
+        """Statistics to fit and to score on, for each split of the rows."""
         if isinstance(self.cv, Integral):
             group = group_rows(sample.X - sample.moments.mean)
-            return by_folds(family, deal(sample, group, self.cv, len(sample.X)), objective, alphas)
+            return fold_statistics(target, deal(sample, group, self.cv, len(sample.X)))
         place = self._place  # of each row among those of weight, which alone are left; −1 for the others
-        pairs = check_cv(self.cv).split(place, groups=self._groups)
-        splits = [[taken(sample, at[at >= 0]) for at in (place[train], place[test])] for train, test in pairs]
-        return by_splits(family, splits, objective, alphas)
+        splits = check_cv(self.cv).split(place, groups=self._groups)
+        parts = ([place[train], place[test]] for train, test in splits)
+        return split_statistics(target, ([taken(sample, at[at >= 0]) for at in pair] for pair in parts))
 
-    def _judge(self, target, sample, path):
+    def _judge(self, target, sample, path, pairs):
         """Index of the chosen penalty, what was tried by name, and the θ that were judged."""
-        results, thetas = {"alphas": path.alphas}, path.thetas
-        if self.selection == "cv":
-            values, error, of_splits = self._held_out(target.family, sample, target.objective, path.alphas)
-            results |= {f"split{k}_test_score": -value for k, value in enumerate(of_splits)}
-            spread = error * np.sqrt(len(of_splits) - 1)  # of the splits, not of their mean
-        elif self.selection == "ebic":
-            values, thetas = by_ebic(target, sample, path, self.gamma, self.refit, self.calibrate)
-        else:
-            values = by_smic(target, sample, path)
-        results["mean_test_score"] = -values
+        values, thetas, error, of_splits = self._criterion(target, sample, path, pairs)
         judged = among_densities(target, path.alphas, thetas, values)
-        if self.selection != "cv":
-            return int(np.argmin(judged)), results, thetas
-        results["std_test_score"] = spread
-        index = one_standard_error(judged, error) if self.rule == "one_standard_error" else int(np.argmin(judged))
-        return index, results, thetas
+        index = one_standard_error(judged, error * (self.rule == "one_standard_error"))
+        results = {f"split{k}_test_score": -value for k, value in enumerate(of_splits)}
+        if results:  # the spread is that of the splits, not of their mean
+            results["std_test_score"] = error * np.sqrt(len(of_splits) - 1)
+        return index, {"alphas": path.alphas, **results, "mean_test_score": -values}, thetas
+
+    def _criterion(self, target, sample, path, pairs):
+        """Values along the path, smaller is better, the θ that have them, their errors, and the values of splits."""
+        no_error = np.zeros(len(path.alphas))
+        if self.selection == "cv":
+            values, error, of_splits = by_folds(target, pairs, path.alphas)
+            return values, path.thetas, error, of_splits
+        if self.selection == "smic":
+            return by_smic(target, sample, path), path.thetas, no_error, []
+        return *by_ebic(target, sample, path, self.gamma, self.refit, self.calibrate), no_error, []

@@ -200,7 +200,7 @@ class InteractionProblem:
         violation[some] = np.abs(r[some] - bounds * np.sign(values))
         gap = float(np.sum(bounds * np.abs(values) - np.clip(r[some], -bounds, bounds) * values))
         relative = violation / np.maximum(self.magnitude(theta, lam), np.finfo(float).tiny)
-        value = self.value(theta, gradient, lam)
+        value = penalised_value(values, gradient[some], self.g[some], bounds)  # the other entries add nothing
         return Interactions(theta, value, gap, float(violation.max()), float(relative.max()))
 
     def magnitude(self, theta: ndarray, lam: float) -> ndarray:

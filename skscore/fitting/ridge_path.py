@@ -34,10 +34,10 @@ from operator import add
 
 import numpy as np
 from numpy import ndarray
-from scipy.linalg import eigvalsh_tridiagonal, solveh_banded
+from scipy.linalg import eigvalsh_tridiagonal
 
 from ..formulas.quadratic import QuadraticForm
-from .solvers import eigh, tridiagonalize
+from .solvers import eigh, solve_tridiagonal, tridiagonalize
 
 __all__ = ["RidgePath", "held_out_values", "leave_one_out", "without"]
 
@@ -93,9 +93,8 @@ class RidgePath:
 
     def _by_tridiagonal(self, alphas: Sequence[float] | ndarray) -> ndarray:
         diagonal, beside, Q = self._tridiagonal
-        beside, g = np.append(beside, 0.0), (self.form.g @ Q).T
-        bands = (np.array([diagonal + alpha, beside])[: len(g)] for alpha in alphas)  # one if Γ is a number
-        solutions = [solveh_banded(band, g, lower=True).T for band in bands]
+        g = (self.form.g @ Q).T
+        solutions = [solve_tridiagonal(diagonal + alpha, beside, g).T for alpha in alphas]
         return np.stack(solutions, axis=-2) @ Q.T
 
     def _by_eigenvalues(self, alphas: Sequence[float] | ndarray) -> ndarray:

@@ -23,7 +23,7 @@ from numpy import ndarray
 from scipy.special import gammaln, logsumexp
 
 from ..domains import DomainMap
-from ..formulas.moments import moments
+from ..formulas.moments import moments, row_blocks
 from ..samplers import HMC, Target
 from .standard_normal import log_standard_normal
 
@@ -42,6 +42,7 @@ __all__ = [
 
 STUDENT_DF = 5.0
 REACH = 6.0  # sinh 6 = 202 standard deviations
+NODES_AT_ONCE = 1 << 12  # of two columns, at which the log-density is evaluated
 ACCURATE = 0.02  # nats: no better method is tried if the standard error is below this
 
 
@@ -178,10 +179,12 @@ def _trapezoid(log_density: Callable[[ndarray], ndarray], d: int, intervals: int
     t, log_weight = np.sinh(u), np.log(np.cosh(u)) + np.log(step)
     if d == 1:
         return float(logsumexp(log_density(t[:, None]) + log_weight))
-    lines = [  # one line of nodes at a time: memory stays that of one axis
-        logsumexp(log_density(np.column_stack([np.full_like(t, first), t])) + log_weight) for first in t
-    ]
-    return float(logsumexp(np.array(lines) + log_weight))
+    lines = []
+    for rows in row_blocks(len(t), len(t), NODES_AT_ONCE):
+        nodes = np.stack(np.meshgrid(t[rows], t, indexing="ij"), axis=-1)
+        values = log_density(nodes.reshape(-1, 2)).reshape(nodes.shape[:2])
+        lines.append(logsumexp(values + log_weight, axis=1))
+    return float(logsumexp(np.concatenate(lines) + log_weight))
 
 
 def importance_particles(

@@ -93,6 +93,22 @@ def test_splits_of_scikit_learn_are_fitted_and_judged(rng, weighted):
         assert fitted.cv_results_[f"split{k}_test_score"][1] == pytest.approx(-expected, rel=1e-8)
 
 
+def test_a_path_that_goes_on_takes_the_statistics_of_its_folds_again(rng, monkeypatch):
+    """A generator of splits can be read but once, and the rows of each are assembled once."""
+    X = chain(rng, 300) * np.logspace(-2.0, 2.0, P)
+    n_assembled, of_splits = [], score_matching_cv.split_statistics
+
+    def counted(target, splits):
+        n_assembled.append(1)
+        return of_splits(target, splits)
+
+    monkeypatch.setattr(score_matching_cv, "split_statistics", counted)
+    fitted = ScoreMatchingDensityCV(n_alphas=8, cv=(split for split in KFold(3).split(X))).fit(X)
+    assert fitted.alphas_[-1] < 1e-5 * fitted.alphas_[0]  # it went on
+    assert n_assembled == [1]
+    assert np.isfinite(fitted.cv_results_["mean_test_score"]).all()
+
+
 @pytest.mark.parametrize("weight", [None, 2.0, np.where(np.arange(100) % 3, 1.0, 1e-50)])
 def test_the_first_of_several_chunks_chooses_by_splits_as_a_fit_does(rng, weight):
     """Also where rows of no weight are left out of them."""

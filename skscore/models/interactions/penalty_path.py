@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
 from itertools import chain
 from operator import add
@@ -27,8 +27,9 @@ __all__ = [
     "by_ebic",
     "by_folds",
     "by_smic",
-    "by_splits",
+    "fold_statistics",
     "penalty_path",
+    "split_statistics",
 ]
 
 RIDGES = np.logspace(2.0, -6.0, 25)
@@ -129,41 +130,43 @@ def among_densities(target, alphas, thetas, values):
 # ---- what criteria say, smaller is better --------------------------------------------------------
 
 
-def by_folds(family, folds, objective, alphas):
+def fold_statistics(target, folds):
+    """Statistics to fit and those to score on, of each fold: the merged ones of the others, and its own."""
+    parts = [_statistics(target, fold) for fold in folds]
+    return [(reduce(add, parts[:k] + parts[k + 1 :]), part) for k, part in enumerate(parts)]
+
+
+def split_statistics(target, splits):
+    """As `fold_statistics`, of pairs of samples: rows to fit, and rows to score on."""
+    return [(_statistics(target, fitted), _statistics(target, held_out)) for fitted, held_out in splits]
+
+
+def _statistics(target, sample):
+    form = target.family.assemble(*sample[:3], target.objective)
+    return Summary(moments(_joined(sample), sample.weight), form)
+
+
+def by_folds(target, pairs, alphas):
     """Mean objective of rows held out, without penalty, its standard error and its value in each fold (k, L).
 
-    Folds are samples of rows; each is scored by the estimates of the others, whose statistics are merged.
+    The pairs are statistics to fit and to score on.
     """
-    parts = [_statistics(family, fold, objective) for fold in folds]
-    others = [reduce(add, parts[:k] + parts[k + 1 :]) for k in range(len(parts))]
-    return _scored(family, list(zip(others, parts, strict=True)), objective, alphas)
 
-
-def by_splits(family, splits, objective, alphas):
-    """As `by_folds`, for pairs of samples: rows to fit, and rows to score on."""
-    pairs = [tuple(_statistics(family, part, objective) for part in pair) for pair in splits]
-    return _scored(family, pairs, objective, alphas)
-
-
-def _statistics(family, sample, objective):
-    return Summary(moments(_joined(sample), sample.weight), family.assemble(*sample[:3], objective))
-
-
-def _scored(family, pairs, objective, alphas):
     def values_of(part):
-        return [_held_out_values(family, fitted, held, objective, alphas) for fitted, held in pairs[part]]
+        return [_held_out_values(target, fitted, held_out, alphas) for fitted, held_out in pairs[part]]
 
-    values = list(chain.from_iterable(threads.deal(values_of, len(pairs), len(pairs) * _flops(family, alphas))))
+    flops = len(pairs) * _flops(target.family, alphas)
+    values = list(chain.from_iterable(threads.deal(values_of, len(pairs), flops)))
     mean = np.average(values, axis=0, weights=[held_out.moments.n for _, held_out in pairs])
     with np.errstate(invalid="ignore"):  # of infinite values
         error = np.nan_to_num(np.std(values, axis=0, ddof=min(1, len(values) - 1))) / np.sqrt(len(values))
     return mean, error, np.array(values)
 
 
-def _held_out_values(family, fitted, held_out, objective, alphas):
+def _held_out_values(target, fitted, held_out, alphas):
     """Objective of the held-out rows at each α, inf where there is no estimate."""
-    path = penalty_path(PathProblem(family, fitted, objective), alphas, FOLD_ACCURACY)
-    held = PathProblem(family, held_out, objective)
+    path = penalty_path(replace(target, statistics=fitted), alphas, FOLD_ACCURACY)
+    held = replace(target, statistics=held_out)
     scores = [held.value(theta) for theta in path.thetas]
     return scores + [np.inf] * (len(alphas) - len(scores))
 

@@ -56,7 +56,7 @@ RULES = {  # of thumb
     "scott": lambda setup: setup.spread * setup.n_effective ** (-1.0 / (setup.d + 4.0)),
     "silverman": lambda setup: setup.spread * (setup.n_effective * (setup.d + 2.0) / 4.0) ** (-1.0 / (setup.d + 4.0)),
 }
-COARSE_POWERS, LIMITS = (-8, -6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
+COARSE_POWERS, LIMITS = (-6, -4, -2, 0, 2), (-12, 6)  # of √2, from the median bandwidth
 
 
 class Kernel(Model):

@@ -146,7 +146,8 @@ class LiteFamily(Family):
 
     def functions(self, X, phis):
         """f of each row for each φ of `phis` (k, r), shape (n, k)."""
-        return self._kernel(self._coordinates(X)[0]) @ (self.basis @ phis.T)
+        K, (m, r), k = self._kernel(self._coordinates(X)[0]), self.basis.shape, len(phis)
+        return (K @ self.basis) @ phis.T if r * (m + k) < m * k else K @ (self.basis @ phis.T)
 
     def jacobian(self, X):
         """∂T/∂x of each row, shape (n, r, d)."""

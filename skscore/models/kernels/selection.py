@@ -1,8 +1,8 @@
 """Choose the bandwidth of kernels, the scale of the base measure, the ridge and the smoothing by rows held out.
 
 For each bandwidth the ridge and the scale are chosen from their grids, which costs little; the bandwidth is
-searched by steps of a factor of √2 from the best of a few, for as long as that leads to a better score. From the best
-of them the search goes on for noise that rows are seen through, along it and the bandwidth in turn.
+searched by steps of a factor of √2 from the best of a few, for as long as that leads to a better score, and so is the
+noise that rows are seen through, in turn with it.
 
 The log-likelihood comes from draws near the rows and of the base measure, and a fit may have its mass where neither
 falls. So in the end the best stands only if quadrature or annealed chains find the same log Z for the fit to all rows,
@@ -257,13 +257,15 @@ def _is_ill_posed(rounding):
 def explore(scorer, start, coarse, limits, smooth=False):
     """Trials of bandwidths `start` × powers of √2, until the best has worse neighbours or lies at a limit.
 
+    With noise the coarse bandwidths are tried with some; without, only the best of these and those beside it.
+
     Parameters
     ----------
     scorer : callable
         Maps a bandwidth, and a smoothing if it is not 0, to a CandidateScores.
     start : float
     coarse : sequence of int
-        Powers tried first.
+        Powers tried first, in order.
     limits : (int, int)
         Least and greatest power.
     smooth : bool, default=False
@@ -276,30 +278,36 @@ def explore(scorer, start, coarse, limits, smooth=False):
     """
     candidates = {}  # at (i, k): bandwidth `start` × √2ⁱ, and noise `start` × √2ᵏ or none
 
-    def attempt(pairs):
-        for i, k in pairs:
-            if (i, k) not in candidates and _is_allowed(i, k, limits):
-                candidates[i, k] = scorer(start * STEP**i, *(() if k is None else (STEP ** (k - i),)))
+    def score(pair):
+        if pair not in candidates:
+            i, k = pair
+            candidates[pair] = scorer(start * STEP**i, *(() if k is None else (STEP ** (k - i),)))
+        return candidates[pair].score
 
-    attempt([(power, None) for power in coarse])
+    def allowed(pairs):
+        return [pair for pair in pairs if _is_allowed(pair, limits)]
+
+    best = max(allowed([(power, power + COARSE_NOISE if smooth else None) for power in coarse]), key=score)
     if smooth:
-        attempt([(power, power + COARSE_NOISE) for power in coarse])
-    seen = None
-    while (best := max(candidates, key=lambda pair: candidates[pair].score)) != seen:
-        seen = best
-        attempt(_neighbours(*best, smooth))
+        place = coarse.index(best[0])
+        beside = coarse[max(place - 1, 0) : place + 2]
+        best = max([best, *allowed([(power, None) for power in beside])], key=score)
+    while (better := max([best, *allowed(_neighbours(best, smooth))], key=score)) != best:
+        best = better
     return sorted(candidates.values(), key=lambda candidate: (candidate.bandwidth, candidate.smoothing))
 
 
-def _neighbours(i, k, smooth):
+def _neighbours(pair, smooth):
     """One step away: a bandwidth beside, and noise beside; the faintest noise is beside none."""
+    i, k = pair
     bandwidths = [(i - 1, k), (i + 1, k)]
     if k is None:
         return bandwidths + [(i, i + noise) for noise in FAINT_NOISES if smooth]
     return [*bandwidths, (i, k - 1 if k - i > LIMITS_OF_NOISE[0] else None), (i, k + 1)]
 
 
-def _is_allowed(i, k, limits):
+def _is_allowed(pair, limits):
+    i, k = pair
     return limits[0] <= i <= limits[1] and (k is None or LIMITS_OF_NOISE[0] <= k - i <= LIMITS_OF_NOISE[1])
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from scipy import stats
 
+from ...fitting.solvers import eigh
 from ...maps.affine import Affine, flat_directions
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
 from ..folds import deal, group_rows, merge_equal
@@ -22,7 +23,7 @@ from .smoothed import SmoothedFamily
 __all__ = ["KernelSetup", "as_numbers"]
 
 STUDENT_DF = 5.0
-MAX_CENTRES = 500
+MAX_CENTRES, MOST_GRAMS = 500, 4
 # Relative and squared, of the functions that are kept. A ridge of the user's: all that arithmetic tells from zero.
 SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}
 # One to be chosen: those whose rounding it outweighs. Rows with noise take products of kernels, which round more.
@@ -61,6 +62,7 @@ class KernelSetup:
         self.rows, self.counts = self.coordinates.forward(self.merged.X), self.merged.weight
         self.median = median_bandwidth(self.rows, self.counts)
         self.landmarks = None if model.basis == "fourier" else self._landmarks()
+        self._grams = {}
         self.least = 0.0 if self.landmarks is None else min(least_bandwidth(self.landmarks), self.median)
 
     def _landmarks(self):
@@ -130,12 +132,26 @@ class KernelSetup:
             smallest = SMALLEST_NORM_SMOOTHED if is_smoothed else max(smallest, SMALLEST_NORM_TO_CHOOSE)
         return smallest if self.model.dtype == "float64" else max(smallest, SMALLEST_NORM_SINGLE)
 
+    def _gram(self, bandwidth, compute):
+        """Kernels at the landmarks and their eigenvalues and eigenvectors, which noise leaves alone.
+
+        A search needs them of one bandwidth with many noises; the last few are kept.
+        """
+        key = np.asarray(bandwidth).tobytes()
+        if key not in self._grams:
+            K = compute()
+            self._grams[key] = K, eigh(K)
+            if len(self._grams) > MOST_GRAMS:
+                self._grams.pop(next(iter(self._grams)))
+        return self._grams[key]
+
     def families(self, bandwidth, scales, smoothing=0.0):
         """Families with kernels of this bandwidth over base measures of these scales."""
         kind, functions, size = self._functions(bandwidth, smoothing)
         basis, bases = np.eye(size), [self.base(scale) for scale in scales]
         if self.model.regularizer == "rkhs":
-            basis = orthonormal_basis(kind(*functions, basis, bases[0]).gram(), self._smallest_norm(smoothing))
+            K, eigen = self._gram(bandwidth, lambda: kind(*functions, basis, bases[0]).gram())
+            basis = orthonormal_basis(K, self._smallest_norm(smoothing), eigen)
         return [
             KernelFamily(kind(*functions, basis, base), self.coordinates, bandwidth, scale, smoothing)
             for base, scale in zip(bases, scales, strict=True)

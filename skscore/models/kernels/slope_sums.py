@@ -105,7 +105,7 @@ class StackedSums(_Sums):
 
 
 class PolarProducts(_Sums):
-    """KᵀK and Kᵀ(K∘S), and the products of slopes that they make for any number of columns."""
+    """KᵀK and Kᵀ(K∘S), of which the products of slopes are made for any number of columns."""
 
     def __init__(self, q, trace, block_rows, dtype, **shapes):
         super().__init__(q, trace, block_rows, dtype, **shapes)
@@ -120,12 +120,11 @@ class PolarProducts(_Sums):
         self.cross += other.cross
         return super().__add__(other)
 
-    def products_and_slopes(self):
-        """KᵀK and Σ w ∇k·∇k, each of shape (m, m)."""
-        m, Q = len(self.q), self.products
-        M, norms = self.cross[:m, :m], np.einsum("ij,ij->i", self.q, self.q)
-        D = np.add.outer(norms, norms) - 2.0 * self.q @ self.q.T
-        return Q, 0.5 * (M + M.T - D * Q)
+    @property
+    def symmetric(self):
+        """½(M + Mᵀ), shape (m, m)."""
+        M = self.cross[: len(self.q), : len(self.q)]
+        return 0.5 * (M + M.T)
 
 
 class PolarSums(PolarProducts):
@@ -146,5 +145,6 @@ class PolarSums(PolarProducts):
         """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
         m, cross = len(self.q), self.cross
         linear = cross[m, :m] + np.einsum("aj,aj->a", self.q, cross[:m, m:-1]) + cross[:m, -1]
-        _, slopes = self.products_and_slopes()
-        return slopes, linear
+        norms = np.einsum("ij,ij->i", self.q, self.q)
+        D = np.add.outer(norms, norms) - 2.0 * self.q @ self.q.T
+        return self.symmetric - 0.5 * D * self.products, linear

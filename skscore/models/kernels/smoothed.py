@@ -86,9 +86,9 @@ class SmoothedFamily(LiteFamily):
 
     @cached_property
     def excess(self):
-        """e_ab, shape (m, m)."""
+        """e_ab − ½ρ²‖q_a − q_b‖², what is beside ½(M + Mᵀ) a factor of u_a u_b, shape (m, m)."""
         D = cdist(self.q, self.q, "sqeuclidean")
-        return 0.5 * (1.0 - self.rho) * self.trace - 0.25 * (1.0 - self.rho**2) * D
+        return 0.5 * (1.0 - self.rho) * self.trace - 0.25 * (1.0 + self.rho**2) * D
 
     @cached_property
     def polynomials(self):
@@ -129,8 +129,8 @@ class SmoothedFamily(LiteFamily):
         sums.linear += V.T @ self.monomials(X, b)
 
     def _slopes_and_linear(self, sums):
-        products, slopes = sums.products_and_slopes()
-        return self.shares * (slopes + self.excess * products), np.einsum("aj,aj->a", self.polynomials, sums.linear)
+        slopes = self.shares * (sums.symmetric + self.excess * sums.products)
+        return slopes, np.einsum("aj,aj->a", self.polynomials, sums.linear)
 
     def row_gradients(self, phi, X, Y, objective):
         """ψ = Γφ − g of each row's own form, shape (n, r)."""
@@ -142,8 +142,7 @@ class SmoothedFamily(LiteFamily):
         """Σ_b c_ab θ_b (∇u_a·∇u_b + e_ab u_a u_b) + ℓ_a, by ∇u_a·∇u_b = ½(S_a + S_b − ρ²D_ab) u_a u_b."""
         K, KS = self.u._kernel_and_square(*self.u._coordinates(X))
         weighted = (self.shares * theta).T
-        rest = self.excess - 0.5 * self.rho**2 * cdist(self.q, self.q, "sqeuclidean")
-        quadratic = 0.5 * (KS * (K @ weighted) + K * (KS @ weighted)) + K * (K @ (rest * weighted))
+        quadratic = 0.5 * (KS * (K @ weighted) + K * (KS @ weighted)) + K * (K @ (self.excess * weighted))
         V = self.v._kernel(self.v._coordinates(X)[0])
         linear = V * (self.monomials(X, self.base.score(X)) @ self.polynomials.T)
         return (quadratic + linear) @ self.basis

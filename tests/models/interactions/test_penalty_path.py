@@ -25,6 +25,7 @@ from skscore.models.interactions.penalty_path import (
     by_ebic,
     by_folds,
     by_smic,
+    fold_statistics,
     penalty_path,
 )
 from skscore.models.objectives import Implicit
@@ -153,7 +154,7 @@ def test_folds_judge_as_refits_do(rng):
     X = rows(rng)
     target, sample = bound(PairwiseInteraction(), X)
     alphas = np.array([0.3, 0.03])
-    mean, error, values = by_folds(target.family, deal(sample, group_rows(X), 3, 60), Implicit(), alphas)
+    mean, error, values = by_folds(target, fold_statistics(target, deal(sample, group_rows(X), 3, 60)), alphas)
     assert values.shape == (3, 2)
     np.testing.assert_allclose(mean, values.mean(axis=0))  # 60 rows in 3 folds
     np.testing.assert_allclose(error, values.std(axis=0, ddof=1) / np.sqrt(3))
@@ -234,7 +235,7 @@ def test_ridges_are_a_path_too(rng):
         target, sample = bound(model, X, 0.0)
         alphas = automatic_alphas(target, 5)
         assert (np.diff(alphas) < 0).all()
-        mean, _, _ = by_folds(target.family, deal(sample, group_rows(X), 4, 60), Implicit(), alphas)
+        mean, _, _ = by_folds(target, fold_statistics(target, deal(sample, group_rows(X), 4, 60)), alphas)
         assert np.isfinite(mean).all()
 
 

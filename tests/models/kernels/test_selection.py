@@ -12,11 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
 from skscore.datasets import Banana, Rings
+from skscore.fitting.solvers import eigh
 from skscore.formulas.moments import moments
 from skscore.models import GaussianBase, Kernel
 from skscore.models.family import Sample
 from skscore.models.fitted_density import FittedDensity
 from skscore.models.folds import deal, group_rows
+from skscore.models.kernels import setup as kernel_setup
 from skscore.models.kernels.family import assemble_over_bases
 from skscore.models.kernels.held_out import N_DRAWS
 from skscore.models.kernels.kernel import _at_the_edge
@@ -165,8 +167,36 @@ def test_the_search_goes_along_noise_as_well(noise):
 
 def test_the_search_stops_at_its_limits():
     trials = explore(lambda bandwidth: trial(bandwidth, -bandwidth), 1.0, (0,), (-3, 2))
-    assert len(trials) == 5
-    assert trials[0].bandwidth == pytest.approx(2**-1.5)
+    assert [one.bandwidth for one in trials] == pytest.approx([2**-1.5, 2**-1.0, 2**-0.5, 1.0, 2**0.5])
+
+
+def test_fits_without_noise_are_tried_beside_the_best_coarse_bandwidth_alone():
+    tried = []
+
+    def judge(bandwidth, smoothing=0.0):
+        tried.append((np.log2(bandwidth) * 2, smoothing))
+        return trial(bandwidth, -abs(2.0 * np.log2(bandwidth) - 2.0))._replace(smoothing=smoothing)
+
+    explore(judge, 1.0, (-6, -4, -2, 0, 2), (-12, 6), smooth=True)
+    assert sorted(bandwidth for bandwidth, smoothing in tried if not smoothing) == pytest.approx([0.0, 2.0])
+
+
+def test_eigenvectors_of_kernels_serve_all_noises_of_a_bandwidth(monkeypatch):
+    n_calls = []
+
+    def counted(K):
+        n_calls.append(len(K))
+        return eigh(K)
+
+    monkeypatch.setattr(kernel_setup, "eigh", counted)
+    setup = KernelSetup(Kernel(10), sample(banana(60)))
+    bases = [setup.family(0.7, 1.0, noise).inner.basis for noise in (0.0, 0.1, 0.5)]
+    assert n_calls == [10]
+    fresh = KernelSetup(Kernel(10), sample(banana(60))).family(0.7, 1.0, 0.5).inner.basis
+    np.testing.assert_array_equal(bases[-1], fresh)
+    for bandwidth in (0.1, 0.2, 0.3, 0.4, 0.7):  # the last few are kept
+        setup.family(bandwidth, 1.0)
+    assert n_calls == [10] * 7
 
 
 def test_no_kernels_are_tried_that_are_bumps_apart():
