@@ -193,7 +193,7 @@ def test_a_funnel_is_seen_in_its_own_scale(necked):
 def test_derivatives_go_through_curved_coordinates(necked):
     _, X, fitted = necked
     fitted = deepcopy(fitted)
-    fitted._density = replace(fitted._density, tail=None, windows=None)  # else scores are not those of the flow
+    fitted._density = replace(fitted._density, mixture=None)  # else scores are not those of the flow
     V, h = np.random.default_rng(0).standard_normal(X.shape), 1e-4
     ahead, behind = (fitted.grad_log_density(X + s * h * V) for s in (1.0, -1.0))
     curvature = ((ahead - behind) * V).sum(axis=1) / (2 * h)
