@@ -72,9 +72,10 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         Train at these levels; they stand for `sigma_min`, `sigma_max` and `n_levels`.
     noise_distribution : {"lognormal", "loguniform"}, default="lognormal"
         How levels are drawn where there is no ladder.
-    weighting : {"edm", "sigma2"} or callable, default="edm"
-        λ(σ): unit weight for every level and direction of the preconditioned network (Karras et al., 2022), σ² on the
-        score (Song & Ermon, 2019), or a function that maps σ to the weight of :math:`\|s + z/\sigma\|^2`.
+    weighting : {"balanced", "edm", "sigma2"} or callable, default="balanced"
+        λ(σ): "edm" is unit weight for every level and direction of the preconditioned network (Karras et al., 2022),
+        "sigma2" is σ² on the score (Song & Ermon, 2019), and "balanced" the geometric mean of the two. A function maps
+        σ to the weight of :math:`\|s + z/\sigma\|^2`.
     preconditioning : {"auto", "per_direction", "whiten", "standardize"}, default="auto"
         Coordinates in which noise is isotropic: the standardised columns, rotated into the eigenvectors of their shrunk
         correlations; these, scaled to unit variance; the standardised columns as they are. A network with output zero

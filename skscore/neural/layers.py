@@ -24,8 +24,8 @@ def product(A, B, out=None):
         return torch.matmul(A, B, out=out)
     if out is None and torch.is_grad_enabled() and (A.requires_grad or B.requires_grad):
         return _Product.apply(A, B)
-    left, right = _array(A), _array(B)
-    return torch.from_numpy(np.matmul(left, right, out=None if out is None else _array(out)))
+    with np.errstate(over="ignore", invalid="ignore"):  # of a training that explodes: torch says nothing either
+        return torch.from_numpy(np.matmul(_array(A), _array(B), out=None if out is None else _array(out)))
 
 
 def rounded_product(A, B):

@@ -37,22 +37,23 @@ class ScoreNetwork(BaseEstimator):
         (n, 1) to (n, d), or to (n,) for an energy. Define it at module level if the estimator is to be pickled. None is
         a residual network.
     hidden_layer_sizes : tuple of int or "auto", default="auto"
-        Widths of the residual network; "auto" is (256, 256, 256), and half as wide for tables of at most 500 rows or 3
-        columns.
+        Widths of the residual network; "auto" is (256, 256, 256, 256), and (128, 128, 128) for tables of at most 600
+        rows or 3 columns.
     activation : {"gelu", "silu", "softplus", "tanh"}, default="silu"
         Of the residual network.
     dropout : float or "auto", default="auto"
-        Of the residual network; "auto" falls from 0.2 to 0 with the number of rows.
+        Of the residual network; "auto" is 0.4 (12 d / n)^0.6 for n rows of d columns, and 0.4 at most.
     learning_rate : float or "auto", default="auto"
-        Of AdamW, constant until the validation loss stalls, then falling to zero. "auto" is 0.002 for tables of at most
-        500 rows, else 0.003.
+        Of AdamW at the start; it falls to zero along a cosine. "auto" is 0.004 for tables of at most 600 rows or 3
+        columns, else 0.006.
     weight_decay : float, default=0.01
         Of AdamW.
     batch_size : int or "auto", default="auto"
-        Rows of one step; "auto" is 128 for tables of at most 500 rows, else 512.
+        Noisy rows of one step, in fours that share a noise level: two rows of the table, each with a noise and with its
+        opposite. "auto" is 128 for tables of at most 600 rows, else 512.
     max_iter : int or "auto", default="auto"
-        Largest number of steps of each network; "auto" is 1000 for tables of at most 500 rows, 8000 for those of at
-        most 3 columns, else 4200.
+        Largest number of steps of each network; "auto" is 900 for tables of at most 600 rows, 4000 for those of at most
+        3 columns, else 3000.
     max_epochs : int or None, default=None
         Largest number of passes over the rows; it replaces `max_iter`.
     max_time : float or None, default=None
@@ -61,7 +62,7 @@ class ScoreNetwork(BaseEstimator):
         ``refit``, which is left out if it would not end in time.
     n_folds : int or "auto", default="auto"
         1 holds out a fraction of the rows, which validates all networks; k deals the rows into folds, each of which
-        validates networks of its own. "auto" is 10 for tables of at most 500 rows, 3 for those of at most 3 columns,
+        validates networks of its own. "auto" is 10 for tables of at most 600 rows, 3 for those of at most 3 columns,
         else 1.
     n_networks : int or "auto", default="auto"
         Networks for each fold; "auto" is 1. The scores of all networks are averaged.
@@ -182,7 +183,7 @@ class ScoreNetwork(BaseEstimator):
         values["hidden_layer_sizes"] = _widths(values["hidden_layer_sizes"])
         values["n_folds"] = min(values["n_folds"], n)
         if self.max_epochs is not None:
-            values["max_iter"] = self.max_epochs * -(-n // values["batch_size"])
+            values["max_iter"] = self.max_epochs * -(-2 * n // values["batch_size"])
         if start is not None:
             values |= {"n_folds": start.n_folds, "n_networks": len(start.weights) // start.n_folds}
         return ScoreNetwork(**values)
