@@ -10,10 +10,10 @@ what was tried.
 # %%
 # What was tried
 # --------------
-# 500 rows of two moons. The bandwidth is in units of the whitened rows. Search goes by steps of a factor √2, as far
-# as the score rises, first for the bandwidth and then for bandwidth and noise; at each of them the whole path of ridges
-# costs one factorisation for each fold. So the table of trials has hundreds of lines, as in the searches of
-# scikit-learn.
+# 500 rows of two moons. The bandwidth is in units of the whitened rows. A few bandwidths are tried with some noise, and
+# those beside the best without; from the best of all the search goes by steps of a factor √2, along bandwidth and
+# noise, as far as the score rises. At each of them the whole path of ridges costs one factorisation for each fold.
+# So the table of trials has hundreds of lines, as in the searches of scikit-learn.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -67,7 +67,10 @@ left.set(title="held-out log-likelihood, nats, at the best noise", xlabel="alpha
 left.legend(title="bandwidth", frameon=False, fontsize="small", ncols=2)
 right.plot(chosen.bandwidth_, best, "o", color="C3", markersize=9)
 right.set(
-    title="the best of each bandwidth (bar: no noise)", xlabel="bandwidth", xscale="log", ylim=(best - 1.0, best + 0.05)
+    title="the best of each bandwidth (bar: no noise, if tried)",
+    xlabel="bandwidth",
+    xscale="log",
+    ylim=(best - 1.0, best + 0.05),
 )
 right.set_xticks(bandwidths, [f"{bandwidth:.2f}" for bandwidth in bandwidths])
 right.minorticks_off()

@@ -315,7 +315,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         """Index of the chosen penalty, what was tried by name, and the θ that were judged."""
         values, thetas, error, of_splits = self._criterion(target, sample, path, pairs)
         judged = among_densities(target, path.alphas, thetas, values)
-        index = one_standard_error(judged, error * (self.rule == "one_standard_error"))
+        index = one_standard_error(judged, error) if self.rule == "one_standard_error" else int(np.argmin(judged))
         results = {f"split{k}_test_score": -value for k, value in enumerate(of_splits)}
         if results:  # the spread is that of the splits, not of their mean
             results["std_test_score"] = error * np.sqrt(len(of_splits) - 1)

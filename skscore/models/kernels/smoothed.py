@@ -86,7 +86,7 @@ class SmoothedFamily(LiteFamily):
 
     @cached_property
     def excess(self):
-        """e_ab − ½ρ²‖q_a − q_b‖², what is beside ½(M + Mᵀ) a factor of u_a u_b, shape (m, m)."""
+        """e_ab − ½ρ²‖q_a − q_b‖²: the factor of u_a u_b beside the products of slopes ½(M + Mᵀ), shape (m, m)."""
         D = cdist(self.q, self.q, "sqeuclidean")
         return 0.5 * (1.0 - self.rho) * self.trace - 0.25 * (1.0 + self.rho**2) * D
 
