@@ -15,8 +15,7 @@ is maximised is the likelihood of the mixture of the network's density with the 
 :math:`\log[(1-\varepsilon) e^{g_i} + \varepsilon]`, over κ and ε by the EM algorithm (Dempster, Laird & Rubin, 1977):
 rows that the Gaussian explains better lose their vote. It begins with all votes, and with those that κ = 1 would leave,
 because one far row among all can hold κ at zero. κ is linear between a few knots in log σ, each drawn towards the
-value common to all. A gain that one factor would reach by chance is none: twice that of all rows has the law of chi
-square (Wilks, 1938).
+value common to all. The gain of all rows that one factor has by chance, one half in the mean (Wilks, 1938), is none.
 
 References
 ----------
@@ -40,7 +39,7 @@ __all__ = ["OutputScaling", "best_shrinkage"]
 N_KNOTS = 6
 PULL = 0.5  # weight of the common value, as a share of the mean weight of a knot
 EM_STEPS = 10
-CHANCE = 1.92  # nats over all rows that one factor gains by chance in a case of twenty: half the quantile of chi square
+CHANCE = 0.5  # nats over all rows that one factor gains by chance: half the mean of chi square
 
 
 class OutputScaling(NamedTuple):
