@@ -30,6 +30,7 @@ from .._compat import (
 from ..formulas.moments import moments, row_blocks
 from ..formulas.schedules import WEIGHTINGS
 from ..levels.flow_density import SAMPLERS
+from ..levels.mixture import FIRST
 from ..levels.parzen import NARROWEST
 from ..likelihood import antithetic_noise, denoising_gain
 from ..maps.affine import PRECONDITIONINGS
@@ -71,9 +72,10 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         Train at these levels; they stand for `sigma_min`, `sigma_max` and `n_levels`.
     noise_distribution : {"lognormal", "loguniform"}, default="lognormal"
         How levels are drawn where there is no ladder.
-    weighting : {"edm", "sigma2"} or callable, default="edm"
-        λ(σ): unit weight for every level and direction of the preconditioned network (Karras et al., 2022), σ² on the
-        score (Song & Ermon, 2019), or a function that maps σ to the weight of :math:`\|s + z/\sigma\|^2`.
+    weighting : {"balanced", "edm", "sigma2"} or callable, default="balanced"
+        λ(σ): "edm" is unit weight for every level and direction of the preconditioned network (Karras et al., 2022),
+        "sigma2" is σ² on the score (Song & Ermon, 2019), and "balanced" the geometric mean of the two. A function maps
+        σ to the weight of :math:`\|s + z/\sigma\|^2`.
     preconditioning : {"auto", "per_direction", "whiten", "standardize"}, default="auto"
         Coordinates in which noise is isotropic: the standardised columns, rotated into the eigenvectors of their shrunk
         correlations; these, scaled to unit variance; the standardised columns as they are. A network with output zero
@@ -91,7 +93,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         drawn again, the density outside is zero, and that inside is divided by `inside_mass_`.
     tail : {"auto"} or None, default="auto"
         Mix in a Student density of small weight, both chosen on validation rows, so that a single far row cannot cost
-        hundreds of nats. ``grad_log_density`` then costs as much as ``score_samples``.
+        hundreds of nats. ``grad_log_density`` then costs as much as ``score_samples``. If rows are held out from
+        networks and no column has few values, mixtures of 1, 2, 4, … Gaussians are mixed in, too, as far as these rows
+        ask for them. Nothing is with ``tail=None, parzen=None``.
     parzen : {"auto"} or None, default="auto"
         Mix a kernel density estimate of many widths into the density of networks, as far as validation rows ask for
         it: rows that nearly repeat others are beyond any smooth model. The estimator then keeps the rows, and some
@@ -127,6 +131,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     likelihood_report_ : LikelihoodReport
         Errors of the log-density on validation rows: step halving, probes, points of the cells of discrete columns,
         median and worst row, gain over the Gaussian.
+    mixture_weights_ : dict
+        Weight of each part of the density: "model" (network or closed form), and "tail", "gaussians" and "windows" (the
+        kernel density estimate) where they are mixed in.
     tail_weight_, tail_df_ : float
         Weight ε and degrees of freedom ν of the Student tail.
     parzen_weight_ : float
@@ -205,7 +212,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         n_levels: int | None = None,
         noise_levels: ArrayLike | None = None,
         noise_distribution: str = "lognormal",
-        weighting: str | Callable[[Any], Any] = "edm",
+        weighting: str | Callable[[Any], Any] = "balanced",
         preconditioning: str = "auto",
         dequantize: bool | str | ArrayLike = "auto",
         bounds: Any = None,
@@ -350,17 +357,18 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     def _keep(self, fitted, preprocessing):
         """Name the results."""
         density, summary = fitted.density, fitted.summary
-        tail, windows = density.tail, density.windows
+        parts = {} if density.mixture is None else density.mixture.parts
         self._density, self._summary = density, summary
         self._preprocessing = replace(preprocessing, n_points=fitted.n_points)
         self.alpha_ = fitted.alpha
         self.noise_levels_ = fitted.levels
         self.scale_slopes_ = preprocessing.scale_slopes
         self.score_level_ = fitted.levels[-1] if density.score_level is None else density.score_level
-        self.tail_weight_ = 0.0 if tail is None else tail.weight
-        self.tail_df_ = np.inf if tail is None else tail.part.df
-        self.parzen_weight_ = 0.0 if windows is None else windows.weight
-        self.parzen_widths_ = {} if windows is None else windows.part.weights_by_width()
+        self.mixture_weights_ = {FIRST: 1.0} if density.mixture is None else density.mixture.weight_of
+        self.tail_weight_ = self.mixture_weights_.get("tail", 0.0)
+        self.tail_df_ = parts["tail"].df if "tail" in parts else np.inf
+        self.parzen_weight_ = self.mixture_weights_.get("windows", 0.0)
+        self.parzen_widths_ = parts["windows"].weights_by_width() if "windows" in parts else {}
         self.likelihood_report_ = fitted.report
         self.train_loss_curve_ = fitted.train_curve
         self.validation_loss_curve_ = fitted.validation_curve

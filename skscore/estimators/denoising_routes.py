@@ -18,8 +18,12 @@ import numpy as np
 from ..formulas.schedules import geometric_ladder
 from ..levels.cell_accuracy import MAX_POINTS, choose_number_of_points, choose_number_of_steps
 from ..levels.flow_density import FlowDensity
+from ..levels.gaussians import offer_gaussians
 from ..levels.ladder import LadderSummary, fit_ladder, gather
 from ..levels.level_density import LevelDensity, PotentialFamily
+from ..levels.mixture import choose_mixture
+from ..levels.parzen import offer_windows
+from ..levels.student_tail import DEGREES_OF_FREEDOM, offer_tail
 from ..models.family import Choice, Sample
 from ..models.fitted_density import FittedDensity
 from ..models.folds import distinct, group_rows
@@ -211,10 +215,10 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, star
 
 def _ensemble(p, network, rows, table, variance, folds, seed):
     """The networks, and the rows in all their spreads for these to be trained on."""
-    from ..neural.denoiser import Architecture
     from ..neural.devices import resolve_device
+    from ..neural.ensemble import Ensemble
     from ..neural.noise_schedule import noise_schedule
-    from ..neural.training import Ensemble
+    from ..neural.stacks import Architecture
 
     (n, d), device, spreads = rows.X.shape, resolve_device(network.device), list(table.spreads())
     sigma_min, sigma_max, levels = noise_range(p, variance)
@@ -223,7 +227,7 @@ def _ensemble(p, network, rows, table, variance, folds, seed):
         None if rows.weight is None else np.tile(rows.weight, len(spreads)),
         Architecture(variance, network.parametrization, network.network, network.layers(d)),
         noise_schedule(sigma_min, sigma_max, levels, p.noise_distribution, device),
-        network.training_config(n, p.weighting),
+        network.training_config(n, p.weighting, device),
         [np.concatenate([fold + n * k for k in range(len(spreads))]) for fold in folds],
         n,
         network.n_networks,
@@ -291,17 +295,16 @@ def _folds(network, n, seed):
 def _validated(p, density, rows, table, folds):
     """The density with what validation rows choose for it, and the report on them.
 
-    They choose the points of cells, the level of the score, the steps, the tail and the windows. Rows of a fold are
-    scored by the networks that have not seen them. Closed-form models have so few parameters that the training rows
-    serve, with their weights; their score errs at no level, and no windows are mixed in. Nor are they if columns have
-    atoms: such columns are made of rows that repeat others, and windows are too narrow for their cells.
+    They choose the points of cells, the level of the score, the steps, and what is mixed in. Rows of a fold are scored
+    by the networks that have not seen them. Closed-form models have so few parameters that the training rows serve,
+    with their weights, and their score errs at no level.
     """
     held_out = len(folds) > 0 and len(folds[0]) > 0
-    share = np.ones(len(rows.X))
     if not held_out:
         first, share = _distinct(table.X, rows.weight)
         parts = [(density, first[_evenly(len(first), SCORED_ROWS)])]
     else:
+        share = np.ones(len(rows.X)) if rows.weight is None else rows.weight
         most = -(-SCORED_ROWS // len(folds))
         unseeing = [replace(density, noisy_score=density.noisy_score.part(k)) for k in range(len(folds))]
         parts = [(part, fold[_evenly(len(fold), most)]) for part, fold in zip(unseeing, folds, strict=True)]
@@ -313,17 +316,41 @@ def _validated(p, density, rows, table, folds):
         density = density.with_score_level([(part.noisy_score, seen.Z) for part, seen in validation])
     density, report = density.with_steps(table.points(few, n_points))
     report = report._replace(n_cell_points=n_points, cell_difference=difference)
-    windows = p.parzen is not None and held_out and not table.has_atoms
-    if p.tail is None and not windows:
+    if p.tail is None and p.parzen is None:
         return density, report
     log_p = np.concatenate(
         [seen.log_mean(replace(part, n_steps=density.n_steps).flow_log_density(seen.Z)) for part, seen in validation]
     )
-    scored = table.points(held, n_points)
+    scored, weight, offers = table.points(held, n_points), _as_many_rows(share[held]), {}
     if p.tail is not None:
-        weight = share[held] / share[held].mean()
-        density = density.with_tail(scored, log_p, weight, light=table.none_is_far)
-    return density.with_windows(log_p, scored, held, rows.X, rows.weight) if windows else density, report
+        offers["tail"] = _tail(density, table, log_p, scored, weight)
+    if held_out and not table.has_atoms:
+        left_out = [(fold, seen) for fold, (_, seen) in zip(folds, validation, strict=True)]
+        offers |= _smooth_and_rough(p, density, rows, left_out, held, scored)
+    return replace(density, mixture=choose_mixture(log_p, offers, weight)), report
+
+
+def _as_many_rows(share):
+    """Weights of rows as numbers of rows: in all, as many equal ones as would say as much (Kish, 1965)."""
+    return share * share.sum() / np.square(share).sum()
+
+
+def _tail(density, table, log_p, scored, weight):
+    """The tail that rows ask for, nearly Gaussian if no row can be far."""
+    degrees = DEGREES_OF_FREEDOM[-1:] if table.none_is_far else DEGREES_OF_FREEDOM
+    return offer_tail(log_p, scored.Z, density.noisy_score.variance, scored.log_mean, degrees, weight)
+
+
+def _smooth_and_rough(p, density, rows, left_out, held, scored):
+    """Mixtures of Gaussians and windows over the rows, as offers by their names.
+
+    Tables that have columns with atoms have none of them: such columns are made of rows that repeat others, and windows
+    are too narrow for their cells.
+    """
+    weight = None if rows.weight is None else rows.weight / rows.weight.mean()
+    offers = {"gaussians": offer_gaussians(rows.X, density.noisy_score.variance, left_out, density.sigma_min, weight)}
+    windows = None if p.parzen is None else offer_windows(held, rows.X, weight, density.sigma_min, scored)
+    return offers if windows is None else offers | {"windows": windows}
 
 
 def _distinct(X, weight):

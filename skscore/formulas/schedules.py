@@ -112,12 +112,17 @@ def _edm(sigma: Any, variance: Any) -> Any:
     return 1.0
 
 
+def _balanced(sigma: Any, variance: Any) -> Any:
+    """Return the geometric mean of the weights "edm" and "sigma2"."""
+    return (variance / (sigma**2 + variance)) ** 0.5
+
+
 def _sigma2(sigma: Any, variance: Any) -> Any:
     """Return the weight of (F − t)² that amounts to λ(σ) = σ² on ‖s + z/σ‖² (Song & Ermon 2019, §4.2)."""
     return variance / (sigma**2 + variance)
 
 
-WEIGHTINGS: dict[str, Callable[[Any, Any], Any]] = {"edm": _edm, "sigma2": _sigma2}
+WEIGHTINGS: dict[str, Callable[[Any, Any], Any]] = {"edm": _edm, "balanced": _balanced, "sigma2": _sigma2}
 
 
 def loss_weight(weighting: str | Callable[[Any], Any], sigma: Any, variance: Any) -> Any:
@@ -125,7 +130,7 @@ def loss_weight(weighting: str | Callable[[Any], Any], sigma: Any, variance: Any
 
     Parameters
     ----------
-    weighting : {"edm", "sigma2"} or callable
+    weighting : {"edm", "balanced", "sigma2"} or callable
         A callable maps σ to the weight of ‖s + z/σ‖², an array of the shape of `sigma`.
     sigma : float or array of shape (n, 1)
         Noise levels.

@@ -28,8 +28,7 @@ from ..formulas.schedules import geometric_ladder
 from ..likelihood import LikelihoodReport, adaptive_steps, antithetic_noise, elbo, flow_log_density
 from ..samplers import AnnealedLangevin, Flow, PredictorCorrector, ReverseSDE, descend
 from ..samplers.chains import Sampled
-from .defensive_mixture import DEGREES_OF_FREEDOM, DefensiveMixture, choose_tail
-from .parzen import choose_windows
+from .mixture import StackedMixture
 
 __all__ = ["SAMPLERS", "FlowDensity", "choose_score_level", "score_levels"]
 
@@ -50,7 +49,7 @@ MAX_REDRAWS = 30
 
 @dataclass(frozen=True, eq=False)
 class FlowDensity:
-    """The density p_σmin of a noise-conditional score, mixed with a Student tail and with windows over the rows.
+    """The density p_σmin of a noise-conditional score, and what is mixed into it.
 
     Parameters
     ----------
@@ -62,10 +61,8 @@ class FlowDensity:
         Steps of the flow behind a log-density.
     seed : int
         Of the draws behind `elbo`.
-    tail : DefensiveMixture or None
-        Of the flow and a Student.
-    windows : DefensiveMixture or None
-        Of that and a kernel density estimate.
+    mixture : StackedMixture or None
+        Of the flow and other densities.
     score_level : float or None
         Noise level from which the score is read; None is the smallest.
     """
@@ -75,14 +72,8 @@ class FlowDensity:
     sigma_max: float
     n_steps: int
     seed: int = 0
-    tail: DefensiveMixture | None = None
-    windows: DefensiveMixture | None = None
+    mixture: StackedMixture | None = None
     score_level: float | None = None
-
-    @property
-    def mixtures(self):
-        """What is mixed into the flow, one after the other."""
-        return [mixture for mixture in (self.tail, self.windows) if mixture is not None]
 
     def remarks(self):
         """None: its log-density rests on no estimate of a normaliser."""
@@ -104,25 +95,6 @@ class FlowDensity:
         report = adaptive_steps(points.Z, self.noisy_score, *ends, n_steps=n_steps, of_rows=points.with_error)
         return replace(self, n_steps=report.n_steps), report
 
-    def with_tail(self, points, log_p, weight, light=False) -> FlowDensity:
-        """The density with the tail that rows ask for; `log_p` (n,) are their log-densities along the flow.
-
-        Their weights (n,) have mean one. A `light` tail is nearly Gaussian, for tables in which no row can be far.
-        """
-        degrees = DEGREES_OF_FREEDOM[-1:] if light else DEGREES_OF_FREEDOM
-        tail = choose_tail(log_p, points.Z, self.noisy_score.variance, points.log_mean, degrees, weight)
-        return replace(self, tail=tail)
-
-    def with_windows(self, log_p, points, own, Z, weight) -> FlowDensity:
-        """The density with the windows over rows Z that those at the places `own` ask for.
-
-        `log_p` are their log-densities along the flow, by scores that have not seen them, and `points` those of their
-        cells.
-        """
-        if self.tail is not None:
-            log_p = self.tail.log_density_of_rows(log_p, points)
-        return replace(self, windows=choose_windows(log_p, own, Z, weight, self.sigma_min, points))
-
     def with_score_level(self, validation) -> FlowDensity:
         """The density with its score read from the best level for the `validation`, as in `choose_score_level`."""
         return replace(self, score_level=choose_score_level(validation, score_levels(self.sigma_min, self.sigma_max)))
@@ -135,9 +107,7 @@ class FlowDensity:
 
     def _mixed(self, log_p, Z):
         """Log-density of the whole mixture from that of the flow."""
-        for mixture in self.mixtures:
-            log_p = mixture.log_density(log_p, Z)
-        return log_p
+        return log_p if self.mixture is None else self.mixture.log_density(log_p, Z)
 
     def log_density(self, Z):
         """Log-density of each row, shape (n,)."""
@@ -156,35 +126,24 @@ class FlowDensity:
     def score(self, Z):
         """Score of each row, shape (n, d)."""
         score = self.noisy_score.score(Z, self._level)
-        return self._mixed_score(self.flow_log_density(Z), score, Z) if self.mixtures else score
-
-    def _mixed_score(self, log_p, score, Z):
-        for mixture in self.mixtures:
-            score, log_p = mixture.score(log_p, score, Z), mixture.log_density(log_p, Z)
-        return score
+        return score if self.mixture is None else self.mixture.score(self.flow_log_density(Z), score, Z)
 
     def curvature(self, Z, V):
         """vᵀ ∇² log p v of each row along directions V (d,) or (n, d), shape (n,)."""
         curvature = self.noisy_score.curvature(Z, self._level, V)
-        if not self.mixtures:
+        if self.mixture is None:
             return curvature
-        score, log_p = self.noisy_score.score(Z, self._level), self.flow_log_density(Z)
-        return self._mixed_curvature(log_p, score, curvature, Z, V)
-
-    def _mixed_curvature(self, log_p, score, curvature, Z, V):
-        for mixture in self.mixtures:
-            curvature = mixture.curvature(log_p, score, curvature, Z, V)
-            score, log_p = mixture.score(log_p, score, Z), mixture.log_density(log_p, Z)
-        return curvature
+        score = self.noisy_score.score(Z, self._level)
+        return self.mixture.curvature(self.flow_log_density(Z), score, curvature, Z, V)
 
     def score_and_trace(self, Z, directions):
         """Score (n, d), and Σ_k v_kᵀ ∇² log p v_k over directions (K, 1, d), or (K, n, d) of each row, shape (n,)."""
         score, trace = self.noisy_score.score(Z, self._level), self._traces(Z, directions)
-        if not self.mixtures:
+        if self.mixture is None:
             return score, trace
         log_p, share = self.flow_log_density(Z), trace / len(directions)
-        mixed = sum(self._mixed_curvature(log_p, score, share, Z, v) for v in directions)
-        return self._mixed_score(log_p, score, Z), mixed
+        mixed = sum(self.mixture.curvature(log_p, score, share, Z, v) for v in directions)
+        return self.mixture.score(log_p, score, Z), mixed
 
     def _traces(self, Z, directions):
         if directions.shape[1] == 1:
@@ -199,9 +158,8 @@ class FlowDensity:
         if n_levels is None and isinstance(descent, Flow) and descent.n_steps < self.n_steps:
             descent = SAMPLERS[sampler](self.levels, self.n_steps + 1)  # as many as a log-density needed
         draws, remarks = self._settled(lambda n: descend(descent, self.noisy_score, n, rng), n_samples)
-        for mixture in self.mixtures:
-            draws = mixture.mix_samples(draws, rng)
-        return Sampled(draws, remarks=remarks)
+        mixed = draws if self.mixture is None else self.mixture.mix_samples(draws, rng)
+        return Sampled(mixed, remarks=remarks)
 
     @np.errstate(over="ignore", invalid="ignore")  # of draws on their way to infinity
     def _settled(self, draw, n_samples):

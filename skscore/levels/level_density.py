@@ -62,7 +62,7 @@ class LevelDensity:
     sigma: float
     density: FittedDensity | None
 
-    tail = windows = score_level = None  # nothing is mixed in, and there is one level to read
+    mixture = score_level = None  # nothing is mixed in, and there is one level to read
 
     def log_density(self, Z):
         """Log-density of each row, shape (n,)."""

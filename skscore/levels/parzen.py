@@ -1,12 +1,12 @@
-r"""A kernel density estimate of many widths, mixed into a smooth density where rows held out ask for it.
+r"""A kernel density estimate of many widths.
 
 Real tables hold rows that nearly repeat others: the same wine bottled twice, a mixture tested again. No smooth model
-finds such clumps, and a kernel density estimate alone finds nothing else. Their mixture, with weights of largest
-likelihood on rows that neither has seen, is the stacked density estimate of Smyth & Wolpert (1999):
+finds such clumps, and a kernel density estimate alone finds nothing else: it is a part of a mixture
+(:mod:`skscore.levels.mixture`),
 
 .. math::
 
-   p(x) = (1 - w)\, p_0(x) + w \sum_j \pi_j\, f_j(x),\qquad
+   p(x) = \sum_j \pi_j\, f_j(x),\qquad
    f_j(x) = \sum_i a_i\, (2\pi h_j^2)^{-d/2} \exp\Bigl(-\frac{\|x - x_i\|^2}{2h_j^2}\Bigr),
 
 over rows :math:`x_i` of weights :math:`a_i` that sum to one, and widths :math:`h_j` that halve from one to the next.
@@ -15,7 +15,6 @@ References
 ----------
 Parzen, E. (1962). On estimation of a probability density function and mode. Annals of Mathematical Statistics, 33(3),
 1065-1076.
-Smyth, P., & Wolpert, D. (1999). Linearly combining density estimators via stacking. Machine Learning, 36, 59-83.
 """
 
 from __future__ import annotations
@@ -24,20 +23,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logsumexp
-from scipy.stats import chi2
 
 from .._kernels.parzen import kernel_derivatives, kernel_sums
-from .defensive_mixture import DefensiveMixture
+from .mixture import Offer
 
-__all__ = ["ParzenWindows", "choose_windows"]
+__all__ = ["ParzenWindows", "offer_windows"]
 
 WIDEST, NARROWEST = 0.8, 0.0125  # in units of the standardised columns
 MAX_CENTRES = 100_000
-LARGEST_WEIGHT = 0.99  # of the windows
 LARGEST_EXPONENT = 700.0  # that a double can raise e to
-CONFIDENCE = 0.95  # that what the windows gain is no chance
-WORTH = 0.02  # nats per row, without which a rougher score is not worth it
-MAX_ROUNDS, STALLED = 2000, 1e-7  # of EM, and the gain in nats per row at which it ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,19 +114,13 @@ class ParzenWindows:
         return self.centres[centre] + width[:, None] * rng.standard_normal((n, self.centres.shape[1]))
 
 
-def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST, points=None):
-    """Windows over the rows Z, and their weight, that rows held out ask for.
-
-    The weights of p_0 and of every width maximise the likelihood of the rows held out, each seen by the windows of all
-    other rows, by expectation and maximisation. They have to gain 0.02 nat per row, and what chance alone would seldom
-    give as many weights.
+def offer_windows(own, Z, weight=None, narrowest=NARROWEST, points=None):
+    """Windows over the rows Z, as the offer to mix them into another density.
 
     Parameters
     ----------
-    log_p : ndarray of shape (k,)
-        Log-density p_0 of the rows held out, in nats, by models that have not seen them.
     own : ndarray of int, shape (k,)
-        Their places in Z.
+        Places in Z of the rows that judge, each seen by the windows of all other rows.
     Z : ndarray of shape (n, d)
         All rows, where columns have a variance of about one; of more than 100,000 as many are kept.
     weight : ndarray of shape (n,) or None
@@ -140,12 +128,12 @@ def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST, points=None)
     narrowest : float
         No width is below it.
     points : CellPoints or None
-        Points of the cells of the rows held out; None if these are the rows themselves.
+        Points of the cells of the rows that judge; None if these are the rows themselves.
 
     Returns
     -------
-    DefensiveMixture or None
-        None where the rows ask for no windows.
+    Offer or None
+        None if no width is allowed, or there are less than three rows.
 
     Examples
     --------
@@ -153,14 +141,16 @@ def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST, points=None)
 
     >>> import numpy as np
     >>> from scipy.stats import norm
-    >>> from skscore.levels.parzen import choose_windows
+    >>> from skscore.levels.mixture import choose_mixture
+    >>> from skscore.levels.parzen import offer_windows
     >>> rng = np.random.default_rng(0)
     >>> Z = np.repeat(rng.standard_normal((200, 3)), 2, axis=0) + 0.01 * rng.standard_normal((400, 3))
     >>> log_p, own = norm.logpdf(Z).sum(axis=1), np.arange(400)
-    >>> mixture = choose_windows(log_p, own, Z)
-    >>> mixture.weight > 0.8, float(mixture.part.widths[mixture.part.weights.argmax()])
+    >>> mixture = choose_mixture(log_p, {"windows": offer_windows(own, Z)})
+    >>> windows = mixture.parts["windows"]
+    >>> mixture.weight_of["windows"] > 0.8, float(windows.widths[windows.weights.argmax()])
     (True, 0.0125)
-    >>> print(choose_windows(log_p[::2], np.arange(200), Z[::2]))
+    >>> print(choose_mixture(log_p[::2], {"windows": offer_windows(np.arange(200), Z[::2])}))
     None
     """
     n_widths = int(np.floor(np.log2(WIDEST / max(narrowest, NARROWEST)) + 1e-9)) + 1
@@ -169,11 +159,8 @@ def choose_windows(log_p, own, Z, weight=None, narrowest=NARROWEST, points=None)
     kept = _centres(len(Z), own)
     centres, share = np.ascontiguousarray(Z[kept]), np.ones(len(kept)) if weight is None else weight[kept]
     windows = ParzenWindows(centres, share / share.sum(), WIDEST, np.full(n_widths, 1.0 / n_widths))
-    weights, gain = _stacked(np.column_stack([log_p, *_held_out(windows, np.searchsorted(kept, own), Z[own], points)]))
-    if gain < max(WORTH, 0.5 * chi2.ppf(CONFIDENCE, n_widths) / len(own)):
-        return None
-    total = min(weights[1:].sum(), LARGEST_WEIGHT)
-    return DefensiveMixture(float(total), replace(windows, weights=weights[1:] / weights[1:].sum()))
+    log_p = np.column_stack(_held_out(windows, np.searchsorted(kept, own), Z[own], points))
+    return Offer(log_p, lambda weights: replace(windows, weights=weights))
 
 
 def _held_out(windows, own, X, points):
@@ -189,21 +176,3 @@ def _centres(n, own):
     if n <= MAX_CENTRES:
         return np.arange(n)
     return np.union1d(np.linspace(0, n - 1, MAX_CENTRES).astype(int), own)
-
-
-def _stacked(log_p):
-    """Weights of largest likelihood of the columns of `log_p` (k, J), and the gain over the first, in nats per row.
-
-    The likelihood is concave in the weights, so EM (Dempster, Laird & Rubin, 1977, section 4.3) finds the best.
-    """
-    log_p = log_p[np.isfinite(log_p).any(axis=1)]
-    top = log_p.max(axis=1, keepdims=True)
-    p, weights, last = np.exp(log_p - top), np.full(log_p.shape[1], 0.5 / (log_p.shape[1] - 1)), -np.inf
-    weights[0] = 0.5
-    for _ in range(MAX_ROUNDS):
-        mixed = p @ weights
-        value = np.log(mixed).mean()
-        if value - last < STALLED:
-            break
-        weights, last = weights * (p / mixed[:, None]).mean(axis=0), value
-    return weights, value + (top[:, 0] - log_p[:, 0]).mean()

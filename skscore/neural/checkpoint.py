@@ -14,9 +14,9 @@ from ._torch import torch
 
 __all__ = ["Checkpoint", "fingerprint", "progress", "take_up"]
 
-FORMAT = "skscore training 1"
+FORMAT = "skscore training 2"
 NOT_OF_A_TRAINING = {"callback", "checkpoint", "checkpoint_every", "random_state", "verbose"}
-PROGRESS = ("step", "annealing", "train_curve", "validation_curve")  # of every training
+PROGRESS = ("step", "train_curve", "validation_curve")  # of every training
 
 
 def fingerprint(model, *data):

@@ -5,8 +5,8 @@ F corrects the score of that Gaussian (Karras et al., 2022, eq. 7, in each direc
 
 .. math:: s_j(x, \sigma) = -\frac{x_j}{r_j^2} + \frac{\sqrt{\lambda_j}}{\sigma r_j} F_j(y;\ \tfrac14\log\sigma)
 
-The network computes in float32, the sum above is in float64, and rows pass in blocks of a fixed size, the last one
-padded: so a row's value depends neither on its neighbours nor on their number.
+F is the mean of several networks. They compute in float32, the sum above is in float64, and rows pass in blocks of a
+fixed size, the last one padded: so a row's value depends neither on its neighbours nor on their number.
 
 References
 ----------
@@ -17,7 +17,8 @@ models. NeurIPS.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,77 +26,15 @@ import numpy as np
 from ..formulas.schedules import Preconditioning
 from ._torch import torch
 from .devices import available, threads_for
-from .networks import ResidualMLP
-from .potential import Potential
+from .stacks import Architecture, load_weights
 from .tangents import output_and_curvature, output_and_traces
 
-__all__ = ["Architecture", "Denoiser"]
+__all__ = ["Denoiser"]
 
 LOADED: WeakKeyDictionary = WeakKeyDictionary()  # networks at work, and their device, as long as a denoiser lives
 SCORE_ROWS = {"cpu": 256, "cuda": 65536, "mps": 16384}  # rows of one block; on a CPU its activations stay in cache
 TANGENT_ROWS = {"cpu": 2048, "cuda": 262144, "mps": 65536}  # rows times directions
-
-
-@dataclass(frozen=True, eq=False)
-class Architecture:
-    """What is trained: calling it makes an untrained network on the CPU.
-
-    Parameters
-    ----------
-    variance : ndarray of shape (d,)
-        λ of the reference Gaussian.
-    parametrization : {"score", "energy"}
-    network : callable or None
-        A class or function that makes a module from the number of columns; None for the residual network.
-    options : dict
-        Of the residual network.
-    """
-
-    variance: np.ndarray
-    parametrization: str = "score"
-    network: Callable | None = None
-    options: dict = field(default_factory=dict)
-
-    def __call__(self):
-        """An untrained network on the CPU."""
-        return self._built(seed=0)
-
-    def _built(self, seed):
-        d = len(self.variance)
-        n_outputs = d if self.parametrization == "score" else 1
-        network = (
-            ResidualMLP(d, n_outputs, **self.options)
-            if self.network is None
-            else self._of_the_user(self.network, d, seed)
-        )
-        if self.parametrization == "score":
-            return network
-        return Potential(network, torch.tensor(self.variance, dtype=torch.float32))
-
-    def _of_the_user(self, make, d, seed):
-        """The user's network, its first weights from `seed`; torch's global generator is put back."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            network = make(d)
-        if not isinstance(network, torch.nn.Module):
-            raise ValueError(f"network={make!r} made {network!r}: it has to make a torch.nn.Module.")
-        shapes = [(2, d)] if self.parametrization == "score" else [(2,), (2, 1)]
-        with torch.no_grad():
-            found = tuple(network.float().eval()(torch.zeros(2, d), torch.zeros(2, 1)).shape)
-        if found not in shapes:
-            raise ValueError(
-                f"network={make!r} maps (y, c_noise) of 2 rows and {d} columns to shape {found}: "
-                f"parametrization={self.parametrization!r} needs {shapes[0]}."
-            )
-        return network
-
-    def initialised(self, generator):
-        """A network with its first weights, on the device of `generator`."""
-        network = self._built(generator.initial_seed())
-        inner = network.network if isinstance(network, Potential) else network
-        if self.network is None:
-            inner.initialise(generator)
-        return network.to(generator.device)
+FEWEST_ROWS = 8  # of a block
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,18 +78,20 @@ class Denoiser:
 
     @torch.inference_mode(False)
     def _load(self, device):
-        networks = []
-        for weights in self.weights:
-            network = self.build()
-            tensors = {name: torch.tensor(value, device=device) for name, value in weights.items()}
-            network.load_state_dict(tensors, assign=True)
-            networks.append(network.to(device).requires_grad_(False).eval())
-        return networks, device
+        stacks = self.build.stacks(len(self.weights))
+        try:
+            load_weights(stacks, self.weights)
+        except (KeyError, RuntimeError):
+            raise ValueError(
+                "the weights of this density are those of another network than this version of skscore builds: fit it "
+                "anew, or read it with the version that fitted it."
+            ) from None
+        return [stack.to(device).requires_grad_(False).eval() for stack in stacks], device
 
     def score(self, X, sigma):
         """∇ log p_σ of rows (n, d)."""
         level = Preconditioning(sigma, self.variance)
-        (F,) = self._blocks(lambda network, c: lambda y: (network(y, c),), sigma, SCORE_ROWS, X / level.r)
+        (F,) = self._blocks(lambda stack, c: lambda y: (stack(_repeated(y, c), c),), sigma, SCORE_ROWS, X / level.r)
         return level.score(F, X)
 
     def score_and_divergence(self, X, sigma):
@@ -167,8 +108,8 @@ class Denoiser:
     def _score_and_traces(self, X, sigma, directions):
         level, device = Preconditioning(sigma, self.variance), self._loaded[1]
         V, L = (_tensor(A, device) for A in (directions / level.r, directions * level.out / sigma**2))
-        rows = {kind: max(8, number // len(directions) // 8 * 8) for kind, number in TANGENT_ROWS.items()}
-        F, traces = self._blocks(lambda network, c: output_and_traces(network, c[:1], V, L), sigma, rows, X / level.r)
+        rows = {kind: number // len(directions) for kind, number in TANGENT_ROWS.items()}
+        F, traces = self._blocks(lambda stack, c: output_and_traces(stack, c, V, L), sigma, rows, X / level.r)
         return level.score(F, X), traces - (directions**2 / level.r**2).sum(axis=1)
 
     def curvature(self, X, sigma, V):
@@ -176,30 +117,31 @@ class Denoiser:
         level = Preconditioning(sigma, self.variance)
         V = np.broadcast_to(V, X.shape)
         inputs = X / level.r, V / level.r, V * level.out / sigma**2
-        _, bent = self._blocks(
-            lambda network, c: lambda y, v, ell: output_and_curvature(network, y, c, v, ell), sigma, SCORE_ROWS, *inputs
-        )
+        _, bent = self._blocks(lambda stack, c: partial(output_and_curvature, stack, c), sigma, SCORE_ROWS, *inputs)
         return bent - (V**2 / level.r**2).sum(axis=1)
 
     def log_potential(self, X, sigma):
         """Log-density of rows (n, d) up to a constant, for networks that are gradients of a potential, shape (n,)."""
         r = Preconditioning(sigma, self.variance).r
-        (potential,) = self._blocks(lambda network, c: lambda y: (network.potential(y, c),), sigma, SCORE_ROWS, X / r)
+        (potential,) = self._blocks(
+            lambda stack, c: lambda y: (stack.potential(_repeated(y, c), c),), sigma, SCORE_ROWS, X / r
+        )
         return potential / sigma - 0.5 * (X**2 / r**2).sum(axis=1)
 
     @torch.inference_mode(False)
     @torch.no_grad()
     def _blocks(self, rule_of, sigma, rows_of, *inputs):
         """Means over the networks of what their rules return, in float64, from blocks of exactly as many rows."""
-        networks, device = self._loaded
-        n, rows = len(inputs[0]), rows_of[device.type]
+        stacks, device = self._loaded
+        n, together = len(inputs[0]), stacks[0].n_networks
+        rows = max(FEWEST_ROWS, rows_of[device.type] // together) // 8 * 8
         padded = np.zeros((len(inputs), -(-n // rows) * rows, inputs[0].shape[1]), dtype=np.float32)
         padded[:, :n] = inputs
-        label = torch.full((1, 1), 0.25 * np.log(sigma), dtype=torch.float32, device=device).expand(rows, 1)
+        label = torch.full((together, 1, 1), 0.25 * np.log(sigma), dtype=torch.float32, device=device)
         blocks = torch.from_numpy(padded).split(rows, 1)
-        size = sum(value.size for value in self.weights[0].values())
+        size = together * sum(value.size for value in self.weights[0].values())
         with threads_for(rows * size):
-            values = [_passed(rule_of(network, label), blocks, device) for network in networks]
+            values = [_passed(rule_of(stack, label), blocks, device) for stack in stacks]
         means = (sum(value) / len(value) for value in zip(*values, strict=True))
         factor = 1.0 if self.shrinkage is None else self.shrinkage(sigma)
         return [factor * mean[:n] for mean in means]
@@ -210,7 +152,12 @@ def _tensor(array, device):
     return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(device)
 
 
+def _repeated(y, c_noise):
+    """Rows y (n, d) for each network of a stack, (m, n, d)."""
+    return y.expand(len(c_noise), -1, -1)
+
+
 def _passed(rule, blocks, device):
-    """What a network's rule returns for all blocks."""
+    """Means over a stack's networks of what their rule returns for all blocks."""
     parts = [rule(*block.to(device)) for block in blocks]
-    return [torch.cat(part).cpu().double().numpy() for part in zip(*parts, strict=True)]
+    return [torch.cat(part, 1).cpu().double().mean(0).numpy() for part in zip(*parts, strict=True)]

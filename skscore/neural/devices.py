@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from .._kernels.threads import at_most
 from ._torch import torch
 
-__all__ = ["available", "resolve_device", "threads_for"]
+__all__ = ["available", "multiplies_bfloat16", "resolve_device", "threads_for"]
 
 WORK_OF_A_THREAD = 2e8  # multiply-adds of one step below which a second thread costs more than it brings
 
@@ -35,6 +35,13 @@ def _present(name):
         index = torch.device(name).index or 0
         return torch.cuda.is_available() and index < torch.cuda.device_count()
     return kind == "cpu" or (kind == "mps" and torch.backends.mps.is_available())
+
+
+def multiplies_bfloat16(name):
+    """Whether `name` is a CPU with instructions for products in bfloat16; False if torch is too old to say so."""
+    if torch.device(name).type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    return any(torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 @contextmanager

@@ -274,13 +274,14 @@ class EnergyTraining:
 
     def state(self):
         """Everything that the rest of the training depends on."""
-        own = {"order": self.order, "average": self.average, "best": tuple(self.best[:3])}
+        own = {"order": self.order, "average": self.average, "best": tuple(self.best[:3]), "annealing": self.annealing}
         modules = {"energy": self.energy.state_dict(), "optimizer": self.optimizer.state_dict()}
         return {**progress(self), **own, **modules, "generator": self.generator.get_state()}
 
     def restore(self, state):
         """Go back to a state."""
         take_up(self, state)
+        self.annealing = state["annealing"]
         self.energy.load_state_dict(state["energy"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())

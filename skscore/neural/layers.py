@@ -15,17 +15,24 @@ import numpy as np
 
 from ._torch import nn, torch
 
-__all__ = ["ACTIVATIONS", "product"]
+__all__ = ["ACTIVATIONS", "product", "rounded_product"]
 
 
 def product(A, B, out=None):
-    """AB of matrices on one device, followed by autograd; or written to `out` and not followed."""
+    """AB of stacks of matrices on one device, followed by autograd; or written to `out` and not followed."""
     if A.device.type != "cpu":
-        return torch.mm(A, B, out=out)
+        return torch.matmul(A, B, out=out)
     if out is None and torch.is_grad_enabled() and (A.requires_grad or B.requires_grad):
         return _Product.apply(A, B)
-    left, right = _array(A), _array(B)
-    return torch.from_numpy(left @ right if out is None else np.matmul(left, right, out=_array(out)))
+    with np.errstate(over="ignore", invalid="ignore"):  # of a training that explodes: torch says nothing either
+        return torch.from_numpy(np.matmul(_array(A), _array(B), out=None if out is None else _array(out)))
+
+
+def rounded_product(A, B):
+    """The same, of factors rounded to bfloat16 where torch's autocast is on."""
+    if torch.is_autocast_enabled(A.device.type):
+        return torch.bmm(A, B).float()
+    return product(A, B)
 
 
 def _array(tensor):
@@ -44,10 +51,10 @@ class _Product(torch.autograd.Function):
     def backward(ctx, gradient):
         A, B = ctx.saved_tensors
         asked_of_A, asked_of_B = ctx.needs_input_grad
-        of_A = product(gradient, B.T) if asked_of_A else None
-        if asked_of_B and B.T.is_contiguous():  # a Wᵀ: in another layout than that of W its gradient would be copied
-            return of_A, product(gradient.T, A).T
-        return of_A, product(A.T, gradient) if asked_of_B else None
+        of_A = product(gradient, B.mT) if asked_of_A else None
+        if asked_of_B and B.mT.is_contiguous():  # a Wᵀ: in another layout than that of W its gradient would be copied
+            return of_A, product(gradient.mT, A).mT
+        return of_A, product(A.mT, gradient) if asked_of_B else None
 
 
 # ---- activations ---------------------------------------------------------------------------------

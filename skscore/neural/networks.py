@@ -1,19 +1,25 @@
-r"""The residual network of a noise-conditional score.
+r"""The residual network of a noise-conditional score, and several of them computed as one.
 
 .. math::
 
-   h_1 &= a(W_1 y + V_1 e), \\
-   h_{l+1} &= h_l + a(W_{l+1}\,\mathrm{n}(h_l) + V_{l+1} e), \\
-   F &= W_{out}\,\mathrm{n}(h_L)
+   h_1 &= a(W_1 y + b_1(\sigma)), \\
+   h_{l+1} &= h_l + a\bigl(W_{l+1}\,(1 + m_{l+1}(\sigma)) \odot \mathrm{n}(h_l) + b_{l+1}(\sigma)\bigr), \\
+   F &= W_{out}\,\mathrm{n}(h_L) + b_{out}
 
-with n the layer normalisation without parameters, a the activation and e the Fourier features of the noise label
-:math:`c = \tfrac14\log\sigma`. Where two neighbouring layers differ in width the skip between them is left out. The
-last layer starts at zero, so that at step 0 the model is the reference Gaussian.
+with n the layer normalisation without parameters and a the activation. The noise label :math:`c = \tfrac14\log\sigma`
+shifts and scales the units of every layer (Perez et al., 2018), :math:`b_l = V_l e + b_l^0` and :math:`m_l = S_l e`
+with e its Fourier features and :math:`S_l` zero at first. If two neighbouring layers differ in width, the skip between
+them is left out. The last layer starts at zero, so that at step 0 the model is the reference Gaussian.
+
+Networks that are trained together are one stack: weights, rows and labels have a leading axis, one entry for each
+network, and each matrix product is one of all networks.
 
 Every random number comes from a generator handed in: torch's global one is neither read nor moved.
 
 References
 ----------
+Perez, E., Strub, F., de Vries, H., Dumoulin, V., & Courville, A. (2018). FiLM: visual reasoning with a general
+conditioning layer. AAAI.
 Tancik, M., et al. (2020). Fourier features let networks learn high frequency functions in low dimensional domains.
 NeurIPS.
 """
@@ -24,9 +30,18 @@ import math
 from itertools import pairwise
 
 from ._torch import nn, torch
-from .layers import ACTIVATIONS, product
+from .layers import ACTIVATIONS, product, rounded_product
 
-__all__ = ["Dropout", "ResidualMLP", "fourier_features", "normalise", "wave_tangents", "waves"]
+__all__ = [
+    "Dropout",
+    "ResidualMLP",
+    "fourier_features",
+    "normalise",
+    "scaled",
+    "shifted",
+    "wave_tangents",
+    "waves",
+]
 
 FUSED = {"gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus, "tanh": nn.Tanh}  # one pass where autograd follows
 N_FREQUENCIES = 16
@@ -34,18 +49,16 @@ EPS = 1e-5  # of the layer normalisation
 
 
 def fourier_features(c_noise):
-    """Features (c, cos 2πfc, sin 2πfc), f = ¼, ½, …, 4, of noise labels (n, 1), of one alone where it was expanded."""
-    if c_noise.stride(0) == 0:  # the same label n times
-        c_noise = c_noise[:1]
+    """Features (c, cos 2πfc, sin 2πfc), f = ¼, ½, …, 4, of noise labels (…, 1), shape (…, 33)."""
     frequencies = torch.arange(1, N_FREQUENCIES + 1, dtype=c_noise.dtype, device=c_noise.device) / 4.0
     angle = 2.0 * math.pi * c_noise * frequencies
-    return torch.cat([c_noise, angle.cos(), angle.sin()], dim=1)
+    return torch.cat([c_noise, angle.cos(), angle.sin()], dim=-1)
 
 
 def waves(y, n_waves):
-    """Rows y (n, d) followed by their sines and cosines at the frequencies π/2, π, 2π, …: (n, (1 + 2 n_waves) d)."""
+    """Rows y (…, d) followed by their sines and cosines at the frequencies π/2, π, 2π, …: (…, (1 + 2 n_waves) d)."""
     angles = [0.5 * math.pi * 2.0**k * y for k in range(n_waves)]
-    return torch.cat([y, *(angle.sin() for angle in angles), *(angle.cos() for angle in angles)], dim=1)
+    return torch.cat([y, *(angle.sin() for angle in angles), *(angle.cos() for angle in angles)], dim=-1)
 
 
 def wave_tangents(y, n_waves, directions):
@@ -60,17 +73,24 @@ def wave_tangents(y, n_waves, directions):
 
 
 def normalise(h):
-    """Layer normalisation without parameters: (h − mean) / sd of each row, and 1 / sd (n, 1)."""
-    unit, _, inverse_sd = torch.native_layer_norm(h, h.shape[1:], None, None, EPS)
+    """Layer normalisation without parameters: (h − mean) / sd of each row, and 1 / sd (…, 1)."""
+    unit, _, inverse_sd = torch.native_layer_norm(h, h.shape[-1:], None, None, EPS)
     return unit, inverse_sd
 
 
-def affine(x, features, layer, label):
-    """Wx + (Ve + b) of rows x (n, a) and features e (n, 33) or (1, 33)."""
-    kind = x.device.type
-    if kind == "cpu" and not torch.is_autocast_enabled(kind):
-        return product(x, layer.weight.T).add_(product(features, label.weight.T) + layer.bias)
-    return torch.addmm(nn.functional.linear(features, label.weight, layer.bias), x, layer.weight.T)
+def shifted(h, shift):
+    """H + b of units h (m, n, H), written over h; n/q rows, one after the other, share one of the shifts (m, q, H)."""
+    return _by_label(h, shift).add_(shift[:, :, None]).flatten(1, 2)
+
+
+def scaled(h, scale):
+    """(1 + s) h of units h (m, n, H) and scales s (m, q, H), shared in the same way."""
+    h = _by_label(h, scale)
+    return torch.addcmul(h, h, scale[:, :, None]).flatten(1, 2)
+
+
+def _by_label(h, label):
+    return h.unflatten(1, (label.shape[1], -1))
 
 
 class Dropout(nn.Module):
@@ -105,7 +125,7 @@ class Dropout(nn.Module):
 
 
 class ResidualMLP(nn.Module):
-    """Network (y, c_noise) → F of a noise-conditional score, or → a potential where ``n_outputs`` is 1.
+    """Networks (y, c_noise) → F of a noise-conditional score, or → a potential if ``n_outputs`` is 1.
 
     Parameters
     ----------
@@ -119,20 +139,32 @@ class ResidualMLP(nn.Module):
     n_waves : int
         Frequencies of the sines and cosines that stand beside y. A plain network of few columns learns narrow shapes
         slowly (Tancik et al., 2020).
+    n_networks : int
+        How many networks the stack has.
     """
 
     def __init__(
-        self, n_features, n_outputs, hidden_layer_sizes=(256, 256, 256), activation="silu", dropout=0.0, n_waves=0
+        self,
+        n_features,
+        n_outputs,
+        hidden_layer_sizes=(256, 256, 256),
+        activation="silu",
+        dropout=0.0,
+        n_waves=0,
+        n_networks=1,
     ):
         super().__init__()
-        self.n_waves = n_waves
+        self.n_waves, self.n_networks = n_waves, n_networks
         widths = [n_features * (1 + 2 * n_waves), *hidden_layer_sizes]
-        n_labels = 1 + 2 * N_FREQUENCIES
-        with torch.device("meta"):  # memory and values come with `initialise`
-            self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-            self.labels = nn.ModuleList(nn.Linear(n_labels, b, bias=False) for b in widths[1:])
-            self.out = nn.Linear(widths[-1], n_outputs)
-        self.float()  # whatever torch's default is
+        self.sizes = [*widths[1:], *widths[1:-1]]  # of the shifts, then of the scales
+
+        def empty(*shape):
+            return nn.Parameter(torch.empty(n_networks, *shape, dtype=torch.float32, device="meta"))
+
+        self.weights = nn.ParameterList(empty(*sizes) for sizes in pairwise(widths))
+        self.biases = nn.ParameterList(empty(1, size) for size in widths[1:])
+        self.labels = empty(1 + 2 * N_FREQUENCIES, sum(self.sizes))
+        self.out, self.out_bias = empty(widths[-1], n_outputs), empty(1, n_outputs)
         self.activation, self.derivatives = FUSED[activation](), ACTIVATIONS[activation]
         self.dropout = Dropout(dropout)
 
@@ -140,20 +172,32 @@ class ResidualMLP(nn.Module):
         """Uniform weights of variance 1 / (3 · fan-in), a zero head; dropout draws from `generator` from now on."""
         self.to_empty(device=generator.device)
         with torch.no_grad():
-            for layer in [*self.layers, *self.labels]:
-                bound = layer.in_features**-0.5
-                for parameter in layer.parameters():
-                    parameter.uniform_(-bound, bound, generator=generator)
-            for parameter in self.out.parameters():
-                parameter.zero_()
+            for weight, bias in zip(self.weights, self.biases, strict=True):
+                for parameter in (weight, bias):
+                    _fill(parameter, weight.shape[1], generator)
+            _fill(self.labels, self.labels.shape[1], generator)
+            self.labels[:, :, sum(w.shape[2] for w in self.weights) :].zero_()
+            self.out.zero_()
+            self.out_bias.zero_()
         self.dropout.generator = generator
         return self
 
+    def modulation(self, c_noise):
+        """Shifts of each layer and scales of each but the first, at labels c_noise (m, q, 1): lists of (m, q, H)."""
+        labels = product(fourier_features(c_noise), self.labels).split(self.sizes, -1)
+        shifts = [label + bias for label, bias in zip(labels, self.biases, strict=False)]
+        return shifts, labels[len(shifts) :]
+
     def forward(self, y, c_noise):
-        """F of rows y (n, d) at noise labels c_noise (n, 1)."""
-        features = fourier_features(c_noise)
-        h = self.activation(affine(waves(y, self.n_waves), features, self.layers[0], self.labels[0]))
-        for layer, label in zip(self.layers[1:], self.labels[1:], strict=True):
-            update = self.dropout(self.activation(affine(normalise(h)[0], features, layer, label)))
+        """F of rows y (m, n, d) at noise labels c_noise (m, q, 1), each that of n/q rows, one after the other."""
+        shifts, scales = self.modulation(c_noise)
+        h = self.activation(shifted(product(waves(y, self.n_waves), self.weights[0]), shifts[0]))
+        for weight, shift, scale in zip(self.weights[1:], shifts[1:], scales, strict=True):
+            unit = scaled(normalise(h)[0], scale)
+            update = self.dropout(self.activation(shifted(rounded_product(unit, weight), shift)))
             h = h + update if update.shape == h.shape else update
-        return self.out(normalise(h)[0])
+        return product(normalise(h)[0], self.out) + self.out_bias
+
+
+def _fill(parameter, fan_in, generator):
+    parameter.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)

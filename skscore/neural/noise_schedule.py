@@ -25,7 +25,7 @@ from ._torch import torch
 __all__ = ["Batch", "NoiseSchedule", "noise_schedule", "noisy_batch"]
 
 QUANTILES = 1025  # entries of the table of a continuous distribution of noise levels
-LOG_MEAN, LOG_SD = -1.0, 1.5  # of the lognormal distribution
+LOG_MEAN, LOG_SD = -1.5, 1.6  # of the lognormal distribution
 
 
 class NoiseSchedule(NamedTuple):

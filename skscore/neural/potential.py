@@ -18,12 +18,12 @@ __all__ = ["Potential"]
 
 
 class Potential(nn.Module):
-    """Gradient field of a scalar network.
+    """Gradient fields of scalar networks.
 
     Parameters
     ----------
-    network : torch.nn.Module
-        Maps (y, c_noise) to one value for each row, of shape (n,) or (n, 1).
+    network : ResidualMLP or Single
+        Maps rows (m, n, d) and noise labels (m, q, 1) to one value for each row, of shape (m, n) or (m, n, 1).
     variance : tensor of shape (d,)
         λ.
     """
@@ -33,12 +33,17 @@ class Potential(nn.Module):
         self.network = network
         self.register_buffer("scale", variance.rsqrt(), persistent=False)
 
+    @property
+    def n_networks(self):
+        """Networks of the stack."""
+        return self.network.n_networks
+
     def potential(self, y, c_noise):
-        """φ of rows y (n, d), shape (n,)."""
-        return self.network(y, c_noise).reshape(len(y))
+        """φ of rows y (m, n, d) at noise labels c_noise (m, q, 1), shape (m, n)."""
+        return self.network(y, c_noise).reshape(y.shape[:2])
 
     def forward(self, y, c_noise):
-        """F of rows y (n, d) at noise labels c_noise (n, 1)."""
+        """F of rows y (m, n, d) at noise labels c_noise (m, q, 1)."""
         if self._by_hand(y):
             return potential_gradient(self.network, y, c_noise) * self.scale
         create_graph = torch.is_grad_enabled()

@@ -18,10 +18,10 @@ from .training_config import TrainingConfig
 
 __all__ = ["ScoreNetwork"]
 
-SMALL_ROWS, FEW_COLUMNS = 500, 3  # up to which a table is small, or narrow
-SMALL = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 2e-3, "batch_size": 128, "max_iter": 1000, "n_folds": 10}
-NARROW = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 3e-3, "batch_size": 512, "max_iter": 8000, "n_folds": 3}
-LARGE = {"hidden_layer_sizes": (256,) * 3, "learning_rate": 3e-3, "batch_size": 512, "max_iter": 4200, "n_folds": 1}
+SMALL_ROWS, FEW_COLUMNS = 600, 3  # up to which a table is small, or narrow
+SMALL = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 4e-3, "batch_size": 128, "max_iter": 900, "n_folds": 10}
+NARROW = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 4e-3, "batch_size": 512, "max_iter": 4000, "n_folds": 3}
+LARGE = {"hidden_layer_sizes": (256,) * 4, "learning_rate": 6e-3, "batch_size": 512, "max_iter": 3000, "n_folds": 1}
 N_WAVES = 2  # of each column, which help in narrow tables
 
 
@@ -37,22 +37,23 @@ class ScoreNetwork(BaseEstimator):
         (n, 1) to (n, d), or to (n,) for an energy. Define it at module level if the estimator is to be pickled. None is
         a residual network.
     hidden_layer_sizes : tuple of int or "auto", default="auto"
-        Widths of the residual network; "auto" is (256, 256, 256), and half as wide for tables of at most 500 rows or 3
-        columns.
+        Widths of the residual network; "auto" is (256, 256, 256, 256), and (128, 128, 128) for tables of at most 600
+        rows or 3 columns.
     activation : {"gelu", "silu", "softplus", "tanh"}, default="silu"
         Of the residual network.
     dropout : float or "auto", default="auto"
-        Of the residual network; "auto" falls from 0.2 to 0 with the number of rows.
+        Of the residual network; "auto" is 0.4 (12 d / n)^0.6 for n rows of d columns, and 0.4 at most.
     learning_rate : float or "auto", default="auto"
-        Of AdamW, constant until the validation loss stalls, then falling to zero. "auto" is 0.002 for tables of at most
-        500 rows, else 0.003.
+        Of AdamW at the start; it falls to zero along a cosine. "auto" is 0.004 for tables of at most 600 rows or 3
+        columns, else 0.006.
     weight_decay : float, default=0.01
         Of AdamW.
     batch_size : int or "auto", default="auto"
-        Rows of one step; "auto" is 128 for tables of at most 500 rows, else 512.
+        Noisy rows of one step, in fours that share a noise level: two rows of the table, each with a noise and with its
+        opposite. "auto" is 128 for tables of at most 600 rows, else 512.
     max_iter : int or "auto", default="auto"
-        Largest number of steps of each network; "auto" is 1000 for tables of at most 500 rows, 8000 for those of at
-        most 3 columns, else 4200.
+        Largest number of steps of each network; "auto" is 900 for tables of at most 600 rows, 4000 for those of at most
+        3 columns, else 3000.
     max_epochs : int or None, default=None
         Largest number of passes over the rows; it replaces `max_iter`.
     max_time : float or None, default=None
@@ -61,7 +62,7 @@ class ScoreNetwork(BaseEstimator):
         ``refit``, which is left out if it would not end in time.
     n_folds : int or "auto", default="auto"
         1 holds out a fraction of the rows, which validates all networks; k deals the rows into folds, each of which
-        validates networks of its own. "auto" is 10 for tables of at most 500 rows, 3 for those of at most 3 columns,
+        validates networks of its own. "auto" is 10 for tables of at most 600 rows, 3 for those of at most 3 columns,
         else 1.
     n_networks : int or "auto", default="auto"
         Networks for each fold; "auto" is 1. The scores of all networks are averaged.
@@ -74,8 +75,8 @@ class ScoreNetwork(BaseEstimator):
         on from there. It is removed when the training has ended.
     checkpoint_every : int, default=500
         Steps between two saves.
-    autocast : bool, default=False
-        Train in bfloat16 if torch considers it safe.
+    autocast : bool or "auto", default="auto"
+        Train with products of matrices in bfloat16; "auto" does so on a CPU that multiplies it natively.
     torch_compile : bool, default=False
         Train through ``torch.compile``.
     device : str, default="auto"
@@ -116,7 +117,7 @@ class ScoreNetwork(BaseEstimator):
         "refit": ["boolean"],
         "checkpoint": [str, PathLike, None],
         "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
-        "autocast": ["boolean"],
+        "autocast": ["boolean", StrOptions({"auto"})],
         "torch_compile": ["boolean"],
         "device": [str],
     }
@@ -141,7 +142,7 @@ class ScoreNetwork(BaseEstimator):
         refit: bool = False,
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_every: int = 500,
-        autocast: bool = False,
+        autocast: bool | str = "auto",
         torch_compile: bool = False,
         device: str = "auto",
     ) -> None:
@@ -172,7 +173,7 @@ class ScoreNetwork(BaseEstimator):
         `start` is the Denoiser of an earlier fit whose weights the training begins with, or None.
         """
         auto = SMALL if n <= SMALL_ROWS else NARROW if d <= FEW_COLUMNS else LARGE
-        auto = {**auto, "dropout": 0.2 if n < 400 * d else 0.1 if n < 4000 * d else 0.0, "n_networks": 1}
+        auto = {**auto, "dropout": min(0.4, 0.4 * (12.0 * d / n) ** 0.6), "n_networks": 1}
         if start is not None:
             auto["hidden_layer_sizes"] = start.build.options["hidden_layer_sizes"]
         values: dict[str, Any] = {
@@ -182,7 +183,8 @@ class ScoreNetwork(BaseEstimator):
         values["hidden_layer_sizes"] = _widths(values["hidden_layer_sizes"])
         values["n_folds"] = min(values["n_folds"], n)
         if self.max_epochs is not None:
-            values["max_iter"] = self.max_epochs * -(-n // values["batch_size"])
+            rows_of_step = 2 * -(-values["batch_size"] // 4)
+            values["max_iter"] = self.max_epochs * -(-n // rows_of_step)
         if start is not None:
             values |= {"n_folds": start.n_folds, "n_networks": len(start.weights) // start.n_folds}
         return ScoreNetwork(**values)
@@ -193,8 +195,10 @@ class ScoreNetwork(BaseEstimator):
         options = {"activation": self.activation, "dropout": self.dropout, "n_waves": n_waves}
         return {"hidden_layer_sizes": self.hidden_layer_sizes, **options}
 
-    def training_config(self, n, weighting):
-        """How the network is trained on n rows with the weight λ(σ) `weighting` of the noise levels."""
+    def training_config(self, n, weighting, device):
+        """How the network is trained on n rows on a device, with the weight λ(σ) `weighting` of the noise levels."""
+        from .devices import multiplies_bfloat16  # torch is loaded here
+
         return TrainingConfig(
             learning_rate=float(self.learning_rate),
             weight_decay=self.weight_decay,
@@ -202,7 +206,7 @@ class ScoreNetwork(BaseEstimator):
             max_iter=int(self.max_iter),
             check_every=50 if n <= SMALL_ROWS else 100,
             weighting=weighting,
-            autocast=self.autocast,
+            autocast=multiplies_bfloat16(device) if _is_auto(self.autocast) else bool(self.autocast),
             compile=self.torch_compile,
         )
 

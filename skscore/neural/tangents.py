@@ -1,7 +1,7 @@
 r"""Weighted traces of a network's Jacobian, :math:`\ell_k^\top \frac{\partial F}{\partial y} v_k`, for many directions.
 
-All K tangents go through one batched forward pass, by a rule for each layer. With :math:`\hat x = (h - \bar h)/s` the
-normalised units of one row,
+All K tangents go through one batched forward pass, by a rule for each layer. At one noise level the scale 1 + m of the
+units belongs to the weights, W(1 + m). With :math:`\hat x = (h - \bar h)/s` the normalised units of one row,
 
 .. math::
 
@@ -10,6 +10,7 @@ normalised units of one row,
 (the mean over units is folded into the weights), so that a layer costs one matrix product for K · n rows and two passes
 over its result. The first layer needs no product where v is an axis, the last only :math:`W_{out}^\top\ell_k`. What
 all rows at one noise level share is found once. Networks of other classes take one backward pass for each direction.
+Networks of a stack (see ``networks``) pass together.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from itertools import islice
 
 from ._torch import torch
 from .layers import product
-from .networks import ResidualMLP, affine, fourier_features, normalise, wave_tangents, waves
+from .networks import ResidualMLP, normalise, wave_tangents, waves
 
 __all__ = ["output_and_curvature", "output_and_traces"]
 
 
 def output_and_traces(network, c_noise, directions, covectors):
-    """Function of rows y (n, d) to F(y; c), shape (n, d), and to the traces ℓ_kᵀ (∂F/∂y) v_k of each, shape (n, K).
+    """Function of rows y (n, d) to F(y; c), shape (m, n, d), and to the traces ℓ_kᵀ (∂F/∂y) v_k, shape (m, n, K).
 
     Parameters
     ----------
     network : torch.nn.Module
-        Maps (y, c_noise) to F, row by row.
-    c_noise : tensor of shape (1, 1)
+        A stack of m networks that map (y, c_noise) to F, row by row.
+    c_noise : tensor of shape (m, 1, 1)
         The label of all rows.
     directions, covectors : tensors of shape (K, d)
         v_k and ℓ_k, the same for all rows.
@@ -41,68 +42,73 @@ def output_and_traces(network, c_noise, directions, covectors):
     return partial(_by_backward_passes, network, c_noise, directions, covectors)
 
 
-def output_and_curvature(network, y, c_noise, direction, covector):
-    """F(y; c), shape (n, d), and ℓᵀ (∂F/∂y) v of each row, shape (n,), for a v and an ℓ of its own, both (n, d)."""
+def output_and_curvature(network, c_noise, y, direction, covector):
+    """F(y; c), shape (m, n, d), and ℓᵀ (∂F/∂y) v, shape (m, n), of rows y (n, d) with a v and an ℓ of their own."""
     with torch.enable_grad():
-        y = y.detach().requires_grad_()
+        y = y.expand(len(c_noise), -1, -1).detach().requires_grad_()
         F = network(y, c_noise)
         (row,) = torch.autograd.grad((F * covector).sum(), y)
-    return F.detach(), (row * direction).sum(dim=1)
+    return F.detach(), (row * direction).sum(dim=-1)
 
 
 def _by_backward_passes(network, c_noise, directions, covectors, y):
     """F and the traces of any network."""
     with torch.enable_grad():
-        y = y.detach().requires_grad_()
-        F = network(y, c_noise.expand(len(y), 1))
+        y = y.expand(len(c_noise), -1, -1).detach().requires_grad_()
+        F = network(y, c_noise)
         rows = [torch.autograd.grad((F * ell).sum(), y, retain_graph=True)[0] for ell in covectors]
-    return F.detach(), torch.stack([row @ v for row, v in zip(rows, directions, strict=True)], dim=1)
+    return F.detach(), torch.stack([row @ v for row, v in zip(rows, directions, strict=True)], dim=-1)
 
 
 class _Tangents:
-    """Traces of the residual network."""
+    """Traces of residual networks at one noise level."""
 
     @torch.no_grad()
     def __init__(self, network, c_noise, directions, covectors):
-        self.network, self.directions, self.features = network, directions, fourier_features(c_noise)
-        self.weights = [_centred(layer.weight).T for layer in network.layers[1:]]
-        self.rows = product(covectors, network.out.weight)  # (K, H)
+        self.network, self.directions = network, directions
+        self.shifts, scales = network.modulation(c_noise)
+        scaled = zip(network.weights[1:], scales, strict=True)
+        self.weights = [network.weights[0], *(weight.addcmul(weight, scale.mT) for weight, scale in scaled)]
+        self.centred = [_centred(weight) for weight in self.weights[1:]]
+        self.rows = product(covectors, network.out.mT)  # (m, K, H)
         self.spaces = {}
 
     @torch.no_grad()
     def __call__(self, y):
-        network, features = self.network, self.features
-        z = affine(waves(y, network.n_waves), features, network.layers[0], network.labels[0])
-        h, slope = islice(network.derivatives(z), 2)
-        dz = wave_tangents(y, network.n_waves, self.directions) @ network.layers[0].weight.T
-        dh = torch.mul(slope, dz, out=self._space(0, h))
-        for k, (layer, label) in enumerate(zip(network.layers[1:], network.labels[1:], strict=True)):
+        network, (first, *weights), (shift, *shifts) = self.network, self.weights, self.shifts
+        h, slope = islice(network.derivatives(product(waves(y, network.n_waves), first).add_(shift)), 2)
+        dz = product(wave_tangents(y, network.n_waves, self.directions), first[:, None])
+        dh = torch.mul(slope[:, None], dz, out=self._space(0, h))
+        for k, (weight, shift) in enumerate(zip(weights, shifts, strict=True)):
             unit, inverse_sd = normalise(h)
-            linear = product(unit, layer.weight.T)
-            update, slope = islice(network.derivatives(linear + (layer.bias + label(features))), 2)
+            linear = product(unit, weight)
+            update, slope = islice(network.derivatives(linear + shift), 2)
             da = self._space(k + 1, update)
-            product(dh.flatten(0, 1), self.weights[k], out=da.flatten(0, 1))
-            da.addcmul_(linear, _along(unit, dh), value=-1.0)
-            slope.mul_(inverse_sd)
+            product(dh.flatten(1, 2), self.centred[k], out=da.flatten(1, 2))
+            da.addcmul_(linear[:, None], _along(unit, dh), value=-1.0)
+            slope = slope.mul_(inverse_sd)[:, None]
             skips = update.shape == h.shape
             h, dh = (update.add_(h), dh.addcmul_(da, slope)) if skips else (update, da.mul_(slope))
         unit, inverse_sd = normalise(h)
         along = _along(unit, dh)[..., 0]
-        traces = dh.mul_(_centred(self.rows)[:, None]).sum(dim=2).sub_(product(self.rows, unit.T).mul_(along))
-        return network.out(unit), traces.mul_(inverse_sd[:, 0]).T
+        bent = dh.mul_(_centred(self.rows.mT).mT[:, :, None]).sum(dim=3)
+        traces = bent.sub_(product(self.rows, unit.mT).mul_(along)).mul_(inverse_sd.mT)
+        return product(unit, network.out) + network.out_bias, traces.mT
 
     def _space(self, layer, units):
         """Memory for the tangents of these units, taken once: the blocks of rows are many, and fresh pages are slow."""
         key = layer, units.shape
         if key not in self.spaces:
-            self.spaces[key] = units.new_empty(len(self.directions), *units.shape)
+            m, n, H = units.shape
+            self.spaces[key] = units.new_empty(m, len(self.directions), n, H)
         return self.spaces[key]
 
 
-def _centred(rows):
-    return rows - rows.mean(dim=1, keepdim=True)
+def _centred(weight):
+    """Weights (m, H, …) less their mean over units."""
+    return weight - weight.mean(dim=1, keepdim=True)
 
 
 def _along(unit, dh):
-    """x̂ᵀdh / H of each tangent, shape (K, n, 1)."""
-    return torch.einsum("nh,knh->kn", unit, dh)[..., None] / unit.shape[1]
+    """x̂ᵀdh / H of each tangent, shape (m, K, n, 1)."""
+    return torch.einsum("mnh,mknh->mkn", unit, dh)[..., None] / unit.shape[2]

@@ -7,9 +7,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skscore.formulas.moments import moments
-from skscore.levels.defensive_mixture import DefensiveMixture
 from skscore.levels.flow_density import SAMPLERS, FlowDensity
-from skscore.levels.parzen import ParzenWindows
+from skscore.levels.mixture import StackedMixture, choose_mixture
+from skscore.levels.parzen import ParzenWindows, offer_windows
+from skscore.levels.student_tail import offer_tail
 from skscore.maps.cell_points import cell_points
 from skscore.metrics import energy_distance
 from skscore.models.base import StudentT
@@ -64,21 +65,20 @@ def test_the_bound_lies_below_in_the_mean(law, rows):
 
 @pytest.fixture
 def mixed(law, rows):
-    """With a tail and windows over 200 rows, of which the latter are mixed in last."""
-    d = rows.shape[1]
+    """With a tail and windows over 200 rows."""
     windows = ParzenWindows(rows[:200], np.full(200, 1 / 200), 0.8, np.array([0.7, 0.3]))
-    tail = DefensiveMixture(0.2, StudentT(3.0, law.noisy_score.variance * np.ones(d)))
-    return replace(law, tail=tail, windows=DefensiveMixture(0.3, windows))
+    tail = StudentT(3.0, law.noisy_score.variance * np.ones(rows.shape[1]))
+    return replace(law, mixture=StackedMixture(np.array([0.56, 0.14, 0.3]), {"tail": tail, "windows": windows}))
 
 
 def test_what_is_mixed_in_adds_to_densities_scores_and_curvatures(law, mixed, rows):
     law, mixed = (replace(density, n_steps=8) for density in (law, mixed))  # an identity of any densities
-    few = np.vstack([rows[:5], 4 * rows[5:8]])
-    parts = [0.7 * 0.8, 0.7 * 0.2, 0.3] * np.exp(
-        np.column_stack([law.log_density(few), *(m.part.log_density(few) for m in mixed.mixtures)])
+    few, others = np.vstack([rows[:5], 4 * rows[5:8]]), mixed.mixture.parts.values()
+    parts = [0.56, 0.14, 0.3] * np.exp(
+        np.column_stack([law.log_density(few), *(part.log_density(few) for part in others)])
     )
     assert_allclose(np.exp(mixed.log_density(few)), parts.sum(axis=1), rtol=1e-10)
-    scores = np.stack([law.score(few), *(m.part.score(few) for m in mixed.mixtures)])
+    scores = np.stack([law.score(few), *(part.score(few) for part in others)])
     expected = np.einsum("nk,knd->nd", parts / parts.sum(axis=1, keepdims=True), scores)
     assert_allclose(mixed.score(few), expected, rtol=1e-8, atol=1e-10)
     axes = np.diag(np.linspace(0.5, 1.5, few.shape[1]))
@@ -92,11 +92,16 @@ def points_of(rows):
     return cell_points(rows, [None] * rows.shape[1], moments(rows), 1)
 
 
-def test_windows_are_judged_on_top_of_the_tail(law, mixed, rows):
-    tailed, own = replace(mixed, windows=None), np.arange(0, len(rows), 2)
+def test_rows_that_repeat_others_ask_for_windows_on_top_of_the_tail(law, rows):
+    own = np.arange(0, len(rows), 2)
     Z = np.repeat(rows, 2, axis=0)[: len(rows)]
-    chosen = tailed.with_windows(law.flow_log_density(Z[own]), points_of(Z[own]), own, Z, None)
-    assert chosen.tail is tailed.tail
+    log_p, variance = law.flow_log_density(Z[own]), law.noisy_score.variance * np.ones(Z.shape[1])
+    tail = {"tail": offer_tail(log_p, Z[own], variance)}
+    tailed, chosen = (
+        replace(law, mixture=choose_mixture(log_p, offers))
+        for offers in (tail, tail | {"windows": offer_windows(own, Z, points=points_of(Z[own]))})
+    )
+    assert chosen.mixture.parts["tail"].df == tailed.mixture.parts["tail"].df
     assert chosen.log_density(Z).mean() > tailed.log_density(Z).mean() + 1.0
 
 

@@ -6,7 +6,8 @@ from scipy import stats
 from scipy.special import logsumexp
 from sklearn.neighbors import KernelDensity
 
-from skscore.levels.parzen import NARROWEST, WIDEST, ParzenWindows, choose_windows
+from skscore.levels.mixture import LEAST, choose_mixture
+from skscore.levels.parzen import NARROWEST, WIDEST, ParzenWindows, offer_windows
 
 WEIGHTS = np.array([0.5, 0.0, 0.3, 0.2])
 
@@ -62,6 +63,10 @@ def test_samples(rng):
 # ---- the choice --------------------
 
 
+def choose_windows(log_p, own, Z, *parameters):
+    return choose_mixture(log_p, {"windows": offer_windows(own, Z, *parameters)})
+
+
 def pairs(rng, n, spread=0.02):
     return np.repeat(rng.standard_normal((n, 3)), 2, axis=0) + spread * rng.standard_normal((2 * n, 3))
 
@@ -71,14 +76,14 @@ def test_weights_are_of_largest_likelihood(rng):
     Z = np.concatenate([pairs(rng, 200), rng.standard_normal((600, 3))])
     log_p, own = stats.norm.logpdf(Z).sum(axis=1), np.arange(1000)
     chosen = choose_windows(log_p, own, Z)
-    of_widths = chosen.part.log_densities(Z, own)
-    best = np.concatenate([[1 - chosen.weight], chosen.weight * chosen.part.weights])
+    (total, weight), windows = chosen.weights, chosen.parts["windows"]
+    of_widths, best = windows.log_densities(Z, own), np.concatenate([[total], weight * windows.weights])
     columns = np.column_stack([log_p, of_widths])
 
     def likelihood(weights):
         return logsumexp(columns, axis=1, b=weights).mean()
 
-    assert abs(chosen.weight - 0.4) < 4 * np.sqrt(0.4 * 0.6 / 1000)
+    assert abs(weight - 0.4) < 4 * np.sqrt(0.4 * 0.6 / 1000)
     for other in np.eye(len(best)):
         assert likelihood(0.99 * best + 0.01 * other) <= likelihood(best) + 1e-4
 
@@ -93,29 +98,32 @@ def test_rows_that_were_not_held_out_do_not_judge_but_serve(rng):
     Z = pairs(rng, 300)
     own = np.sort(rng.permutation(600)[:100])
     chosen = choose_windows(stats.norm.logpdf(Z[own]).sum(axis=1), own, Z)
-    assert len(chosen.part.centres) == 600
-    assert chosen.weight > 0.9
+    assert len(chosen.parts["windows"].centres) == 600
+    assert chosen.weight_of["windows"] > 0.9
 
 
 def test_weights_count_rows(rng):
     Z, weight = pairs(rng, 100), rng.integers(1, 4, 200).astype(float)
     own = np.arange(0, 200, 2)
     chosen = choose_windows(stats.norm.logpdf(Z[own]).sum(axis=1), own, Z, weight)
-    np.testing.assert_allclose(chosen.part.share, weight / weight.sum())
+    np.testing.assert_allclose(chosen.parts["windows"].share, weight / weight.sum())
 
 
 @pytest.mark.parametrize("narrowest", [1e-6, 0.05, 0.7, 5.0])
 def test_no_window_is_narrower_than_the_noise(rng, narrowest):
     Z = pairs(rng, 200, spread=0.001)
-    chosen = choose_windows(np.full(400, -20.0), np.arange(400), Z, narrowest=narrowest)
+    offer = offer_windows(np.arange(400), Z, narrowest=narrowest)
     if narrowest > WIDEST:
-        assert chosen is None
+        assert offer is None
     else:
-        assert chosen.part.widths.min() >= max(narrowest, NARROWEST) * (1 - 1e-12)
+        n_widths = offer.log_p.shape[1]
+        widths = offer.part(np.full(n_widths, 1.0 / n_widths)).widths
+        assert widths.min() >= max(narrowest, NARROWEST) * (1 - 1e-12)
+        assert widths.min() < 2.0 * max(narrowest, NARROWEST)
 
 
 def test_a_useless_density_hands_over_nearly_all(rng):
     Z = rng.standard_normal((300, 2))
     chosen = choose_windows(np.full(300, -1e5), np.arange(300), Z)
-    assert chosen.weight == 0.99
+    assert chosen.weight_of["windows"] == pytest.approx(1.0 - LEAST, abs=1e-6)
     assert np.isfinite(chosen.log_density(np.full(300, -1e5), Z)).all()

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skscore.levels.defensive_mixture import (
-    DEGREES_OF_FREEDOM,
-    EVIDENCE,
-    LARGEST_WEIGHT,
-    PREMIUM,
-    DefensiveMixture,
-    choose_tail,
-)
+from skscore.levels.mixture import LEAST, StackedMixture, choose_mixture
+from skscore.levels.student_tail import DEGREES_OF_FREEDOM, EVIDENCE, PREMIUM, offer_tail
 from skscore.models.base import StudentT
 
 VARIANCE = np.array([4.0, 1.0, 0.01])
@@ -57,8 +51,16 @@ def test_large_df_is_the_gaussian(rows):
 # ---- the choice --------------------
 
 
-def loss(tail, log_p, X):
-    return (log_p - tail.log_density(log_p, X)).mean()
+def choose_tail(log_p, X, variance):
+    return choose_mixture(log_p, {"tail": offer_tail(log_p, X, variance)})
+
+
+def with_tail(weight, df, variance):
+    return StackedMixture(np.array([1.0 - weight, weight]), {"tail": StudentT(df, variance)})
+
+
+def loss(mixture, log_p, X):
+    return (log_p - mixture.log_density(log_p, X)).mean()
 
 
 @pytest.mark.parametrize("n", [1, 15, 57, 1000, 20_000])
@@ -66,8 +68,8 @@ def test_no_far_row_costs_a_thousandth(rng, n):
     X = rng.multivariate_normal(np.zeros(3), np.linalg.inv(PRECISION), size=n)
     log_p = flow(X)
     tail = choose_tail(log_p, X, np.diag(np.linalg.inv(PRECISION)))
-    assert tail.weight == min(PREMIUM, 0.1 / n)
-    assert tail.part.df == min(DEGREES_OF_FREEDOM)
+    assert tail.weight_of["tail"] == min(PREMIUM, 0.1 / n)
+    assert tail.parts["tail"].df == min(DEGREES_OF_FREEDOM)
     assert loss(tail, log_p, X) <= 1.001 * PREMIUM
 
 
@@ -79,7 +81,7 @@ def test_one_far_row_of_57(rng, lost):
     log_p[3] = lost
     tail = choose_tail(log_p, X, np.ones(27))
     mixed, core = tail.log_density(log_p, X), np.arange(57) != 3
-    one_in_57 = DefensiveMixture(1 / 57, StudentT(tail.part.df, np.ones(27))).log_density(log_p, X)
+    one_in_57 = with_tail(1 / 57, tail.parts["tail"].df, np.ones(27)).log_density(log_p, X)
     assert mixed[3] > -140.0
     assert mixed.sum() >= one_in_57.sum()
     assert loss(tail, log_p[core], X[core]) < 2 / 57  # what a weight of two in 57 costs those who need none
@@ -99,25 +101,33 @@ def test_no_other_tail_is_likelier_by_more_than_chance(rng, df, far):
     X[:far] *= 20.0
     log_p[:far] = -500.0
     chosen = choose_tail(log_p, X, np.ones(2)).log_density(log_p, X).sum()
-    others = [
-        DefensiveMixture(w, StudentT(df, np.ones(2))).log_density(log_p, X).sum() for w in np.geomspace(1e-3, 0.5, 50)
-    ]
+    others = [with_tail(w, df, np.ones(2)).log_density(log_p, X).sum() for w in np.geomspace(1e-3, 0.5, 50)]
     assert chosen >= max(others) - EVIDENCE
 
 
 def test_weight_is_of_largest_likelihood(rng):
     """Rows of a known mixture: ε is where the likelihood is flat, and within four standard errors of the truth."""
-    truth = DefensiveMixture(0.1, StudentT(3.0, VARIANCE))
+    truth = with_tail(0.1, 3.0, VARIANCE)
     X = truth.mix_samples(0.01 * rng.standard_normal((4000, 3)), rng)
     log_p = stats.norm(0, 0.01).logpdf(X).sum(axis=1)
     tail = choose_tail(log_p, X, VARIANCE)
-    assert abs(tail.weight - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 4000)
-    assert tail.part.df in (2.5, 3.0, 5.0)
+    assert abs(tail.weight_of["tail"] - 0.1) < 4 * np.sqrt(0.1 * 0.9 / 4000)
+    assert tail.parts["tail"].df in (2.5, 3.0, 5.0)
     for factor in (0.9, 1.1):
-        other = DefensiveMixture(factor * tail.weight, StudentT(tail.part.df, VARIANCE))
+        other = with_tail(factor * tail.weight_of["tail"], tail.parts["tail"].df, VARIANCE)
         assert loss(other, log_p, X) > loss(tail, log_p, X)
 
 
-def test_a_useless_flow_hands_over_no_more_than_half(rng):
+def test_a_useless_flow_hands_over_nearly_all(rng):
     X = rng.standard_normal((200, 3))
-    assert choose_tail(np.full(200, -np.inf), X, np.ones(3)).weight == LARGEST_WEIGHT
+    tail = choose_tail(np.full(200, -np.inf), X, np.ones(3))
+    assert tail.weight_of["tail"] == pytest.approx(1.0 - LEAST, abs=1e-6)
+
+
+def test_a_repeated_row_is_a_row_of_weight_two(rng):
+    X, weight = 3.0 * rng.standard_normal((80, 2)), rng.integers(1, 4, 80)
+    log_p, variance = stats.norm.logpdf(X).sum(axis=1), np.ones(2)
+    weighted = offer_tail(log_p, X, variance, weight=weight.astype(float))
+    repeated = offer_tail(np.repeat(log_p, weight), np.repeat(X, weight, axis=0), variance)
+    assert weighted.least == repeated.least
+    assert weighted.part(np.ones(1)).df == repeated.part(np.ones(1)).df

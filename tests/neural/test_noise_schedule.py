@@ -30,7 +30,7 @@ def uniforms(n):
 
 
 @pytest.mark.parametrize(
-    ("name", "quantile"), [("lognormal", lambda u: log_normal(u, -1.0, 1.5, *ENDS)), ("loguniform", None)]
+    ("name", "quantile"), [("lognormal", lambda u: log_normal(u, -1.5, 1.6, *ENDS)), ("loguniform", None)]
 )
 def test_quantiles_are_the_schedule(name, quantile):
     quantile = quantile or (lambda u: log_uniform(u, *ENDS))

@@ -11,10 +11,10 @@ from skscore.neural import NeuralEnergy, ScoreNetwork
 @pytest.mark.parametrize(
     ("n", "d", "widths", "max_iter", "n_folds"),
     [
-        (500, 8, (128,) * 3, 1000, 10),
-        (5, 8, (128,) * 3, 1000, 5),
-        (501, 3, (128,) * 3, 8000, 3),
-        (501, 4, (256,) * 3, 4200, 1),
+        (600, 8, (128,) * 3, 900, 10),
+        (5, 8, (128,) * 3, 900, 5),
+        (601, 3, (128,) * 3, 4000, 3),
+        (601, 4, (256,) * 4, 3000, 1),
     ],
 )
 def test_auto_is_chosen_by_the_size_of_the_table(n, d, widths, max_iter, n_folds):
@@ -30,12 +30,16 @@ def test_what_the_user_gives_is_kept():
 
 
 def test_epochs_replace_steps():
-    assert ScoreNetwork(max_epochs=3, batch_size=50).for_table(101, 2).max_iter == 9
+    assert ScoreNetwork(max_epochs=3, batch_size=48).for_table(120, 2).max_iter == 15  # 24 rows, each with two noises
+    assert ScoreNetwork(max_epochs=3, batch_size=50).for_table(121, 2).max_iter == 15
 
 
-@pytest.mark.parametrize(("n", "dropout"), [(399, 0.2), (400, 0.1), (3999, 0.1), (4000, 0.0)])
-def test_dropout_falls_with_the_number_of_rows(n, dropout):
-    assert ScoreNetwork().for_table(n, 1).dropout == dropout
+def test_dropout_falls_smoothly_with_the_rows_of_each_column():
+    rates = [ScoreNetwork().for_table(n, 8).dropout for n in (50, 96, 600, 601, 10_000, 1_000_000)]
+    assert rates[:2] == [0.4, 0.4]
+    assert (np.diff(rates[1:]) < 0.0).all()
+    assert rates[2] - rates[3] < 1e-3
+    assert rates[-1] < 2e-3
 
 
 @pytest.mark.parametrize(
