@@ -40,7 +40,7 @@ from .ard import optimise_precisions
 from .kernel_mixture import choose_mixture
 from .landmarks import BANDWIDTHS
 from .lite import flops_of_a_pass
-from .selection import FoldScorer, LeaveOneOutScorer, choose, explore, refine, tabulate
+from .selection import FoldScorer, LeaveOneOutScorer, choose, explore, tabulate
 from .setup import KernelSetup, as_numbers
 from .smoothed import SmoothedFamily
 
@@ -48,7 +48,7 @@ __all__ = ["Kernel"]
 
 MAX_ROWS_TO_CHOOSE, MAX_ROWS_FOR_ARD, FOLDS_FOR_ARD = 20_000, 2_000, 5
 MATERIAL = 1e-3  # nats, by which the last bandwidth tried has to beat the one before it to be worth a warning
-ALPHAS = np.logspace(-8.0, 2.0, 11)
+ALPHAS = np.logspace(-8.0, 2.0, 21)
 BASE_SCALES = np.array([1.0, 1.5, 2.5, 4.0])
 MAX_SMOOTHING = 1e6
 RULES = {  # of thumb
@@ -218,8 +218,6 @@ class Kernel(Model):
             candidates = explore(attempt, setup.median, COARSE_POWERS, _limits(setup), smooth=smoothing is None)
         else:
             candidates = [attempt(bandwidth)]
-        if len(alphas) > 1:
-            refine(scorer, candidates)
         best, doubts = choose(scorer, candidates)
         remarks = (*setup.remarks, *doubts, *_at_the_edge(candidates, best, setup.median))
         if self._bandwidth_is("ard"):

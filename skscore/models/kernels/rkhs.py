@@ -19,7 +19,7 @@ __all__ = ["orthonormal_basis"]
 CUT = 1e-12  # relative to the largest eigenvalue; below it, rounding of Γ would outweigh a ridge
 
 
-def orthonormal_basis(K, cut=CUT, eigen=None):
+def orthonormal_basis(K, cut=CUT):
     """W with WᵀKW = I, for a kernel matrix K.
 
     Parameters
@@ -27,8 +27,6 @@ def orthonormal_basis(K, cut=CUT, eigen=None):
     K : ndarray of shape (m, m)
     cut : float, default=1e-12
         Smallest eigenvalue kept, relative to the largest: 1e-4 if Γ comes of products in single precision.
-    eigen : (values, vectors), optional
-        Of K, where they are known.
 
     Returns
     -------
@@ -42,7 +40,7 @@ def orthonormal_basis(K, cut=CUT, eigen=None):
     array([[0.5],
            [0.5]])
     """
-    values, U = eigh(K) if eigen is None else eigen
+    values, U = eigh(K)
     kept = values > cut * values[-1]
     W = U[:, kept] / np.sqrt(values[kept])
     L = cholesky(W.T @ K @ W, lower=True)  # small eigenvalues of K are known to few digits; this matrix is near I

@@ -25,7 +25,7 @@ from ..fitted_density import FittedDensity
 from .family import assemble_over_bases
 from .held_out import log_likelihoods
 
-__all__ = ["CandidateScores", "FoldScorer", "LeaveOneOutScorer", "choose", "explore", "refine", "tabulate"]
+__all__ = ["CandidateScores", "FoldScorer", "LeaveOneOutScorer", "choose", "explore", "tabulate"]
 
 SMALLEST_ESS = 0.02  # of importance draws, below which their log Z is not to be trusted
 MISSED = 0.1  # nats, beyond three standard errors, from which on a candidate is in doubt
@@ -142,15 +142,19 @@ class FoldScorer:
         """CandidateScores of one bandwidth and smoothing."""
         families = self.build(bandwidth, self.scales, smoothing)
         forms = self._forms(families)
-        thetas, rounding = map(np.array, zip(*(self._path(forms, k) for k in range(len(self.folds))), strict=True))
+        W = families[0].inner.basis if smoothing else None
+        thetas, rounding = map(np.array, zip(*(self._path(forms, k, W) for k in range(len(self.folds))), strict=True))
         thetas, rounding = np.swapaxes(thetas, 0, 1), rounding.max(axis=0)
+        is_ill_posed = _is_ill_posed(rounding)
+        ridges = ~is_ill_posed.all(axis=0)  # the others are not looked at
         if self.draws is not None:
-            scores, ess = self._likelihoods(families, thetas)
+            found = self._likelihoods(families, thetas[:, :, ridges])
         else:  # by the rows themselves, without noise
             plain = self._forms(self.build(bandwidth, self.scales, 0.0)) if smoothing else forms
-            scores, ess = self._objectives(plain, thetas)
-        scores, ess = np.average(scores, axis=1, weights=self._shares), ess.min(axis=1)
-        scores = np.where((ess < SMALLEST_ESS) | _is_ill_posed(rounding), -np.inf, scores)
+            found = self._objectives(plain, thetas[:, :, ridges])
+        scores, ess = np.zeros((2, *rounding.shape))
+        scores[:, ridges], ess[:, ridges] = np.average(found[0], axis=1, weights=self._shares), found[1].min(axis=1)
+        scores = np.where((ess < SMALLEST_ESS) | is_ill_posed, -np.inf, scores)
         return CandidateScores(bandwidth, smoothing, self.scales, self.alphas, scores, ess, rounding)
 
     def doubt(self, candidate):
@@ -180,12 +184,16 @@ class FoldScorer:
         by_fold = (assemble_over_bases(families, f.X, f.Y, f.weight, self.objective) for f in self.folds)
         return list(zip(*by_fold, strict=True))
 
-    def _path(self, forms, k):
-        """θ of the folds but the k-th for each scale and ridge (s, L, r), and their rounding; the scales share Γ."""
+    def _path(self, forms, k, W):
+        """θ of the folds but the k-th for each scale and ridge (s, L, r), and their rounding; the scales share Γ.
+
+        If Γ comes of products of kernels, W magnifies their rounding.
+        """
         g = np.stack([[form.g for form in part] for part in forms], axis=1)  # of each fold, for all scales
         path = RidgePath(without([replace(form, g=own) for form, own in zip(forms[0], g, strict=True)], k))
         thetas = path.thetas(self.alphas)
-        return thetas, path.rounding(thetas, self.alphas)
+        moved = thetas if W is None else thetas @ (W / np.linalg.norm(W, axis=0).min()).T
+        return thetas, path.rounding(moved, self.alphas)
 
     @staticmethod
     def _objectives(forms, thetas):
@@ -309,14 +317,6 @@ def _neighbours(pair, smooth):
 def _is_allowed(pair, limits):
     i, k = pair
     return limits[0] <= i <= limits[1] and (k is None or LIMITS_OF_NOISE[0] <= k - i <= LIMITS_OF_NOISE[1])
-
-
-def refine(scorer, candidates):
-    """Score the best of the list `candidates` again, at ridges between those of the grid as well."""
-    k = max(range(len(candidates)), key=lambda i: candidates[i].score)
-    alphas, noise = scorer.alphas, candidates[k].smoothing
-    finer = replace(scorer, alphas=np.sort(np.concatenate([alphas, np.sqrt(alphas[1:] * alphas[:-1])])))
-    candidates[k] = finer(candidates[k].bandwidth, *([noise] if noise else []))
 
 
 def choose(scorer, candidates):

@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 from scipy import stats
 
-from ...fitting.solvers import eigh
 from ...maps.affine import Affine, flat_directions
 from ..base import GaussianBase, MappedBase, StudentT, resolve_base
 from ..folds import deal, group_rows, merge_equal
@@ -23,11 +22,13 @@ from .smoothed import SmoothedFamily
 __all__ = ["KernelSetup", "as_numbers"]
 
 STUDENT_DF = 5.0
-MAX_CENTRES, MOST_GRAMS = 500, 4
-# Relative and squared, of the functions that are kept. A ridge of the user's: all that arithmetic tells from zero.
+MAX_CENTRES, MOST_BASES = 500, 4
+# Relative and squared, of the functions that are kept: all that arithmetic tells from zero.
 SMALLEST_NORMS = {"lite": 1e-12, "nystrom": 1e-9, "fourier": 0.0}
-# One to be chosen: those whose rounding it outweighs. Rows with noise take products of kernels, which round more.
-SMALLEST_NORM_TO_CHOOSE, SMALLEST_NORM_SMOOTHED, SMALLEST_NORM_SINGLE = 1e-10, 1e-6, 1e-4
+# If the ridge is to be chosen: those whose rounding a small one outweighs.
+SMALLEST_NORM_TO_CHOOSE, SMALLEST_NORM_SINGLE = 1e-10, 1e-4
+# Of the squared slopes of a kernel. Rows with noise take products of kernels, whose rounding the basis magnifies.
+NUGGET = 1e-11
 
 
 def as_numbers(name, values):
@@ -62,7 +63,7 @@ class KernelSetup:
         self.rows, self.counts = self.coordinates.forward(self.merged.X), self.merged.weight
         self.median = median_bandwidth(self.rows, self.counts)
         self.landmarks = None if model.basis == "fourier" else self._landmarks()
-        self._grams = {}
+        self._bases = {}
         self.least = 0.0 if self.landmarks is None else min(least_bandwidth(self.landmarks), self.median)
 
     def _landmarks(self):
@@ -120,38 +121,34 @@ class KernelSetup:
         factor = np.diag(np.broadcast_to(1.0 / np.asarray(bandwidth), self.d))
         m = len(self.landmarks)
         if self.model.basis == "lite":
-            kind = partial(SmoothedFamily, noise=smoothing**2) if smoothing else LiteFamily
+            nugget = NUGGET * np.square(factor).sum() if self.chooses_ridge else 0.0
+            kind = partial(SmoothedFamily, noise=smoothing**2, nugget=nugget) if smoothing else LiteFamily
             return partial(kind, dtype=np.dtype(self.model.dtype)), (self.landmarks, factor), m
         return NystromFamily, (self.landmarks, factor), m * self.d
 
-    def _smallest_norm(self, smoothing):
-        """Of functions that are kept. Rows with noise are judged without: both have one basis if it is the user's."""
+    @property
+    def _smallest_norm(self):
+        """Of functions that are kept."""
         smallest = SMALLEST_NORMS[self.model.basis]
         if self.chooses_ridge and self.model.basis != "fourier":
-            is_smoothed = smoothing > 0.0 or self.model.smoothing not in ("auto", 0.0)
-            smallest = SMALLEST_NORM_SMOOTHED if is_smoothed else max(smallest, SMALLEST_NORM_TO_CHOOSE)
+            smallest = max(smallest, SMALLEST_NORM_TO_CHOOSE)
         return smallest if self.model.dtype == "float64" else max(smallest, SMALLEST_NORM_SINGLE)
 
-    def _gram(self, bandwidth, compute):
-        """Kernels at the landmarks and their eigenvalues and eigenvectors, which noise leaves alone.
-
-        A search needs them of one bandwidth with many noises; the last few are kept.
-        """
+    def _orthonormal(self, bandwidth, gram):
+        """Functions of an orthonormal basis, which noise leaves alone: a search wants one with many noises."""
         key = np.asarray(bandwidth).tobytes()
-        if key not in self._grams:
-            K = compute()
-            self._grams[key] = K, eigh(K)
-            if len(self._grams) > MOST_GRAMS:
-                self._grams.pop(next(iter(self._grams)))
-        return self._grams[key]
+        if key not in self._bases:
+            self._bases[key] = orthonormal_basis(gram(), self._smallest_norm)
+            if len(self._bases) > MOST_BASES:
+                self._bases.pop(next(iter(self._bases)))
+        return self._bases[key]
 
     def families(self, bandwidth, scales, smoothing=0.0):
         """Families with kernels of this bandwidth over base measures of these scales."""
         kind, functions, size = self._functions(bandwidth, smoothing)
         basis, bases = np.eye(size), [self.base(scale) for scale in scales]
         if self.model.regularizer == "rkhs":
-            K, eigen = self._gram(bandwidth, lambda: kind(*functions, basis, bases[0]).gram())
-            basis = orthonormal_basis(K, self._smallest_norm(smoothing), eigen)
+            basis = self._orthonormal(bandwidth, kind(*functions, basis, bases[0]).gram)
         return [
             KernelFamily(kind(*functions, basis, base), self.coordinates, bandwidth, scale, smoothing)
             for base, scale in zip(bases, scales, strict=True)

@@ -27,6 +27,7 @@ Vincent, P. (2011). A connection between score matching and denoising autoencode
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -47,6 +48,8 @@ class SmoothedFamily(LiteFamily):
         As of a LiteFamily; the score of the base measure is affine.
     noise : float
         ν > 0: the covariance of the noise, in units of that of the kernels.
+    nugget : float, default=0.0
+        δ of a ridge (δ/2)‖θ‖² on the coefficients of the kernels, which outweighs the rounding of those that cancel.
 
     Examples
     --------
@@ -62,9 +65,9 @@ class SmoothedFamily(LiteFamily):
     True
     """
 
-    def __init__(self, landmarks, factor, basis, base, noise, **parameters):
+    def __init__(self, landmarks, factor, basis, base, noise, nugget=0.0, **parameters):
         super().__init__(landmarks, factor, basis, base, **parameters)
-        d = len(factor)
+        self.nugget, d = nugget, len(factor)
         self.rho, self.eta = 1.0 / (1.0 + 2.0 * noise), 1.0 / (1.0 + noise)
         self.u, self.v = (
             LiteFamily(landmarks, np.sqrt(share) * factor, basis, base, **parameters) for share in (self.rho, self.eta)
@@ -109,6 +112,16 @@ class SmoothedFamily(LiteFamily):
         """Quadratic form in φ, a mean over noise, however few the rows."""
         return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
 
+    def implicit_form(self, X, weight):
+        """Quadratic form of the implicit objective, a mean over noise, with the ridge on the coefficients."""
+        form = super().implicit_form(X, weight)
+        return replace(form, Gamma=form.Gamma + self.safeguard)
+
+    @cached_property
+    def safeguard(self):
+        """Γ of (δ/2)‖θ‖², shape (r, r)."""
+        return self.nugget * self.basis.T @ self.basis
+
     def _constant(self, X, b, weight):
         return super()._constant(X, b, weight) + self.surplus * float(weight.sum())
 
@@ -136,7 +149,7 @@ class SmoothedFamily(LiteFamily):
         """ψ = Γφ − g of each row's own form, shape (n, r)."""
         if not self.knows(objective):
             return super().row_gradients(phi, X, Y, objective)
-        return self._blockwise(lambda B: self._gradients(self.basis @ phi, B), X)
+        return self._blockwise(lambda B: self._gradients(self.basis @ phi, B), X) + self.safeguard @ phi
 
     def _gradients(self, theta, X):
         """Σ_b c_ab θ_b (∇u_a·∇u_b + e_ab u_a u_b) + ℓ_a, by ∇u_a·∇u_b = ½(S_a + S_b − ρ²D_ab) u_a u_b."""

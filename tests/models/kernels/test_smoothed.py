@@ -28,11 +28,11 @@ BASES = {
 }
 
 
-def pair(rng, rows, metric, base="full", noise=0.36, m=7, **parameters):
+def pair(rng, rows, metric, base="full", noise=0.36, m=7, nugget=0.0, **parameters):
     """A family with noise, and the same without."""
     d = rows.shape[1]
     parts = rows[:m] + 0.1, metric(d), rng.standard_normal((m, m - 2)), BASES[base](d)
-    return SmoothedFamily(*parts, noise=noise, **parameters), LiteFamily(*parts, **parameters)
+    return SmoothedFamily(*parts, noise=noise, nugget=nugget, **parameters), LiteFamily(*parts, **parameters)
 
 
 # ---- the closed form -----------------------------------------------------------------------------
@@ -61,10 +61,20 @@ def test_without_noise_it_is_the_form_of_the_rows(rng, skew_rows, assert_same_fo
 
 def test_gradients_of_rows_sum_to_that_of_the_form(rng, skew_rows, metric):
     X, weight = skew_rows(rng, 40, 3), rng.random(40)
-    family, _ = pair(rng, X, metric)
+    family, _ = pair(rng, X, metric, nugget=0.1)
     phi, form = rng.standard_normal(family.n_parameters), family.assemble(X, None, weight, Implicit())
     mean = weight @ family.row_gradients(phi, X, None, Implicit()) / weight.sum()
     np.testing.assert_allclose(mean, form.gradient(phi), rtol=1e-11, atol=1e-12)
+
+
+def test_a_nugget_is_a_ridge_on_the_coefficients_of_kernels(skew_rows, metric):
+    X, families = skew_rows(np.random.default_rng(0), 40, 3), []
+    for nugget in (0.0, 0.3):
+        families.append(pair(np.random.default_rng(1), X, metric, nugget=nugget)[0])
+    without, form = (family.assemble(X, None, None, Implicit()) for family in families)
+    phi = np.linspace(-1.0, 1.0, len(form.g))
+    theta = families[0].basis @ phi
+    assert form.value(phi) - without.value(phi) == pytest.approx(0.5 * 0.3 * theta @ theta)
 
 
 def test_blocks_weights_and_precision(rng, skew_rows, assert_same_form, metric):
