@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from ..formulas.schedules import geometric_ladder
 from ..levels.cell_accuracy import MAX_POINTS, choose_number_of_points, choose_number_of_steps
 from ..levels.flow_density import FlowDensity
 from ..levels.ladder import LadderSummary, fit_ladder, gather
@@ -26,12 +25,15 @@ from ..models.folds import distinct, group_rows
 from ..models.objectives import Implicit
 from ..neural import ScoreNetwork
 from .fit_time import seconds_of_validation, trained_in_time
+from .noise_path import choose_level, explicit_levels, ladder_through, noise_path, noise_range, usual_level
 
-__all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "noise_range"]
+__all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "read_best", "read_path"]
 
 CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model if the user asked for no levels
 MAX_VALIDATION_ROWS = 20_000
 SCORED_ROWS, REPORT_ROWS = 1000, 256  # validation rows behind the tail and windows, and behind the report
+PATH_ROWS, STEP_ROWS = 512, 64  # validation rows that compare noise levels, and that choose the steps for this
+PATH_SHARE = 0.4  # of the steps of a log-density at each of these levels, in the mean
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,15 @@ class Fitted:
     n_iter, best_iter : int
     n_points : int
         Of the cells of a row, behind its log-density.
+    sigma_min : float
+        Noise level of the density.
     remarks : tuple of str
         What a user should know of the fit, in sentences.
     """
 
     density: Any
     levels: np.ndarray
+    sigma_min: float
     summary: LadderSummary | None = None
     alpha: float | None = None
     report: Any = None
@@ -87,45 +92,21 @@ def coordinates(p, model):
 
 def may_scale(p, model):
     """Whether rows may have scales of their own: if the user chose no coordinates, and not one single noise level."""
-    n_levels = p.n_levels if p.noise_levels is None else len(_explicit_levels(p.noise_levels))
+    n_levels = p.n_levels if p.noise_levels is None else len(explicit_levels(p.noise_levels))
     return p.preconditioning == "auto" and isinstance(model, ScoreNetwork) and n_levels != 1
-
-
-def noise_range(p, variance):
-    """(σ_min, σ_max, levels or None) of the parameters `p`, over a reference Gaussian of variances λ (d,)."""
-    if p.noise_levels is not None:
-        levels = _explicit_levels(p.noise_levels)
-        return levels[-1], levels[0], levels
-    sigma_max = 20.0 * max(1.0, np.sqrt(variance.max())) if p.sigma_max == "auto" else float(p.sigma_max)
-    if p.n_levels == 1:
-        return p.sigma_min, p.sigma_min, np.array([p.sigma_min])
-    if sigma_max <= p.sigma_min:
-        raise ValueError(
-            f"sigma_max={p.sigma_max!r} is not above sigma_min={p.sigma_min}: raise it, or set n_levels=1."
-        )
-    levels = None if p.n_levels is None else geometric_ladder(p.sigma_min, sigma_max, p.n_levels)
-    return p.sigma_min, sigma_max, levels
-
-
-def _explicit_levels(noise_levels):
-    try:
-        levels = np.sort(np.asarray(noise_levels, dtype=np.float64).ravel())[::-1]
-        good = len(levels) > 0 and np.isfinite(levels).all() and levels[-1] > 0.0 and len(set(levels)) == len(levels)
-    except (TypeError, ValueError):
-        good = False
-    if not good:
-        raise ValueError(f"noise_levels={noise_levels!r}: give different positive levels, at least one.")
-    return levels
 
 
 # ---- closed form ---------------------------------------------------------------------------------
 
 
-def fit_closed_form(p, model, rows: Sample, table, seed, previous=None) -> Fitted:
-    """Fit an exponential family at each level; `previous` are summary and ridge of rows seen before."""
-    variance = table.preprocessing.variance
-    sigma_min, sigma_max, levels = noise_range(p, variance)
-    levels = geometric_ladder(sigma_min, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
+def fit_closed_form(p, model, rows: Sample, table, seed, read, previous=None) -> list[Fitted]:
+    """Fit an exponential family at each level; `previous` are summary and ridge of rows seen before.
+
+    `read` is `read_best` or `read_path`.
+    """
+    variance, path = table.preprocessing.variance, noise_path(p)
+    _, sigma_max, levels = noise_range(p, variance)
+    levels = ladder_through(path, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
     if previous is None:
         choice = model.without_noise().choose(rows, Implicit(), p.alpha, "log_likelihood")
     else:
@@ -139,11 +120,11 @@ def fit_closed_form(p, model, rows: Sample, table, seed, previous=None) -> Fitte
     remarks = (*choice.remarks, *ladder.remarks)
     if len(levels) == 1:
         normalised = FittedDensity(ladder.families[0], ladder.thetas[0], summary.table, seed, repr(p.model))
-        fitted: Any = LevelDensity(ladder, sigma_min, normalised)
+        density: Any = LevelDensity(ladder, sigma_max, normalised)
     else:
-        fitted = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
-    density, report, n_points = _chosen(p, fitted, rows, table, [])
-    return Fitted(density, levels, summary, choice.alpha, report, n_points=n_points, remarks=remarks)
+        density = FlowDensity(ladder, usual_level(path), sigma_max, p.n_likelihood_steps, seed)
+    fitted = Fitted(density, levels, usual_level(path), summary, choice.alpha, remarks=remarks)
+    return read(p, fitted, rows, table, [])
 
 
 def _gathered(family, rows, table, levels):
@@ -156,12 +137,13 @@ def _gathered(family, rows, table, levels):
 # ---- network -------------------------------------------------------------------------------------
 
 
-def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, start=None) -> Fitted:
+def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, read, start=None) -> list[Fitted]:
     """Train networks.
 
     ``watch(state, interim)`` is called after each validation: with the TrainingState, and a function that returns what
     a training interrupted now would leave, without a tail. It ends the training by returning True. `start` is the
-    noise-conditional score of an earlier fit, whose weights training begins with if they are those of networks.
+    noise-conditional score of an earlier fit, whose weights training begins with if they are those of networks. `read`
+    is `read_best` or `read_path`.
     """
     begun = time.monotonic()
     from ..neural.checkpoint import Checkpoint, fingerprint  # torch is loaded here, and only for networks
@@ -176,7 +158,8 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, star
     named = np.array([sigma_max, sigma_min]) if levels is None else levels
 
     def interim(state):
-        return Fitted(_density(p, chosen, ensemble.denoiser(state), rows, variance, seed), named)
+        density = _density(p, chosen, ensemble.denoiser(state), rows, variance, seed)
+        return Fitted(density, named, usual_level(noise_path(p)))
 
     checkpoint = None
     if network.checkpoint is not None:
@@ -201,12 +184,19 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, star
         seconds_of = seconds_of if many_levels else lambda state: lambda n: 0.0
         state, validating = trained_in_time(train, seconds_of, folds, SCORED_ROWS, begun, max_time, share)
     remarks = (_no_time(max_time),) if many_levels and validating is None else ()
-    density, report, n_points = _chosen(p, interim(state).density, rows, table, validating)
-    if network.refit:
-        deadline = np.inf if max_time is None else begun + max_time
-        density = replace(density, noisy_score=ensemble.refitted(state, deadline))
-    curves = state.train_curve, state.validation_curve
-    return Fitted(density, named, None, None, report, *curves, state.step, state.best.step, n_points, remarks)
+    trained = replace(
+        interim(state),
+        train_curve=state.train_curve,
+        validation_curve=state.validation_curve,
+        n_iter=state.step,
+        best_iter=state.best.step,
+        remarks=remarks,
+    )
+    readings = read(p, trained, rows, table, validating)
+    if not network.refit:
+        return readings
+    refitted = ensemble.refitted(state, np.inf if max_time is None else begun + max_time)
+    return [replace(fitted, density=replace(fitted.density, noisy_score=refitted)) for fitted in readings]
 
 
 def _ensemble(p, network, rows, table, variance, folds, seed):
@@ -232,6 +222,75 @@ def _ensemble(p, network, rows, table, variance, folds, seed):
     )
 
 
+# ---- the noise level of the density --------------------------------------------------------------
+
+
+def read_best(p, fitted, rows, table, folds):
+    """The fit at the noise level that validation rows choose, with all else that they choose for it there, in a list.
+
+    They compare flows with their tails: windows over the rows would hide what the flow does not know. `folds` None
+    leaves no time.
+    """
+    path, sigma_min = noise_path(p), fitted.sigma_min
+    if len(path) > 1 and folds is not None:
+        densities, parts, weight, n_points = _along(fitted.density, path, rows, table, folds)
+        held = _places(parts)
+        log_p = np.stack([_with_its_tail(p, each, parts, weight, table, n_points) for each in densities])
+        sigma_min = path[choose_level(log_p, weight[held])]
+    return [_read(p, fitted, sigma_min, rows, table, folds)]
+
+
+def _read(p, fitted, sigma_min, rows, table, folds):
+    """The fit at one noise level, with what validation rows choose for it."""
+    density = fitted.density
+    if isinstance(density, FlowDensity):
+        density = replace(density, sigma_min=sigma_min)
+    density, report, n_points = _chosen(p, density, rows, table.at(sigma_min), folds)
+    return replace(fitted, density=density, sigma_min=sigma_min, report=report, n_points=n_points)
+
+
+def read_path(p, fitted, rows, table, folds):
+    """The fit at every level of the path, each with the tail and windows that validation rows choose for it."""
+    path = noise_path(p)
+    if folds is None:
+        return [replace(fitted, density=replace(fitted.density, sigma_min=sigma), sigma_min=sigma) for sigma in path]
+    densities, parts, weight, n_points = _along(fitted.density, path, rows, table, folds)
+    readings = []
+    for density in densities:
+        mixed = _mixed(p, density, parts, weight, n_points, rows, table.at(density.sigma_min), _hold_out(folds))
+        readings.append(replace(fitted, density=mixed, sigma_min=density.sigma_min, n_points=n_points))
+    return readings
+
+
+def _along(density, path, rows, table, folds):
+    """The densities of the path, scores with the rows that they have not seen, the weights of all rows, and the points.
+
+    Steps of the flow are of one size, as many as the smallest level needs, and points of cells as many: differences of
+    densities are wanted, so half the steps of a log-density, and fewer rows, will do.
+    """
+    parts, weight = _unseeing(density, rows, table, folds, PATH_ROWS)
+    held = _places(parts)
+    few, table = held[_evenly(len(held), STEP_ROWS)], table.at(path[0])
+    smallest = replace(density, sigma_min=path[0], n_steps=max(2, density.n_steps // 2))
+    smallest, n_points, _ = _with_cells(smallest, table, few)
+    smallest, _ = smallest.with_steps(table.points(few, n_points))
+    length = np.log(density.sigma_max / path)
+    n_steps = np.ceil(smallest.n_steps * length / length[0]).astype(int)
+    densities = [replace(smallest, sigma_min=sigma, n_steps=int(n)) for sigma, n in zip(path, n_steps, strict=True)]
+    return densities, parts, weight, n_points
+
+
+def _with_its_tail(p, density, parts, weight, table, n_points):
+    """Log-densities of the validation rows, with the tail that they choose."""
+    held, table = _places(parts), table.at(density.sigma_min)
+    log_p = _held_out_log_density(density, parts, table, n_points)
+    if p.tail is None:
+        return log_p
+    scored = table.points(held, n_points)
+    tail = density.with_tail(scored, log_p, weight[held] / weight[held].mean(), light=table.none_is_far).tail
+    return tail.log_density_of_rows(log_p, scored)
+
+
 def _chosen(p, density, rows, table, folds):
     """The density with what validation rows choose, the report, the number of points; `folds` None leaves no time."""
     if isinstance(density, LevelDensity):
@@ -252,13 +311,14 @@ def _seconds_of_validation(p, density, rows, table, n_folds):
     def take_step(n):
         step.flow_log_density(np.resize(rows.X, (n * n_points, rows.X.shape[1])))
 
-    return seconds_of_validation(take_step, p.n_likelihood_steps, n_folds)
+    compared = PATH_SHARE * (len(noise_path(p)) - 1)
+    return seconds_of_validation(take_step, round(p.n_likelihood_steps * (1.0 + compared)), n_folds)
 
 
 def _no_time(max_time):
     return (
         f"max_time={max_time} leaves no time for validation rows to choose the number of steps, the tail, the windows "
-        "and the level of the score: a far row may cost hundreds of nats. Raise max_time, or take a smaller network or "
+        "and levels of noise: a far row may cost hundreds of nats. Raise max_time, or take a smaller network or "
         "n_folds=1."
     )
 
@@ -266,7 +326,7 @@ def _no_time(max_time):
 def _density(p, network, denoiser, rows, variance, seed):
     sigma_min, sigma_max, _ = noise_range(p, variance)
     if sigma_min < sigma_max:
-        return FlowDensity(denoiser, sigma_min, sigma_max, p.n_likelihood_steps, seed)
+        return FlowDensity(denoiser, usual_level(noise_path(p)), sigma_max, p.n_likelihood_steps, seed)
     if network.parametrization == "score":
         return LevelDensity(denoiser, sigma_min, None)
     noisy = replace(rows.moments, covariance=rows.moments.covariance + sigma_min**2 * np.eye(len(variance)))
@@ -296,34 +356,55 @@ def _validated(p, density, rows, table, folds):
     serve, with their weights; their score errs at no level, and no windows are mixed in. Nor are they if columns have
     atoms: such columns are made of rows that repeat others, and windows are too narrow for their cells.
     """
-    held_out = len(folds) > 0 and len(folds[0]) > 0
-    share = np.ones(len(rows.X))
-    if not held_out:
-        first, share = _distinct(table.X, rows.weight)
-        parts = [(density, first[_evenly(len(first), SCORED_ROWS)])]
-    else:
-        most = -(-SCORED_ROWS // len(folds))
-        unseeing = [replace(density, noisy_score=density.noisy_score.part(k)) for k in range(len(folds))]
-        parts = [(part, fold[_evenly(len(fold), most)]) for part, fold in zip(unseeing, folds, strict=True)]
-    held = np.concatenate([index for _, index in parts])
+    parts, weight = _unseeing(density, rows, table, folds, SCORED_ROWS)
+    held = _places(parts)
     few = held[_evenly(len(held), REPORT_ROWS)]
     density, n_points, difference = _with_cells(density, table, few)
-    validation = [(part, table.points(index, n_points)) for part, index in parts]
-    if held_out:
-        density = density.with_score_level([(part.noisy_score, seen.Z) for part, seen in validation])
+    if _hold_out(folds):
+        density = density.with_score_level([(score, table.points(index, n_points).Z) for score, index in parts])
     density, report = density.with_steps(table.points(few, n_points))
     report = report._replace(n_cell_points=n_points, cell_difference=difference)
+    return _mixed(p, density, parts, weight, n_points, rows, table, _hold_out(folds)), report
+
+
+def _hold_out(folds):
+    """Whether networks have left out rows."""
+    return len(folds) > 0 and len(folds[0]) > 0
+
+
+def _unseeing(density, rows, table, folds, most):
+    """Scores, with the places of the validation rows that each has not seen, and the weights of all rows."""
+    if not _hold_out(folds):
+        first, weight = _distinct(table.X, rows.weight)
+        return [(density.noisy_score, first[_evenly(len(first), most)])], weight
+    weight, each = np.ones(len(rows.X)) if rows.weight is None else rows.weight, -(-most // len(folds))
+    return [(density.noisy_score.part(k), fold[_evenly(len(fold), each)]) for k, fold in enumerate(folds)], weight
+
+
+def _places(parts):
+    """Places of all validation rows."""
+    return np.concatenate([index for _, index in parts])
+
+
+def _held_out_log_density(density, parts, table, n_points):
+    """Log-densities along the flow of the validation rows, each by the scores that have not seen it, shape (k,)."""
+    found = []
+    for score, index in parts:
+        points = table.points(index, n_points)
+        found.append(points.log_mean(replace(density, noisy_score=score).flow_log_density(points.Z)))
+    return np.concatenate(found)
+
+
+def _mixed(p, density, parts, weight, n_points, rows, table, held_out):
+    """The density with the tail and the windows that validation rows ask for."""
     windows = p.parzen is not None and held_out and not table.has_atoms
     if p.tail is None and not windows:
-        return density, report
-    log_p = np.concatenate(
-        [seen.log_mean(replace(part, n_steps=density.n_steps).flow_log_density(seen.Z)) for part, seen in validation]
-    )
+        return density
+    log_p, held = _held_out_log_density(density, parts, table, n_points), _places(parts)
     scored = table.points(held, n_points)
     if p.tail is not None:
-        weight = share[held] / share[held].mean()
-        density = density.with_tail(scored, log_p, weight, light=table.none_is_far)
-    return density.with_windows(log_p, scored, held, rows.X, rows.weight) if windows else density, report
+        density = density.with_tail(scored, log_p, weight[held] / weight[held].mean(), light=table.none_is_far)
+    return density.with_windows(log_p, scored, held, rows.X, rows.weight) if windows else density
 
 
 def _distinct(X, weight):
