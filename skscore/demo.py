@@ -48,7 +48,7 @@ CANDIDATES = {
         {"density__alpha": [0.0, 0.01, 0.03, 0.1]},
     ),
 }
-NOISE_GRID = {"n_levels": [None, 10], "sigma_min": [0.01, 0.1, 0.4]}
+NOISE_GRID: dict[str, list] = {"n_levels": [None, 10], "sigma_min": [0.01, 0.1, 0.4]}
 FOLDS = KFold(5, shuffle=True, random_state=0)
 NOISE_FOLDS = KFold(3)
 
@@ -110,6 +110,7 @@ def choose_noise_levels(X):
     searched = time.perf_counter()
     path = DenoisingScoreEstimatorCV(network, sigma_mins=NOISE_GRID["sigma_min"], cv=NOISE_FOLDS, random_state=0)
     path.fit(StandardScaler().fit_transform(X[train]))
+    ended = time.perf_counter()
     print(f"\nNoise levels: {len(train)} rows, mean log-likelihood of three folds in nats")
     print("  sigma_min  n_levels    mean")
     for chosen, mean in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
@@ -118,7 +119,7 @@ def choose_noise_levels(X):
         print(f"  {sigma_min:9g}{n_levels or 'all':>10}{mean:8.3f}{mark}")
     print(f"  GridSearchCV: {len(search.cv_results_['params'])} trainings a fold, {searched - start:.1f} s in all")
     means = ", ".join(f"{m:.3f}" for m in path.cv_results_["mean_test_score"])
-    print(f"  DenoisingScoreEstimatorCV: one a fold for all sigma_min, {time.perf_counter() - searched:.1f} s in all")
+    print(f"  DenoisingScoreEstimatorCV: one a fold for all sigma_min, {ended - searched:.1f} s in all")
     print(f"    sigma_min {NOISE_GRID['sigma_min']}: {means}; chosen {path.sigma_min_:g}")
     likelihood = log_likelihood_scorer(search.best_estimator_, X[test])
     print(f"  the {len(test)} rows left out: score network {likelihood:.3f}", end="")
