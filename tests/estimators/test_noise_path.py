@@ -1,11 +1,14 @@
 """The smallest noise level as a choice: of one training, and by folds with a training for each."""
 
+import time
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -246,6 +249,42 @@ def test_groups_are_kept_together(moons):
     assert_array_equal(grouped.cv_results_["mean_test_score"], same.cv_results_["mean_test_score"])
     with pytest.warns(UserWarning, match="groups are not used with cv=2"):
         DenoisingScoreEstimatorCV("gaussian", cv=2, **PAIR).fit(moons, groups=groups)
+
+
+@pytest.mark.parametrize("model", MODELS[:2])
+def test_weights_and_groups_of_a_pipeline_reach_the_folds(moons, model):
+    given = {"sample_weight": np.repeat([1.0, 0.0, 3.0, 1.0], 20), "groups": np.arange(80) // 10}
+    own = DenoisingScoreEstimatorCV(clone_of(model), cv=GroupKFold(2), **PAIR)
+    with config_context(enable_metadata_routing=True):
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        routed = make_pipeline(scaler, clone(own).set_fit_request(sample_weight=True, groups=True)).fit(moons, **given)
+        asked = clone(routed[-1]).set_score_request(sample_weight=True)
+        within = cross_val_score(asked, moons, params=given, error_score="raise", cv=2)
+    direct = own.fit(StandardScaler().fit_transform(moons), **given)
+    for name, values in direct.cv_results_.items():
+        assert_array_equal(routed[-1].cv_results_[name], values)
+    assert_array_equal(routed[-1].score_samples(moons), direct.score_samples(moons))
+    assert np.isfinite(within).all()
+
+
+@needs_torch
+@pytest.mark.filterwarnings("ignore:max_time=.* leaves no time:sklearn.exceptions.ConvergenceWarning")
+def test_each_training_takes_no_longer_than_it_may(moons):
+    endless = network(max_iter=10**7, max_time=0.7)
+    density = DenoisingScoreEstimatorCV(endless, cv=2, sigma_mins=[0.01, 0.1], random_state=0)
+    begun = time.monotonic()
+    density.fit(moons)
+    assert time.monotonic() - begun < 3 * (1.15 * 0.7 + 1.0)
+    assert density.n_iter_ > 1
+
+
+@needs_torch
+def test_without_time_the_folds_compare_flows_alone(moons):
+    density = DenoisingScoreEstimatorCV(network(max_time=1e-6), cv=2, **PAIR)
+    with pytest.warns(ConvergenceWarning, match="no time for validation rows"):
+        density.fit(moons)
+    assert density.mixture_weights_ == {"model": 1.0}
+    assert density.best_score_ == density.cv_results_["mean_test_score"].max()
 
 
 def test_one_standard_error_chooses_no_smaller_level(moons):
