@@ -267,8 +267,8 @@ def _seconds_of_validation(p, density, rows, table, n_folds):
 
 def _no_time(max_time):
     return (
-        f"max_time={max_time} leaves no time for validation rows to choose the number of steps, the tail, the windows "
-        "and levels of noise: a far row may cost hundreds of nats. Raise max_time, or take a smaller network or "
+        f"max_time={max_time} leaves no time for validation rows to choose the number of steps, the mixture and "
+        "levels of noise: a far row may cost hundreds of nats. Raise max_time, or take a smaller network or "
         "n_folds=1."
     )
 
