@@ -164,27 +164,22 @@ def _log_densities(p, density, validation, n_points):
 
 def mix_along(p, density, path, validation):
     """The density at each level of the path with what is mixed in there, and how many points of cells these take."""
-    validation, densities, n_points = _along(density, path, validation)
-    return [
-        replace(each, mixture=choose_mixture(*_log_densities(p, each, validation.at(each.sigma_min), n_points)))
-        for each in densities
-    ], n_points
+    compared, n_points = _along(p, density, path, validation)
+    return [replace(each, mixture=choose_mixture(*found)) for each, found in compared], n_points
 
 
 def best_level(p, density, path, validation):
     """The level of the path at which the mixture has the largest log-likelihood."""
-    validation, densities, n_points = _along(density, path, validation)
-    log_mixed = [
-        choose_weights(*_log_densities(p, each, validation.at(each.sigma_min), n_points))[1] for each in densities
-    ]
-    return path[choose_level(np.stack(log_mixed), validation.weight)]
+    compared, _ = _along(p, density, path, validation)
+    log_mixed = np.stack([choose_weights(*found)[1] for _, found in compared])
+    return path[choose_level(log_mixed, validation.fewer(PATH_ROWS).weight)]
 
 
-def _along(density, path, validation):
-    """Fewer rows, the densities of the path, and the number of points.
+def _along(p, density, path, validation):
+    """The density at each level of the path, each with the `_log_densities` of fewer rows, and the number of points.
 
     Steps of the flow are of one size, as many as the smallest level needs, and points of cells as many. Means over rows
-    are wanted, so half the steps of a log-density, and fewer rows, will do.
+    are wanted, so half the steps of a log-density will do.
     """
     validation = validation.fewer(PATH_ROWS)
     few, table = validation.few(STEP_ROWS), validation.table.at(path[0])
@@ -194,7 +189,7 @@ def _along(density, path, validation):
     length = np.log(density.sigma_max / path)
     n_steps = np.ceil(smallest.n_steps * length / length[0]).astype(int)
     densities = [replace(smallest, sigma_min=sigma, n_steps=int(n)) for sigma, n in zip(path, n_steps, strict=True)]
-    return validation, densities, n_points
+    return [(each, _log_densities(p, each, validation.at(each.sigma_min), n_points)) for each in densities], n_points
 
 
 # ---- rows and their cells ------------------------------------------------------------------------
