@@ -34,10 +34,10 @@ from skscore.formulas.schedules import geometric_ladder
 from skscore.likelihood import flow_log_density
 from skscore.metrics import energy_distance
 from skscore.neural import ScoreNetwork
-from skscore.neural.denoiser import Architecture
+from skscore.neural.member import Member
 from skscore.neural.networks import ResidualMLP
 from skscore.neural.noise_schedule import noise_schedule
-from skscore.neural.training import Member
+from skscore.neural.stacks import Architecture
 from skscore.neural.training_config import TrainingConfig
 from skscore.samplers import Flow, descend
 
@@ -88,16 +88,16 @@ def law():
     )
 
 
-def forward_flops(hidden, labels):
-    """Return the operations of the products of one row's forward pass, with or without those of its noise label."""
+def forward_flops(hidden, labels=0.0):
+    """Return the operations of the products of one row's forward pass, with `labels` noise labels for each row."""
     widths = [COLUMNS, *hidden, COLUMNS]
-    return 2.0 * (sum(a * b for a, b in pairwise(widths)) + labels * 33 * sum(hidden))
+    return 2.0 * (sum(a * b for a, b in pairwise(widths)) + labels * 33 * (2 * sum(hidden) - hidden[0]))
 
 
 def step_flops(hidden, batch):
     """Return the operations of a step's products: forward, by the weights, and by all inputs that are not data."""
-    inputs = forward_flops(hidden, labels=False) - 2.0 * COLUMNS * hidden[0]
-    return batch * (2.0 * forward_flops(hidden, labels=True) + inputs)
+    inputs = forward_flops(hidden) - 2.0 * COLUMNS * hidden[0]
+    return batch * (2.0 * forward_flops(hidden, labels=0.25) + inputs)
 
 
 def product(size):
@@ -114,18 +114,12 @@ def numpy_product(size):
 
 def our_step(parametrization, plan, dropout):
     """Return a function that takes one training step of skscore."""
-    variance = np.ones(COLUMNS)
     options = {"hidden_layer_sizes": plan["hidden"], "activation": "silu", "dropout": dropout}
-    generator = torch.Generator().manual_seed(0)
-    member = Member(
-        Architecture(variance, parametrization, options=options).initialised(generator),
-        torch.randn(plan["rows"], COLUMNS, generator=generator),
-        None,
-        noise_schedule(0.01, 80.0),
-        torch.ones(COLUMNS),
-        TrainingConfig(batch_size=plan["batch"]),
-        generator,
-    )
+    ((stack, generator),) = Architecture(np.ones(COLUMNS), parametrization, options=options).initialised(1, seed=0)
+    rows = torch.randn(plan["rows"], COLUMNS, generator=generator)
+    kept = [torch.arange(len(rows))]
+    config = TrainingConfig(batch_size=plan["batch"])
+    member = Member(stack, rows, None, kept, noise_schedule(0.01, 80.0), torch.ones(COLUMNS), config, generator)
     return partial(member.step, 1000, 1e-3)
 
 
@@ -212,7 +206,7 @@ def log_densities(density, plan):
         process_seconds,
     )
     passes = 2 * n_steps * (COLUMNS + 1)
-    relative = passes * len(X) * forward_flops(plan["hidden"], labels=True) / (20 * flops)
+    relative = passes * len(X) * forward_flops(plan["hidden"]) / (20 * flops)
     return {
         "n_steps": n_steps,
         "largest_difference": float(np.abs(density._density.log_density(Z) - by_hand()).max()),
@@ -236,7 +230,7 @@ def samples(density, plan):
 
     calls = {"sample": lambda: density.sample(n, random_state=0)} | {m: partial(draw, m) for m in ("heun", "adams")}
     seconds = interleaved(calls | {"product": repeated(call, 20)}, plan["repetitions"], process_seconds)
-    relative = 2 * (LEVELS - 1) * n * forward_flops(plan["hidden"], labels=True) / (20 * flops)
+    relative = 2 * (LEVELS - 1) * n * forward_flops(plan["hidden"]) / (20 * flops)
     truth = density._preprocessing.map.forward(law().sample(plan["compared_samples"], random_state=3))
     return {
         "share_of_product": scaled(ratio(seconds, "product", "sample"), relative),

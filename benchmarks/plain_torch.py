@@ -14,38 +14,53 @@ from skscore.samplers import NoiseConditionalScore
 
 
 class PlainNetwork(nn.Module):
-    """The architecture of ``skscore.neural.networks.ResidualMLP``, layer by layer."""
+    """The architecture of ``skscore.neural.networks.ResidualMLP``, for one network, layer by layer."""
 
     def __init__(self, n_features, n_outputs, hidden_layer_sizes, dropout):
         super().__init__()
         widths = [n_features, *hidden_layer_sizes]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.labels = nn.ModuleList(nn.Linear(33, b, bias=False) for b in widths[1:])
-        self.norms = nn.ModuleList(nn.LayerNorm(b, elementwise_affine=False) for b in widths[1:])
-        self.out = nn.Linear(widths[-1], n_outputs)
+        self.sizes = [*widths[1:], *widths[1:-1]]  # of the shifts, then of the scales
+        self.weights = nn.ParameterList(uniform(a, b) for a, b in pairwise(widths))
+        self.biases = nn.ParameterList(uniform(1, b) for b in widths[1:])
+        self.labels = uniform(33, sum(self.sizes))
+        self.out, self.out_bias = uniform(widths[-1], n_outputs), uniform(1, n_outputs)
         self.activation, self.dropout = nn.SiLU(), nn.Dropout(dropout)
         self.register_buffer("angles", 2 * math.pi * torch.arange(1, 17) / 4)
 
     def forward(self, y, c_noise):
-        """F of rows y (n, d) at noise labels c_noise (n, 1)."""
+        """F of rows y (n, d) at noise labels c_noise (q, 1), each that of n/q rows in turn."""
         e = torch.cat([c_noise, torch.cos(c_noise * self.angles), torch.sin(c_noise * self.angles)], dim=1)
-        h = self.activation(self.layers[0](y) + self.labels[0](e))
-        for layer, label, norm in zip(self.layers[1:], self.labels[1:], self.norms[:-1], strict=True):
-            h = h + self.dropout(self.activation(layer(norm(h)) + label(e)))
-        return self.out(self.norms[-1](h))
+        labels = (e @ self.labels).repeat_interleave(len(y) // len(c_noise), dim=0).split(self.sizes, dim=1)
+        shifts, scales = labels[: len(self.weights)], labels[len(self.weights) :]
+        h = self.activation(y @ self.weights[0] + self.biases[0] + shifts[0])
+        for weight, bias, shift, scale in zip(self.weights[1:], self.biases[1:], shifts[1:], scales, strict=True):
+            unit = (1 + scale) * normalised(h)
+            h = h + self.dropout(self.activation(unit @ weight + bias + shift))
+        return normalised(h) @ self.out + self.out_bias
+
+
+def uniform(fan_in, size):
+    """Return a matrix of weights as torch's linear layers begin with."""
+    return nn.Parameter((2 * torch.rand(fan_in, size) - 1) / fan_in**0.5)
+
+
+def normalised(h):
+    """Return the layer normalisation of units without parameters."""
+    return nn.functional.layer_norm(h, h.shape[-1:])
 
 
 def bare_step(network, rows, batch_size):
-    """Return a function that takes one step: log-normal noise levels, a squared error, AdamW, and nothing else."""
+    """Return a function that takes one step: noise in fours of one level, a squared error, AdamW, and nothing else."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
 
     def step():
         x = rows[torch.randint(len(rows), (batch_size,))]
-        sigma = torch.exp(1.5 * torch.randn(batch_size, 1) - 1.0)
+        levels = torch.exp(1.6 * torch.randn(batch_size // 4, 1) - 1.5)
+        sigma = levels.repeat_interleave(4, dim=0)
         noisy = x + sigma * torch.randn_like(x)
         r = torch.sqrt(sigma**2 + 1.0)
         target = (x - noisy / r**2) * r / sigma
-        loss = ((network(noisy / r, 0.25 * sigma.log()) - target) ** 2).sum(dim=1).mean()
+        loss = ((network(noisy / r, 0.25 * levels.log()) - target) ** 2).sum(dim=1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -58,7 +73,7 @@ def plain_target(network, variance, shrinkage):
 
     def evaluate(x, sigma):
         y = torch.from_numpy(x / Preconditioning(sigma, variance).r).float().requires_grad_()
-        return y, network(y, torch.full((len(y), 1), 0.25 * math.log(sigma)))
+        return y, network(y, torch.full((1, 1), 0.25 * math.log(sigma)))
 
     def numpy(F, sigma):
         return shrinkage(sigma) * F.detach().double().numpy()
@@ -89,7 +104,7 @@ def torchebm_step(network, rows, batch_size):
             self.network = network
 
         def forward(self, x, c_noise):
-            return self.network(x, c_noise).squeeze(1)
+            return self.network(x[None], c_noise[None])[0, :, 0]
 
     model = Energy()
     loss_of, optimizer = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..formulas.schedules import loss_weight
 from ._torch import torch
 from .noise_schedule import noisy_batch
+from .stacks import parameters_as_matrix
 
 __all__ = ["Member", "mean_sum"]
 
@@ -39,10 +40,10 @@ class Member:
         self.forward = torch.compile(network) if config.compile else network
         self.rows, self.weight, self.kept = rows, weight, kept
         self.generator = generator
-        self.parameters = list(network.parameters())
-        self.average = [p.detach().clone() for p in self.parameters]
+        self.theta = parameters_as_matrix(network)
+        self.average = self.theta.detach().clone()
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay, betas=BETAS, fused=True
+            [self.theta], lr=config.learning_rate, weight_decay=config.weight_decay, betas=BETAS, fused=True
         )
         self.orders = [torch.empty(0, dtype=torch.int64, device=rows.device) for _ in kept]
         self.gain = torch.zeros((), device=rows.device)
@@ -83,21 +84,17 @@ class Member:
             output = self.forward(batch.y.unflatten(0, (m, -1)), batch.c_noise.view(m, -1, 4, 1)[:, :, 0])
         error = (output.float().flatten(0, 1) - batch.target) ** 2
         loss = m * mean_sum(loss_weight(self.config.weighting, batch.sigma, self.variance) * error, weight)
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
-        self._move(gradients, rate)
+        gradients = torch.autograd.grad(loss, list(self.network.parameters()), materialize_grads=True)
         with torch.no_grad():
+            self._move(torch.cat([gradient.reshape(m, -1) for gradient in gradients], dim=1), rate)
             decay = min(self.config.averaging, (1 + k) / (10 + k))
-            torch._foreach_lerp_(self.average, self.parameters, 1.0 - decay)
+            self.average.lerp_(self.theta, 1.0 - decay)
             self.gain += mean_sum(batch.nats * (error - batch.target**2), weight)
 
-    @torch.no_grad()
-    def _move(self, gradients, rate):
-        """AdamW's step along the gradients, each network's clipped to a norm of its own."""
-        m = len(self.kept)
-        square = sum(g.reshape(m, -1).square().sum(dim=1) for g in gradients if g is not None)
-        factor = (self.config.clip / (square.sqrt() + 1e-6)).clamp(max=1.0)[:, None]
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = None if gradient is None else (gradient.reshape(m, -1) * factor).view_as(parameter)
+    def _move(self, gradient, rate):
+        """AdamW's step along the gradient (m, P), each network's clipped to a norm of its own."""
+        norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+        self.theta.grad = gradient.mul_((self.config.clip / (norm + 1e-6)).clamp(max=1.0))
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
 
@@ -112,12 +109,12 @@ class Member:
     @torch.no_grad()
     def averaged(self, batches):
         """Outputs of the networks with averaged weights on batches of n rows, a tensor (m, n, d) of each."""
-        current = [p.detach().clone() for p in self.parameters]
-        self._load(self.average)
+        current = self.theta.clone()
+        self.theta.copy_(self.average)
         self.network.eval()
         outputs = [torch.cat([self.network(y, c) for y, c in self._pieces(batch)], dim=1) for batch in batches]
         self.network.train()
-        self._load(current)
+        self.theta.copy_(current)
         return outputs
 
     def _pieces(self, batch):
@@ -125,17 +122,13 @@ class Member:
         for y, c in zip(batch.y.split(PIECE // m), batch.c_noise.split(PIECE // m), strict=True):
             yield y.expand(m, -1, -1), c.expand(m, -1, -1)
 
-    @torch.no_grad()
-    def _load(self, values):
-        torch._foreach_copy_(self.parameters, values)
-
     # ---- state -----------------------------------------------------------------------------------
 
     def state(self):
         """Everything that the next step depends on."""
         return {
-            "network": [p.detach().clone() for p in self.parameters],
-            "average": [p.clone() for p in self.average],
+            "theta": self.theta.detach().clone(),
+            "average": self.average.clone(),
             "optimizer": _cloned(self.optimizer.state_dict()),
         }
 
@@ -143,10 +136,11 @@ class Member:
         """`state` with the source of randomness and the rows still to come."""
         return {**self.state(), "generator": self.generator.get_state(), "orders": [o.clone() for o in self.orders]}
 
+    @torch.no_grad()
     def restore(self, state):
         """Go back to a state."""
-        self._load(state["network"])
-        self.average = [p.clone() for p in state["average"]]
+        self.theta.copy_(state["theta"])
+        self.average.copy_(state["average"])
         self.optimizer.load_state_dict(_cloned(state["optimizer"]))
         if "generator" in state:
             self.generator.set_state(state["generator"].cpu())

@@ -15,12 +15,14 @@ is maximised is the likelihood of the mixture of the network's density with the 
 :math:`\log[(1-\varepsilon) e^{g_i} + \varepsilon]`, over κ and ε by the EM algorithm (Dempster, Laird & Rubin, 1977):
 rows that the Gaussian explains better lose their vote. It begins with all votes, and with those that κ = 1 would leave,
 because one far row among all can hold κ at zero. κ is linear between a few knots in log σ, each drawn towards the
-value common to all.
+value common to all. The gain of all rows that one factor has by chance, one half in the mean (Wilks, 1938), is none.
 
 References
 ----------
 Dempster, A. P., Laird, N. M., & Rubin, D. B. (1977). Maximum likelihood from incomplete data via the EM algorithm.
 Journal of the Royal Statistical Society B, 39(1), 1-38.
+Wilks, S. S. (1938). The large-sample distribution of the likelihood ratio for testing composite hypotheses. Annals of
+Mathematical Statistics, 9(1), 60-62.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ __all__ = ["OutputScaling", "best_shrinkage"]
 N_KNOTS = 6
 PULL = 0.5  # weight of the common value, as a share of the mean weight of a knot
 EM_STEPS = 10
-LEAST = float(np.finfo(np.float64).tiny)
+CHANCE = 0.5  # nats over all rows that one factor gains by chance: half the mean of chi square
 
 
 class OutputScaling(NamedTuple):
@@ -85,23 +87,28 @@ def best_shrinkage(batches, unseeing, together, weights, share):
         return NO_GAIN  # the training has exploded
     knots = np.unique(np.quantile(label, np.linspace(0.0, 1.0, N_KNOTS)))
     hats = np.stack([np.interp(label, knots, row) for row in np.eye(len(knots))], axis=2)  # (rows, draws, knots)
-    odds = math.log((1.0 - share) / max(share, LEAST))
     trusted = (2.0 * linear - square).mean(axis=1)  # gains at κ = 1, of which a far row may lose all
-    starts = [weight, weight * expit(trusted + odds)] if share > 0.0 else [weight]
-    factors, value = min((_climb(hats, linear, square, weight, vote, share) for vote in starts), key=itemgetter(1))
-    return (OutputScaling(knots.tolist(), factors.tolist()), float(value)) if value < 0.0 else NO_GAIN
+    votes = weight, weight * expit(_odds(share) + trusted)
+    factors, value = min((_climb(hats, linear, square, weight, vote, share) for vote in votes), key=itemgetter(1))
+    enough = -value * len(weight) > CHANCE
+    return (OutputScaling(knots.tolist(), factors.tolist()), float(value)) if enough else NO_GAIN
+
+
+def _odds(share):
+    """log[(1 − ε)/ε]."""
+    return math.log1p(-share) - math.log(share) if share > 0.0 else math.inf
 
 
 def _climb(hats, linear, square, weight, vote, share):
     """κ at the knots by EM from the first votes of the rows, and the loss."""
-    odds = math.log((1.0 - share) / max(share, LEAST))
-    for _ in range(EM_STEPS if share > 0.0 else 1):
+    odds = _odds(share)
+    for _ in range(EM_STEPS):
         factors = _factors(hats, linear, square, vote)
         kappa = hats @ factors
         gain = (2.0 * kappa * linear - kappa**2 * square).mean(axis=1)
-        value = -np.average(np.logaddexp(math.log1p(-share) + gain, math.log(max(share, LEAST))), weights=weight)
-        vote = weight * expit(gain + odds)
-    return factors, value
+        vote = weight * expit(odds + gain)
+    mixed = math.log1p(-share) + np.logaddexp(gain, -odds)
+    return factors, -np.average(mixed, weights=weight)
 
 
 def _factors(hats, linear, square, vote):

@@ -183,7 +183,8 @@ class ScoreNetwork(BaseEstimator):
         values["hidden_layer_sizes"] = _widths(values["hidden_layer_sizes"])
         values["n_folds"] = min(values["n_folds"], n)
         if self.max_epochs is not None:
-            values["max_iter"] = self.max_epochs * -(-2 * n // values["batch_size"])
+            rows_of_step = 2 * -(-values["batch_size"] // 4)
+            values["max_iter"] = self.max_epochs * -(-n // rows_of_step)
         if start is not None:
             values |= {"n_folds": start.n_folds, "n_networks": len(start.weights) // start.n_folds}
         return ScoreNetwork(**values)

@@ -15,7 +15,7 @@ from ._torch import nn, torch
 from .networks import ResidualMLP
 from .potential import Potential
 
-__all__ = ["Architecture", "Single", "load_weights", "weights_of"]
+__all__ = ["Architecture", "Single", "load_weights", "parameters_as_matrix", "weights_of"]
 
 
 class Single(nn.Module):
@@ -104,10 +104,31 @@ def _inner(stack):
     return stack.network if isinstance(stack, Potential) else stack
 
 
-def weights_of(stack, parameters):
-    """Weights of each network of a stack whose parameters have these values, as dicts of numpy arrays by name."""
+def parameters_as_matrix(stack):
+    """Parameters of a stack as one, θ (m, P), a row for each network; they become views of it."""
+    parameters = list(stack.parameters())
+    theta = nn.Parameter(torch.cat([p.detach().reshape(_number(stack), -1) for p in parameters], dim=1))
+    for parameter, values in zip(parameters, _views(stack, theta.data), strict=True):
+        parameter.data = values
+    return theta
+
+
+def _number(stack):
+    """How many networks the parameters of a stack have along their first axis."""
+    return 1 if isinstance(_inner(stack), Single) else stack.n_networks
+
+
+def _views(stack, theta):
+    """θ (m, P) as the parameters of a stack, in their order."""
+    parameters = list(stack.parameters())
+    columns = theta.split([p.numel() // len(theta) for p in parameters], dim=1)
+    return [column.view(p.shape) for column, p in zip(columns, parameters, strict=True)]
+
+
+def weights_of(stack, theta):
+    """Weights of each network of a stack whose parameters are θ (m, P), as dicts of numpy arrays by name."""
     names = [name for name, _ in stack.named_parameters()]
-    state = {**stack.state_dict(), **dict(zip(names, parameters, strict=True))}
+    state = {**stack.state_dict(), **dict(zip(names, _views(stack, theta), strict=True))}
     arrays = {name: value.cpu().numpy() for name, value in state.items()}
     if isinstance(_inner(stack), Single):
         return [{name: array.copy() for name, array in arrays.items()}]

@@ -57,6 +57,15 @@ def test_an_output_that_is_wrong_is_left_out():
     assert value == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.parametrize(("n", "stays"), [(20_000, True), (20, False)])
+def test_a_gain_that_chance_would_give_is_none(n, stays):
+    """κ is at most one, so that an output of one hundredth of the target gains no more than two hundredths of it."""
+    b = batch(n=n)
+    shrinkage, value = best(b, 0.01 * b.target, share=0.0)
+    assert (value < 0.0) == stays
+    assert (shrinkage(1.0) > 0.0) == stays
+
+
 def test_a_factor_is_plain_data_that_falls_between_its_knots():
     shrinkage = OutputScaling([0.0, 1.0], [0.2, 0.6])
     assert shrinkage(np.exp(0.5)) == pytest.approx(0.4)

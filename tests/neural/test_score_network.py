@@ -30,7 +30,8 @@ def test_what_the_user_gives_is_kept():
 
 
 def test_epochs_replace_steps():
-    assert ScoreNetwork(max_epochs=3, batch_size=50).for_table(101, 2).max_iter == 15
+    assert ScoreNetwork(max_epochs=3, batch_size=48).for_table(120, 2).max_iter == 15  # 24 rows, each with two noises
+    assert ScoreNetwork(max_epochs=3, batch_size=50).for_table(121, 2).max_iter == 15
 
 
 def test_dropout_falls_smoothly_with_the_rows_of_each_column():
