@@ -18,7 +18,7 @@ from time import process_time
 import numpy as np
 from bench_noise_levels import DISTRIBUTIONS
 from report import command_line, machine, print_table, write
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from threadpoolctl import threadpool_limits
 
 from skscore import DenoisingScoreEstimator, DenoisingScoreEstimatorCV
@@ -27,19 +27,19 @@ from skscore.neural import ScoreNetwork
 FULL = {
     "laws": ("moons", "ring of eight", "8-d mixture"),
     "validation_folds": {300: 3, 3000: 1},  # for each number of rows
-    "sigma_mins": (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32),
+    "sigma_mins": (0.005, 0.01, 0.02, 0.08, 0.32),
     "searched": (("moons", 3000), ("8-d mixture", 3000)),
-    "folds": 2,
+    "splits": {"n_splits": 2, "test_size": 1000},
     "fresh_rows": 2000,
     "hidden_layer_sizes": (128, 128),
-    "max_iter": {"regret": 600, "search": 1200},
+    "max_iter": {"regret": 400, "search": 1000},
 }
 QUICK = FULL | {
     "laws": ("moons",),
     "validation_folds": {60: 1},
     "sigma_mins": (0.1, 0.32),
     "searched": (("moons", 60),),
-    "folds": 2,
+    "splits": {"n_splits": 2, "test_size": 20},
     "fresh_rows": 20,
     "hidden_layer_sizes": (8,),
     "max_iter": {"regret": 20, "search": 20},
@@ -88,7 +88,7 @@ def regret(law, n_rows, plan):
 def folds(law, n_rows, plan):
     """Return the mean scores of folds by a training for each, and by a training for each candidate, and their cost."""
     X = DISTRIBUTIONS[law].sample(n_rows, SEEDS["rows"])
-    own, split = network(n_rows, plan, "search"), KFold(plan["folds"], shuffle=True, random_state=1)
+    own, split = network(n_rows, plan, "search"), ShuffleSplit(**plan["splits"], random_state=1)
     one = DenoisingScoreEstimator(own, random_state=SEEDS["network"])
     search = GridSearchCV(one, {"sigma_min": plan["sigma_mins"]}, cv=split, refit=False)
     path = DenoisingScoreEstimatorCV(own, sigma_mins=plan["sigma_mins"], cv=split, random_state=SEEDS["network"])

@@ -75,9 +75,12 @@ middle.set(title="denoising loss")
 for ax in (left, middle):
     ax.set_xlabel("sigma_min")
     ax.legend(frameon=False)
-NoiseLevelDisplay.from_estimator(path, fresh, ax=right)
-right.set(title=f"sigma_min = {path.sigma_min_}, level by level", ylim=(None, 0.38))
-right.legend(frameon=False, loc="upper right", fontsize="small")
-for ax in figure.axes:
+display = NoiseLevelDisplay.from_estimator(path, fresh, ax=right)
+right.set(title=f"sigma_min = {path.sigma_min_}, level by level", ylim=(None, 0.5))
+right.legend(frameon=False, loc="upper left", fontsize="small")
+of_folds = display.path_line_.axes
+of_folds.set_ylim(None, 1.2)
+of_folds.spines["top"].set_visible(False)
+for ax in (left, middle, right):
     ax.spines[["top", "right"]].set_visible(False)
 plt.show()
