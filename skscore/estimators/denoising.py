@@ -111,8 +111,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         Langevin steps down the levels; the reverse diffusion; the latter with Langevin steps at each level.
     n_sampling_levels : int or None, default=None
         Noise levels of the sampler; None is its own number.
-    n_likelihood_steps : int, default=32
-        Steps of the flow behind a log-density, doubled at most twice where halving them still changes it.
+    n_likelihood_steps : int, default=16
+        Steps of the flow behind a log-density, doubled at most three times where halving them still changes it.
     warm_start : bool, default=False
         Begin with the weights and coordinates of the last fit.
     random_state : int, RandomState instance, numpy.random.Generator or None, default=None
@@ -222,7 +222,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         criterion: str = "log_likelihood",
         sampler: str = "flow",
         n_sampling_levels: int | None = None,
-        n_likelihood_steps: int | str = 32,
+        n_likelihood_steps: int = 16,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
