@@ -7,8 +7,8 @@ F corrects the score of that Gaussian (Karras et al., 2022, eq. 7, in each direc
 
 F is the mean of several networks. They compute in float32, the sum above is in float64, and rows pass in blocks of a
 fixed size, the last one padded: so a row's value depends neither on its neighbours nor on their number. On a CPU that
-multiplies in bfloat16 the divergence behind a log-density is computed in it, which moves rows by less than 0.001 nat in the
-mean.
+multiplies in bfloat16 the divergence behind a log-density is computed in it, which moves rows by less than 0.001 nat in
+the mean.
 
 References
 ----------
