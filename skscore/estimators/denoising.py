@@ -118,7 +118,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds the training and the stream of ``sample``. With None a training that has a `checkpoint` is seeded with 0.
     verbose : int, default=0
-        k prints every k-th loss of the validation rows.
+        k prints every k-th loss of the validation rows, and after the first how long the training will take.
 
     Attributes
     ----------
@@ -345,6 +345,10 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         callbacks = FitCallbacks(self, table.X, None)
 
         def watch(state, interim):
+            if self.verbose and len(state.validation_curve) == 1:
+                print(
+                    f"[DenoisingScoreEstimator] training takes about {state.seconds_to_go:.0f} s more, if no loss stalls"
+                )
             if self.verbose and len(state.validation_curve) % self.verbose == 0:
                 loss = state.validation_curve[-1]
                 print(f"[DenoisingScoreEstimator] step {state.step}: {loss:.3f} nats to the Gaussian")
