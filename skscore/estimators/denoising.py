@@ -345,18 +345,21 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         callbacks = FitCallbacks(self, table.X, None)
 
         def watch(state, interim):
-            if self.verbose and len(state.validation_curve) == 1:
-                print(
-                    f"[DenoisingScoreEstimator] training takes about {state.seconds_to_go:.0f} s more, if no loss stalls"
-                )
-            if self.verbose and len(state.validation_curve) % self.verbose == 0:
-                loss = state.validation_curve[-1]
-                print(f"[DenoisingScoreEstimator] step {state.step}: {loss:.3f} nats to the Gaussian")
+            if self.verbose:
+                self._report(state)
             return callbacks.round(lambda: self._attributes(interim(), table.preprocessing))
 
         fitted = fit_network(self, network, rows, table, seed, watch, start)
         callbacks.end()
         return fitted
+
+    def _report(self, state):
+        """Print the loss of the validation rows, and at first how long the training will take."""
+        losses, name = state.validation_curve, type(self).__name__
+        if len(losses) == 1:
+            print(f"[{name}] {state.seconds_to_go:.0f} s to go, fewer if the loss stalls")
+        if len(losses) % self.verbose == 0:
+            print(f"[{name}] step {state.step}: {losses[-1]:.3f} nats to the Gaussian")
 
     def _keep(self, fitted, preprocessing):
         """Name the results."""
