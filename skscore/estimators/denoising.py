@@ -114,14 +114,14 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         Langevin steps down the levels; the reverse diffusion; the latter with Langevin steps at each level.
     n_sampling_levels : int or None, default=None
         Noise levels of the sampler; None is its own number.
-    n_likelihood_steps : int, default=32
-        Steps of the flow behind a log-density, doubled at most twice where halving them still changes it.
+    n_likelihood_steps : int, default=16
+        Steps of the flow behind a log-density, doubled at most three times where halving them still changes it.
     warm_start : bool, default=False
         Begin with the weights and coordinates of the last fit.
     random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds the training and the stream of ``sample``. With None a training that has a `checkpoint` is seeded with 0.
     verbose : int, default=0
-        k prints every k-th loss of the validation rows.
+        k prints every k-th loss of the validation rows, and after the first how long the training will take.
 
     Attributes
     ----------
@@ -227,7 +227,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         criterion: str = "log_likelihood",
         sampler: str = "flow",
         n_sampling_levels: int | None = None,
-        n_likelihood_steps: int | str = 32,
+        n_likelihood_steps: int = 16,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
@@ -358,14 +358,21 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         callbacks = FitCallbacks(self, table.X, None)
 
         def watch(state, interim):
-            if self.verbose and len(state.validation_curve) % self.verbose == 0:
-                loss = state.validation_curve[-1]
-                print(f"[DenoisingScoreEstimator] step {state.step}: {loss:.3f} nats to the Gaussian")
+            if self.verbose:
+                self._report(state)
             return callbacks.round(lambda: self._attributes(interim(), table.preprocessing))
 
         readings = fit_network(p, network, rows, table, seed, watch, read, start)
         callbacks.end()
         return readings
+
+    def _report(self, state):
+        """Print the loss of the validation rows, and at first how long the training will take."""
+        losses, name = state.validation_curve, type(self).__name__
+        if len(losses) == 1:
+            print(f"[{name}] {state.seconds_to_go:.0f} s to go, fewer if the loss stalls")
+        if len(losses) % self.verbose == 0:
+            print(f"[{name}] step {state.step}: {losses[-1]:.3f} nats to the Gaussian")
 
     def _keep(self, fitted, preprocessing):
         """Name the results."""

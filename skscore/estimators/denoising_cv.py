@@ -74,7 +74,7 @@ class DenoisingScoreEstimatorCV(DenoisingScoreEstimator):
         Of ``sample``.
     n_sampling_levels : int or None, default=None
         Noise levels of the sampler.
-    n_likelihood_steps : int, default=32
+    n_likelihood_steps : int, default=16
         Steps of the flow behind a log-density.
     random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds the trainings and the stream of ``sample``.
@@ -96,9 +96,9 @@ class DenoisingScoreEstimatorCV(DenoisingScoreEstimator):
 
     Notes
     -----
-    In the folds log-densities take half of `n_likelihood_steps`, or more if halving these changes a row by more than
-    0.05 nat in the mean. Callbacks follow the last training alone. ``partial_fit`` keeps the level that the first rows
-    chose.
+    In the folds steps of the flow are of one size, as many for the smallest level as `n_likelihood_steps`, or more if
+    halving these changes a row by more than 0.15 nat in the mean. Callbacks follow the last training alone.
+    ``partial_fit`` keeps the level that the first rows chose.
 
     Examples
     --------
@@ -141,7 +141,7 @@ class DenoisingScoreEstimatorCV(DenoisingScoreEstimator):
         alpha: float | str = "auto",
         sampler: str = "flow",
         n_sampling_levels: int | None = None,
-        n_likelihood_steps: int | str = 32,
+        n_likelihood_steps: int = 16,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
     ) -> None:

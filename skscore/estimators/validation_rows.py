@@ -179,11 +179,11 @@ def _along(p, density, path, validation):
     """The density at each level of the path, each with the `_log_densities` of fewer rows, and the number of points.
 
     Steps of the flow are of one size, as many as the smallest level needs, and points of cells as many. Means over rows
-    are wanted, so half the steps of a log-density will do.
+    are wanted, for which fewer steps will do than for each row.
     """
     validation = validation.fewer(PATH_ROWS)
     few, table = validation.few(STEP_ROWS), validation.table.at(path[0])
-    smallest = replace(density, sigma_min=path[0], n_steps=max(2, density.n_steps // 2))
+    smallest = replace(density, sigma_min=path[0])
     smallest, n_points, _ = _with_cells(smallest, table, few)
     smallest, _ = smallest.with_steps(table.points(few, n_points), tolerance=PATH_TOLERANCE)
     length = np.log(density.sigma_max / path)

@@ -5,6 +5,7 @@ import gc
 import io
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -451,7 +452,10 @@ def test_scores_are_monitored(nested):
 
 def test_verbose_prints(capsys):
     density(verbose=1).fit(rows())
-    assert capsys.readouterr().out.count("nats to the Gaussian") == 2
+    printed = capsys.readouterr().out
+    assert printed.count("nats to the Gaussian") == 2
+    assert re.findall(r"\d+ s to go", printed)[1:] == []
+    assert re.search(r"^\[DenoisingScoreEstimator\] \d+ s to go", printed)
     density(verbose=2).fit(rows())
     assert capsys.readouterr().out.count("nats to the Gaussian") == 1
     density().fit(rows())
