@@ -371,7 +371,7 @@ def test_files_that_are_not_this_training_are_refused_and_kept(tmp_path):
         (genuine[: len(genuine) // 2], "damaged"),
         (b"", "damaged"),
         (b"some notes of mine", "damaged"),
-        (foreign.getvalue(), "not a checkpoint of skscore"),
+        (foreign.getvalue(), "not a checkpoint of this version of skscore"),
         (pickle.dumps(np.ones(3)), "damaged"),
     ):
         path.write_bytes(content)
