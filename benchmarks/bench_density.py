@@ -4,6 +4,8 @@ Tables (``--tables FILE ...``, ``.npz`` files with an array ``X``) are split as 
 are held out, columns are standardised by the training rows, and every method is tuned on these alone. Reported: mean
 log-likelihood of the held-out rows on that scale, mean ± standard error over the splits, and CPU seconds.
 
+``--rows N ...`` leaves only so many training rows, in whose standard deviations the columns are then measured.
+
 Toys (``--toys NAME ...``, laws of `skscore.datasets`) give 4500 training rows, and 20 000 fresh rows estimate
 KL(p ‖ q) = E_p[log p − log q] by their exact density; the first 5000 the error of the score, E‖ŝ − ∇log p‖²/E‖∇log p‖².
 
@@ -62,11 +64,18 @@ def read_tables(files):
             yield path.stem, file["X"]
 
 
-def table_problems(tables, seeds):
-    """Yield each split of each table."""
+def table_problems(tables, seeds, numbers):
+    """Yield each split of each table, of all training rows or of the first so many of them."""
     for name, X in tables:
         for seed in seeds:
-            yield Problem(name, "table", seed, *split(X, seed), None)
+            train, test = split(X, seed)
+            if numbers is None:
+                yield Problem(name, "table", seed, train, test, None)
+            for few in (train[:n] for n in numbers or ()):
+                mean, scale = few.mean(axis=0), few.std(axis=0)
+                yield Problem(
+                    f"{name}, {len(few)} rows", "table", seed, (few - mean) / scale, (test - mean) / scale, None
+                )
 
 
 def toy_problems(names, seeds, rows):
@@ -121,6 +130,7 @@ def measured(problem, method, samples):
         "fit_cpu_seconds": fitted.fit_seconds,
         "search_cpu_seconds": seconds - fitted.fit_seconds,
         "score_cpu_seconds": score_seconds,
+        "score_cpu_seconds_of_1000": 1000 * score_seconds / len(problem.test),
         "chosen": fitted.chosen,
     }
     if problem.log_density is not None:
@@ -170,6 +180,7 @@ def print_records(records):
     print_quantity("KL(p || q), nats", "kl", toys, digits=3)
     print_quantity("squared error of the score, in units of its mean square", "score_error", toys, digits=3)
     print_quantity("CPU seconds of the fit, without the search", "fit_cpu_seconds", records)
+    print_quantity("CPU seconds of 1000 log-densities", "score_cpu_seconds_of_1000", records)
     print_quantity("AUC, draws against training rows", "auc_train", records, digits=3)
     print_quantity("AUC, draws against held-out rows", "auc_test", records, digits=3)
     print_quantity("sliced Wasserstein-1 to held-out rows", "sliced_wasserstein", records, digits=3)
@@ -191,6 +202,7 @@ def arguments_of(argv):
     """Return the arguments, what was not given filled in."""
     parser = command_line("density", __doc__)
     parser.add_argument("--tables", type=Path, metavar="FILE", nargs="+", help=".npz files with an array X")
+    parser.add_argument("--rows", type=int, metavar="N", nargs="+", help="only so many training rows of each table")
     parser.add_argument("--toys", choices=DISTRIBUTIONS, nargs="*", help="of skscore.datasets; the bare option: none")
     parser.add_argument("--splits", type=int, nargs="+", help="seeds of the splits of tables, and of the draws of toys")
     parser.add_argument("--methods", choices=METHODS, nargs="+")
@@ -212,7 +224,7 @@ def problems_of(arguments):
         tables = [("two clusters", two_clusters())]
     elif not arguments.tables:
         print("no tables (--tables FILE ...): only toys are run")
-    yield from table_problems(tables, arguments.splits)
+    yield from table_problems(tables, arguments.splits, arguments.rows)
     yield from toy_problems(arguments.toys, arguments.splits, arguments.toy_rows)
 
 

@@ -7,6 +7,7 @@ in a Pipeline, in GridSearchCV, as a sampler and for anomaly scores.
 
 from .estimators.conditional import ConditionalScoreDensity
 from .estimators.denoising import DenoisingScoreEstimator
+from .estimators.denoising_cv import DenoisingScoreEstimatorCV
 from .estimators.ica import ScoreMatchingICA
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.score_matching_cv import ScoreMatchingDensityCV
@@ -19,6 +20,7 @@ __all__ = [
     "BijectiveTransformer",
     "ConditionalScoreDensity",
     "DenoisingScoreEstimator",
+    "DenoisingScoreEstimatorCV",
     "ScoreMatchingDensity",
     "ScoreMatchingDensityCV",
     "ScoreMatchingICA",

@@ -2,7 +2,8 @@
 
 On two tables that ship with scikit-learn it tunes score-matching densities, `KernelDensity` and `GaussianMixture` in
 the same way, on the same folds, and compares their log-likelihood on rows that none has seen; ranks tumours by how
-unusual they are; chooses the noise levels of a score network by a grid search; draws new rows; and writes a figure.
+unusual they are; chooses the noise levels of a score network by a grid search, and by one training a fold; draws new
+rows; and writes a figure.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sklearn.preprocessing import PowerTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from .estimators.denoising import DenoisingScoreEstimator
+from .estimators.denoising_cv import DenoisingScoreEstimatorCV
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.transformed import TransformedDensity
 from .metrics import energy_distance, log_likelihood_scorer
@@ -46,8 +48,9 @@ CANDIDATES = {
         {"density__alpha": [0.0, 0.01, 0.03, 0.1]},
     ),
 }
-NOISE_GRID = {"n_levels": [None, 10], "sigma_min": [0.01, 0.1, 0.4]}
+NOISE_GRID: dict[str, list] = {"n_levels": [None, 10], "sigma_min": [0.01, 0.1, 0.4]}
 FOLDS = KFold(5, shuffle=True, random_state=0)
+NOISE_FOLDS = KFold(3)
 
 
 def breast_cancer():
@@ -94,7 +97,7 @@ def rank_anomalies(X, malignant):
 
 
 def choose_noise_levels(X):
-    """Search the noise levels of a small score network by held-out log-likelihood, on the first split of the folds."""
+    """Choose noise levels of a small score network by held-out log-likelihood, on the first split, in two ways."""
     if importlib.util.find_spec("torch") is None:
         print("\nNoise levels: a score network needs torch: pip install 'skscore[torch]'")
         return
@@ -102,13 +105,22 @@ def choose_noise_levels(X):
     network = ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=400, n_folds=1, device="cpu")
     grid = {f"denoisingscoreestimator__{name}": values for name, values in NOISE_GRID.items()}
     density = DenoisingScoreEstimator(network, random_state=0)
-    search = GridSearchCV(make_pipeline(StandardScaler(), density), grid, cv=3).fit(X[train])
+    start = time.perf_counter()
+    search = GridSearchCV(make_pipeline(StandardScaler(), density), grid, cv=NOISE_FOLDS).fit(X[train])
+    searched = time.perf_counter()
+    path = DenoisingScoreEstimatorCV(network, sigma_mins=NOISE_GRID["sigma_min"], cv=NOISE_FOLDS, random_state=0)
+    path.fit(StandardScaler().fit_transform(X[train]))
+    ended = time.perf_counter()
     print(f"\nNoise levels: {len(train)} rows, mean log-likelihood of three folds in nats")
     print("  sigma_min  n_levels    mean")
     for chosen, mean in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
         sigma_min, n_levels = (chosen[f"denoisingscoreestimator__{name}"] for name in ("sigma_min", "n_levels"))
         mark = "  <- chosen" if chosen == search.best_params_ else ""
         print(f"  {sigma_min:9g}{n_levels or 'all':>10}{mean:8.3f}{mark}")
+    print(f"  GridSearchCV: {len(search.cv_results_['params'])} trainings a fold, {searched - start:.1f} s in all")
+    means = ", ".join(f"{m:.3f}" for m in path.cv_results_["mean_test_score"])
+    print(f"  DenoisingScoreEstimatorCV: one a fold for all sigma_min, {ended - searched:.1f} s in all")
+    print(f"    sigma_min {NOISE_GRID['sigma_min']}: {means}; chosen {path.sigma_min_:g}")
     likelihood = log_likelihood_scorer(search.best_estimator_, X[test])
     print(f"  the {len(test)} rows left out: score network {likelihood:.3f}", end="")
     for name in ("KernelDensity", "GaussianMixture"):

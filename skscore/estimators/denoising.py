@@ -39,8 +39,9 @@ from ..models.family import Model, Sample
 from ..neural import ScoreNetwork
 from .all_or_nothing import all_or_nothing
 from .checks import check_noise, check_spread, model_object, rows_of_weight, seed_of, warn_of, warn_user
-from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale, noise_range
+from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale, read_best
 from .density import DensityEstimator
+from .noise_path import noise_path, usual_level
 from .preprocessing import SpreadRows, read_preprocessing
 
 __all__ = ["DenoisingScoreEstimator"]
@@ -61,9 +62,11 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     model : "network", ScoreNetwork, str or model object, default="network"
         A neural network on torch, :class:`~skscore.neural.ScoreNetwork`, which holds the parameters of architecture and
         training; or in closed form an exponential family of :mod:`skscore.models` by its name or as an object.
-    sigma_min : float, default=0.01
+    sigma_min : float or "auto", default=0.01
         Smallest noise level, in units of the standardised columns (of the whitened directions with
-        ``preconditioning="whiten"``). The density is that of rows with this much noise.
+        ``preconditioning="whiten"``). The density is that of rows with this much noise. "auto" trains down to 0.005, or
+        at `noise_levels`, and chooses one of seven levels up to 0.32, or of those levels, by the log-likelihood of the
+        validation rows; :class:`DenoisingScoreEstimatorCV` chooses by folds.
     sigma_max : float or "auto", default="auto"
         Largest noise level; "auto" is 20 standard deviations of the widest direction.
     n_levels : int or None, default=None
@@ -111,14 +114,14 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         Langevin steps down the levels; the reverse diffusion; the latter with Langevin steps at each level.
     n_sampling_levels : int or None, default=None
         Noise levels of the sampler; None is its own number.
-    n_likelihood_steps : int, default=32
-        Steps of the flow behind a log-density, doubled at most twice where halving them still changes it.
+    n_likelihood_steps : int, default=16
+        Steps of the flow behind a log-density, doubled at most three times where halving them still changes it.
     warm_start : bool, default=False
         Begin with the weights and coordinates of the last fit.
     random_state : int, RandomState instance, numpy.random.Generator or None, default=None
         Seeds the training and the stream of ``sample``. With None a training that has a `checkpoint` is seeded with 0.
     verbose : int, default=0
-        k prints every k-th loss of the validation rows.
+        k prints every k-th loss of the validation rows, and after the first how long the training will take.
 
     Attributes
     ----------
@@ -150,6 +153,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         Ridge of a closed-form model; None for a network.
     noise_levels_ : ndarray of shape (n_levels,)
         Ladder of the training, decreasing; its two ends where levels are continuous.
+    sigma_min_ : float
+        Smallest noise level, that of the density.
     inside_mass_ : float
         Share of the unbounded density that lies within `bounds`, of the values of discrete columns that lie there. It
         is computed when first asked for, by draws: at least 10,000, and as many as leave a standard error of half a
@@ -182,7 +187,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     _found_when_asked = "inside_mass_"
     _parameter_constraints = {
         "model": [StrOptions({"network", *MODELS}), Model, ScoreNetwork],
-        "sigma_min": [Interval(Real, 1e-6, 1e3, closed="both")],
+        "sigma_min": [StrOptions({"auto"}), Interval(Real, 1e-6, 1e3, closed="both")],
         "sigma_max": [StrOptions({"auto"}), Interval(Real, 1e-6, 1e6, closed="both")],
         "n_levels": [Interval(Integral, 1, None, closed="left"), None],
         "noise_levels": ["array-like", None],
@@ -222,7 +227,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         criterion: str = "log_likelihood",
         sampler: str = "flow",
         n_sampling_levels: int | None = None,
-        n_likelihood_steps: int | str = 32,
+        n_likelihood_steps: int = 16,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
@@ -290,6 +295,17 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
 
     @all_or_nothing
     def _fit_rows(self, X, sample_weight, resume, merge=False):
+        (fitted,), preprocessing, self._seen = self._readings(X, sample_weight, resume, merge)
+        self._keep(fitted, preprocessing)
+        if self.bounds is None:
+            self.inside_mass_ = 1.0
+        warn_of(fitted.remarks)
+        self._warn_if_doubtful()
+        return self
+
+    def _readings(self, X, sample_weight, resume=False, merge=False, read=read_best):
+        """What `read` makes of a training on the rows of X, the preprocessing, and the moments of all rows seen."""
+        p = self._settings()
         model = model_object(self.model)
         validate_parameters(model)
         check_noise(model)
@@ -299,22 +315,19 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         check_spread(X)
         seed = self._begin_stream(model)
         preprocessing, seen = self._preprocessed(X, weight, model, resume, merge and resume)
-        preprocessing = replace(preprocessing, sigma_min=noise_range(self, preprocessing.variance)[0])
-        table = SpreadRows(X, preprocessing)
+        table = SpreadRows(X, preprocessing).at(usual_level(noise_path(p)))
         Z = next(table.spreads())
         rows = Sample(Z, None, weight, preprocessing.mapped_moments(seen, Z, weight))
         if isinstance(model, ScoreNetwork):
             start = self._density.noisy_score if resume else None
-            fitted = self._train(model, rows, table, seed, start)
+            readings = self._train(p, model, rows, table, seed, read, start)
         else:
             previous = (self._summary, self.alpha_) if merge and resume else None
-            fitted = fit_closed_form(self, model, rows, table, seed, previous)
-        self._seen = seen
-        self._keep(fitted, preprocessing)
-        if self.bounds is None:
-            self.inside_mass_ = 1.0
-        warn_of(fitted.remarks)
-        self._warn_if_doubtful()
+            readings = fit_closed_form(p, model, rows, table, seed, read, previous)
+        return readings, preprocessing, seen
+
+    def _settings(self):
+        """The holder of the parameters of the training."""
         return self
 
     def _begin_stream(self, model):
@@ -340,30 +353,38 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
                 fitted = fitted.standardizing(seen)  # what all rows at once would have given
         return fitted, seen
 
-    def _train(self, network, rows, table, seed, start):
+    def _train(self, p, network, rows, table, seed, read, start):
         """Train networks, with a round of the callbacks and a line of print for each validation."""
         callbacks = FitCallbacks(self, table.X, None)
 
         def watch(state, interim):
-            if self.verbose and len(state.validation_curve) % self.verbose == 0:
-                loss = state.validation_curve[-1]
-                print(f"[DenoisingScoreEstimator] step {state.step}: {loss:.3f} nats to the Gaussian")
+            if self.verbose:
+                self._report(state)
             return callbacks.round(lambda: self._attributes(interim(), table.preprocessing))
 
-        fitted = fit_network(self, network, rows, table, seed, watch, start)
+        readings = fit_network(p, network, rows, table, seed, watch, read, start)
         callbacks.end()
-        return fitted
+        return readings
+
+    def _report(self, state):
+        """Print the loss of the validation rows, and at first how long the training will take."""
+        losses, name = state.validation_curve, type(self).__name__
+        if len(losses) == 1:
+            print(f"[{name}] {state.seconds_to_go:.0f} s to go, fewer if the loss stalls")
+        if len(losses) % self.verbose == 0:
+            print(f"[{name}] step {state.step}: {losses[-1]:.3f} nats to the Gaussian")
 
     def _keep(self, fitted, preprocessing):
         """Name the results."""
         density, summary = fitted.density, fitted.summary
         parts = {} if density.mixture is None else density.mixture.parts
         self._density, self._summary = density, summary
-        self._preprocessing = replace(preprocessing, n_points=fitted.n_points)
+        self._preprocessing = replace(preprocessing, n_points=fitted.n_points, sigma_min=fitted.sigma_min)
         self.alpha_ = fitted.alpha
         self.noise_levels_ = fitted.levels
+        self.sigma_min_ = float(fitted.sigma_min)
         self.scale_slopes_ = preprocessing.scale_slopes
-        self.score_level_ = fitted.levels[-1] if density.score_level is None else density.score_level
+        self.score_level_ = fitted.sigma_min if density.score_level is None else density.score_level
         self.mixture_weights_ = {FIRST: 1.0} if density.mixture is None else density.mixture.weight_of
         self.tail_weight_ = self.mixture_weights_.get("tail", 0.0)
         self.tail_df_ = parts["tail"].df if "tail" in parts else np.inf

@@ -15,27 +15,23 @@ from typing import Any
 
 import numpy as np
 
-from ..formulas.schedules import geometric_ladder
-from ..levels.cell_accuracy import MAX_POINTS, choose_number_of_points, choose_number_of_steps
+from ..levels.cell_accuracy import MAX_POINTS, choose_number_of_points
 from ..levels.flow_density import FlowDensity
-from ..levels.gaussians import offer_gaussians
 from ..levels.ladder import LadderSummary, fit_ladder, gather
 from ..levels.level_density import LevelDensity, PotentialFamily
-from ..levels.mixture import choose_mixture
-from ..levels.parzen import offer_windows
-from ..levels.student_tail import DEGREES_OF_FREEDOM, offer_tail
 from ..models.family import Choice, Sample
 from ..models.fitted_density import FittedDensity
-from ..models.folds import distinct, group_rows
 from ..models.objectives import Implicit
 from ..neural import ScoreNetwork
 from .fit_time import seconds_of_validation, trained_in_time
+from .noise_path import explicit_levels, ladder_through, noise_path, noise_range, usual_level
+from .validation_rows import REPORT_ROWS, SCORED_ROWS, best_level, choose_all, evenly, mix_along, validation_rows
 
-__all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "noise_range"]
+__all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "read_best", "read_path"]
 
 CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model if the user asked for no levels
 MAX_VALIDATION_ROWS = 20_000
-SCORED_ROWS, REPORT_ROWS = 1000, 256  # validation rows behind the tail and windows, and behind the report
+PATH_SHARE = 0.4  # of the steps of a log-density at each of these levels, in the mean
 
 
 @dataclass(frozen=True)
@@ -56,12 +52,15 @@ class Fitted:
     n_iter, best_iter : int
     n_points : int
         Of the cells of a row, behind its log-density.
+    sigma_min : float
+        Noise level of the density.
     remarks : tuple of str
         What a user should know of the fit, in sentences.
     """
 
     density: Any
     levels: np.ndarray
+    sigma_min: float
     summary: LadderSummary | None = None
     alpha: float | None = None
     report: Any = None
@@ -91,45 +90,21 @@ def coordinates(p, model):
 
 def may_scale(p, model):
     """Whether rows may have scales of their own: if the user chose no coordinates, and not one single noise level."""
-    n_levels = p.n_levels if p.noise_levels is None else len(_explicit_levels(p.noise_levels))
+    n_levels = p.n_levels if p.noise_levels is None else len(explicit_levels(p.noise_levels))
     return p.preconditioning == "auto" and isinstance(model, ScoreNetwork) and n_levels != 1
-
-
-def noise_range(p, variance):
-    """(σ_min, σ_max, levels or None) of the parameters `p`, over a reference Gaussian of variances λ (d,)."""
-    if p.noise_levels is not None:
-        levels = _explicit_levels(p.noise_levels)
-        return levels[-1], levels[0], levels
-    sigma_max = 20.0 * max(1.0, np.sqrt(variance.max())) if p.sigma_max == "auto" else float(p.sigma_max)
-    if p.n_levels == 1:
-        return p.sigma_min, p.sigma_min, np.array([p.sigma_min])
-    if sigma_max <= p.sigma_min:
-        raise ValueError(
-            f"sigma_max={p.sigma_max!r} is not above sigma_min={p.sigma_min}: raise it, or set n_levels=1."
-        )
-    levels = None if p.n_levels is None else geometric_ladder(p.sigma_min, sigma_max, p.n_levels)
-    return p.sigma_min, sigma_max, levels
-
-
-def _explicit_levels(noise_levels):
-    try:
-        levels = np.sort(np.asarray(noise_levels, dtype=np.float64).ravel())[::-1]
-        good = len(levels) > 0 and np.isfinite(levels).all() and levels[-1] > 0.0 and len(set(levels)) == len(levels)
-    except (TypeError, ValueError):
-        good = False
-    if not good:
-        raise ValueError(f"noise_levels={noise_levels!r}: give different positive levels, at least one.")
-    return levels
 
 
 # ---- closed form ---------------------------------------------------------------------------------
 
 
-def fit_closed_form(p, model, rows: Sample, table, seed, previous=None) -> Fitted:
-    """Fit an exponential family at each level; `previous` are summary and ridge of rows seen before."""
-    variance = table.preprocessing.variance
-    sigma_min, sigma_max, levels = noise_range(p, variance)
-    levels = geometric_ladder(sigma_min, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
+def fit_closed_form(p, model, rows: Sample, table, seed, read, previous=None) -> list[Fitted]:
+    """Fit an exponential family at each level; `previous` are summary and ridge of rows seen before.
+
+    `read` is `read_best` or `read_path`.
+    """
+    variance, path = table.preprocessing.variance, noise_path(p)
+    _, sigma_max, levels = noise_range(p, variance)
+    levels = ladder_through(path, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
     if previous is None:
         choice = model.without_noise().choose(rows, Implicit(), p.alpha, "log_likelihood")
     else:
@@ -143,11 +118,11 @@ def fit_closed_form(p, model, rows: Sample, table, seed, previous=None) -> Fitte
     remarks = (*choice.remarks, *ladder.remarks)
     if len(levels) == 1:
         normalised = FittedDensity(ladder.families[0], ladder.thetas[0], summary.table, seed, repr(p.model))
-        fitted: Any = LevelDensity(ladder, sigma_min, normalised)
+        density: Any = LevelDensity(ladder, sigma_max, normalised)
     else:
-        fitted = FlowDensity(ladder, sigma_min, sigma_max, p.n_likelihood_steps, seed)
-    density, report, n_points = _chosen(p, fitted, rows, table, [])
-    return Fitted(density, levels, summary, choice.alpha, report, n_points=n_points, remarks=remarks)
+        density = FlowDensity(ladder, usual_level(path), sigma_max, p.n_likelihood_steps, seed)
+    fitted = Fitted(density, levels, usual_level(path), summary, choice.alpha, remarks=remarks)
+    return read(p, fitted, rows, table, [])
 
 
 def _gathered(family, rows, table, levels):
@@ -160,12 +135,13 @@ def _gathered(family, rows, table, levels):
 # ---- network -------------------------------------------------------------------------------------
 
 
-def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, start=None) -> Fitted:
+def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, read, start=None) -> list[Fitted]:
     """Train networks.
 
     ``watch(state, interim)`` is called after each validation: with the TrainingState, and a function that returns what
     a training interrupted now would leave, without a tail. It ends the training by returning True. `start` is the
-    noise-conditional score of an earlier fit, whose weights training begins with if they are those of networks.
+    noise-conditional score of an earlier fit, whose weights training begins with if they are those of networks. `read`
+    is `read_best` or `read_path`.
     """
     begun = time.monotonic()
     from ..neural.checkpoint import Checkpoint, fingerprint  # torch is loaded here, and only for networks
@@ -180,7 +156,8 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, star
     named = np.array([sigma_max, sigma_min]) if levels is None else levels
 
     def interim(state):
-        return Fitted(_density(p, chosen, ensemble.denoiser(state), rows, variance, seed), named)
+        density = _density(p, chosen, ensemble.denoiser(state), rows, variance, seed)
+        return Fitted(density, named, usual_level(noise_path(p)))
 
     checkpoint = None
     if network.checkpoint is not None:
@@ -205,12 +182,19 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, star
         seconds_of = seconds_of if many_levels else lambda state: lambda n: 0.0
         state, validating = trained_in_time(train, seconds_of, folds, SCORED_ROWS, begun, max_time, share)
     remarks = (_no_time(max_time),) if many_levels and validating is None else ()
-    density, report, n_points = _chosen(p, interim(state).density, rows, table, validating)
-    if network.refit:
-        deadline = np.inf if max_time is None else begun + max_time
-        density = replace(density, noisy_score=ensemble.refitted(state, deadline))
-    curves = state.train_curve, state.validation_curve
-    return Fitted(density, named, None, None, report, *curves, state.step, state.best.step, n_points, remarks)
+    trained = replace(
+        interim(state),
+        train_curve=state.train_curve,
+        validation_curve=state.validation_curve,
+        n_iter=state.step,
+        best_iter=state.best.step,
+        remarks=remarks,
+    )
+    readings = read(p, trained, rows, table, validating)
+    if not network.refit:
+        return readings
+    refitted = ensemble.refitted(state, np.inf if max_time is None else begun + max_time)
+    return [replace(fitted, density=replace(fitted.density, noisy_score=refitted)) for fitted in readings]
 
 
 def _ensemble(p, network, rows, table, variance, folds, seed):
@@ -236,33 +220,55 @@ def _ensemble(p, network, rows, table, variance, folds, seed):
     )
 
 
-def _chosen(p, density, rows, table, folds):
-    """The density with what validation rows choose, the report, the number of points; `folds` None leaves no time."""
+# ---- the noise level of the density --------------------------------------------------------------
+
+
+def read_best(p, fitted, rows, table, folds):
+    """The fit at the noise level that validation rows choose, with all else that they choose for it there, in a list.
+
+    `folds` None leaves no time to choose.
+    """
+    density, path, sigma_min = fitted.density, noise_path(p), fitted.sigma_min
     if isinstance(density, LevelDensity):
-        few, n_points = _evenly(len(rows.X), REPORT_ROWS), 1
+        few, n_points = evenly(len(rows.X), REPORT_ROWS), 1
         if density.density is not None:
             n_points, _ = choose_number_of_points(density.log_potential, table, few)
-        return density, None, n_points
+        return [replace(fitted, n_points=n_points)]
     if folds is None:
-        return density, None, table.fewest_points
-    density, report = _validated(p, density, rows, table, folds)
-    return density, report, report.n_cell_points
+        return [replace(fitted, n_points=table.fewest_points)]
+    validation = validation_rows(p, density.noisy_score, rows, table, folds)
+    if len(path) > 1:
+        sigma_min = best_level(p, density, path, validation)
+    density, report = choose_all(p, replace(density, sigma_min=sigma_min), validation)
+    return [replace(fitted, density=density, sigma_min=sigma_min, report=report, n_points=report.n_cell_points)]
+
+
+def read_path(p, fitted, rows, table, folds):
+    """The fit at every level of the path, each with what validation rows mix in there."""
+    density, path, n_points = fitted.density, noise_path(p), table.fewest_points
+    if folds is None:
+        densities = [replace(density, sigma_min=sigma) for sigma in path]
+    else:
+        validation = validation_rows(p, density.noisy_score, rows, table, folds)
+        densities, n_points = mix_along(p, density, path, validation)
+    return [replace(fitted, density=each, sigma_min=each.sigma_min, n_points=n_points) for each in densities]
 
 
 def _seconds_of_validation(p, density, rows, table, n_folds):
-    """Function from a number of validation rows to the seconds that they will take."""
+    """Function from a number of validation rows to the seconds that they will take, if the steps are doubled once."""
     step, n_points = replace(density, n_steps=1), MAX_POINTS if table.has_atoms else 1
 
     def take_step(n):
         step.flow_log_density(np.resize(rows.X, (n * n_points, rows.X.shape[1])))
 
-    return seconds_of_validation(take_step, p.n_likelihood_steps, n_folds)
+    compared = PATH_SHARE * (len(noise_path(p)) - 1)
+    return seconds_of_validation(take_step, round(2 * p.n_likelihood_steps * (1.0 + compared)), n_folds)
 
 
 def _no_time(max_time):
     return (
-        f"max_time={max_time} leaves no time for validation rows to choose the number of steps, the tail, the windows "
-        "and the level of the score: a far row may cost hundreds of nats. Raise max_time, or take a smaller network or "
+        f"max_time={max_time} leaves no time for validation rows to choose the number of steps, the mixture and "
+        "levels of noise: a far row may cost hundreds of nats. Raise max_time, or take a smaller network or "
         "n_folds=1."
     )
 
@@ -270,7 +276,7 @@ def _no_time(max_time):
 def _density(p, network, denoiser, rows, variance, seed):
     sigma_min, sigma_max, _ = noise_range(p, variance)
     if sigma_min < sigma_max:
-        return FlowDensity(denoiser, sigma_min, sigma_max, p.n_likelihood_steps, seed)
+        return FlowDensity(denoiser, usual_level(noise_path(p)), sigma_max, p.n_likelihood_steps, seed)
     if network.parametrization == "score":
         return LevelDensity(denoiser, sigma_min, None)
     noisy = replace(rows.moments, covariance=rows.moments.covariance + sigma_min**2 * np.eye(len(variance)))
@@ -287,93 +293,3 @@ def _folds(network, n, seed):
         return [np.sort(fold) for fold in np.array_split(order, network.n_folds)]
     number = min(MAX_VALIDATION_ROWS, max(1, round(network.validation_fraction * n)), n - 1)
     return [np.sort(order[:number])]
-
-
-# ---- what validation rows choose -----------------------------------------------------------------
-
-
-def _validated(p, density, rows, table, folds):
-    """The density with what validation rows choose for it, and the report on them.
-
-    They choose the points of cells, the level of the score, the steps, and what is mixed in. Rows of a fold are scored
-    by the networks that have not seen them. Closed-form models have so few parameters that the training rows serve,
-    with their weights, and their score errs at no level.
-    """
-    held_out = len(folds) > 0 and len(folds[0]) > 0
-    if not held_out:
-        first, share = _distinct(table.X, rows.weight)
-        parts = [(density, first[_evenly(len(first), SCORED_ROWS)])]
-    else:
-        share = np.ones(len(rows.X)) if rows.weight is None else rows.weight
-        most = -(-SCORED_ROWS // len(folds))
-        unseeing = [replace(density, noisy_score=density.noisy_score.part(k)) for k in range(len(folds))]
-        parts = [(part, fold[_evenly(len(fold), most)]) for part, fold in zip(unseeing, folds, strict=True)]
-    held = np.concatenate([index for _, index in parts])
-    few = held[_evenly(len(held), REPORT_ROWS)]
-    density, n_points, difference = _with_cells(density, table, few)
-    validation = [(part, table.points(index, n_points)) for part, index in parts]
-    if held_out:
-        density = density.with_score_level([(part.noisy_score, seen.Z) for part, seen in validation])
-    density, report = density.with_steps(table.points(few, n_points))
-    report = report._replace(n_cell_points=n_points, cell_difference=difference)
-    if p.tail is None and p.parzen is None:
-        return density, report
-    log_p = np.concatenate(
-        [seen.log_mean(replace(part, n_steps=density.n_steps).flow_log_density(seen.Z)) for part, seen in validation]
-    )
-    scored, weight, offers = table.points(held, n_points), _as_many_rows(share[held]), {}
-    if p.tail is not None:
-        offers["tail"] = _tail(density, table, log_p, scored, weight)
-    if held_out and not table.has_atoms:
-        left_out = [(fold, seen) for fold, (_, seen) in zip(folds, validation, strict=True)]
-        offers |= _smooth_and_rough(p, density, rows, left_out, held, scored)
-    return replace(density, mixture=choose_mixture(log_p, offers, weight)), report
-
-
-def _as_many_rows(share):
-    """Weights of rows as numbers of rows: in all, as many equal ones as would say as much (Kish, 1965)."""
-    return share * share.sum() / np.square(share).sum()
-
-
-def _tail(density, table, log_p, scored, weight):
-    """The tail that rows ask for, nearly Gaussian if no row can be far."""
-    degrees = DEGREES_OF_FREEDOM[-1:] if table.none_is_far else DEGREES_OF_FREEDOM
-    return offer_tail(log_p, scored.Z, density.noisy_score.variance, scored.log_mean, degrees, weight)
-
-
-def _smooth_and_rough(p, density, rows, left_out, held, scored):
-    """Mixtures of Gaussians and windows over the rows, as offers by their names.
-
-    Tables that have columns with atoms have none of them: such columns are made of rows that repeat others, and windows
-    are too narrow for their cells.
-    """
-    weight = None if rows.weight is None else rows.weight / rows.weight.mean()
-    offers = {"gaussians": offer_gaussians(rows.X, density.noisy_score.variance, left_out, density.sigma_min, weight)}
-    windows = None if p.parzen is None else offer_windows(held, rows.X, weight, density.sigma_min, scored)
-    return offers if windows is None else offers | {"windows": windows}
-
-
-def _distinct(X, weight):
-    """Places of the distinct rows, and the weight of all that equal each, (n,), at its place: twins are one row."""
-    first, total = distinct(group_rows(X), weight)
-    share = np.zeros(len(X))
-    share[first] = total
-    return first, share
-
-
-def _with_cells(density, table, index):
-    """The density with fewer steps of the flow if cells allow it, and how many points of these they leave time for."""
-    n_steps, points = density.n_steps, table.points(index, table.fewest_points)
-    if table.has_atoms:
-
-        def log_density(n):
-            return points.log_mean(replace(density, n_steps=n).flow_log_density(points.Z))
-
-        density = replace(density, n_steps=choose_number_of_steps(log_density, n_steps))
-    most = MAX_POINTS * n_steps // density.n_steps
-    return density, *choose_number_of_points(density.flow_log_density, table, index, most)
-
-
-def _evenly(n, most):
-    """Indices of at most `most` of n rows, evenly spaced."""
-    return np.linspace(0, n - 1, min(n, most)).astype(int)

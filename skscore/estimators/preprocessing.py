@@ -192,6 +192,10 @@ class SpreadRows:
     X: ndarray
     preprocessing: Preprocessing
 
+    def at(self, sigma_min) -> SpreadRows:
+        """The same rows for a density of this smallest noise level."""
+        return replace(self, preprocessing=replace(self.preprocessing, sigma_min=sigma_min))
+
     @property
     def fewest_points(self):
         """Points of the cells that the log-density of a row needs at least."""

@@ -89,10 +89,13 @@ class FlowDensity:
 
     # ---- what validation rows choose -------------------------------------------------------------
 
-    def with_steps(self, points) -> tuple[FlowDensity, LikelihoodReport]:
-        """The density with as many steps as rows ask for by the `points` of their cells, and what is known of it."""
-        ends, n_steps = (self.sigma_min, self.sigma_max), self.n_steps
-        report = adaptive_steps(points.Z, self.noisy_score, *ends, n_steps=n_steps, of_rows=points.with_error)
+    def with_steps(self, points, tolerance=0.05) -> tuple[FlowDensity, LikelihoodReport]:
+        """The density with as many steps as rows ask for by the `points` of their cells, and what is known of it.
+
+        Half as many change a row by at most `tolerance`, in nats in the mean.
+        """
+        ends, options = (self.sigma_min, self.sigma_max), {"n_steps": self.n_steps, "tolerance": tolerance}
+        report = adaptive_steps(points.Z, self.noisy_score, *ends, of_rows=points.with_error, **options)
         return replace(self, n_steps=report.n_steps), report
 
     def with_score_level(self, validation) -> FlowDensity:

@@ -22,6 +22,7 @@ Journal of Classification, 24, 155-181.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from scipy.special import logsumexp, softmax
@@ -29,7 +30,7 @@ from scipy.special import logsumexp, softmax
 from ..formulas.moments import row_blocks
 from .mixture import Offer
 
-__all__ = ["Gaussians", "features", "gaussian_path", "offer_gaussians"]
+__all__ = ["Gaussians", "features", "gaussian_path", "gaussians_to_offer"]
 
 MOST_COMPONENTS, ROWS_OF_ONE = 128, 10  # and the rows that each component has on average, at least
 MOST_ROWS, MOST_NUMBERS = 10_000, 10_000_000  # of a fit, and in their features
@@ -212,8 +213,8 @@ def _maximised(sums, variance):
 # ---- as a part of a mixture ----------------------------------------------------------------------
 
 
-def offer_gaussians(X, variance, validation, sigma=0.0, weight=None):
-    """Mixtures of Gaussians of all sizes, as the offer to mix them into another density.
+def gaussians_to_offer(X, variance, left_out, weight=None):
+    """Fit mixtures of Gaussians of all sizes, which may be mixed into another density.
 
     Parameters
     ----------
@@ -221,37 +222,47 @@ def offer_gaussians(X, variance, validation, sigma=0.0, weight=None):
         All rows, around 0; of many, some serve.
     variance : ndarray of shape (d,)
         λ of the reference Gaussian.
-    validation : list of (ndarray of int, CellPoints)
-        Places of the rows that each fit leaves out, and points of the cells of those of them that judge it.
-    sigma : float
-        Noise level of the other density.
+    left_out : list of ndarray of int
+        Places of the rows that each fit leaves out.
     weight : ndarray of shape (n,), optional
         Of the rows: how many they stand for.
 
     Returns
     -------
-    Offer
-        Log-densities of the rows that judge by mixtures that have not seen them; the part is fitted to all rows.
+    callable
+        ``offer(points, sigma)`` is the Offer of them at the noise level of the other density. Its log-densities are
+        those of the points (a CellPoints for each fit) by the fit that has left them out; the part is fitted to all
+        rows.
     """
     n, d = X.shape
-    rows, most = _afforded(n, d, len(validation))
+    rows, most = _afforded(n, d, len(left_out))
     served, weight = X[rows], (np.ones(n) if weight is None else weight)[rows]
-    paths, judged = [], []
-    for left_out, points in validation:
-        seen = ~np.isin(rows, left_out)
-        path = gaussian_path(served[seen], variance, weight[seen], most)
-        paths.append(path)
-        judged.append([points.log_mean(mixture.with_noise(sigma).log_density(points.Z)) for mixture in path])
-    features_of_all, n_sizes = features(served), min(map(len, paths))
+    seen = [~np.isin(rows, fold) for fold in left_out]
+    paths = [gaussian_path(served[kept], variance, weight[kept], most) for kept in seen]
+    n_sizes = min(map(len, paths))
 
-    def part(shares):
-        kept = [(f, share) for f, share in zip(paths[0][:n_sizes], shares, strict=True) if share > NEGLIGIBLE]
-        fitted = [f if len(f.weights) == 1 else _fitted(f, features_of_all, variance, weight) for f, _ in kept]
-        weights = np.concatenate([share * f.weights for f, (_, share) in zip(fitted, kept, strict=True)])
-        means, covariances = (np.concatenate([getattr(f, name) for f in fitted]) for name in ("means", "covariances"))
-        return Gaussians(weights / weights.sum(), means, covariances).with_noise(sigma)
+    @cache
+    def fit_to_all(size):
+        one_left_out = paths[0][size]
+        return one_left_out if size == 0 else _fitted(one_left_out, features(served), variance, weight)
 
-    return Offer(np.concatenate([np.column_stack(of_path[:n_sizes]) for of_path in judged]), part)
+    def offer(points, sigma):
+        judged = [
+            np.column_stack([scored.log_mean(fit.with_noise(sigma).log_density(scored.Z)) for fit in path[:n_sizes]])
+            for path, scored in zip(paths, points, strict=True)
+        ]
+        return Offer(np.concatenate(judged), lambda shares: _mean_of_sizes(shares, fit_to_all).with_noise(sigma))
+
+    return offer
+
+
+def _mean_of_sizes(shares, fit_to_all):
+    """The mixture Σ_j π_j f_j, in which f_j is the fit of the size j, from the shares π that are not negligible."""
+    kept = {size: share for size, share in enumerate(shares) if share > NEGLIGIBLE}
+    fits = [fit_to_all(size) for size in kept]
+    weights = np.concatenate([share * fit.weights for share, fit in zip(kept.values(), fits, strict=True)])
+    means, covariances = (np.concatenate([getattr(fit, name) for fit in fits]) for name in ("means", "covariances"))
+    return Gaussians(weights / weights.sum(), means, covariances)
 
 
 def _afforded(n, d, n_fits):

@@ -35,7 +35,7 @@ import numpy as np
 from scipy.special import logsumexp, softmax
 from scipy.stats import chi2
 
-__all__ = ["FIRST", "Offer", "StackedMixture", "choose_mixture", "largest_likelihood"]
+__all__ = ["FIRST", "Offer", "StackedMixture", "choose_mixture", "choose_weights", "largest_likelihood"]
 
 FIRST = "model"  # name of the part that the others are mixed into
 LEAST = 0.01  # its weight
@@ -162,15 +162,12 @@ class Offer(NamedTuple):
 
 
 def choose_mixture(log_p, offers, weight=None):
-    """The mixture that rows held out ask for; each offer is judged on top of those before it.
+    """The mixture that rows held out ask for; as `choose_weights` weighs its parts.
 
     Parameters
     ----------
-    log_p : ndarray of shape (k,)
-        Log-density p_0 of the rows, in nats; −inf and NaN are values.
-    offers : dict of str to Offer
-    weight : ndarray of shape (k,), optional
-        Of the rows: how many they stand for.
+    log_p, offers, weight
+        As there.
 
     Returns
     -------
@@ -193,6 +190,30 @@ def choose_mixture(log_p, offers, weight=None):
     >>> print(choose_mixture(norm.logpdf(x), offers))
     None
     """
+    (of_model, *of_offers), _ = choose_weights(log_p, offers, weight)
+    kept = {name: of_part for name, of_part in zip(offers, of_offers, strict=True) if of_part.any()}
+    parts = {name: offers[name].part(of_part / of_part.sum()) for name, of_part in kept.items()}
+    return StackedMixture(np.array([of_model.sum(), *(w.sum() for w in kept.values())]), parts) if parts else None
+
+
+def choose_weights(log_p, offers, weight=None):
+    """The weights that rows held out ask for; each offer is judged on top of those before it.
+
+    Parameters
+    ----------
+    log_p : ndarray of shape (k,)
+        Log-density p_0 of the rows, in nats; −inf and NaN are values.
+    offers : dict of str to Offer
+    weight : ndarray of shape (k,), optional
+        Of the rows: how many they stand for.
+
+    Returns
+    -------
+    weights : list of K + 1 ndarrays
+        Those of p_0, an array of one, and of the densities of each offer, zeros if it does not stay.
+    log_mixed : ndarray of shape (k,)
+        Log-density of the rows by these weights.
+    """
     weight = np.ones(len(log_p)) if weight is None else weight
     sizes = [1, *(offer.log_p.shape[1] for offer in offers.values())]
     owner = np.repeat(np.arange(len(sizes)), sizes)
@@ -206,13 +227,9 @@ def choose_mixture(log_p, offers, weight=None):
         chance = 0.5 * chi2.ppf(CONFIDENCE, sizes[k]) / weight.sum()
         if value - best >= max(offer.worth, chance):
             free, weights, best = with_offer, others, value
-    of_each = [weights[owner == k] for k in range(len(sizes))]
-    parts = {
-        name: offer.part(of_each[k] / of_each[k].sum())
-        for k, (name, offer) in enumerate(offers.items(), 1)
-        if of_each[k].any()
-    }
-    return StackedMixture(np.array([w.sum() for w in of_each if w.any()]), parts) if parts else None
+    present = weights > 0.0
+    log_mixed = logsumexp(np.log(weights[present]) + np.fmax(columns[:, present], -np.inf), axis=1)
+    return [weights[owner == k] for k in range(len(sizes))], log_mixed
 
 
 def largest_likelihood(log_p, weight, least, free):

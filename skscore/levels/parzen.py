@@ -82,7 +82,8 @@ class ParzenWindows:
 
     def log_density(self, X):
         """Log-density in nats, shape (n,); −inf where it is less than a double can tell from zero."""
-        return logsumexp(self.log_densities(X), axis=1, b=self.weights)
+        present = self.weights > 0.0
+        return logsumexp(np.log(self.weights[present]) + self.log_densities(X)[:, present], axis=1)
 
     def score(self, X):
         """Score, shape (n, d); zero where the density is zero."""

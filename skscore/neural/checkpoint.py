@@ -98,7 +98,7 @@ class Checkpoint:
         except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError, BadZipFile) as error:
             raise ValueError(f"checkpoint={str(self.path)!r} is damaged or no checkpoint ({error}). {remedy}") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ValueError(f"checkpoint={str(self.path)!r} is not a checkpoint of skscore. {remedy}")
+            raise ValueError(f"checkpoint={str(self.path)!r} is not a checkpoint of this version of skscore. {remedy}")
         if content["fingerprint"] != self.fingerprint:
             raise ValueError(
                 f"checkpoint={str(self.path)!r} belongs to a training on other rows or with other parameters. {remedy}"

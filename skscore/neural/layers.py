@@ -28,11 +28,10 @@ def product(A, B, out=None):
         return torch.from_numpy(np.matmul(_array(A), _array(B), out=None if out is None else _array(out)))
 
 
-def rounded_product(A, B):
-    """The same, of factors rounded to bfloat16 where torch's autocast is on."""
-    if torch.is_autocast_enabled(A.device.type):
-        return torch.bmm(A, B).float()
-    return product(A, B)
+def rounded_product(A, B, out=None):
+    """The same, of factors rounded to bfloat16: three digits, several times as fast where a processor multiplies it."""
+    rounded = torch.bmm(A.bfloat16(), B.bfloat16())
+    return rounded.float() if out is None else out.copy_(rounded)
 
 
 def _array(tensor):

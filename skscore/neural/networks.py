@@ -190,11 +190,12 @@ class ResidualMLP(nn.Module):
 
     def forward(self, y, c_noise):
         """F of rows y (m, n, d) at noise labels c_noise (m, q, 1), each that of n/q rows, one after the other."""
+        multiply = rounded_product if torch.is_autocast_enabled(y.device.type) else product
         shifts, scales = self.modulation(c_noise)
         h = self.activation(shifted(product(waves(y, self.n_waves), self.weights[0]), shifts[0]))
         for weight, shift, scale in zip(self.weights[1:], shifts[1:], scales, strict=True):
             unit = scaled(normalise(h)[0], scale)
-            update = self.dropout(self.activation(shifted(rounded_product(unit, weight), shift)))
+            update = self.dropout(self.activation(shifted(multiply(unit, weight), shift)))
             h = h + update if update.shape == h.shape else update
         return product(normalise(h)[0], self.out) + self.out_bias
 

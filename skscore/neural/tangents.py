@@ -19,13 +19,13 @@ from functools import partial
 from itertools import islice
 
 from ._torch import torch
-from .layers import product
+from .layers import product, rounded_product
 from .networks import ResidualMLP, normalise, wave_tangents, waves
 
 __all__ = ["output_and_curvature", "output_and_traces"]
 
 
-def output_and_traces(network, c_noise, directions, covectors):
+def output_and_traces(network, c_noise, directions, covectors, rounded=False):
     """Function of rows y (n, d) to F(y; c), shape (m, n, d), and to the traces ℓ_kᵀ (∂F/∂y) v_k, shape (m, n, K).
 
     Parameters
@@ -36,9 +36,11 @@ def output_and_traces(network, c_noise, directions, covectors):
         The label of all rows.
     directions, covectors : tensors of shape (K, d)
         v_k and ℓ_k, the same for all rows.
+    rounded : bool
+        Whether tangents are multiplied in bfloat16; for residual networks alone.
     """
     if type(network) is ResidualMLP:
-        return _Tangents(network, c_noise, directions, covectors)
+        return _Tangents(network, c_noise, directions, covectors, rounded_product if rounded else product)
     return partial(_by_backward_passes, network, c_noise, directions, covectors)
 
 
@@ -64,8 +66,8 @@ class _Tangents:
     """Traces of residual networks at one noise level."""
 
     @torch.no_grad()
-    def __init__(self, network, c_noise, directions, covectors):
-        self.network, self.directions = network, directions
+    def __init__(self, network, c_noise, directions, covectors, multiply):
+        self.network, self.directions, self.multiply = network, directions, multiply
         self.shifts, scales = network.modulation(c_noise)
         scaled = zip(network.weights[1:], scales, strict=True)
         self.weights = [network.weights[0], *(weight.addcmul(weight, scale.mT) for weight, scale in scaled)]
@@ -84,7 +86,7 @@ class _Tangents:
             linear = product(unit, weight)
             update, slope = islice(network.derivatives(linear + shift), 2)
             da = self._space(k + 1, update)
-            product(dh.flatten(1, 2), self.centred[k], out=da.flatten(1, 2))
+            self.multiply(dh.flatten(1, 2), self.centred[k], out=da.flatten(1, 2))
             da.addcmul_(linear[:, None], _along(unit, dh), value=-1.0)
             slope = slope.mul_(inverse_sd)[:, None]
             skips = update.shape == h.shape

@@ -53,6 +53,8 @@ class TrainingState:
     ----------
     cosine : tuple (first, last, peak)
         Steps over which the learning rate falls, and where it begins.
+    pace : float
+        Seconds of a step, from those before the last validation.
     """
 
     members: list
@@ -66,7 +68,7 @@ class TrainingState:
 
     def __post_init__(self):
         self.cosine = 0, self.config.max_iter, self.config.learning_rate
-        self.begun = time.monotonic()
+        self.begun, self.pace = time.monotonic(), 0.0
 
     def rate(self, k):
         """Learning rate of step k = 1, 2, …: warm-up, and a cosine in steps or in time, whichever is faster."""
@@ -80,6 +82,11 @@ class TrainingState:
         """Whether no step is left, or no time."""
         return self.step >= self.cosine[1] or time.monotonic() >= self.deadline
 
+    @property
+    def seconds_to_go(self):
+        """How long all steps that are left will take, at most to the deadline."""
+        return min(self.pace * (self.cosine[1] - self.step), self.deadline - time.monotonic())
+
     def begin_with(self, shrinkage):
         """Let the weights that the members begin with stand as the best until others are better."""
         self.best = GAUSSIAN._replace(shrinkage=shrinkage)
@@ -90,7 +97,7 @@ class TrainingState:
     def advance(self):
         """Train up to the next validation, or to the deadline."""
         steps = min(self.config.check_every, self.cosine[1] - self.step)
-        before = self.step
+        before, begun = self.step, time.monotonic()
         for k in range(before + 1, before + steps + 1):
             rate = self.rate(k)
             for member in self.members:
@@ -99,6 +106,7 @@ class TrainingState:
             if time.monotonic() >= self.deadline:
                 break
         self.train_curve.append(float(np.mean([m.training_gain(self.step - before) for m in self.members])))
+        self.pace = (time.monotonic() - begun) / (self.step - before)
         if self.validation:
             self._validate()
 

@@ -29,6 +29,9 @@ class NoiseLevelDisplay:
         Noise levels σ, decreasing, in units of the standardised columns.
     gain : ndarray of shape (L,)
         Gain in nats per unit of log σ.
+    path : tuple of two ndarrays of shape (K,), optional
+        Smallest levels that folds have compared, and the mean log-likelihood of each. What they lose to the best of
+        them is drawn on an axis of its own.
 
     Attributes
     ----------
@@ -36,8 +39,8 @@ class NoiseLevelDisplay:
         Gain of the bound over the reference Gaussian, in nats per row.
     ax_, figure_ : matplotlib Axes and Figure
         Axes and figure of the last plot.
-    line_ : matplotlib Line2D
-        The last line drawn.
+    line_, path_line_ : matplotlib Line2D
+        The last lines drawn; the second is None without a path.
 
     Examples
     --------
@@ -51,8 +54,8 @@ class NoiseLevelDisplay:
     2 nats above independent columns
     """
 
-    def __init__(self, levels: ndarray, gain: ndarray) -> None:
-        self.levels, self.gain = levels, gain
+    def __init__(self, levels: ndarray, gain: ndarray, path: tuple[ndarray, ndarray] | None = None) -> None:
+        self.levels, self.gain, self.path = levels, gain, path
         self.area = float(np.trapezoid(gain[::-1], np.log(levels[::-1])))
 
     @classmethod
@@ -63,8 +66,8 @@ class NoiseLevelDisplay:
 
         Parameters
         ----------
-        estimator : DenoisingScoreEstimator
-            Fitted at more than one noise level.
+        estimator : DenoisingScoreEstimator or DenoisingScoreEstimatorCV
+            Fitted at more than one noise level. The path is that of the latter.
         X : array-like of shape (n_samples, n_features)
             Rows, preferably held out.
         n_levels : int, default=49
@@ -81,8 +84,10 @@ class NoiseLevelDisplay:
         fitted: Any = getattr(estimator, "noise_levels_", ())
         if len(fitted) < 2:
             raise ValueError(f"estimator={estimator!r} has {len(fitted)} noise levels: fit one with several.")
-        levels = geometric_ladder(fitted[-1], fitted[0], n_levels)
-        return cls(levels, estimator._denoising_gain(X, levels)).plot(ax=ax, **plot_options)
+        levels = geometric_ladder(estimator.sigma_min_, fitted[0], n_levels)
+        results = getattr(estimator, "cv_results_", None)
+        path = None if results is None else (results["sigma_min"], results["mean_test_score"])
+        return cls(levels, estimator._denoising_gain(X, levels), path).plot(ax=ax, **plot_options)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
         """Draw the gain over log σ.
@@ -103,5 +108,15 @@ class NoiseLevelDisplay:
         (self.line_,) = ax.semilogx(self.levels, self.gain, **options)
         ax.fill_between(self.levels, self.gain, color=self.line_.get_color(), alpha=0.15)
         ax.set(xlabel="noise level σ", ylabel="gain, nats per unit of log σ")
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_, self.figure_, self.path_line_ = ax, ax.figure, self._plot_path(ax)
         return self
+
+    def _plot_path(self, ax):
+        """Line of what each level of the path loses, on an axis to the right."""
+        if self.path is None:
+            return None
+        levels, score = self.path
+        right = ax.twinx()
+        right.set_ylabel("lost in folds, nats")
+        (line,) = right.plot(levels, score.max() - score, "o--", color="0.4", markersize=4)
+        return line

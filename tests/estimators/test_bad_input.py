@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from skscore import (
     ConditionalScoreDensity,
     DenoisingScoreEstimator,
+    DenoisingScoreEstimatorCV,
     ScoreMatchingDensity,
     ScoreMatchingDensityCV,
     ScoreMatchingICA,
@@ -595,6 +596,7 @@ FITS = {
     "a domain": ScoreMatchingDensity("truncated_gaussian"),
     "a path": ScoreMatchingDensityCV("pairwise"),
     "noise levels": DenoisingScoreEstimator("gaussian"),
+    "noise path": DenoisingScoreEstimatorCV("gaussian"),
     "network": DenoisingScoreEstimator(),
     "energy": ScoreMatchingDensity("neural_energy"),
     "components": ScoreMatchingICA(),

@@ -11,7 +11,13 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, ScoreMatchingDensityCV, TransformedDensity
+from skscore import (
+    DenoisingScoreEstimator,
+    DenoisingScoreEstimatorCV,
+    ScoreMatchingDensity,
+    ScoreMatchingDensityCV,
+    TransformedDensity,
+)
 from skscore.models import Gaussian, Kernel, PairwiseInteraction, Polynomial
 from skscore.neural import ScoreNetwork
 
@@ -28,6 +34,7 @@ ESTIMATORS = [
     TransformedDensity(ScoreMatchingDensity(), StandardScaler()),
     TransformedDensity(KernelDensity(), StandardScaler()),
     DenoisingScoreEstimator("gaussian", dequantize=False, tail=None, n_likelihood_steps=4),
+    DenoisingScoreEstimatorCV("gaussian", cv=2, dequantize=False, tail=None, n_likelihood_steps=4),
 ]
 TINY = {
     "hidden_layer_sizes": (4,),

@@ -5,6 +5,7 @@ import gc
 import io
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -370,7 +371,7 @@ def test_files_that_are_not_this_training_are_refused_and_kept(tmp_path):
         (genuine[: len(genuine) // 2], "damaged"),
         (b"", "damaged"),
         (b"some notes of mine", "damaged"),
-        (foreign.getvalue(), "not a checkpoint of skscore"),
+        (foreign.getvalue(), "not a checkpoint of this version of skscore"),
         (pickle.dumps(np.ones(3)), "damaged"),
     ):
         path.write_bytes(content)
@@ -451,7 +452,10 @@ def test_scores_are_monitored(nested):
 
 def test_verbose_prints(capsys):
     density(verbose=1).fit(rows())
-    assert capsys.readouterr().out.count("nats to the Gaussian") == 2
+    printed = capsys.readouterr().out
+    assert printed.count("nats to the Gaussian") == 2
+    assert re.findall(r"\d+ s to go", printed)[1:] == []
+    assert re.search(r"^\[DenoisingScoreEstimator\] \d+ s to go", printed)
     density(verbose=2).fit(rows())
     assert capsys.readouterr().out.count("nats to the Gaussian") == 1
     density().fit(rows())

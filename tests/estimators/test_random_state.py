@@ -6,6 +6,7 @@ import pytest
 from skscore import (
     ConditionalScoreDensity,
     DenoisingScoreEstimator,
+    DenoisingScoreEstimatorCV,
     ScoreMatchingDensity,
     ScoreMatchingDensityCV,
     ScoreMatchingICA,
@@ -17,6 +18,7 @@ ESTIMATORS = [
     ScoreMatchingDensity(),
     ScoreMatchingDensityCV(n_alphas=4),
     DenoisingScoreEstimator("gaussian", sigma_min=0.1, n_levels=6, dequantize=False, n_likelihood_steps=4),
+    DenoisingScoreEstimatorCV("gaussian", cv=2, n_levels=6, dequantize=False, n_likelihood_steps=4),
     ConditionalScoreDensity(10, bandwidth=1.0, input_bandwidth=1.0, alpha=0.1),
     ScoreMatchingICA(2, source="logcosh", max_iter=300),
 ]
@@ -52,7 +54,7 @@ def test_a_fit_draws_its_seed_from_the_generator(rng, estimator):
     assert not np.isin(drawn(fitted(estimator, X, first), X), draws).any()
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS[:4], ids=lambda estimator: type(estimator).__name__)
+@pytest.mark.parametrize("estimator", ESTIMATORS[:5], ids=lambda estimator: type(estimator).__name__)
 def test_draws_go_on_with_the_generator(rng, estimator):
     X = rng.laplace(size=(60, 3))
     density = fitted(estimator, X, 0)

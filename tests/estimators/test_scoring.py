@@ -12,6 +12,7 @@ from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, StandardSca
 from skscore import (
     ConditionalScoreDensity,
     DenoisingScoreEstimator,
+    DenoisingScoreEstimatorCV,
     ScoreMatchingDensity,
     ScoreMatchingDensityCV,
     TransformedDensity,
@@ -31,6 +32,7 @@ EXACT = [
     DenoisingScoreEstimator("gaussian", **LADDER),
     DenoisingScoreEstimator("gaussian", dequantize=False, tail=None, parzen=None, **LADDER),
     DenoisingScoreEstimator("gaussian", noise_levels=[0.5]),
+    DenoisingScoreEstimatorCV("gaussian", cv=2, n_levels=6, n_likelihood_steps=4),
 ]
 INTEGRATED = [
     ScoreMatchingDensity(PairwiseInteraction(weight="tanh")),

@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 
 from skscore.formulas.moments import moments
 from skscore.levels import gaussians as module
-from skscore.levels.gaussians import Gaussians, gaussian_path, offer_gaussians
+from skscore.levels.gaussians import Gaussians, gaussian_path, gaussians_to_offer
 from skscore.maps.cell_points import cell_points
 
 
@@ -140,7 +140,7 @@ def test_a_repeated_row_is_a_row_of_weight_two_and_order_is_nothing(rng):
 def test_rows_are_judged_by_fits_that_have_not_seen_them(rng):
     X, variance = clusters(rng, n=120), np.array([3.0, 2.0])
     folds = np.array_split(rng.permutation(120), 3)
-    offer = offer_gaussians(X, variance, [(fold, points_of(X[fold[:7]])) for fold in folds], 0.1)
+    offer = gaussians_to_offer(X, variance, folds)([points_of(X[fold[:7]]) for fold in folds], 0.1)
     assert offer.log_p.shape == (21, 4)
     for k, fold in enumerate(folds):
         path = gaussian_path(np.delete(X, fold, axis=0), variance)
@@ -150,7 +150,7 @@ def test_rows_are_judged_by_fits_that_have_not_seen_them(rng):
 
 def test_the_part_is_the_mean_of_the_sizes_fitted_to_all_rows(rng):
     X, variance = clusters(rng, n=300), np.array([3.0, 2.0])
-    offer = offer_gaussians(X, variance, [(np.arange(30), points_of(X[:30]))], 0.1)
+    offer = gaussians_to_offer(X, variance, [np.arange(30)])([points_of(X[:30])], 0.1)
     shares = np.array([0.25, 0.0, 0.75, 0.0, 0.0])
     part = offer.part(shares)
     assert len(part.weights) == 1 + 4
@@ -163,14 +163,14 @@ def test_the_part_is_the_mean_of_the_sizes_fitted_to_all_rows(rng):
 @pytest.mark.parametrize("n", [2, 3, 11])
 def test_few_rows_have_the_reference_alone(rng, n):
     X = rng.standard_normal((n, 2))
-    offer = offer_gaussians(X, np.ones(2), [(np.array([1]), points_of(X[1:2]))], 0.1)
+    offer = gaussians_to_offer(X, np.ones(2), [np.array([1])])([points_of(X[1:2])], 0.1)
     assert_allclose(offer.log_p, [[stats.norm.logpdf(X[1], scale=np.sqrt(1.01)).sum()]])
     assert_array_equal(offer.part(np.ones(1)).means, np.zeros((1, 2)))
 
 
 def test_rows_that_repeat_each_other_leave_a_density(rng):
     X = np.repeat(rng.standard_normal((30, 2)), 10, axis=0) @ np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    offer = offer_gaussians(X, np.ones(3), [(np.arange(0, 300, 10), points_of(X[::10]))], 0.01)
+    offer = gaussians_to_offer(X, np.ones(3), [np.arange(0, 300, 10)])([points_of(X[::10])], 0.01)
     assert np.isfinite(offer.log_p).all()
     part = offer.part(np.full(offer.log_p.shape[1], 1 / offer.log_p.shape[1]))
     assert np.linalg.eigvalsh(part.covariances).min() >= 0.999e-4

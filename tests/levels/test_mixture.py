@@ -9,7 +9,16 @@ from scipy import integrate, stats
 from scipy.special import logsumexp
 
 from skscore.levels.gaussians import Gaussians
-from skscore.levels.mixture import FIRST, LEAST, WORTH, Offer, StackedMixture, choose_mixture, largest_likelihood
+from skscore.levels.mixture import (
+    FIRST,
+    LEAST,
+    WORTH,
+    Offer,
+    StackedMixture,
+    choose_mixture,
+    choose_weights,
+    largest_likelihood,
+)
 from skscore.levels.parzen import ParzenWindows
 from skscore.models.base import StudentT
 
@@ -179,6 +188,24 @@ def test_a_repeated_row_is_a_row_of_weight_two(rng):
     chosen = [choose_mixture(L[:, 0], _offers(L[:, 1:]), w) for L, w in ((log_p, weight), (repeated, None))]
     assert chosen[0].parts.keys() == chosen[1].parts.keys()
     assert_allclose(chosen[0].weights, chosen[1].weights, rtol=1e-8)
+
+
+def test_weights_come_with_the_log_densities_that_they_make(rng):
+    log_p = rng.standard_normal((300, 4)) * [1.0, 3.0, 1.0, 1.0]
+    log_p[:, 1] = log_p[::-1, 0]
+    offers = {"one": Offer(log_p[:, 1:2], tuple), "two": Offer(log_p[:, 2:], tuple, worth=50.0)}
+    (of_model, of_one, of_two), log_mixed = choose_weights(log_p[:, 0], offers)
+    assert (of_model + of_one).item() == pytest.approx(1.0)
+    assert_array_equal(of_two, [0.0, 0.0])
+    assert_allclose(log_mixed, np.log(of_model * np.exp(log_p[:, 0]) + of_one * np.exp(log_p[:, 1])), rtol=1e-12)
+
+
+def test_without_offers_there_is_nothing_to_weigh():
+    log_p = np.array([-1.0, np.nan, -np.inf])
+    weights, log_mixed = choose_weights(log_p, {})
+    assert_allclose(weights, [[1.0]])
+    assert_array_equal(log_mixed, [-1.0, -np.inf, -np.inf])
+    assert choose_mixture(log_p, {}) is None
 
 
 def _offers(columns, **parameters):

@@ -29,6 +29,14 @@ def test_density_is_that_of_kernel_density(windows, rng):
     np.testing.assert_allclose(windows.log_density(X), expected, rtol=1e-10, atol=1e-10)
 
 
+def test_a_width_of_hardly_any_weight_has_hardly_any_share():
+    windows = ParzenWindows(np.zeros((1, 1)), np.ones(1), 1.0, np.array([1e-312, 1.0]))
+    x = np.array([[0.0], [1.5], [30.0]])
+    likelier = stats.norm.logpdf(30.0) + np.log(1e-312)
+    expected = [*stats.norm.logpdf([0.0, 1.5], scale=0.5), likelier]
+    np.testing.assert_allclose(windows.log_density(x), expected, rtol=1e-9)
+
+
 def test_a_row_left_out_is_as_if_it_had_never_been(windows):
     others = np.arange(50) != 7
     share = windows.share[others] / windows.share[others].sum()

@@ -57,6 +57,15 @@ def test_another_gaussian_than_the_reference(n_steps, rng):
     assert np.abs(error).mean() < 0.005 + {20: 0.005, 40: 0.0}[n_steps]
 
 
+@pytest.mark.parametrize("sigma_min", [0.1, 1.0])
+def test_few_steps_will_do_from_a_large_smallest_level(sigma_min, rng):
+    """The flow is in full motion there; without a correction at that end the errors are five times as large."""
+    X = np.sqrt(VARIANCE + sigma_min**2) * rng.standard_normal((200, 3))
+    log_density, _ = flow_log_density(X, gaussian(VARIANCE, np.ones(3)), geometric_ladder(sigma_min, 1e3, 17))
+    error = log_density - gaussian_log_density(X, VARIANCE + sigma_min**2)
+    assert np.abs(error).mean() < 0.0025
+
+
 def test_mixtures_reproduce_their_density(mixture, noisy_target):
     X = smoothed(mixture, SIGMA_MIN).sample(300, random_state=0)
     exact = smoothed(mixture, SIGMA_MIN).score_samples(X)
@@ -210,7 +219,7 @@ def test_steps_double_until_halving_them_hardly_matters(mixture, noisy_target):
     assert report.n_steps in (16, 32)
     assert report.halving_difference <= 0.05
     hopeless = adaptive_steps(X, target, SIGMA_MIN, SIGMA_MAX, n_steps=4, tolerance=1e-9)
-    assert hopeless.n_steps == 16
+    assert hopeless.n_steps == 32
     assert hopeless.halving_difference > 1e-9
 
 

@@ -5,7 +5,7 @@ import pytest
 from matplotlib import pyplot as plt
 from sklearn.neighbors import KernelDensity
 
-from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
+from skscore import DenoisingScoreEstimator, DenoisingScoreEstimatorCV, ScoreMatchingDensity
 from skscore.models import Gaussian
 from skscore.plotting import NoiseLevelDisplay
 
@@ -31,6 +31,17 @@ def test_gains_are_drawn_again_elsewhere(wine, noisy_gaussian):
     _, ax = plt.subplots()
     assert display.plot(ax=ax, label="here").ax_ is ax
     assert display.line_.get_label() == "here"
+
+
+def test_what_levels_lose_in_folds_is_drawn(wine, noisy_gaussian):
+    folds = DenoisingScoreEstimatorCV("gaussian", sigma_mins=[0.05, 0.5, 2.0], cv=2, dequantize=False, tail=None)
+    display = NoiseLevelDisplay.from_estimator(folds.fit(wine), wine)
+    levels, lost = display.path_line_.get_xydata().T
+    assert levels.tolist() == [0.05, 0.5, 2.0]
+    assert lost.tolist() == (folds.best_score_ - folds.cv_results_["mean_test_score"]).tolist()
+    assert display.path_line_.axes is not display.ax_
+    assert display.levels[-1] == pytest.approx(folds.sigma_min_)
+    assert NoiseLevelDisplay.from_estimator(noisy_gaussian, wine).path_line_ is None
 
 
 @pytest.mark.parametrize("density", [KernelDensity(), DenoisingScoreEstimator("gaussian", noise_levels=[0.5])])

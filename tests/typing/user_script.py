@@ -8,6 +8,7 @@ from skscore import (
     BijectiveTransformer,
     ConditionalScoreDensity,
     DenoisingScoreEstimator,
+    DenoisingScoreEstimatorCV,
     ScoreMatchingDensity,
     ScoreMatchingDensityCV,
     ScoreMatchingICA,
@@ -39,6 +40,7 @@ def main() -> float:
     shares = ScoreMatchingDensity(TruncatedGaussian(Box(-5.0, 5.0), weight=Capped(Power(), cap=1.0))).fit(X)
     graph = ScoreMatchingDensityCV("pairwise", selection="ebic", n_alphas=10).fit(X)
     noisy = DenoisingScoreEstimator("gaussian", sigma_min=0.1, dequantize=False, random_state=0).fit(X)
+    path = DenoisingScoreEstimatorCV("gaussian", sigma_mins=[0.1, 0.3], cv=2, dequantize=False).fit(X)
     arcsinh = BijectiveTransformer(np.arcsinh, np.sinh, [lambda x: 1 / np.sqrt(1 + x**2)])
     scaled = TransformedDensity(ScoreMatchingDensity(), arcsinh).fit(X)
     sources: np.ndarray = ScoreMatchingICA(2, random_state=np.random.RandomState(0)).fit(X).transform(X)
@@ -47,7 +49,7 @@ def main() -> float:
     log_density: np.ndarray = gaussian.score_samples(X) - polynomial.score_samples(X.tolist())
     nats: float = kernel.score(X) + shares.score(X, sample_weight=np.ones(200)) + graph.score(X) + scaled.score(X)
     scores: np.ndarray = noisy.grad_log_density(X, sigma=0.2) + gaussian.hyvarinen_score(X, standardize=True)[:, None]
-    draws: np.ndarray = noisy.sample(200, random_state=1)
+    draws: np.ndarray = (path if path.best_score_ > noisy.score(X) else noisy).sample(200, random_state=1)
     expected: np.ndarray = conditional.predict(X[:, :1])
     distance: float = energy_distance(draws, X) + log_likelihood_scorer(gaussian, X)
     loss: float = hyvarinen_score(gaussian.grad_log_density, X, divergence=lambda X: np.full(len(X), -2.0))
