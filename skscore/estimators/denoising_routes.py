@@ -255,14 +255,15 @@ def read_path(p, fitted, rows, table, folds):
 
 
 def _seconds_of_validation(p, density, rows, table, n_folds):
-    """Function from a number of validation rows to the seconds that they will take, if the steps are doubled once."""
-    step, n_points = replace(density, n_steps=1), MAX_POINTS if table.has_atoms else 1
+    """Function from a number of validation rows to the seconds of twice the steps, or of all points of their cells."""
+    n_points, times = (MAX_POINTS, 1) if table.has_atoms else (1, 2)
+    step = replace(density, n_steps=1)
 
     def take_step(n):
         step.flow_log_density(np.resize(rows.X, (n * n_points, rows.X.shape[1])))
 
     compared = PATH_SHARE * (len(noise_path(p)) - 1)
-    return seconds_of_validation(take_step, round(2 * p.n_likelihood_steps * (1.0 + compared)), n_folds)
+    return seconds_of_validation(take_step, round(times * p.n_likelihood_steps * (1.0 + compared)), n_folds)
 
 
 def _no_time(max_time):

@@ -27,6 +27,7 @@ from .preprocessing import SpreadRows
 __all__ = ["SCORED_ROWS", "ValidationRows", "best_level", "choose_all", "evenly", "mix_along", "validation_rows"]
 
 SCORED_ROWS, REPORT_ROWS = 1000, 256  # rows behind all choices, and of them behind the points of cells and the steps
+FEWEST_REPORTED = 64  # the latter where networks of many folds score each of them
 PATH_ROWS, STEP_ROWS = 512, 64  # the same where noise levels are compared
 # Change of a row, in nats in the mean, by half as many steps: it is some ten times the error of the mean over rows.
 PATH_TOLERANCE = 0.15
@@ -118,7 +119,7 @@ def choose_all(p, density, validation):
     They choose the points of cells, the level of the score, the steps, and what is mixed in.
     """
     validation = validation.at(density.sigma_min)
-    few = validation.few(REPORT_ROWS)
+    few = validation.few(max(FEWEST_REPORTED, REPORT_ROWS // len(validation.scores)))
     density, n_points, difference = _with_cells(density, validation.table, few)
     if validation.are_held_out:
         Z = [points.Z for points in validation.points_of_each(n_points)]

@@ -6,7 +6,7 @@ import numpy as np
 
 __all__ = ["MAX_POINTS", "choose_number_of_points", "choose_number_of_steps"]
 
-MAX_POINTS = 16
+MAX_POINTS = 32
 TOLERANCE = 0.005  # nats per row, in the mean
 UNCHANGED = 0.003
 
