@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import numpy as np
+from .validation_rows import evenly
 
 __all__ = ["seconds_of_validation", "trained_in_time"]
 
@@ -72,7 +72,7 @@ def _affordable(folds, n_scored, seconds, left):
     if most == n_scored:
         return folds
     each = -(-most // len(folds))
-    return [fold[np.linspace(0, len(fold) - 1, min(len(fold), each)).astype(int)] for fold in folds]
+    return [fold[evenly(len(fold), each)] for fold in folds]
 
 
 def seconds_of_validation(take_step, n_steps: int, n_folds: int) -> Callable[[int], float]:

@@ -107,15 +107,10 @@ def _inner(stack):
 def parameters_as_matrix(stack):
     """Parameters of a stack as one, θ (m, P), a row for each network; they become views of it."""
     parameters = list(stack.parameters())
-    theta = nn.Parameter(torch.cat([p.detach().reshape(_number(stack), -1) for p in parameters], dim=1))
+    theta = nn.Parameter(torch.cat([p.detach().reshape(stack.n_networks, -1) for p in parameters], dim=1))
     for parameter, values in zip(parameters, _views(stack, theta.data), strict=True):
         parameter.data = values
     return theta
-
-
-def _number(stack):
-    """How many networks the parameters of a stack have along their first axis."""
-    return 1 if isinstance(_inner(stack), Single) else stack.n_networks
 
 
 def _views(stack, theta):

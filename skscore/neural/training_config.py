@@ -30,7 +30,7 @@ class TrainingConfig:
         Largest norm of the gradient.
     ridge : float
         α of an energy: α/2 times the squared weights is added to the objective.
-    weighting : {"edm", "sigma2"} or callable
+    weighting : {"balanced", "edm", "sigma2"} or callable
         λ(σ) of a denoiser: see ``formulas.schedules.loss_weight``.
     autocast, compile : bool
         Whether a denoiser steps in bfloat16, or through ``torch.compile``.
