@@ -26,9 +26,11 @@ class TableOfLevels:
 
     def sample(self, codes, given, rng):
         every, drawn = np.array(list(product(*map(range, self.n_levels)))), codes.copy()
-        for i, (row, known) in enumerate(zip(codes, given, strict=True)):
-            p = self.P.ravel() * (every == row)[:, known].all(axis=1)
-            drawn[i] = every[rng.choice(len(every), p=p / p.sum())]
+        kinds, of_row = np.unique(np.where(given, codes, -1), axis=0, return_inverse=True)
+        for k, kind in enumerate(kinds):
+            p = self.P.ravel() * ((every == kind) | (kind < 0)).all(axis=1)
+            index = np.flatnonzero(of_row.ravel() == k)
+            drawn[index] = every[rng.choice(len(every), len(index), p=p / p.sum())]
         return drawn
 
 
