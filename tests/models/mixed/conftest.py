@@ -15,11 +15,9 @@ class TableOfLevels:
         self.P, self.n_levels = P / P.sum(), P.shape
 
     def _marginal(self, codes, cells):
-        own = [
-            self.P[tuple(c if on else slice(None) for c, on in zip(row, mask, strict=True))].sum()
-            for row, mask in zip(codes, cells, strict=True)
-        ]
-        return np.log(np.array(own))
+        kinds, of_row = np.unique(np.where(cells, codes, -1), axis=0, return_inverse=True)
+        p = [self.P[tuple(slice(None) if c < 0 else c for c in kind)].sum() for kind in kinds]
+        return np.log(p)[of_row.ravel()]
 
     def log_prob(self, codes, target, given):
         return self._marginal(codes, target | given) - self._marginal(codes, given)
