@@ -114,8 +114,10 @@ class MovedRows:
 
     def _points(self, X, target):
         """The points of the cells that are asked for, shape (n m, p); other numbers as they are."""
-        index = np.array([cell.cell_of(X[:, j]) for j, cell in self._with_cells]).reshape(-1, len(X)).T
-        places = unit_points(np.nan_to_num(index), self.n_points)
+        index = np.zeros((len(X), len(self._with_cells)))
+        for k, (j, cell) in enumerate(self._with_cells):
+            index[:, k] = np.nan_to_num(cell.cell_of(X[:, j]))
+        places = unit_points(index, self.n_points)
         points = np.repeat(X[:, None], self.n_points, axis=1)
         for k, (j, cell) in enumerate(self._with_cells):
             spread = cell.spread(points[:, :, j], places[:, :, k])
