@@ -20,7 +20,7 @@ from scipy.special import logsumexp
 
 from .rows import AnyOrder, CellMask, ConditionalNumbers, Layout, Rows
 
-__all__ = ["BlockDensity"]
+__all__ = ["BlockDensity", "draw_index"]
 
 MOST = 4096  # combinations of levels, or draws of them
 BLOCK = 1 << 17  # rows, each with one combination of levels, at a time
@@ -72,7 +72,7 @@ class BlockDensity:
         codes[without] = self.levels.sample(rows.codes[without], given.codes[without], rng)
         few, few_given = rows.at(known), given.at(known)
         for index, completed, log_w in self._completed(few, ~few_given.codes, _nothing(few_given), few_given):
-            codes[known[index]] = completed[np.arange(len(index)), _draw(log_w, rng)]
+            codes[known[index]] = completed[np.arange(len(index)), draw_index(log_w, rng)]
         numbers = self.numbers.sample(rows.numbers, codes, given.numbers, rng)
         return Rows(codes, np.where(self.layout.holds_number(codes) | given.numbers, numbers, np.nan))
 
@@ -144,7 +144,7 @@ def _repeated(pair, times):
     return type(pair)(*(np.repeat(array, times, axis=0) for array in pair))
 
 
-def _draw(log_w, rng):
+def draw_index(log_w, rng):
     """An index for each row of logarithms of weights (k, m), drawn by them."""
     below = np.cumsum(np.exp(log_w - log_w.max(axis=1, keepdims=True)), axis=1)
     return (below < rng.random((len(log_w), 1)) * below[:, -1:]).sum(axis=1)
