@@ -1,0 +1,1 @@
+"""Tables as they are: what fit learns of a frame of named columns, and densities of its rows."""
