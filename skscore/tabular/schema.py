@@ -134,6 +134,11 @@ class Schema:
         return [column.line.cells for column in self._numeric]
 
     @property
+    def missing_levels(self) -> list[int | None]:
+        """Level of each discrete column that says that the cell is missing, None if it has none."""
+        return [None if c.missing == NOT_KNOWN else c.missing for c in self.columns if c.discrete is not None]
+
+    @property
     def _numeric(self):
         return [column for column in self.columns if column.numeric is not None]
 
@@ -169,7 +174,7 @@ class Schema:
 
     # ---- frames as rows --------------------------------------------------------------------------
 
-    def encode(self, frame: Any, handle_unknown: str = "error") -> Rows:
+    def encode(self, frame: Any, handle_unknown: str = "error", every: bool = True) -> Rows:
         """Return the rows of a `frame`.
 
         Parameters
@@ -179,10 +184,12 @@ class Schema:
         handle_unknown : {"error", "neg_inf", "na"}
             What of cells that fit did not see the like of: a ValueError, or the code `NOT_KNOWN`. Which rows hold such
             cells is `unlike`.
+        every : bool
+            Whether each column has to be there; if not, nothing is known of those that are not.
         """
         if handle_unknown not in HANDLE_UNKNOWN:
             raise ValueError(f"handle_unknown is {handle_unknown!r}: give one of {list(HANDLE_UNKNOWN)}.")
-        cells = self._read(frame)
+        cells = self._read(frame, every)
         encoded = {name: self.column(name).encode(own) for name, own in cells.items()}
         if handle_unknown == "error":
             for name, own in encoded.items():
@@ -271,6 +278,10 @@ class Schema:
             numbers = nothing if column.numeric is None else rows.numbers[:, column.numeric]
             columns[column.name] = column.decode(codes, numbers)
         return native_frame_of(columns, self.library, rows.n)
+
+    def frame_of(self, columns: dict[Hashable, ndarray]) -> Any:
+        """Return a frame of the library that fit saw, of some `columns` of shape (n,)."""
+        return native_frame_of(columns, self.library, len(next(iter(columns.values()))))
 
     def __str__(self) -> str:
         return text_table(self.columns)

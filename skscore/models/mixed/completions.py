@@ -47,8 +47,8 @@ def log_posterior(density, rows, known, columns, ways):
     return log_softmax(log_p, axis=1)
 
 
-def draw_levels(density, rows, known, free, allowed, rng):
-    """Codes with the open cells drawn, shape (n, q).
+def draw_levels(density, rows, known, free, allowed, n_draws, rng):
+    """Draws of the codes of each row with the open cells filled, shape (n, n_draws, q).
 
     Parameters
     ----------
@@ -60,25 +60,35 @@ def draw_levels(density, rows, known, free, allowed, rng):
         F, none of which is known.
     allowed : list of q ndarrays of int
         A, the levels that may be drawn in each column.
+    n_draws : int
     rng : numpy.random.Generator
     """
-    codes = rows.codes.copy()
+    codes = np.repeat(rows.codes[:, None], n_draws, axis=1)
     patterns, of_row = np.unique(free, axis=0, return_inverse=True)
     for k, pattern in enumerate(patterns):
         index, columns = np.flatnonzero(of_row.ravel() == k), np.flatnonzero(pattern)
-        few, told = rows.at(index), CellMask(known.codes[index].copy(), known.numbers[index])
-        for together in _steps(columns, allowed):
-            ways = np.stack(np.meshgrid(*(allowed[j] for j in together), indexing="ij"), axis=-1)
-            ways = ways.reshape(-1, len(together))
-            log_p = log_posterior(density, few, told, together, ways)
-            few.codes[:, together] = ways[draw_index(log_p, rng)]
-            told.codes[:, together] = True
-        codes[index] = few.codes
+        few, told = rows.at(index), known.at(index)
+        if np.prod([float(len(allowed[j])) for j in columns]) <= MOST:
+            drawn = _drawn(density, few, told, columns, allowed, n_draws, rng)
+        else:
+            drawn = _drawn_in_turn(density, few, told, columns, allowed, n_draws, rng)
+        codes[np.ix_(index, np.arange(n_draws), columns)] = drawn
     return codes
 
 
-def _steps(columns, allowed):
-    """The columns that are drawn together: all, or each for itself."""
-    if len(columns) == 0:
-        return []
-    return [columns] if np.prod([float(len(allowed[j])) for j in columns]) <= MOST else columns[:, None]
+def _drawn(density, rows, known, columns, allowed, n_draws, rng):
+    """Levels of these columns drawn together, shape (n, n_draws, f)."""
+    sizes = [len(allowed[j]) for j in columns]
+    place = np.indices(sizes).reshape(len(sizes), np.prod(sizes, dtype=np.int64)).T
+    ways = np.stack([allowed[j][place[:, k]] for k, j in enumerate(columns)], axis=1) if sizes else place
+    log_p = log_posterior(density, rows, known, columns, ways)
+    return ways[draw_index(np.repeat(log_p, n_draws, axis=0), rng)].reshape(rows.n, n_draws, len(columns))
+
+
+def _drawn_in_turn(density, rows, known, columns, allowed, n_draws, rng):
+    """The same, one column after the other."""
+    many, told = (type(pair)(*(np.repeat(a, n_draws, axis=0) for a in pair)) for pair in (rows, known))
+    for j in columns:
+        many.codes[:, j] = _drawn(density, many, told, np.array([j]), allowed, 1, rng)[:, 0, 0]
+        told.codes[:, j] = True
+    return many.codes[:, columns].reshape(rows.n, n_draws, len(columns))
