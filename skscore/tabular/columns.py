@@ -115,6 +115,7 @@ class Column(NamedTuple):
 
     def encode(self, cells: ColumnCells) -> EncodedColumn:
         """Return the cells of a frame as codes and numbers; a ValueError if a numeric column holds no numbers."""
+        cells = self._read_times(cells)
         place = _places(self.levels, cells.values)
         codes = np.where(place == NOT_KNOWN, NOT_KNOWN, place + self._first_value)
         numbers = np.full(len(codes), np.nan)
@@ -128,14 +129,21 @@ class Column(NamedTuple):
             unlike &= ~cells.missing
         return EncodedColumn(codes, numbers, unlike)
 
+    def _read_times(self, cells):
+        """Cells of which text says a time if the column holds times."""
+        if self.levels.dtype.kind != "M" or cells.content != "text":
+            return cells
+        try:
+            return cells._replace(content="time", values=cells.values.astype(self.levels.dtype))
+        except ValueError:
+            raise ValueError(f"Column {self.name!r} holds text that is no time: write it as 2026-11-30.") from None
+
     def _numbers(self, line, cells, which):
-        """Numbers on the line of some cells, which hold numbers, times, or text that says a time."""
-        values, content = cells.values[which], "time" if line.unit else "number"
-        if content == "time" and cells.content == "text":
-            values = values.astype(line.stored)
-        elif content != cells.content and len(values):
+        """Numbers on the line of some cells."""
+        content = "time" if line.unit else "number"
+        if content != cells.content and which.any():
             raise ValueError(f"Column {self.name!r} holds {cells.content}, but a {content} is needed: convert it.")
-        return line.numbers(values)
+        return line.numbers(cells.values[which])
 
     def decode(self, codes: ndarray, numbers: ndarray) -> Any:
         """Return the column of the frame library, from codes and numbers of shape (n,)."""

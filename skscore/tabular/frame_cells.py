@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from datetime import date
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import narwhals as nw
@@ -52,7 +51,7 @@ def columns_of(X: Any) -> dict[Hashable, nw.Series | ndarray]:
         columns = _columns_of_array(X)
     else:
         frame = _narwhals_frame(X)
-        columns = {name: frame[name] for name in frame.columns}
+        columns = dict(zip(frame.columns, frame.iter_columns(), strict=True))
     if not columns or not len(next(iter(columns.values()))):
         raise ValueError(f"The frame has {'no rows' if columns else 'no columns'}: nothing can be read from it.")
     return columns
@@ -103,8 +102,10 @@ def read_cells(name: Hashable, column: nw.Series | ndarray) -> ColumnCells:
     return cells
 
 
-def scalar_cell(name, value, library) -> ColumnCells:
+def scalar_cell(name, value, library, is_category) -> ColumnCells:
     """Return the cell that holds `value`, as a column of one row."""
+    if is_category:
+        return ColumnCells("category", object_array([value]), np.array([value is None]))
     if library == "numpy":
         return read_cells(name, np.array([np.nan if value is None else value]))
     return read_cells(name, nw.new_series("cell", [value], backend=library))
@@ -122,7 +123,9 @@ def _of_one_dtype(name, column):
         return _filled("text", object_array(held.to_list()), missing)
     if column.dtype in (nw.Categorical, nw.Enum):
         return _filled("category", object_array(held.to_list()), missing)
-    if column.dtype in (nw.Date, nw.Datetime, nw.Duration):
+    if column.dtype == nw.Date:
+        return _filled("time", held.to_numpy().astype("datetime64[D]"), missing)
+    if column.dtype in (nw.Datetime, nw.Duration):
         return _filled("time", held.to_numpy(), missing)
     if missing.all():
         return ColumnCells("number", np.full(len(missing), np.nan), missing)
@@ -142,7 +145,7 @@ OBJECTS = (
     ("text", str, object),
     ("boolean", (bool, np.bool_), bool),
     ("number", (int, np.integer), np.int64),
-    ("number", (int, float, Decimal, np.number), np.float64),
+    ("number", (int, float, np.number), np.float64),
     ("time", date, "datetime64"),
 )
 
@@ -161,6 +164,6 @@ def object_array(values) -> ndarray:
 
 def _filled(content, held, missing):
     """Cells of which those that are not missing hold the values `held`."""
-    values = np.zeros(len(missing), dtype=held.dtype)
+    values = np.full(len(missing), None) if held.dtype == object else np.zeros(len(missing), dtype=held.dtype)
     values[~missing] = held
     return ColumnCells(content, values, missing)

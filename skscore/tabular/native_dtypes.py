@@ -56,7 +56,8 @@ def native_dtype(column: nw.Series | np.ndarray) -> NativeDtype:
     if isinstance(column, np.ndarray):
         return NativeDtype("numpy", str(column.dtype), {})
     library = str(column.implementation)
-    return _READERS[library](column)._replace(missing=_missing(column))
+    dtype = _READERS[library](column)
+    return dtype._replace(missing=_missing(column)) if column.dtype.is_float() else dtype
 
 
 def native_column(values: np.ndarray, missing: np.ndarray, dtype: NativeDtype) -> Any:
@@ -103,14 +104,9 @@ def _library(name):
 
 
 def _missing(column):
-    """How a column writes its missing cells."""
-    if column.dtype.is_float():
-        held = column.drop_nulls()
-        return "nan" if len(held) == len(column) and bool(held.is_nan().any()) else "null"
-    if column.dtype == nw.Object:
-        empty = column.filter(column.is_null()).to_list()
-        return "none" if empty and empty[0] is None else "null"
-    return "null"
+    """How a column of floats writes its missing cells, if it could write them as null or as NaN."""
+    held = column.drop_nulls()
+    return "nan" if len(held) == len(column) and bool(held.is_nan().any()) else "null"
 
 
 # ---- pandas --------------------------------------------------------------------------------------
@@ -127,7 +123,8 @@ def _read_pandas(column):
         return NativeDtype("pandas", "category", words, tuple(categories.tolist()), dtype.ordered)
     if kind == "StringDtype":
         return NativeDtype("pandas", str(dtype), {"storage": dtype.storage, "nan": dtype.na_value is np.nan})
-    return NativeDtype("pandas", str(dtype), {})
+    empty = native[native.isna()].tolist() if str(dtype) == "object" else []
+    return NativeDtype("pandas", str(dtype), {}, missing="none" if empty and empty[0] is None else "null")
 
 
 def _build_pandas(pd, values, missing, dtype):
@@ -174,9 +171,9 @@ def _build_polars(pl, values, missing, dtype):
     if dtype.categories is not None:
         values = np.array([*dtype.categories, None], dtype=object)[np.where(missing, -1, values)]
     column = pl.Series(values.tolist(), dtype=pl.String) if _is_text(values) else pl.Series(values)
+    column = column.scatter(np.flatnonzero(missing), np.nan if dtype.missing == "nan" else None)
     categories = [list(dtype.categories)] if dtype.name == "Enum" else []
-    column = column.cast(getattr(pl, dtype.name)(*categories, **dtype.arguments))
-    return column.scatter(np.flatnonzero(missing), np.nan if dtype.missing == "nan" else None)
+    return column.cast(getattr(pl, dtype.name)(*categories, **dtype.arguments))
 
 
 # ---- pyarrow -------------------------------------------------------------------------------------
@@ -212,9 +209,11 @@ def _arrow_type(pa, name, arguments):
 
 
 def _build_pyarrow(pa, values, missing, dtype):
-    mask = None if dtype.missing == "nan" else missing
+    if dtype.name == "null":
+        return pa.chunked_array([pa.nulls(len(values))])
+    mask = missing
     if dtype.missing == "nan":
-        values = np.where(missing, np.nan, values)
+        values, mask = np.where(missing, np.nan, values), None
     if dtype.categories is None:
         return pa.chunked_array([_array(pa, values, mask).cast(_arrow_type(pa, dtype.name, dtype.arguments))])
     codes = _array(pa, values, mask).cast(_arrow_type(pa, *dtype.arguments["index"]))

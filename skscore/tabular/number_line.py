@@ -76,10 +76,11 @@ class NumberLine(NamedTuple):
     def _on_decimals(self, x):
         """The line with the lattice that holds all the numbers x, in double or single precision; as it is if none."""
         cells = even_cells(x, np.ones(len(x)))
+        if cells is not None and len(x) < TELLING:
+            decimals = cells.stride == np.rint(cells.stride) and np.abs(x).max() * cells.denominator <= EXACT
+            cells = cells._replace(stride=1.0) if decimals else None
         if cells is None:
             return self
-        if len(x) < TELLING and cells.stride == np.rint(cells.stride):
-            cells = cells._replace(stride=1.0)
         noise = 4 * np.finfo(np.float64).eps * np.abs(x).max()  # of arithmetic: 0.1 + 0.2
         for precision in (self.stored, "float32"):
             rounded = cells.round(x).astype(precision)
@@ -111,8 +112,8 @@ class NumberLine(NamedTuple):
 
 
 def are_whole(x: ndarray) -> bool:
-    """Whether all of these numbers are integers that float64 tells apart."""
-    return bool((x == np.rint(x)).all() and np.abs(x).max(initial=0.0) <= EXACT)
+    """Whether all of these numbers are integers, in float64 those that it tells apart."""
+    return x.dtype.kind in "iu" or bool((x == np.rint(x)).all() and np.abs(x).max(initial=0.0) <= EXACT)
 
 
 def heavy_values(x: ndarray, weight: ndarray | None = None) -> tuple[ndarray, bool]:

@@ -229,12 +229,11 @@ class Schema:
         """Cells of what is given, by column; a single value in all rows."""
         if not isinstance(given, Mapping):
             return self._read(given, every=False, n=n)
-        single = {self.column(name).name: scalar_cell(name, value, self.library) for name, value in given.items()}
-        return {
-            name: ColumnCells(own.content, np.repeat(own.values, n), np.repeat(own.missing, n))
-            for name, own in single.items()
-            if self.column(name).kind != "ignore"
-        }
+        cells = {}
+        for name, value in given.items():
+            own = scalar_cell(name, value, self.library, self.column(name).dtype.categories is not None)
+            cells[name] = ColumnCells(own.content, np.repeat(own.values, n), np.repeat(own.missing, n))
+        return {name: own for name, own in cells.items() if self.column(name).kind != "ignore"}
 
     def _read(self, frame, every=True, n=None):
         """Cells of a frame, by column, those that are ignored left out."""

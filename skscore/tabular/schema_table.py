@@ -49,7 +49,7 @@ def _values(column):
 
 
 def _levels(column):
-    return f"{len(column.levels)} levels: {_listed(column.levels)}"
+    return f"{len(column.levels)} level{'s' * (len(column.levels) > 1)}: {_listed(column.levels)}"
 
 
 def _line(column):
