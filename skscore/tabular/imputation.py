@@ -6,8 +6,6 @@ that it holds something. What stands in place of a number, a state, is drawn wit
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from ..models.mixed.completions import draw_levels
@@ -51,7 +49,6 @@ def central(draws, rows, told, layout):
     codes, numbers = (array.reshape(rows.n, -1, array.shape[1]) for array in draws)
     counts = np.stack([(codes == level).sum(axis=1) for level in range(codes.max(initial=0) + 1)])
     mode = np.where(told.codes, rows.codes, counts.argmax(axis=0))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # cells that hold no number in any draw
-        medians = np.nanmedian(numbers, axis=1)
+    is_number, medians = ~np.isnan(numbers).all(axis=1), np.full(rows.numbers.shape, np.nan)
+    medians[is_number] = np.nanmedian(numbers.swapaxes(1, 2)[is_number], axis=1)
     return Rows(mode, np.where(told.numbers, rows.numbers, np.where(layout.holds_number(mode), medians, np.nan)))
