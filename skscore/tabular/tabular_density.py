@@ -138,6 +138,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : frame of pandas, polars or pyarrow, or array-like of shape (n_samples, n_features)
+            The rows, missing cells among them.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
@@ -184,7 +185,8 @@ class TabularDensity(DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : frame with the columns that `fit` saw, in any order
+        X : frame with the columns that `fit` saw
+            In any order.
 
         Returns
         -------
@@ -202,9 +204,11 @@ class TabularDensity(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : frame with the columns that `fit` saw
+            In any order.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
+            How many rows each stands for.
 
         Returns
         -------
@@ -228,7 +232,9 @@ class TabularDensity(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : frame with the columns that `fit` saw
+            In any order.
         columns : iterable of column names
+            The columns that are asked for.
 
         Returns
         -------
@@ -245,7 +251,9 @@ class TabularDensity(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : frame with the columns that `fit` saw
+            In any order.
         given : iterable of column names
+            The columns that are known.
 
         Returns
         -------
@@ -262,13 +270,15 @@ class TabularDensity(DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : frame with any of the columns that `fit` saw; `column` itself is not read
-        column : name of a discrete column
+        X : frame with any of the columns that `fit` saw
+            Cells of columns that it does not have are summed out; `column` itself is not read.
+        column : column name
+            A discrete column.
 
         Returns
         -------
         ndarray of shape (n_samples, n_levels)
-            In the order of ``schema_.column(column).levels``. Cells that X does not have are summed out.
+            In the order of ``schema_.column(column).levels``.
         """
         check_is_fitted(self)
         about = self.schema_.column(column)
@@ -289,6 +299,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : frame with the columns that `fit` saw
+            In any order.
 
         Returns
         -------
@@ -334,6 +345,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : frame with the columns that `fit` saw
+            In any order.
         n_draws : int, optional
             How many filled frames to draw. None fills each cell once, with its conditional median or mode.
         random_state : int, RandomState, Generator or None, default=None
