@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ._torch import torch
 from .checkpoint import progress, take_up
 from .output_scaling import OutputScaling
 from .stacks import weights_of
@@ -90,7 +89,7 @@ class TrainingState:
         """Let the weights that the members begin with stand as the best until others are better."""
         self.best = GAUSSIAN._replace(shrinkage=shrinkage)
         if self.validation is not None:
-            self._validate()
+            self._validate(*self.validation(self.members))
             self.validation_curve.clear()
 
     def advance(self):
@@ -107,10 +106,10 @@ class TrainingState:
         self.train_curve.append(float(np.mean([m.training_gain(self.step - before) for m in self.members])))
         self.pace = (time.monotonic() - begun) / (self.step - before)
         if self.validation is not None:
-            self._validate()
+            self._validate(*self.validation(self.members))
 
-    def _validate(self):
-        shrinkage, value = self.validation(self.members)
+    def _validate(self, shrinkage, value):
+        """Keep the weights if their validation loss is the least so far, and cool down if it stalls."""
         self.validation_curve.append(value)
         if value < self.best.value:
             self.best = Best(value, self.step, [member.state() for member in self.members], shrinkage)
