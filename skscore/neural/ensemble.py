@@ -12,6 +12,7 @@ from .denoiser import Denoiser
 from .devices import threads_for
 from .member import Member
 from .noise_schedule import Batch, NoiseSchedule, noisy_batch
+from .output_scaling import best_shrinkage
 from .stacks import Architecture, load_weights
 from .training import TrainingState
 from .training_config import TrainingConfig
@@ -20,6 +21,7 @@ __all__ = ["Ensemble"]
 
 VALIDATION_DRAWS = 4096  # noisy rows of all validation sets, as long as each row has its least and most repeats
 MIN_REPEATS, MAX_REPEATS = 4, 64
+FAR_ROWS = 0.05  # fraction of the validation rows that may be left to the tail
 N_PROBES, MAX_EXACT = 16, 64  # divergence probes, for tables of more columns than the latter
 
 
@@ -67,8 +69,9 @@ class Ensemble:
         returning True; `start` is a Denoiser to begin with; `checkpoint` is where the training is saved, and resumed
         from. Without validation rows it takes a single step and keeps its shrinkage.
         """
-        members, validation = self._members(self.folds, start and start.weights), self._validation_sets()
-        config = self.config if validation else replace(self.config, max_iter=1)
+        members, sets = self._members(self.folds, start and start.weights), self._validation_sets()
+        validation = partial(_validated, sets=sets) if sets else None
+        config = self.config if sets else replace(self.config, max_iter=1)
         state = TrainingState(members, validation, config, deadline)
         if start is not None:
             state.begin_with(start.shrinkage)
@@ -98,7 +101,7 @@ class Ensemble:
         share = 1.0 - len(self.folds[0]) / len(self.Z)
         config = replace(self.config, max_iter=max(1, round(best.step / share)))
         members = self._members([np.empty(0, dtype=int)] * len(self.folds), None)
-        again = TrainingState(members, [], config, deadline, best=best._replace(state=None))
+        again = TrainingState(members, None, config, deadline, best=best._replace(state=None))
         with threads_for(_work(again)):
             while not again.ended:
                 again.advance()
@@ -146,6 +149,7 @@ class Ensemble:
         return Member(stack, rows, weight, own, self.schedule, variance, self.config, generator)
 
     def _validation_sets(self):
+        """Of each fold: its rows with noise, their weights, and the indices of the networks that do not see them."""
         rows, weight, variance = self._tensors
         held_out = [fold[fold < self.n_rows] for fold in self.folds]
         n_held_out = max(1, sum(map(len, held_out)))
@@ -169,6 +173,18 @@ def validation_batch(rows, schedule, variance, repeats, generator) -> Batch:
     many = rows.repeat_interleave(repeats, dim=0)
     batch = noisy_batch(many, u.flatten(), torch.randn(many.shape, **random), schedule, variance)
     return batch._replace(repeats=repeats)
+
+
+def _validated(members, sets):
+    """Best shrinkage of the members' output on all validation sets, and their loss at it."""
+    # the sets of folds are too small to tell a far row from a row of bad luck
+    share = FAR_ROWS if len(sets) == 1 else 0.0
+    batches, weights, unseeing = zip(*sets, strict=True)
+    parts = zip(*(member.averaged(batches) for member in members), strict=True)
+    outputs = [torch.cat(part) for part in parts]  # of all networks on each batch
+    held_out = [output[networks].mean(0) for output, networks in zip(outputs, unseeing, strict=True)]
+    together = [output.mean(0) for output in outputs]
+    return best_shrinkage(batches, held_out, together, weights, share)
 
 
 def _begin_with(stacks, weights):
