@@ -179,9 +179,11 @@ def _heavy_values(cells, values, weight):
 
 def _places(levels, values):
     """Place of each value among the levels, `NOT_KNOWN` of a value that is none of them, shape (n,)."""
-    if object in (levels.dtype, values.dtype) or not len(levels):
+    if not len(levels):
+        return np.full(len(values), NOT_KNOWN)
+    if object in (levels.dtype, values.dtype):
         place = {level: k for k, level in enumerate(levels.tolist())}
-        return np.array([place.get(value, NOT_KNOWN) for value in values.tolist()], dtype=np.int64)
+        return np.fromiter((place.get(value, NOT_KNOWN) for value in values.tolist()), np.int64, len(values))
     if (levels.dtype.kind in "mM") != (values.dtype.kind in "mM"):
         return np.full(len(values), NOT_KNOWN)
     k = np.minimum(np.searchsorted(levels, values), len(levels) - 1)
