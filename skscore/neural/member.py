@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from ..formulas.schedules import loss_weight
 from ._torch import torch
-from .noise_schedule import noisy_batch
 from .stacks import parameters_as_matrix
 
 __all__ = ["Member", "mean_sum"]
@@ -24,34 +23,30 @@ class Member:
     ----------
     network : torch.nn.Module
         A stack of m networks.
-    rows : tensor of shape (n, d)
-    weight : tensor of shape (n,) or None
-        Weights of the rows.
+    rows : NoisyRows, or what ``noisy_rows`` asks for
     kept : list of tensor of int64
         Indices of the rows that each of the m networks learns from.
-    schedule : NoiseSchedule
-    variance : tensor of shape (d,)
     config : TrainingConfig
     generator : torch.Generator
     """
 
-    def __init__(self, network, rows, weight, kept, schedule, variance, config, generator):
-        self.network, self.schedule, self.variance, self.config = network.train(), schedule, variance, config
+    def __init__(self, network, rows, kept, config, generator):
+        self.network, self.config = network.train(), config
         self.forward = torch.compile(network) if config.compile else network
-        self.rows, self.weight, self.kept = rows, weight, kept
+        self.rows, self.weight, self.variance, self.kept = rows, rows.weight, rows.variance, kept
         self.generator = generator
         self.theta = parameters_as_matrix(network)
         self.average = self.theta.detach().clone()
         self.optimizer = torch.optim.AdamW(
             [self.theta], lr=config.learning_rate, weight_decay=config.weight_decay, betas=BETAS, fused=True
         )
-        self.orders = [torch.empty(0, dtype=torch.int64, device=rows.device) for _ in kept]
-        self.gain = torch.zeros((), device=rows.device)
+        self.orders = [torch.empty(0, dtype=torch.int64, device=self.variance.device) for _ in kept]
+        self.gain = torch.zeros((), device=self.variance.device)
 
     # ---- one step --------------------------------------------------------------------------------
 
     def _random(self, draw, *shape):
-        return draw(*shape, generator=self.generator, device=self.rows.device, dtype=self.rows.dtype)
+        return draw(*shape, generator=self.generator, device=self.variance.device, dtype=self.variance.dtype)
 
     def _next_rows(self, number):
         """Indices of the next rows of each network, (m, number): each row once, in random order, before any again."""
@@ -68,18 +63,18 @@ class Member:
     def _next_batch(self):
         """The noisy rows of a step, those of one network after the other, and their weights."""
         m, fours = len(self.kept), -(-self.config.batch_size // 4)
-        index = self._next_rows(2 * fours).view(m, fours, 2).repeat(1, 1, 2).flatten()
-        z = self._random(torch.randn, m, fours, 2, self.rows.shape[1])
-        u = torch.arange(fours, device=self.rows.device, dtype=self.rows.dtype) + self._random(torch.rand, m, fours)
+        index = self._next_rows(2 * fours).flatten()
+        z = self._random(torch.randn, m, fours, 2, len(self.variance))
+        u = torch.arange(fours, device=z.device, dtype=z.dtype) + self._random(torch.rand, m, fours)
         u = (u / fours).flatten().repeat_interleave(4)
         noise = torch.cat([z, -z], dim=2).flatten(0, 2)
-        batch = noisy_batch(self.rows[index], u, noise, self.schedule, self.variance)
-        return batch, None if self.weight is None else self.weight[index]
+        batch = self.rows.noisy(_in_fours(self.rows.clean(index)), u, noise)
+        return batch, None if self.weight is None else _in_fours(self.weight[index])
 
     def step(self, k, rate):
         """Step k = 1, 2, … at learning rate `rate`."""
         batch, weight = self._next_batch()
-        m, device = len(self.kept), self.rows.device.type
+        m, device = len(self.kept), self.variance.device.type
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.config.autocast):
             output = self.forward(batch.y.unflatten(0, (m, -1)), batch.c_noise.view(m, -1, 4, 1)[:, :, 0])
         error = (output.float().flatten(0, 1) - batch.target) ** 2
@@ -144,7 +139,12 @@ class Member:
         self.optimizer.load_state_dict(_cloned(state["optimizer"]))
         if "generator" in state:
             self.generator.set_state(state["generator"].cpu())
-            self.orders = [order.to(self.rows.device) for order in state["orders"]]
+            self.orders = [order.to(self.variance.device) for order in state["orders"]]
+
+
+def _in_fours(rows):
+    """Rows two by two, each pair twice: (2k, …) to (4k, …)."""
+    return rows.unflatten(0, (-1, 2)).repeat(1, 2, *[1] * (rows.ndim - 1)).flatten(0, 1)
 
 
 def mean_sum(values, weight):
