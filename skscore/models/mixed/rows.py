@@ -2,8 +2,8 @@ r"""Rows of levels and numbers, and what a density of them answers.
 
 A row (c, x) has q discrete cells :math:`c_j \in \{0, \ldots, K_j - 1\}` and p numeric cells x. A numeric column that
 does not hold a number in every row has a discrete column beside it, its **state**: level 0 says that the cell holds a
-number, every other level what it holds instead, a missing value for one. With T the cells that are asked for and S those
-that are known, a density answers
+number, every other level what it holds instead, a missing value for one. With T the cells that are asked for and S
+those that are known, a density answers
 
 .. math:: \log p(c_T, x_T \mid c_S, x_S).
 

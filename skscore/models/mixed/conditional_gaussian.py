@@ -1,0 +1,279 @@
+r"""Numbers that are Gaussian given the levels of a row, some of them missing.
+
+.. math:: x \mid c \sim N\bigl(B^\top\varphi(c),\ \Sigma\bigr),\qquad
+          \varphi(c) = (1, \text{one-hot } c_1, \ldots, \text{one-hot } c_q).
+
+This is the homogeneous conditional Gaussian of Lauritzen & Wermuth (1989) without interactions. B is a ridge
+regression, Σ the covariance of its residuals over the degrees of freedom that B leaves, its correlations shrunk by the
+share of them that is noise (Schäfer & Strimmer, 2005). Missing numbers are integrated out by the EM algorithm
+(Dempster, Laird & Rubin, 1977). Each conditional is a Gaussian of the same kind: in the order A, B of the cells that
+are known and of those that are asked for, :math:`L L^\top = \Sigma_{AB}` and :math:`r = L^{-1}(x - \mu(c))`,
+
+.. math:: \log p(x_B \mid x_A, c) = \sum_{j \in B}\bigl[-\tfrac12 r_j^2 - \tfrac12\log 2\pi - \log L_{jj}\bigr].
+
+References
+----------
+Dempster, A. P., Laird, N. M., & Rubin, D. B. (1977). Maximum likelihood from incomplete data via the EM algorithm.
+Journal of the Royal Statistical Society B, 39(1), 1-38.
+Lauritzen, S. L., & Wermuth, N. (1989). Graphical models for associations between variables, some of which are
+qualitative and some quantitative. Annals of Statistics, 17(1), 31-57.
+Schäfer, J., & Strimmer, K. (2005). A shrinkage approach to large-scale covariance matrix estimation and implications
+for functional genomics. Statistical Applications in Genetics and Molecular Biology, 4(1), 32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...formulas.moments import row_blocks
+
+__all__ = ["ConditionalGaussian", "fit_conditional_gaussian"]
+
+RIDGE = 1.0  # rows that each level has at the common mean, besides its own
+LEAST_VARIANCE, LEAST_SHRINKAGE = 1e-8, 1e-6  # of a residual as a share of its column, and of all correlations
+MAX_ROUNDS, STALLED = 50, 1e-4  # of EM, and the gain in nats per row at which it ends
+ABSENT = 2  # after the cells that are given and those that are asked for
+BLOCK = 1 << 24  # bytes of the features or the factors of a block of rows
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionalGaussian:
+    """The density N(Bᵀφ(c), Σ) of numbers given levels, and all its conditionals: a ``ConditionalNumbers``.
+
+    Parameters
+    ----------
+    n_levels : tuple of q int
+        K_j.
+    coef : ndarray of shape (1 + ΣK, p)
+        B.
+    covariance : ndarray of shape (p, p)
+        Σ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.mixed.conditional_gaussian import ConditionalGaussian
+    >>> density = ConditionalGaussian((2,), np.array([[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0]]), np.eye(2))
+    >>> codes, both, neither = np.array([[0], [1]]), np.ones((2, 2), dtype=bool), np.zeros((2, 2), dtype=bool)
+    >>> density.log_prob(np.zeros((2, 2)), codes, both, neither).round(3)
+    array([-2.338, -2.338])
+    """
+
+    n_levels: tuple[int, ...]
+    coef: np.ndarray
+    covariance: np.ndarray
+
+    def features(self, codes):
+        """φ(c) of levels (n, q), shape (n, 1 + ΣK)."""
+        return _features(codes, self.n_levels)
+
+    def mean(self, codes):
+        """Bᵀφ(c) of levels (n, q), shape (n, p)."""
+        first = 1 + np.cumsum([0, *self.n_levels[:-1]])[: len(self.n_levels)]
+        means = np.tile(self.coef[0], (len(codes), 1))
+        for start, c in zip(first, codes.T, strict=True):
+            means += self.coef[start + c]
+        return means
+
+    # ---- white coordinates -----------------------------------------------------------------------
+
+    def whiten(self, numbers, codes, target, given):
+        """White coordinates of the cells B asked for, and of those A that are given.
+
+        Parameters
+        ----------
+        numbers : ndarray of shape (n, p)
+        codes : ndarray of int, shape (n, q)
+        target, given : ndarray of bool, shape (n, p)
+            B and A.
+
+        Returns
+        -------
+        R : ndarray of shape (n, p)
+            r, zero in all other cells.
+        log_det : ndarray of shape (n,)
+            Σ log L_jj over B.
+        """
+        known = target | given
+        rest = np.where(known, numbers, 0.0) - np.where(known, self.mean(codes), 0.0)
+        R, log_det = np.empty(rest.shape), np.empty(len(rest))
+        for rows, order, factors, index in self._factors(target, given):
+            R[rows] = _by_row(_solved, factors, order, index, rest[rows])
+            logs = np.log(np.einsum("kjj->kj", factors)[index])
+            log_det[rows] = np.where(np.take_along_axis(target[rows], order[index], axis=1), logs, 0.0).sum(axis=1)
+        return R, log_det
+
+    def unwhiten(self, R, numbers, codes, target, given):
+        """`numbers` with the cells asked for as white coordinates `R` (n, p) say, those of given cells among them."""
+        filled = self.mean(codes)
+        for rows, order, factors, index in self._factors(target, given):
+            filled[rows] += _by_row(_product, factors, order, index, R[rows])
+        return np.where(target, filled, numbers)
+
+    def _factors(self, target, given):
+        """Of each block of rows, a slice, the k patterns of cells: the order A, B, others of the columns, (k, p).
+
+        After it L in this order, (k, p, p), and which of the k patterns each row has.
+        """
+        p = len(self.covariance)
+        kind = np.where(given, 0, np.where(target, 1, ABSENT)).astype(np.int8)
+        for rows in row_blocks(len(kind), 8 * p * p + 8, BLOCK):
+            kinds, index = np.unique(kind[rows], axis=0, return_inverse=True)
+            order = np.argsort(kinds, axis=1, kind="stable")
+            present = np.take_along_axis(kinds, order, axis=1) < ABSENT
+            both = present[:, :, None] & present[:, None, :]
+            ordered = self.covariance[order[:, :, None], order[:, None, :]]
+            yield rows, order, np.linalg.cholesky(np.where(both, ordered, np.eye(p))), index.ravel()
+
+    # ---- as a density ----------------------------------------------------------------------------
+
+    def log_prob(self, numbers, codes, target, given):
+        """log p(x_B | x_A, c), shape (n,)."""
+        R, log_det = self.whiten(numbers, codes, target, given)
+        return np.where(target, -0.5 * R**2 - 0.5 * np.log(2.0 * np.pi), 0.0).sum(axis=1) - log_det
+
+    def sample(self, numbers, codes, given, rng):
+        """`numbers` with every cell that is not given drawn, shape (n, p)."""
+        R, _ = self.whiten(numbers, codes, np.zeros_like(given), given)
+        noise = rng.standard_normal(R.shape)
+        return self.unwhiten(np.where(given, R, noise), numbers, codes, ~given, given)
+
+
+def _by_row(apply, factors, order, index, V):
+    """`apply` of the factor of each row's pattern to the row of `V`, in the order that the pattern has."""
+    own, result = order[index], np.empty(V.shape)
+    np.put_along_axis(result, own, apply(factors[index], np.take_along_axis(V, own, axis=1)), axis=1)
+    return result
+
+
+def _product(L, V):
+    """Lv of lower triangles (n, p, p) and rows v (n, p)."""
+    return np.einsum("nij,nj->ni", L, V)
+
+
+def _solved(L, V):
+    """L⁻¹v, by forward substitution."""
+    R = np.zeros(V.shape)
+    for k in range(V.shape[1]):
+        R[:, k] = (V[:, k] - np.einsum("nj,nj->n", L[:, k, :k], R[:, :k])) / L[:, k, k]
+    return R
+
+
+def _features(codes, n_levels):
+    """φ(c)."""
+    phi = np.zeros((len(codes), 1 + sum(n_levels)))
+    phi[:, 0], first = 1.0, 1
+    for c, n in zip(codes.T, n_levels, strict=True):
+        phi[np.arange(len(codes)), first + c] = 1.0
+        first += n
+    return phi
+
+
+# ---- the fit -------------------------------------------------------------------------------------
+
+
+def fit_conditional_gaussian(rows, layout, weight=None) -> ConditionalGaussian:
+    """The Gaussian of the numbers of `Rows` given their levels.
+
+    Parameters
+    ----------
+    rows : Rows
+        Numbers that are NaN are integrated out.
+    layout : Layout
+    weight : ndarray of shape (n,), optional
+        How many rows each stands for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.mixed.conditional_gaussian import fit_conditional_gaussian
+    >>> from skscore.models.mixed.rows import ALWAYS, Layout, Rows
+    >>> rng = np.random.default_rng(0)
+    >>> codes = rng.integers(0, 2, (500, 1))
+    >>> rows = Rows(codes, 4.0 * codes + rng.standard_normal((500, 1)))
+    >>> fitted = fit_conditional_gaussian(rows, Layout((2,), (ALWAYS,)))
+    >>> fitted.mean(np.array([[0], [1]])).round(1).ravel(), fitted.covariance.round(1)
+    (array([0.1, 3.9]), array([[1.]]))
+    """
+    is_told = ~np.isnan(rows.numbers).all(axis=1)  # rows without any number say nothing
+    if not is_told.any():
+        p = rows.numbers.shape[1]
+        return ConditionalGaussian(layout.n_levels, np.zeros((1 + sum(layout.n_levels), p)), np.eye(p))
+    rows, weight = rows.at(is_told), np.ones(is_told.sum()) if weight is None else weight[is_told]
+    present = ~np.isnan(rows.numbers)
+    share = present * weight[:, None]
+    n_of_column = np.maximum(share.sum(axis=0), np.finfo(float).tiny)
+    origin = (share * np.where(present, rows.numbers, 0.0)).sum(axis=0) / n_of_column
+    centred = np.where(present, rows.numbers - origin, 0.0)
+    variance = (share * centred**2).sum(axis=0) / n_of_column
+    scale = np.sqrt(np.where(variance > 0.0, variance, 1.0))
+    fitted = _fit_standardised(rows._replace(numbers=centred / scale), present, layout.n_levels, weight)
+    coef = fitted.coef * scale
+    coef[0] += origin
+    return ConditionalGaussian(layout.n_levels, coef, fitted.covariance * np.outer(scale, scale))
+
+
+def _fit_standardised(rows, present, n_levels, weight):
+    """The fit to numbers of mean 0 and variance 1, with zeros in missing cells."""
+    gram = _gram(rows.codes, n_levels, weight)
+    penalty = np.append(np.finfo(float).eps * weight.sum(), np.full(len(gram) - 1, RIDGE))
+    ridge = np.linalg.inv(gram + np.diag(penalty))
+    freedom = max(1.0, weight.sum() - np.sum(ridge * gram))
+    gaussian = ConditionalGaussian(n_levels, np.zeros((len(gram), rows.numbers.shape[1])), np.eye(present.shape[1]))
+    is_complete, none, last, filled, spread = present.all(), np.zeros_like(present), -np.inf, rows.numbers, 0.0
+    for _ in range(MAX_ROUNDS):
+        if not is_complete:
+            filled, spread = _expected(gaussian, rows, present, weight)
+        coef = ridge @ _cross(rows.codes, n_levels, weight[:, None] * filled)
+        rest = filled - ConditionalGaussian(n_levels, coef, gaussian.covariance).mean(rows.codes)
+        scatter = (rest * weight[:, None]).T @ rest + spread
+        gaussian = ConditionalGaussian(n_levels, coef, _shrunk(scatter / freedom, weight.sum()))
+        value = np.average(gaussian.log_prob(filled, rows.codes, present, none), weights=weight)
+        if is_complete or value - last < STALLED:
+            break
+        last = value
+    return gaussian
+
+
+def _expected(gaussian, rows, present, weight):
+    """Numbers with missing cells at their conditional means, and the sum of the conditional covariances."""
+    R, _ = gaussian.whiten(rows.numbers, rows.codes, np.zeros_like(present), present)
+    filled = gaussian.unwhiten(R, rows.numbers, rows.codes, ~present, present)
+    spread = np.zeros_like(gaussian.covariance)
+    for block, order, factors, index in gaussian._factors(~present, present):
+        total = np.bincount(index, weight[block])
+        _, first = np.unique(index, return_index=True)
+        missing = ~np.take_along_axis(present[block][first], order, axis=1)
+        of_missing = np.where(missing[:, :, None] & missing[:, None, :], factors, 0.0)
+        root = np.empty_like(of_missing)
+        np.put_along_axis(root, order[:, :, None], of_missing * np.sqrt(total)[:, None, None], axis=1)
+        spread += np.matmul(root, root.mT).sum(axis=0)
+    return filled, spread
+
+
+def _shrunk(covariance, n):
+    """Σ with its correlations shrunk by the share of their squares that is noise, and no variance of zero."""
+    scale = np.sqrt(np.maximum(np.diag(covariance), LEAST_VARIANCE))
+    r = covariance / np.outer(scale, scale)
+    square = r[np.triu_indices(len(r), 1)] ** 2
+    noise = np.square(1.0 - np.minimum(square, 1.0)).sum() / n
+    rho = np.clip(noise / square.sum() if square.any() else 1.0, LEAST_SHRINKAGE, 1.0)
+    return np.outer(scale, scale) * ((1.0 - rho) * r * ~np.eye(len(r), dtype=bool) + np.eye(len(r)))
+
+
+def _blocks(codes, n_levels):
+    """Slices of rows whose features take no more memory than a block."""
+    return row_blocks(len(codes), 8 * (1 + sum(n_levels)), BLOCK)
+
+
+def _gram(codes, n_levels, weight):
+    """Φᵀ diag(w) Φ."""
+    features = ((_features(codes[rows], n_levels), weight[rows]) for rows in _blocks(codes, n_levels))
+    return sum((phi * w[:, None]).T @ phi for phi, w in features)
+
+
+def _cross(codes, n_levels, Y):
+    """ΦᵀY of Y (n, p)."""
+    return sum(_features(codes[rows], n_levels).T @ Y[rows] for rows in _blocks(codes, n_levels))
