@@ -1,0 +1,150 @@
+r"""Levels first, then numbers given levels: the density P(c) p(x | c) and what it says of any cells.
+
+With T, U and S the levels asked for, left open and known, and B, A the numbers asked for and known,
+
+.. math::
+
+   p(c_T, x_B \mid c_S, x_A) = \frac{\sum_{c_U} P(c_T, c_U \mid c_S)\, p(x_A \mid c)\, p(x_B \mid x_A, c)}
+                                    {\sum_{c_T, c_U} P(c_T, c_U \mid c_S)\, p(x_A \mid c)} .
+
+The sums run over every combination of levels if there are at most `MOST`. Otherwise they are means over as many draws
+from :math:`P(c_T, c_U \mid c_S)`, the same in every call. Without numbers nothing is summed: P knows its own marginals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from .rows import AnyOrder, CellMask, ConditionalNumbers, Layout, Rows
+
+__all__ = ["BlockDensity"]
+
+MOST = 4096  # combinations of levels, or draws of them
+BLOCK = 1 << 17  # rows, each with one combination of levels, at a time
+SEED = 0xB10C  # of the draws
+
+
+@dataclass(frozen=True, eq=False)
+class BlockDensity:
+    """The density P(c) p(x | c): a ``RowDensity``.
+
+    Parameters
+    ----------
+    layout : Layout
+    levels : AnyOrder
+        P(c).
+    numbers : ConditionalNumbers
+        p(x | c).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.discrete.tree import fit_tree
+    >>> from skscore.models.mixed.blocks import BlockDensity
+    >>> from skscore.models.mixed.conditional_gaussian import ConditionalGaussian
+    >>> from skscore.models.mixed.rows import ALWAYS, CellMask, Layout, Rows
+    >>> coin = fit_tree(np.array([[0], [1]]), (2,))
+    >>> apart = ConditionalGaussian((2,), np.array([[0.0], [-2.0], [2.0]]), np.eye(1))
+    >>> density = BlockDensity(Layout((2,), (ALWAYS,)), coin, apart)
+    >>> rows, yes, no = Rows(np.array([[1]]), np.array([[1.0]])), np.array([[True]]), np.array([[False]])
+    >>> density.log_prob(rows, target=CellMask(yes, no), given=CellMask(no, yes)).round(3)  # log P(c = 1 | x = 1)
+    array([-0.018])
+    """
+
+    layout: Layout
+    levels: AnyOrder
+    numbers: ConditionalNumbers
+
+    def log_prob(self, rows, target, given):
+        """log p(c_T, x_T | c_S, x_S), shape (n,)."""
+        log_p = self._log_sum(rows, ~target.codes & ~given.codes, target, given)
+        known, asks_nothing = given.numbers.any(axis=1), _nothing(target)
+        log_p[known] -= self._log_sum(rows.at(known), ~given.codes[known], asks_nothing.at(known), given.at(known))
+        return log_p
+
+    def sample(self, rows, given, rng):
+        """The `Rows` with every cell that is not given drawn; numbers are NaN where their state says so."""
+        codes, known = np.empty_like(rows.codes), np.flatnonzero(given.numbers.any(axis=1))
+        without = np.setdiff1d(np.arange(rows.n), known)
+        codes[without] = self.levels.sample(rows.codes[without], given.codes[without], rng)
+        few, few_given = rows.at(known), given.at(known)
+        for index, completed, log_w in self._completed(few, ~few_given.codes, _nothing(few_given), few_given):
+            codes[known[index]] = completed[np.arange(len(index)), _draw(log_w, rng)]
+        numbers = self.numbers.sample(rows.numbers, codes, given.numbers, rng)
+        return Rows(codes, np.where(self.layout.holds_number(codes) | given.numbers, numbers, np.nan))
+
+    def _log_sum(self, rows, free, target, given):
+        """log Σ P(c_T, c_F | c_S) p(x_A | c) p(x_B | x_A, c) over the levels c_F that are `free`, shape (n,)."""
+        log_p, summed = np.empty(rows.n), free.any(axis=1) & (given.numbers | target.numbers).any(axis=1)
+        rest, summed = np.flatnonzero(~summed), np.flatnonzero(summed)
+        log_p[rest] = self._log_term(rows.at(rest), target.at(rest), given.at(rest))
+        for index, _, log_w in self._completed(rows.at(summed), free[summed], target.at(summed), given.at(summed)):
+            log_p[summed[index]] = logsumexp(log_w, axis=1)
+        return log_p
+
+    def _completed(self, rows, free, target, given):
+        """Of some rows each: their indices (k,), their free levels filled in m ways (k, m, q), and the terms (k, m)."""
+        patterns, of_row = np.unique(free, axis=0, return_inverse=True)
+        for number, columns in enumerate(patterns):
+            index = np.flatnonzero(of_row.ravel() == number)
+            n_ways = np.prod(np.array(self.layout.n_levels, dtype=float)[columns])
+            fill = self._every_way if n_ways <= MOST else self._drawn_ways
+            for few in np.array_split(index, max(1, -(-len(index) * int(min(n_ways, MOST)) // BLOCK))):
+                yield few, *fill(rows.at(few), columns, target.at(few), given.at(few))
+
+    def _every_way(self, rows, columns, target, given):
+        """Every combination of levels in the free `columns`, (k, m, q), and its term of the sum, (k, m)."""
+        ways = np.indices([K for K, free in zip(self.layout.n_levels, columns, strict=True) if free])
+        ways = ways.reshape(len(ways), -1).T
+        codes = np.repeat(rows.codes[:, None], len(ways), axis=1)
+        codes[:, :, columns] = ways
+        many = _repeated(rows, len(ways))._replace(codes=codes.reshape(-1, codes.shape[2]))
+        asked, known = _repeated(target, len(ways)), _repeated(given, len(ways))
+        log_p = self._log_term(many, asked._replace(codes=asked.codes | columns), known)
+        return codes, log_p.reshape(codes.shape[:2])
+
+    def _drawn_ways(self, rows, columns, target, given):
+        """As many draws of the free `columns` given all other levels, and the term of each over how often it comes."""
+        drawn = []
+        for row in np.split(rows.codes, rows.n):
+            drawn.append(
+                self.levels.sample(
+                    np.repeat(row, MOST, axis=0), ~columns & ~np.zeros((MOST, 1), bool), np.random.default_rng(SEED)
+                )
+            )
+        codes = np.stack(drawn)
+        many = _repeated(rows, MOST)._replace(codes=codes.reshape(-1, codes.shape[2]))
+        log_p = self._log_numbers(many, _repeated(target, MOST), _repeated(given, MOST)).reshape(codes.shape[:2])
+        log_rest = self.levels.log_prob(rows.codes, target.codes & ~columns, given.codes)
+        return codes, log_p + log_rest[:, None] - np.log(MOST)
+
+    def _log_term(self, rows, target, given):
+        """log P(c_T | c_S) p(x_A | c) p(x_B | x_A, c), shape (n,)."""
+        return self.levels.log_prob(rows.codes, target.codes, given.codes) + self._log_numbers(rows, target, given)
+
+    def _log_numbers(self, rows, target, given):
+        """log p(x_A | c) p(x_B | x_A, c), shape (n,)."""
+        log_p = np.zeros(rows.n)
+        for asked, known in ((given.numbers, np.zeros_like(given.numbers)), (target.numbers, given.numbers)):
+            some = asked.any(axis=1)
+            log_p[some] += self.numbers.log_prob(rows.numbers[some], rows.codes[some], asked[some], known[some])
+        return log_p
+
+
+def _nothing(mask):
+    """No cells of as many rows."""
+    return CellMask(np.zeros_like(mask.codes), np.zeros_like(mask.numbers))
+
+
+def _repeated(pair, times):
+    """`Rows` or a `CellMask` with each row so many times, one after the other."""
+    return type(pair)(*(np.repeat(array, times, axis=0) for array in pair))
+
+
+def _draw(log_w, rng):
+    """An index for each row of logarithms of weights (k, m), drawn by them."""
+    below = np.cumsum(np.exp(log_w - log_w.max(axis=1, keepdims=True)), axis=1)
+    return (below < rng.random((len(log_w), 1)) * below[:, -1:]).sum(axis=1)

@@ -1,0 +1,134 @@
+r"""A density of rows in other coordinates of their numbers.
+
+Each numeric column has a coordinate :math:`u_j = f_j((x_j - m_j)/s_j)`, in which a density p_U is fitted:
+
+.. math:: \log p(c_T, x_B \mid c_S, x_A) = \log p_U(c_T, u_B \mid c_S, u_A)
+          + \sum_{j \in B}\bigl[\log f_j' - \log s_j\bigr].
+
+A value of an evenly spaced column stands for a cell of one step w around it. Its density is its probability over w, the
+mean over the cell, here over points that are the same in every call; what is known of such a column is its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...maps.algebra import Elementwise
+from ...maps.cell_points import log_mean, unit_points
+from ...maps.cells import EvenCells
+from .rows import RowDensity, Rows
+
+__all__ = ["Coordinates", "MovedRows"]
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """The map x ↦ u of numeric columns; NaN stays NaN.
+
+    Parameters
+    ----------
+    location, scale : ndarray of shape (p,)
+        m and s.
+    shape : Elementwise or None
+        f; None is the identity.
+    """
+
+    location: np.ndarray
+    scale: np.ndarray
+    shape: Elementwise | None = None
+
+    def _standardised(self, X):
+        return (X - self.location) / self.scale
+
+    def forward(self, X):
+        """u of numbers (n, p)."""
+        Z = self._standardised(X)
+        return Z if self.shape is None else self.shape.forward(Z)
+
+    def inverse(self, U):
+        """x of coordinates (n, p)."""
+        return self.location + self.scale * (U if self.shape is None else self.shape.inverse(U))
+
+    def log_slope(self, X):
+        """log du/dx of numbers (n, p), shape (n, p)."""
+        slope = -np.log(self.scale)
+        return (
+            np.broadcast_to(slope, X.shape)
+            if self.shape is None
+            else slope + self.shape.log_slope(self._standardised(X))
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MovedRows:
+    """The density of rows whose numbers have a density in other coordinates: a ``RowDensity``.
+
+    Parameters
+    ----------
+    inner : RowDensity
+        p_U.
+    coordinates : Coordinates
+    cells : sequence of p EvenCells or None
+        Of each numeric column, None if it is continuous.
+    n_points : int
+        Of the cells of a row, a power of two.
+    """
+
+    inner: RowDensity
+    coordinates: Coordinates
+    cells: Sequence[EvenCells | None]
+    n_points: int = 1
+
+    @property
+    def layout(self):
+        """The columns."""
+        return self.inner.layout
+
+    def log_prob(self, rows, target, given):
+        """log p(c_T, x_T | c_S, x_S), shape (n,)."""
+        log_p, spread = np.empty(rows.n), target.numbers[:, [j for j, _ in self._with_cells]].any(axis=1)
+        for some, points in ((~spread, 1), (spread, self.n_points)):
+            log_p[some] = replace(self, n_points=points)._mean_of_points(rows.at(some), target.at(some), given.at(some))
+        return log_p
+
+    @property
+    def _with_cells(self) -> list[tuple[int, EvenCells]]:
+        """The columns that have cells."""
+        return [(j, cell) for j, cell in enumerate(self.cells) if cell is not None]
+
+    def _mean_of_points(self, rows, target, given):
+        many, asked, known = (self._repeated(pair) for pair in (rows, target, given))
+        many = many._replace(numbers=self._points(rows.numbers, target.numbers))
+        log_slope = np.where(asked.numbers, self.coordinates.log_slope(many.numbers), 0.0).sum(axis=1)
+        log_p = self._inner_log_prob(many, asked, known) + log_slope
+        return log_mean(log_p.reshape(rows.n, self.n_points))
+
+    def _inner_log_prob(self, rows, target, given):
+        return self.inner.log_prob(rows._replace(numbers=self.coordinates.forward(rows.numbers)), target, given)
+
+    def _repeated(self, pair):
+        return type(pair)(*(np.repeat(array, self.n_points, axis=0) for array in pair))
+
+    def _points(self, X, target):
+        """The points of the cells that are asked for, shape (n m, p); other numbers as they are."""
+        index = np.zeros((len(X), len(self._with_cells)))
+        for k, (j, cell) in enumerate(self._with_cells):
+            index[:, k] = np.nan_to_num(cell.cell_of(X[:, j]))
+        places = unit_points(index, self.n_points)
+        points = np.repeat(X[:, None], self.n_points, axis=1)
+        for k, (j, cell) in enumerate(self._with_cells):
+            spread = cell.spread(points[:, :, j], places[:, :, k])
+            points[:, :, j] = np.where(target[:, None, j], spread, points[:, :, j])
+        return points.reshape(-1, X.shape[1])
+
+    def sample(self, rows, given, rng):
+        """The `Rows` with every cell that is not given drawn, numbers on the values of their columns."""
+        moved = rows._replace(numbers=self.coordinates.forward(rows.numbers))
+        codes, U = self.inner.sample(moved, given, rng)
+        drawn = self.coordinates.inverse(U)
+        for j, cell in self._with_cells:
+            drawn[:, j] = cell.round(drawn[:, j])
+        return Rows(codes, np.where(given.numbers, rows.numbers, drawn))
