@@ -13,6 +13,7 @@ from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.score_matching_cv import ScoreMatchingDensityCV
 from .estimators.sklearn_transformers import BijectiveTransformer
 from .estimators.transformed import TransformedDensity
+from .tabular import TabularDensity
 
 __version__ = "0.1.0"
 
@@ -24,6 +25,7 @@ __all__ = [
     "ScoreMatchingDensity",
     "ScoreMatchingDensityCV",
     "ScoreMatchingICA",
+    "TabularDensity",
     "TransformedDensity",
     "__version__",
 ]

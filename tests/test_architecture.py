@@ -28,7 +28,7 @@ FLOORS = (
     ("maps", "fitting", "samplers", "datasets", "metrics"),
     ("models", "likelihood"),
     ("levels", "neural"),
-    ("estimators", "plotting", "demo"),
+    ("estimators", "tabular", "plotting", "demo"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -31,7 +31,7 @@ import numpy as np
 
 from .cells import Atoms, Cells, EvenCells, OwnCells
 
-__all__ = ["find_cells"]
+__all__ = ["FEW", "HEAVY", "MULTIPLICITY", "SMALL_SET", "even_cells", "find_cells", "neighbours"]
 
 FEW = 0.05  # the share of rows that may be overlooked: ties, rare roundings; what is above it is heavy
 RARE = 0.01  # the share of rows whose value is theirs alone, at most, in a complete set: about that of values unseen
@@ -94,7 +94,7 @@ def _cells(x, times, weight, rows):
     """Cells of a column x of distinct rows; its spacing is looked for in those at the places `rows`."""
     noise = _noise(x, np.float64)
     values, n_rows, repeated = _distinct(x, times, noise)
-    even = _even_cells(x[rows], times[rows])
+    even = even_cells(x[rows], times[rows], _telling)
     sparse = bool(even) and np.median(np.diff(values)) >= SPARSE * even.width
     few = len(values) <= SMALL_SET
     counts = repeated if few or (even and not sparse) else n_rows
@@ -112,14 +112,14 @@ def _cells(x, times, weight, rows):
     if discrete and not even:
         return OwnCells.between(values)
     if even:
-        heavy &= repeated > HEAVY * _neighbours(repeated)
+        heavy &= repeated > HEAVY * neighbours(repeated)
     if not heavy.any():
         return even
     tolerance = np.full(heavy.sum(), 0.49 * even.width if even else noise)
     return Atoms.of_a_column(values[heavy], tolerance, x, weight, even, alone=False)
 
 
-def _neighbours(counts):
+def neighbours(counts):
     """Rows that hold the two values below and the two above each one."""
     padded = np.pad(counts, 2)
     return padded[:-4] + padded[1:-3] + padded[3:-1] + padded[4:]
@@ -154,14 +154,22 @@ def _telling(counts):
     return telling
 
 
-def _even_cells(x, times):
-    """Return the even cells of a column, or None; first as x stands, then as if read from float32."""
+def even_cells(x, times, telling=lambda counts: np.ones(len(counts), dtype=bool)):
+    """Return the even cells of a column, or None; first as x stands, then as if read from float32.
+
+    Parameters
+    ----------
+    x, times : ndarray of shape (n,)
+        The column, and how often each row is repeated.
+    telling : callable, optional
+        Which values have a say, by how often each occurs; all of them if it is not given.
+    """
     for stored in (np.float64, np.float32):
         noise = _noise(x, stored)
         values, _, repeated = _distinct(x, times, noise)
-        telling = values[_telling(repeated)]
-        if step := _common_step(np.diff(telling), noise):
-            return _rational_cells(telling, step, noise)
+        values = values[telling(repeated)]
+        if step := _common_step(np.diff(values), noise):
+            return _rational_cells(values, step, noise)
     return None
 
 

@@ -7,7 +7,7 @@ With T, U and S the levels asked for, left open and known, and B, A the numbers 
    p(c_T, x_B \mid c_S, x_A) = \frac{\sum_{c_U} P(c_T, c_U \mid c_S)\, p(x_A \mid c)\, p(x_B \mid x_A, c)}
                                     {\sum_{c_T, c_U} P(c_T, c_U \mid c_S)\, p(x_A \mid c)} .
 
-The sums run over every combination of levels if there are at most `MOST`. Otherwise they are means over as many draws
+The sums run over every combination of levels if there are at most `MOST`. Otherwise they are means over `DRAWS` draws
 from :math:`P(c_T, c_U \mid c_S)`, the same in every call. Without numbers nothing is summed: P knows its own marginals.
 """
 
@@ -20,9 +20,9 @@ from scipy.special import logsumexp
 
 from .rows import AnyOrder, CellMask, ConditionalNumbers, Layout, Rows
 
-__all__ = ["BlockDensity"]
+__all__ = ["BlockDensity", "draw_index"]
 
-MOST = 4096  # combinations of levels, or draws of them
+MOST, DRAWS = 1024, 512  # combinations of levels that are summed, and draws of them if there are more
 BLOCK = 1 << 17  # rows, each with one combination of levels, at a time
 SEED = 0xB10C  # of the draws
 
@@ -72,7 +72,7 @@ class BlockDensity:
         codes[without] = self.levels.sample(rows.codes[without], given.codes[without], rng)
         few, few_given = rows.at(known), given.at(known)
         for index, completed, log_w in self._completed(few, ~few_given.codes, _nothing(few_given), few_given):
-            codes[known[index]] = completed[np.arange(len(index)), _draw(log_w, rng)]
+            codes[known[index]] = completed[np.arange(len(index)), draw_index(log_w, rng)]
         numbers = self.numbers.sample(rows.numbers, codes, given.numbers, rng)
         return Rows(codes, np.where(self.layout.holds_number(codes) | given.numbers, numbers, np.nan))
 
@@ -91,14 +91,14 @@ class BlockDensity:
         for number, columns in enumerate(patterns):
             index = np.flatnonzero(of_row.ravel() == number)
             n_ways = np.prod(np.array(self.layout.n_levels, dtype=float)[columns])
-            fill = self._every_way if n_ways <= MOST else self._drawn_ways
-            for few in np.array_split(index, max(1, -(-len(index) * int(min(n_ways, MOST)) // BLOCK))):
+            fill, m = (self._every_way, int(n_ways)) if n_ways <= MOST else (self._drawn_ways, DRAWS)
+            for few in np.array_split(index, min(len(index), -(-len(index) * m // BLOCK))):
                 yield few, *fill(rows.at(few), columns, target.at(few), given.at(few))
 
     def _every_way(self, rows, columns, target, given):
         """Every combination of levels in the free `columns`, (k, m, q), and its term of the sum, (k, m)."""
-        ways = np.indices([K for K, free in zip(self.layout.n_levels, columns, strict=True) if free])
-        ways = ways.reshape(len(ways), -1).T
+        n_levels = np.array(self.layout.n_levels, dtype=np.int64)[columns]
+        ways = np.indices(n_levels).reshape(len(n_levels), np.prod(n_levels)).T
         codes = np.repeat(rows.codes[:, None], len(ways), axis=1)
         codes[:, :, columns] = ways
         many = _repeated(rows, len(ways))._replace(codes=codes.reshape(-1, codes.shape[2]))
@@ -107,19 +107,14 @@ class BlockDensity:
         return codes, log_p.reshape(codes.shape[:2])
 
     def _drawn_ways(self, rows, columns, target, given):
-        """As many draws of the free `columns` given all other levels, and the term of each over how often it comes."""
-        drawn = []
-        for row in np.split(rows.codes, rows.n):
-            drawn.append(
-                self.levels.sample(
-                    np.repeat(row, MOST, axis=0), ~columns & ~np.zeros((MOST, 1), bool), np.random.default_rng(SEED)
-                )
-            )
-        codes = np.stack(drawn)
-        many = _repeated(rows, MOST)._replace(codes=codes.reshape(-1, codes.shape[2]))
-        log_p = self._log_numbers(many, _repeated(target, MOST), _repeated(given, MOST)).reshape(codes.shape[:2])
+        """Draws of the free `columns` given all other levels, (k, m, q), and the terms of their mean, (k, m)."""
+        rest = np.tile(~columns, (DRAWS, 1))
+        each = (np.repeat(codes, DRAWS, axis=0) for codes in np.split(rows.codes, rows.n))
+        codes = np.concatenate([self.levels.sample(row, rest, np.random.default_rng(SEED)) for row in each])
+        many = _repeated(rows, DRAWS)._replace(codes=codes)
+        log_p = self._log_numbers(many, _repeated(target, DRAWS), _repeated(given, DRAWS)).reshape(rows.n, DRAWS)
         log_rest = self.levels.log_prob(rows.codes, target.codes & ~columns, given.codes)
-        return codes, log_p + log_rest[:, None] - np.log(MOST)
+        return codes.reshape(rows.n, DRAWS, -1), log_p + log_rest[:, None] - np.log(DRAWS)
 
     def _log_term(self, rows, target, given):
         """log P(c_T | c_S) p(x_A | c) p(x_B | x_A, c), shape (n,)."""
@@ -144,7 +139,7 @@ def _repeated(pair, times):
     return type(pair)(*(np.repeat(array, times, axis=0) for array in pair))
 
 
-def _draw(log_w, rng):
+def draw_index(log_w, rng):
     """An index for each row of logarithms of weights (k, m), drawn by them."""
     below = np.cumsum(np.exp(log_w - log_w.max(axis=1, keepdims=True)), axis=1)
     return (below < rng.random((len(log_w), 1)) * below[:, -1:]).sum(axis=1)

@@ -24,6 +24,7 @@ for functional genomics. Statistical Applications in Genetics and Molecular Biol
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,8 +34,8 @@ __all__ = ["ConditionalGaussian", "fit_conditional_gaussian"]
 
 RIDGE = 1.0  # rows that each level has at the common mean, besides its own
 LEAST_VARIANCE, LEAST_SHRINKAGE = 1e-8, 1e-6  # of a residual as a share of its column, and of all correlations
-MAX_ROUNDS, STALLED = 50, 1e-4  # of EM, and the gain in nats per row at which it ends
-ABSENT = 2  # after the cells that are given and those that are asked for
+MAX_ROUNDS, STALLED = 50, 3e-4  # of EM, and the gain in nats per row at which it ends
+GIVEN, TARGET, ABSENT = range(3)  # kinds of cells, in the order that they have in a factor
 BLOCK = 1 << 24  # bytes of the features or the factors of a block of rows
 
 
@@ -99,33 +100,19 @@ class ConditionalGaussian:
         known = target | given
         rest = np.where(known, numbers, 0.0) - np.where(known, self.mean(codes), 0.0)
         R, log_det = np.empty(rest.shape), np.empty(len(rest))
-        for rows, order, factors, index in self._factors(target, given):
-            R[rows] = _by_row(_solved, factors, order, index, rest[rows])
-            logs = np.log(np.einsum("kjj->kj", factors)[index])
-            log_det[rows] = np.where(np.take_along_axis(target[rows], order[index], axis=1), logs, 0.0).sum(axis=1)
+        for block in _patterns(target, given):
+            L = block.factors(self.covariance)
+            R[block.rows] = block.by_row(_solved, L, rest[block.rows])
+            logs = np.where(block.kinds == TARGET, np.log(np.einsum("kjj->kj", L)), 0.0)
+            log_det[block.rows] = logs.sum(axis=1)[block.of_row]
         return R, log_det
 
     def unwhiten(self, R, numbers, codes, target, given):
         """`numbers` with the cells asked for as white coordinates `R` (n, p) say, those of given cells among them."""
         filled = self.mean(codes)
-        for rows, order, factors, index in self._factors(target, given):
-            filled[rows] += _by_row(_product, factors, order, index, R[rows])
+        for block in _patterns(target, given):
+            filled[block.rows] += block.by_row(_product, block.factors(self.covariance), R[block.rows])
         return np.where(target, filled, numbers)
-
-    def _factors(self, target, given):
-        """Of each block of rows, a slice, the k patterns of cells: the order A, B, others of the columns, (k, p).
-
-        After it L in this order, (k, p, p), and which of the k patterns each row has.
-        """
-        p = len(self.covariance)
-        kind = np.where(given, 0, np.where(target, 1, ABSENT)).astype(np.int8)
-        for rows in row_blocks(len(kind), 8 * p * p + 8, BLOCK):
-            kinds, index = np.unique(kind[rows], axis=0, return_inverse=True)
-            order = np.argsort(kinds, axis=1, kind="stable")
-            present = np.take_along_axis(kinds, order, axis=1) < ABSENT
-            both = present[:, :, None] & present[:, None, :]
-            ordered = self.covariance[order[:, :, None], order[:, None, :]]
-            yield rows, order, np.linalg.cholesky(np.where(both, ordered, np.eye(p))), index.ravel()
 
     # ---- as a density ----------------------------------------------------------------------------
 
@@ -141,11 +128,57 @@ class ConditionalGaussian:
         return self.unwhiten(np.where(given, R, noise), numbers, codes, ~given, given)
 
 
-def _by_row(apply, factors, order, index, V):
-    """`apply` of the factor of each row's pattern to the row of `V`, in the order that the pattern has."""
-    own, result = order[index], np.empty(V.shape)
-    np.put_along_axis(result, own, apply(factors[index], np.take_along_axis(V, own, axis=1)), axis=1)
-    return result
+# ---- factors of the covariance, for each pattern of cells ----------------------------------------
+
+
+class _Patterns(NamedTuple):
+    """The k patterns of cells among some rows.
+
+    Attributes
+    ----------
+    rows : slice
+    order : ndarray of int, shape (k, p)
+        The columns in the order A, B, all others.
+    kinds : ndarray of int8, shape (k, p)
+        What they are, in this order.
+    of_row : ndarray of int, shape (n,)
+        The pattern of each row.
+    """
+
+    rows: slice
+    order: np.ndarray
+    kinds: np.ndarray
+    of_row: np.ndarray
+
+    def factors(self, covariance):
+        """L of each pattern, (k, p, p), the identity in the other columns."""
+        present = self.kinds < ABSENT
+        both = present[:, :, None] & present[:, None, :]
+        ordered = covariance[self.order[:, :, None], self.order[:, None, :]]
+        return np.linalg.cholesky(np.where(both, ordered, np.eye(len(covariance))))
+
+    def by_row(self, apply, L, V):
+        """`apply` of the factor of each row to the row of `V`, in the order of its pattern."""
+        own, result = self.order[self.of_row], np.empty(V.shape)
+        np.put_along_axis(result, own, apply(L[self.of_row], np.take_along_axis(V, own, axis=1)), axis=1)
+        return result
+
+    def scattered(self, L, total):
+        """Σ of the covariances of B given A over `total` (k,) rows of each pattern, shape (p, p)."""
+        asked = self.kinds == TARGET
+        root = np.where(asked[:, :, None] & asked[:, None, :], L, 0.0) * np.sqrt(total)[:, None, None]
+        in_place = np.empty_like(root)
+        np.put_along_axis(in_place, self.order[:, :, None], root, axis=1)
+        return np.tensordot(in_place, in_place, axes=((0, 2), (0, 2)))
+
+
+def _patterns(target, given):
+    """The patterns of each block of rows."""
+    kind = np.where(given, GIVEN, np.where(target, TARGET, ABSENT)).astype(np.int8)
+    for rows in row_blocks(len(kind), 8 * kind.shape[1] ** 2 + 8, BLOCK):
+        kinds, index = np.unique(kind[rows], axis=0, return_inverse=True)
+        order = np.argsort(kinds, axis=1, kind="stable")
+        yield _Patterns(rows, order, np.take_along_axis(kinds, order, axis=1), index.ravel())
 
 
 def _product(L, V):
@@ -222,35 +255,32 @@ def _fit_standardised(rows, present, n_levels, weight):
     ridge = np.linalg.inv(gram + np.diag(penalty))
     freedom = max(1.0, weight.sum() - np.sum(ridge * gram))
     gaussian = ConditionalGaussian(n_levels, np.zeros((len(gram), rows.numbers.shape[1])), np.eye(present.shape[1]))
-    is_complete, none, last, filled, spread = present.all(), np.zeros_like(present), -np.inf, rows.numbers, 0.0
-    for _ in range(MAX_ROUNDS):
-        if not is_complete:
-            filled, spread = _expected(gaussian, rows, present, weight)
+    patterns, last, filled, spread = list(_patterns(~present, present)), -np.inf, rows.numbers, 0.0
+    for _ in range(1 if present.all() else MAX_ROUNDS):
+        if not present.all():
+            filled, spread, value = _expected(gaussian, rows, present, weight, patterns)
+            if value - last < STALLED:
+                break
+            last = value
         coef = ridge @ _cross(rows.codes, n_levels, weight[:, None] * filled)
         rest = filled - ConditionalGaussian(n_levels, coef, gaussian.covariance).mean(rows.codes)
         scatter = (rest * weight[:, None]).T @ rest + spread
         gaussian = ConditionalGaussian(n_levels, coef, _shrunk(scatter / freedom, weight.sum()))
-        value = np.average(gaussian.log_prob(filled, rows.codes, present, none), weights=weight)
-        if is_complete or value - last < STALLED:
-            break
-        last = value
     return gaussian
 
 
-def _expected(gaussian, rows, present, weight):
-    """Numbers with missing cells at their conditional means, and the sum of the conditional covariances."""
-    R, _ = gaussian.whiten(rows.numbers, rows.codes, np.zeros_like(present), present)
-    filled = gaussian.unwhiten(R, rows.numbers, rows.codes, ~present, present)
-    spread = np.zeros_like(gaussian.covariance)
-    for block, order, factors, index in gaussian._factors(~present, present):
-        total = np.bincount(index, weight[block])
-        _, first = np.unique(index, return_index=True)
-        missing = ~np.take_along_axis(present[block][first], order, axis=1)
-        of_missing = np.where(missing[:, :, None] & missing[:, None, :], factors, 0.0)
-        root = np.empty_like(of_missing)
-        np.put_along_axis(root, order[:, :, None], of_missing * np.sqrt(total)[:, None, None], axis=1)
-        spread += np.matmul(root, root.mT).sum(axis=0)
-    return filled, spread
+def _expected(gaussian, rows, present, weight, patterns):
+    """Numbers with missing cells at their conditional means, the sum of their covariances, and the log-density."""
+    filled, spread, log_p = gaussian.mean(rows.codes), np.zeros_like(gaussian.covariance), 0.0
+    rest = np.where(present, rows.numbers - filled, 0.0)
+    for block in patterns:
+        L, total = block.factors(gaussian.covariance), np.bincount(block.of_row, weight[block.rows])
+        R = np.where(present[block.rows], block.by_row(_solved, L, rest[block.rows]), 0.0)
+        filled[block.rows] += block.by_row(_product, L, R)
+        logs = np.where(block.kinds == GIVEN, np.log(np.einsum("kjj->kj", L)), 0.0).sum(axis=1)
+        log_p -= 0.5 * weight[block.rows] @ np.square(R).sum(axis=1) + total @ logs
+        spread += block.scattered(L, total)
+    return np.where(present, rows.numbers, filled), spread, log_p / weight.sum()
 
 
 def _shrunk(covariance, n):

@@ -122,7 +122,7 @@ class MovedRows:
         for k, (j, cell) in enumerate(self._with_cells):
             spread = cell.spread(points[:, :, j], places[:, :, k])
             points[:, :, j] = np.where(target[:, None, j], spread, points[:, :, j])
-        return points.reshape(-1, X.shape[1])
+        return points.reshape(len(X) * self.n_points, X.shape[1])
 
     def sample(self, rows, given, rng):
         """The `Rows` with every cell that is not given drawn, numbers on the values of their columns."""

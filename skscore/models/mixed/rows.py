@@ -126,7 +126,9 @@ class ConditionalNumbers(Protocol):
 class RowDensity(Protocol):
     """A density p(c, x) of rows."""
 
-    layout: Layout
+    @property
+    def layout(self) -> Layout:
+        """The columns."""
 
     def log_prob(self, rows, target, given):
         """log p(c_T, x_T | c_S, x_S) of `Rows`, by two `CellMask`, shape (n,)."""

@@ -1,0 +1,318 @@
+"""The schema of a table: what fit learns of a frame, and frames as rows of levels and numbers and back.
+
+The frame is one of pandas, polars or pyarrow, or a two-dimensional array. Its columns become a discrete and a numeric
+block (:mod:`skscore.models.mixed.rows`), each in the order of the frame:
+
+- discrete columns stand in the discrete block, one level for each value and one for missing cells if there were any;
+- numeric columns stand in the numeric block, and in the discrete one with a state if not every cell holds a number;
+- constant columns stand in neither: they come back as they were, and nothing else is like them.
+
+What fit did not see (an unknown level, another value of a constant, a missing cell of a column that had none) has the
+code `NOT_KNOWN`, or no number, and makes its row `unlike` the table. Columns are found by their names, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from ..maps.cells import EvenCells
+from ..models.mixed.rows import ALWAYS, CellMask, Layout, Rows
+from .column_kinds import check_column_types
+from .columns import NOT_KNOWN, Column, EncodedColumn
+from .frame_cells import ColumnCells, columns_of, library_of, read_cells, scalar_cell
+from .native_dtypes import native_frame_of
+from .schema_table import html_table, text_table
+
+__all__ = ["Schema"]
+
+MISSINGNESS = ("model", "ignore")
+HANDLE_UNKNOWN = ("error", "neg_inf", "na")
+SHOWN = 5  # strange values that a message names
+LEAVE_OUT = (
+    "With handle_unknown='neg_inf' rows with such cells have the log-density -inf, with handle_unknown='na' such cells "
+    "are not known."
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Schema:
+    """The columns of a frame.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+        In the order of the frame.
+    library : {"pandas", "polars", "pyarrow", "numpy"}
+        Of the frame.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from skscore.tabular.schema import Schema
+    >>> frame = pd.DataFrame({
+    ...     "species": pd.Categorical(["Adelie", "Gentoo", "Gentoo"]),
+    ...     "bill": [39.1, np.nan, 46.5],
+    ...     "year": [2007, 2008, 2009],
+    ... })
+    >>> schema = Schema.of(frame, {"year": "integer"})
+    >>> schema
+    column   kind         dtype     values
+    species  categorical  category  2 levels: Adelie, Gentoo
+    bill     real         float64   39.1 to 46.5; step 0.1; missing
+    year     integer      int64     2007 to 2009; step 1
+    >>> rows = schema.encode(frame)
+    >>> rows.codes  # of the species, and the state of the bill
+    array([[0, 0],
+           [1, 1],
+           [1, 0]])
+    >>> rows.numbers
+    array([[  39.1, 2007. ],
+           [   nan, 2008. ],
+           [  46.5, 2009. ]])
+    >>> schema.decode(rows).equals(frame)
+    True
+    """
+
+    columns: tuple[Column, ...]
+    library: str
+
+    @classmethod
+    def of(
+        cls,
+        frame: Any,
+        column_types: Mapping[Hashable, str] | None = None,
+        missingness: str = "model",
+        weight: ndarray | None = None,
+    ) -> Schema:
+        """Return the schema of a `frame`.
+
+        Parameters
+        ----------
+        frame : frame of pandas, polars or pyarrow, or ndarray of shape (n, d)
+        column_types : mapping from names to kinds, optional
+            Where the guess is wrong: "real", "integer", "ordered", "categorical", "boolean", "date" or "ignore".
+        missingness : {"model", "ignore"}
+            Whether a numeric column with missing cells has a state, or these tell nothing.
+        weight : ndarray of shape (n,) or None
+            Of the rows: which values hold a large share of a column.
+
+        Returns
+        -------
+        Schema
+
+        Raises
+        ------
+        ValueError
+            If the frame cannot be read, a column holds what has no density or names the rows, or an argument is
+            unknown. The message names the column and the remedy.
+        """
+        if missingness not in MISSINGNESS:
+            raise ValueError(f"missingness is {missingness!r}: give one of {list(MISSINGNESS)}.")
+        native = columns_of(frame)
+        asked = check_column_types(column_types, native)
+        columns = [Column.learn(name, column, asked.get(name), missingness, weight) for name, column in native.items()]
+        if all(column.kind == "ignore" for column in columns):
+            raise ValueError("column_types leaves out every column of the frame: keep one at least.")
+        return cls(_placed(columns), library_of(next(iter(native.values()))))
+
+    # ---- the two blocks --------------------------------------------------------------------------
+
+    @property
+    def layout(self) -> Layout:
+        """Levels of the discrete block, and the state of each numeric column."""
+        n_levels = tuple(column.n_levels for column in self.columns if column.discrete is not None)
+        return Layout(n_levels, tuple(ALWAYS if c.discrete is None else c.discrete for c in self._numeric))
+
+    @property
+    def cells(self) -> list[EvenCells | None]:
+        """Lattice of each numeric column, None if it is continuous."""
+        return [column.line.cells for column in self._numeric]
+
+    @property
+    def missing_levels(self) -> list[int | None]:
+        """Level of each discrete column that says that the cell is missing, None if it has none."""
+        return [None if c.missing == NOT_KNOWN else c.missing for c in self.columns if c.discrete is not None]
+
+    @property
+    def _numeric(self):
+        return [column for column in self.columns if column.numeric is not None]
+
+    @property
+    def _kept(self):
+        return [column for column in self.columns if column.kind != "ignore"]
+
+    def column(self, name: Hashable) -> Column:
+        """Return the column of this name; a ValueError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ValueError(f"There is no column {name!r}: fit saw {[column.name for column in self.columns]}.")
+
+    def discrete_of(self, name: Hashable) -> int | None:
+        """Return the place in the discrete block of a column or, if it is numeric, of its state."""
+        return self.column(name).discrete
+
+    def numeric_of(self, name: Hashable) -> int | None:
+        """Return the place of a column in the numeric block."""
+        return self.column(name).numeric
+
+    def cells_of(self, columns: Iterable[Hashable], n: int) -> CellMask:
+        """Return the mask of all cells of these columns, states too, over `n` rows."""
+        mask = self._no_cells(n)
+        for column in map(self.column, columns):
+            _mark(mask, column, True, True)
+        return mask
+
+    def _no_cells(self, n):
+        layout = self.layout
+        return CellMask(np.zeros((n, len(layout.n_levels)), dtype=bool), np.zeros((n, len(layout.state)), dtype=bool))
+
+    # ---- frames as rows --------------------------------------------------------------------------
+
+    def encode(self, frame: Any, handle_unknown: str = "error", every: bool = True) -> Rows:
+        """Return the rows of a `frame`.
+
+        Parameters
+        ----------
+        frame : frame or ndarray
+            With the columns that fit saw, those that are ignored or not.
+        handle_unknown : {"error", "neg_inf", "na"}
+            What of cells that fit did not see the like of: a ValueError, or the code `NOT_KNOWN`. Which rows hold such
+            cells is `unlike`.
+        every : bool
+            Whether each column has to be there; if not, nothing is known of those that are not.
+        """
+        if handle_unknown not in HANDLE_UNKNOWN:
+            raise ValueError(f"handle_unknown is {handle_unknown!r}: give one of {list(HANDLE_UNKNOWN)}.")
+        cells = self._read(frame, every)
+        encoded = {name: self.column(name).encode(own) for name, own in cells.items()}
+        if handle_unknown == "error":
+            for name, own in encoded.items():
+                _refuse_unlike(name, cells[name], own.unlike, LEAVE_OUT)
+        return self._rows(encoded, len(next(iter(encoded.values())).codes))
+
+    def unlike(self, frame: Any) -> ndarray:
+        """Return which rows of a `frame` hold a cell that fit did not see the like of, shape (n,)."""
+        return np.any([self.column(name).encode(own).unlike for name, own in self._read(frame).items()], axis=0)
+
+    def encode_given(self, given: Any, n: int) -> tuple[Rows, CellMask]:
+        """Return `n` rows of which some cells are known, and the mask of these.
+
+        Parameters
+        ----------
+        given : mapping from names to single values, or a frame of n rows
+            Any of the columns; a missing cell is not known.
+        n : int
+            How many rows.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, the frame has not n rows, or fit did not see the like of a value.
+        """
+        cells = self._cells_given(given, n)
+        encoded, mask = {}, self._no_cells(n)
+        for name, own in cells.items():
+            column = self.column(name)
+            found = column.encode(own)
+            _refuse_unlike(name, own, found.unlike & ~own.missing, "Only what fit saw can be given.")
+            encoded[name] = found
+            _mark(mask, column, ~own.missing, ~np.isnan(found.numbers))
+        return self._rows(encoded, n), mask
+
+    def _cells_given(self, given, n):
+        """Cells of what is given, by column; a single value in all rows."""
+        if not isinstance(given, Mapping):
+            return self._read(given, every=False, n=n)
+        cells = {}
+        for name, value in given.items():
+            own = scalar_cell(name, value, self.library, self.column(name).dtype.categories is not None)
+            cells[name] = ColumnCells(own.content, np.repeat(own.values, n), np.repeat(own.missing, n))
+        return {name: own for name, own in cells.items() if self.column(name).kind != "ignore"}
+
+    def _read(self, frame, every=True, n=None):
+        """Cells of a frame, by column, those that are ignored left out."""
+        native = columns_of(frame)
+        names = [column.name for column in self.columns]
+        strange = [name for name in native if name not in names]
+        absent = [column.name for column in self._kept if column.name not in native] if every else []
+        if strange or absent:
+            raise ValueError(
+                f"The frame has not the columns that fit saw: {absent} are absent, {strange} are unknown. Columns are "
+                "found by their names, in any order."
+            )
+        n_rows = len(next(iter(native.values())))
+        if n is not None and n_rows != n:
+            raise ValueError(f"given has {n_rows} rows, but {n} are asked for: give as many.")
+        return {name: read_cells(name, own) for name, own in native.items() if self.column(name).kind != "ignore"}
+
+    def _rows(self, encoded: dict[Hashable, EncodedColumn], n):
+        """The `n` rows that hold the cells of some columns, all others not known."""
+        layout = self.layout
+        codes, numbers = np.full((n, len(layout.n_levels)), NOT_KNOWN), np.full((n, len(layout.state)), np.nan)
+        for name, own in encoded.items():
+            column = self.column(name)
+            if column.discrete is not None:
+                codes[:, column.discrete] = own.codes
+            if column.numeric is not None:
+                numbers[:, column.numeric] = own.numbers
+        return Rows(codes, numbers)
+
+    # ---- rows as frames --------------------------------------------------------------------------
+
+    def decode(self, rows: Rows) -> Any:
+        """Return the frame of these rows, as fit saw one: its library, its dtypes and categories, its order of columns.
+
+        Numbers are rounded to the lattice of their column. Columns that are ignored are left out.
+        """
+        zeros, nothing = np.zeros(rows.n, dtype=np.int64), np.full(rows.n, np.nan)
+        columns = {}
+        for column in self._kept:
+            codes = zeros if column.discrete is None else rows.codes[:, column.discrete]
+            numbers = nothing if column.numeric is None else rows.numbers[:, column.numeric]
+            columns[column.name] = column.decode(codes, numbers)
+        return native_frame_of(columns, self.library, rows.n)
+
+    def frame_of(self, columns: dict[Hashable, ndarray]) -> Any:
+        """Return a frame of the library that fit saw, of some `columns` of shape (n,)."""
+        return native_frame_of(columns, self.library, len(next(iter(columns.values()))))
+
+    def __str__(self) -> str:
+        return text_table(self.columns)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(self.columns)
+
+
+def _placed(columns):
+    """The columns with their places in the two blocks."""
+    placed, q, p = [], 0, 0
+    for column in columns:
+        is_discrete, is_numeric = column.n_levels > 0, column.line is not None
+        placed.append(column._replace(discrete=q if is_discrete else None, numeric=p if is_numeric else None))
+        q, p = q + is_discrete, p + is_numeric
+    return tuple(placed)
+
+
+def _mark(mask, column, codes, numbers):
+    """Set the cells of a column in a mask."""
+    if column.discrete is not None:
+        mask.codes[:, column.discrete] = codes
+    if column.numeric is not None:
+        mask.numbers[:, column.numeric] = numbers
+
+
+def _refuse_unlike(name, cells, unlike, remedy):
+    """Raise a ValueError with this remedy if any cells of the column called `name` are unlike those that fit saw."""
+    if unlike.any():
+        values = list(dict.fromkeys(cells.values[unlike & ~cells.missing].tolist()))
+        what = [*map(repr, values[:SHOWN]), *(["…"] if len(values) > SHOWN else [])]
+        what += ["missing cells"] if (unlike & cells.missing).any() else []
+        raise ValueError(f"Column {name!r} holds what fit did not see there: {', '.join(what)}. {remedy}")

@@ -1,0 +1,155 @@
+"""From the rows of a table to their density: coordinates of the numbers, blocks, and what is mixed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ..maps.cells import EvenCells, dequantize
+from ..models.discrete.tree import fit_tree
+from ..models.mixed.conditional_gaussian import fit_conditional_gaussian
+from ..models.mixed.coordinates import Coordinates, MovedRows
+from ..models.mixed.rows import Layout, Rows
+from .marginals import MARGINALS, fit_coordinates
+from .row_stack import CrossFit, blocks, cross_fit, deal, every_cell, fit_without, stack
+
+__all__ = ["Table", "TableFit", "fit_table"]
+
+SPREAD_SEED = 0x7AB1E  # where in its cell a number falls is the same in every fit
+POINTS, POINT_ROWS, POINT_TOLERANCE = (1, 2, 4, 8, 16), 128, 0.01  # of cells; rows that choose, and nats in the mean
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What a density is fitted to.
+
+    Parameters
+    ----------
+    rows : Rows
+    layout : Layout
+    cells : sequence of p EvenCells or None
+        Lattice of each numeric column.
+    weight : ndarray of shape (n,)
+        How many rows each stands for.
+    folds : list of ndarray of int
+        Rows that are held out together.
+    seed : int
+    """
+
+    rows: Rows
+    layout: Layout
+    cells: Sequence[EvenCells | None]
+    weight: np.ndarray
+    folds: list
+    seed: int
+
+    @classmethod
+    def of(cls, rows, layout, cells, weight, seed):
+        """The table with its rows dealt into folds."""
+        return cls(rows, layout, cells, weight, deal(rows.n, seed), seed)
+
+    def spread(self, rng):
+        """Numbers spread over their cells, shape (n, p)."""
+        return dequantize(self.rows.numbers, self.cells, rng)
+
+    @property
+    def held_out(self):
+        """Places of the rows that are held out, fold by fold."""
+        return np.concatenate([np.empty(0, dtype=np.int64), *self.folds])
+
+    def tree(self, rows, weight):
+        """The tree of the levels of some rows."""
+        return fit_tree(rows.codes, self.layout.n_levels, weight)
+
+    def gaussian(self, rows, weight):
+        """The conditional Gaussian of the numbers of some rows."""
+        return fit_conditional_gaussian(rows, self.layout, weight)
+
+
+class TableFit(NamedTuple):
+    """A fitted density, and what was chosen for it.
+
+    Attributes
+    ----------
+    density : MovedRows
+    marginals : str
+    weight_of : dict of str to float
+        Weight of each expert.
+    held_out : float
+        Mean log-density of rows that the experts have not seen, in nats and in the units of the table.
+    """
+
+    density: MovedRows
+    marginals: str
+    weight_of: dict
+    held_out: float
+
+
+class _Numbers(NamedTuple):
+    """The numbers of a table in some coordinates, and the conditional Gaussians there."""
+
+    marginals: str
+    coordinates: Coordinates
+    rows: Rows
+    gaussians: list  # of each fold, fitted to the other rows
+    log_slope: np.ndarray  # (n,)
+    value: float  # mean log-density of the numbers held out
+
+    @classmethod
+    def of(cls, table, marginals):
+        """The numbers in coordinates of this kind."""
+        numbers = table.spread(np.random.default_rng(SPREAD_SEED))
+        coordinates = fit_coordinates(marginals, numbers, table.weight)
+        there, rows = ~np.isnan(numbers), table.rows._replace(numbers=coordinates.forward(numbers))
+        log_slope = np.where(there, coordinates.log_slope(numbers), 0.0).sum(axis=1)
+        gaussians, total = fit_without(table.gaussian, rows, table.folds, table.weight), 0.0
+        for part, fold in zip(gaussians, table.folds, strict=True):
+            nothing = np.zeros_like(there[fold])
+            log_p = part.log_prob(rows.numbers[fold], rows.codes[fold], there[fold], nothing) + log_slope[fold]
+            total += table.weight[fold] @ log_p
+        return cls(marginals, coordinates, rows, gaussians, log_slope, total)
+
+
+def fit_table(table, marginals, levels_of=None, numbers_of=None) -> TableFit:
+    """The density of a table.
+
+    Parameters
+    ----------
+    table : Table
+    marginals : {"auto", "none", "power", "mixture"}
+    levels_of, numbers_of : callable, optional
+        From the table, the trees or the Gaussians of all folds and the coordinates of the numbers to the `CrossFit` of
+        a block. Without them the trees or the Gaussians stay.
+    """
+    kinds = MARGINALS if marginals == "auto" else (marginals,)
+    chosen = max((_Numbers.of(table, kind) for kind in kinds), key=lambda numbers: numbers.value)
+    trees = cross_fit(table.tree, table.rows, table.folds, table.weight)
+    gaussians = CrossFit(table.gaussian(chosen.rows, table.weight), chosen.gaussians)
+    closed_form = model = blocks(table.layout, trees, gaussians)
+    if levels_of or numbers_of:
+        levels = levels_of(table, trees) if levels_of else trees
+        numbers = numbers_of(table, gaussians, chosen.coordinates) if numbers_of else gaussians
+        model = blocks(table.layout, levels, numbers)
+    mixed = stack(chosen.rows, table.layout, table.folds, model, closed_form, table.weight)
+    density = _with_points(MovedRows(mixed.density, chosen.coordinates, table.cells), table.rows)
+    held_out = mixed.held_out + chosen.log_slope[table.held_out]
+    weight = table.weight[table.held_out]
+    score = float(np.average(held_out, weights=weight)) if len(held_out) else np.nan
+    return TableFit(density, chosen.marginals, mixed.weight_of, score)
+
+
+def _with_points(density, rows):
+    """The density with as many points of the cells as it takes for a row to move little with twice as many."""
+    few = rows.at(np.linspace(0, rows.n - 1, min(rows.n, POINT_ROWS)).astype(int))
+    cells = every_cell(few)
+    last = density.log_prob(few, *cells)
+    for n_points in POINTS[1:]:
+        finer = replace(density, n_points=n_points)
+        log_p = finer.log_prob(few, *cells)
+        if np.abs(log_p - last).mean() < POINT_TOLERANCE:
+            return density
+        density, last = finer, log_p
+    return density

@@ -1,0 +1,382 @@
+r"""A density of a data frame as it is.
+
+A row holds levels c, among them what stands in place of numbers that are missing, and numbers x:
+
+.. math:: \log p(\text{row}) = \log P(c) + \log p(x \mid c).
+
+The levels have any-order conditionals that start at a tree, the numbers a flow that starts at the conditional Gaussian,
+or these two alone; latent classes and a heavy tail are mixed in as rows held out ask for. Every part knows the
+conditionals of any cells given any others: see :mod:`skscore.models.mixed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import StrOptions, check_sample_weight, fit_context
+from ..estimators.all_or_nothing import all_or_nothing
+from ..estimators.checks import rows_of_weight, seed_of
+from ..models.mixed.completions import log_posterior
+from ..models.mixed.rows import CellMask, Rows
+from .columns import NOT_KNOWN
+from .contributions import cell_contributions
+from .imputation import central, draw_missing, rows_with_holes, told_cells
+from .schema import Schema
+from .table_fit import Table, fit_table
+
+__all__ = ["TabularDensity"]
+
+POINT_DRAWS = 100  # of a missing cell, behind its median or mode
+
+
+class TabularDensity(DensityMixin, BaseEstimator):
+    """Density of a data frame with categories, whole numbers, dates and missing cells.
+
+    Parameters
+    ----------
+    numeric : {"gaussian"}, default="gaussian"
+        Numbers given levels: "gaussian" is a Gaussian whose mean depends on the levels, in closed form.
+    discrete : {"tree"}, default="tree"
+        Levels: "tree" is the likeliest tree of columns (Chow & Liu, 1968).
+    column_types : mapping from names to kinds, default=None
+        Where the guess is wrong: "real", "integer", "ordered", "categorical", "boolean", "date" or "ignore".
+        ``schema_`` shows the guess.
+    marginals : {"auto", "none", "power", "mixture"}, default="auto"
+        Coordinates of the numbers: as they are, bent by a power, or normal scores by a mixture of Gaussians for each
+        column. "auto" takes what is likeliest on rows held out.
+    missingness : {"model", "ignore"}, default="model"
+        Whether it is part of a row which of its numbers are missing. If not, the density is that of the other cells.
+    handle_unknown : {"error", "neg_inf", "na"}, default="error"
+        A level that `fit` did not see, or a missing cell in a column that had none: an error, a row of log-density −∞,
+        or a cell of which nothing is known.
+    random_state : int, RandomState, Generator or None, default=None
+        Of the folds, and of the draws of `sample` and `impute` unless these are given their own.
+
+    Attributes
+    ----------
+    schema_ : Schema
+        The columns, their kinds, levels and steps; it prints as a table.
+    marginals_ : str
+        What was taken for `marginals`.
+    mixture_weights_ : dict of str to float
+        Weights of the densities that rows held out asked for, by name.
+    held_out_score_ : float
+        Mean log-density of rows that were not seen, in nats: what `score` of new rows is expected to be. NaN if the
+        table has a single row.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all are strings.
+
+    References
+    ----------
+    Chow, C. K., & Liu, C. N. (1968). Approximating discrete probability distributions with dependence trees. IEEE
+    Transactions on Information Theory, 14(3), 462-467.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skscore import TabularDensity
+    >>> rng = np.random.default_rng(0)
+    >>> kind = rng.choice(["cat", "dog"], 300)
+    >>> weight = np.where(kind == "cat", 4.0, 20.0) + rng.standard_normal(300)
+    >>> frame = pd.DataFrame({"kind": kind, "weight": np.where(rng.random(300) < 0.1, np.nan, weight)})
+    >>> density = TabularDensity(random_state=0).fit(frame)
+    >>> density.predict_proba(pd.DataFrame({"weight": [3.0, 21.0]}), "kind").round(2)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+
+    _parameter_constraints = {
+        "numeric": [StrOptions({"gaussian"})],
+        "discrete": [StrOptions({"tree"})],
+        "column_types": [Mapping, None],
+        "marginals": [StrOptions({"auto", "none", "power", "mixture"})],
+        "missingness": [StrOptions({"model", "ignore"})],
+        "handle_unknown": [StrOptions({"error", "neg_inf", "na"})],
+        "random_state": ["random_state", np.random.Generator],
+    }
+
+    def __init__(
+        self,
+        numeric: str = "gaussian",
+        discrete: str = "tree",
+        *,
+        column_types: Mapping[Hashable, str] | None = None,
+        marginals: str = "auto",
+        missingness: str = "model",
+        handle_unknown: str = "error",
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    ) -> None:
+        self.numeric = numeric
+        self.discrete = discrete
+        self.column_types = column_types
+        self.marginals = marginals
+        self.missingness = missingness
+        self.handle_unknown = handle_unknown
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = tags.input_tags.string = tags.input_tags.allow_nan = True
+        return tags
+
+    # ---- fit and score ---------------------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the density to the rows of a frame.
+
+        Parameters
+        ----------
+        X : frame of pandas, polars or pyarrow, or array-like of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            How many rows each stands for.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a column names its rows, mixes kinds of values or holds infinite numbers; the message names it and the
+            remedy.
+        """
+        return self._fit_rows(X, sample_weight)
+
+    @all_or_nothing
+    def _fit_rows(self, X, sample_weight):
+        seed = seed_of(self.random_state)
+        self._stream = np.random.default_rng(seed)
+        schema = Schema.of(X, self.column_types, self.missingness)
+        rows = schema.encode(X)
+        weight, index = rows_of_weight(check_sample_weight(sample_weight, rows.codes), np.arange(rows.n))
+        weight = np.ones(rows.n) if weight is None else weight
+        table = Table.of(rows.at(index), schema.layout, schema.cells, weight, 0 if seed is None else seed)
+        fitted = fit_table(table, self.marginals)
+        self.schema_, self._density = schema, fitted.density
+        self.marginals_, self.mixture_weights_ = fitted.marginals, fitted.weight_of
+        self.held_out_score_ = fitted.held_out
+        self._set_names(schema)
+        return self
+
+    def _set_names(self, schema):
+        names = [column.name for column in schema.columns]
+        self.n_features_in_ = len(names)
+        if all(isinstance(name, str) for name in names):
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log-density of each row as it is stored, missing cells included.
+
+        Parameters
+        ----------
+        X : frame with the columns that `fit` saw, in any order
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            log p in nats: counting measure on levels and on which cells are missing, Lebesgue measure in the units of
+            the frame on numbers. A value of an evenly spaced column counts as its probability over the step.
+        """
+        rows, unlike = self._rows(X)
+        every, nothing = _known(rows), _nothing(rows)
+        return np.where(unlike, -np.inf, self._density.log_prob(rows, every, nothing))
+
+    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
+        """Mean log-density of the rows, in nats: larger is better.
+
+        Parameters
+        ----------
+        X : frame with the columns that `fit` saw
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+        """
+        log_p = self.score_samples(X)
+        return float(np.average(log_p, weights=check_sample_weight(sample_weight, log_p)))
+
+    def _rows(self, X):
+        """The rows of a frame, and which of them are to have the log-density −∞."""
+        check_is_fitted(self)
+        rows = self.schema_.encode(X, self.handle_unknown)
+        is_refused = self.handle_unknown == "neg_inf"
+        return rows, self.schema_.unlike(X) if is_refused else np.zeros(rows.n, dtype=bool)
+
+    # ---- some cells given others -----------------------------------------------------------------
+
+    def marginal_score_samples(self, X: Any, columns: Iterable[Hashable]) -> np.ndarray:
+        """Log-density of some columns, all others summed and integrated out.
+
+        Parameters
+        ----------
+        X : frame with the columns that `fit` saw
+        columns : iterable of column names
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            log p(columns), in nats.
+        """
+        rows, unlike = self._rows(X)
+        target = _both(_known(rows), self.schema_.cells_of(columns, rows.n))
+        return np.where(unlike, -np.inf, self._density.log_prob(rows, target, _nothing(rows)))
+
+    def conditional_score_samples(self, X: Any, given: Iterable[Hashable]) -> np.ndarray:
+        """Log-density of all other columns given some.
+
+        Parameters
+        ----------
+        X : frame with the columns that `fit` saw
+        given : iterable of column names
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            log p(other columns | given), in nats.
+        """
+        rows, unlike = self._rows(X)
+        every, cells = _known(rows), self.schema_.cells_of(given, rows.n)
+        target = _both(every, CellMask(~cells.codes, ~cells.numbers))
+        return np.where(unlike, -np.inf, self._density.log_prob(rows, target, _both(every, cells)))
+
+    def predict_proba(self, X: Any, column: Hashable) -> np.ndarray:
+        """Probabilities of the levels of a column given all other cells of each row.
+
+        Parameters
+        ----------
+        X : frame with any of the columns that `fit` saw; `column` itself is not read
+        column : name of a discrete column
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_levels)
+            In the order of ``schema_.column(column).levels``. Cells that X does not have are summed out.
+        """
+        check_is_fitted(self)
+        about = self.schema_.column(column)
+        if about.discrete is None or about.numeric is not None:
+            raise ValueError(
+                f"column={column!r} is {about.kind!r}, which has no levels to predict: `sample` and `impute` draw its "
+                "values, or `column_types` makes it 'ordered' or 'categorical'."
+            )
+        rows = self.schema_.encode(X, self.handle_unknown, every=False)
+        known = _known(rows)
+        known.codes[:, about.discrete] = False
+        ways = np.arange(len(about.levels))[:, None]
+        return np.exp(log_posterior(self._density, rows, known, np.array([about.discrete]), ways))
+
+    def feature_contributions(self, X: Any) -> Any:
+        """How much each cell adds to −log p of its row.
+
+        Parameters
+        ----------
+        X : frame with the columns that `fit` saw
+
+        Returns
+        -------
+        frame of the kind of X, of shape (n_samples, n_features)
+            In nats. They sum to ``-score_samples(X)`` in each row: those of a column are the means of
+            −log p(its cell | the cells before it) over orders of the columns.
+        """
+        rows, _ = self._rows(X)
+        names = [column.name for column in self.schema_.columns if column.kind != "ignore"]
+        cells = [self.schema_.cells_of([name], rows.n) for name in names]
+        values = cell_contributions(self._density, rows, _known(rows), cells)
+        return self.schema_.frame_of(dict(zip(names, values.T, strict=True)))
+
+    # ---- draws -----------------------------------------------------------------------------------
+
+    def sample(self, n_samples: int = 1, given: Any = None, random_state: Any = None) -> Any:
+        """Draw rows, with some of their cells given.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            A frame `given` decides for itself.
+        given : mapping from names to values, or frame, optional
+            Cells that are known: the same in every row, or those of a frame that are not missing.
+        random_state : int, RandomState, Generator or None, default=None
+            None continues the stream of the estimator.
+
+        Returns
+        -------
+        frame of the kind that `fit` saw
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r}: give a positive integer.")
+        is_frame = given is not None and not isinstance(given, Mapping)
+        n = len(given) if is_frame else int(n_samples)
+        rows, known = self.schema_.encode_given({} if given is None else given, n)
+        return self.schema_.decode(self._density.sample(rows, known, self._rng(random_state)))
+
+    def impute(self, X: Any, n_draws: int | None = None, random_state: Any = None) -> Any:
+        """Fill missing cells from their density given the other cells of their row.
+
+        Parameters
+        ----------
+        X : frame with the columns that `fit` saw
+        n_draws : int, optional
+            How many filled frames to draw. None fills each cell once, with its conditional median or mode.
+        random_state : int, RandomState, Generator or None, default=None
+            None continues the stream of the estimator.
+
+        Returns
+        -------
+        frame, or list of n_draws frames
+        """
+        if n_draws is not None and (not isinstance(n_draws, Integral) or n_draws < 1):
+            raise ValueError(f"n_draws={n_draws!r}: give a positive integer, or None for medians and modes.")
+        rows, _ = self._rows(X)
+        missing, layout, rng = self.schema_.missing_levels, self.schema_.layout, self._rng(random_state)
+        told = told_cells(rows, missing)
+        places = rows_with_holes(told, layout)
+        few, few_told = rows.at(places), told.at(places)
+        draws = draw_missing(self._density, few, few_told, missing, n_draws or POINT_DRAWS, rng)
+        if n_draws is None:
+            return self.schema_.decode(_put(rows, places, central(draws, few, few_told, layout)))
+        return [self.schema_.decode(_put(rows, places, draws.at(slice(k, None, n_draws)))) for k in range(n_draws)]
+
+    def _rng(self, random_state):
+        """Source of random numbers of one call."""
+        return self._stream if random_state is None else np.random.default_rng(seed_of(random_state))
+
+
+def _known(rows):
+    """The cells that hold something, missing values among the levels."""
+    return CellMask(rows.codes != NOT_KNOWN, ~np.isnan(rows.numbers))
+
+
+def _nothing(rows):
+    """No cell."""
+    return CellMask(np.zeros(rows.codes.shape, dtype=bool), np.zeros(rows.numbers.shape, dtype=bool))
+
+
+def _both(one, other):
+    """The cells of both masks."""
+    return CellMask(one.codes & other.codes, one.numbers & other.numbers)
+
+
+def _put(rows, places, some):
+    """The rows with `some` at their places."""
+    codes, numbers = rows.codes.copy(), rows.numbers.copy()
+    codes[places], numbers[places] = some
+    return Rows(codes, numbers)

@@ -1,0 +1,213 @@
+"""TabularDensity: identities, draws, missing cells, unknown levels, scikit-learn's manners."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import multivariate_normal, norm
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skscore import TabularDensity
+
+
+def pets(n, seed):
+    """Rows of a known law: a kind, a colour that depends on it, a weight that is sometimes missing, a length."""
+    rng = np.random.default_rng(seed)
+    kind = rng.choice(["cat", "dog"], n, p=[0.4, 0.6])
+    colour = np.where(rng.random(n) < 0.8, np.where(kind == "cat", "grey", "brown"), "white")
+    weight = np.where(kind == "cat", 4.0, 6.0) + rng.standard_normal(n)
+    length = 10.0 * weight + 5.0 * rng.standard_normal(n)
+    missing = rng.random(n) < np.where(kind == "cat", 0.3, 0.1)
+    return pd.DataFrame({"kind": kind, "weight": np.where(missing, np.nan, weight), "colour": colour, "length": length})
+
+
+def true_log_density(frame):
+    """Of `pets`."""
+    is_cat = (frame["kind"] == "cat").to_numpy()
+    p = np.where(is_cat, 0.4, 0.6) * np.where(frame["colour"] == "white", 0.2, 0.8)
+    missing = frame["weight"].isna().to_numpy()
+    share = np.where(is_cat, 0.3, 0.1)
+    mean, x = np.where(is_cat, 4.0, 6.0), frame[["weight", "length"]].to_numpy()
+    both = norm.logpdf(x[:, 0], mean) + norm.logpdf(x[:, 1], 10.0 * x[:, 0], 5.0)
+    alone = norm.logpdf(x[:, 1], 10.0 * mean, np.sqrt(125.0))
+    return np.log(p) + np.where(missing, np.log(share) + alone, np.log(1.0 - share) + both)
+
+
+@pytest.fixture(scope="module")
+def density():
+    return TabularDensity(random_state=0).fit(pets(2000, 1))
+
+
+def test_log_density_is_near_that_of_the_law(density):
+    test = pets(4000, 2)
+    gap = true_log_density(test) - density.score_samples(test)
+    assert -0.01 < gap.mean() < 0.02
+    assert density.held_out_score_ == pytest.approx(density.score(test), abs=0.1)
+
+
+def test_bayes_rule(density):
+    frame = pets(50, 3)
+    joint = density.score_samples(frame)
+    for given in (["kind"], ["weight", "length"], ["colour", "weight"]):
+        of_rest = density.conditional_score_samples(frame, given=given)
+        np.testing.assert_allclose(of_rest + density.marginal_score_samples(frame, given), joint, atol=1e-9)
+
+
+def test_probabilities_of_a_level_are_the_ratios_of_densities(density):
+    frame = pets(30, 4)
+    of_each = [density.score_samples(frame.assign(kind=kind)) for kind in ("cat", "dog")]
+    p = density.predict_proba(frame, "kind")
+    np.testing.assert_allclose(p[:, 0], 1.0 / (1.0 + np.exp(of_each[1] - of_each[0])))
+    np.testing.assert_allclose(p.sum(axis=1), 1.0)
+    assert list(density.schema_.column("kind").levels) == ["cat", "dog"]
+
+
+def test_cells_that_are_not_there_are_summed_out_of_a_prediction(density):
+    p = density.predict_proba(pd.DataFrame({"length": [40.0]}), "kind")[0]
+    x = norm.pdf(40.0, [40.0, 60.0], np.sqrt(125.0)) * [0.4, 0.6]
+    np.testing.assert_allclose(p, x / x.sum(), atol=0.03)
+
+
+def test_contributions_sum_to_minus_the_log_density_and_find_the_odd_cell(density):
+    frame = pets(20, 5)
+    frame.loc[0, ["kind", "colour", "weight", "length"]] = ["cat", "grey", 4.0, 120.0]
+    parts = density.feature_contributions(frame)
+    np.testing.assert_allclose(parts.sum(axis=1), -density.score_samples(frame))
+    assert parts.loc[0].idxmax() == "length"
+
+
+def test_draws_are_of_the_law(density):
+    drawn, law = density.sample(20_000, random_state=6), pets(20_000, 7)
+    pd.testing.assert_series_equal(drawn.dtypes, law.dtypes)
+    for column in ("kind", "colour"):
+        shares = [frame[column].value_counts(normalize=True).sort_index() for frame in (drawn, law)]
+        np.testing.assert_allclose(*shares, atol=0.03)
+    missing = [frame["weight"].isna().groupby(frame["kind"]).mean() for frame in (drawn, law)]
+    np.testing.assert_allclose(*missing, atol=0.04)
+    means = [frame.groupby("kind")[["weight", "length"]].mean() for frame in (drawn, law)]
+    np.testing.assert_allclose(*means, rtol=0.03)
+    assert density.score(drawn) == pytest.approx(density.score(law), abs=0.05)
+
+
+def test_given_cells_stay_and_the_others_follow(density):
+    drawn = density.sample(4000, given={"kind": "dog", "length": 90.0}, random_state=8)
+    assert (drawn["kind"] == "dog").all()
+    assert (drawn["length"] == 90.0).all()
+    slope = 10.0 / 125.0
+    assert drawn["weight"].mean() == pytest.approx(6.0 + slope * 30.0, abs=0.1)
+    frame = pd.DataFrame({"kind": ["cat", None, "dog"], "length": [np.nan, 60.0, 50.0]})
+    drawn = density.sample(given=frame, random_state=9)
+    assert len(drawn) == 3
+    assert drawn["kind"].tolist()[::2] == ["cat", "dog"]
+    assert drawn["length"].tolist()[1:] == [60.0, 50.0]
+
+
+def test_missing_cells_are_filled_from_their_conditional(density):
+    frame = pets(2, 23).assign(kind="dog", weight=[7.0, np.nan], colour="brown", length=[70.0, 80.0])
+    with pytest.raises(ValueError, match=r"kind.*missing"):
+        density.impute(frame.assign(kind=[None, "dog"]))
+    draws = density.impute(frame, n_draws=300, random_state=10)
+    weights = np.array([draw.loc[1, "weight"] for draw in draws])
+    slope = 10.0 / 125.0
+    assert weights.mean() == pytest.approx(6.0 + slope * 20.0, abs=0.15)
+    assert weights.std() == pytest.approx(np.sqrt(1.0 - 10.0 * slope), abs=0.1)
+    filled = density.impute(frame, random_state=11)
+    pd.testing.assert_frame_equal(filled.drop(index=1), frame.drop(index=1))
+    assert filled.loc[1, "weight"] == pytest.approx(weights.mean(), abs=0.2)
+    assert frame["weight"].isna().sum() == 1  # X is left as it was
+
+
+def test_missing_categories_are_filled_with_levels():
+    rng = np.random.default_rng(12)
+    kind, x = rng.choice(["a", "b"], 600), rng.normal(size=600)
+    told = np.where(rng.random(600) < 0.2, None, kind)
+    frame = pd.DataFrame({"kind": told, "x": np.where(kind == "a", -3.0, 3.0) + x})
+    filled = TabularDensity(random_state=0).fit(frame).impute(frame, random_state=1)
+    assert filled["kind"].notna().all()
+    assert (filled["kind"].to_numpy() == kind)[frame["kind"].isna()].mean() > 0.95
+
+
+def test_unknown_levels_are_errors_or_minus_infinity_or_nothing(density):
+    frame = pets(3, 13).assign(colour=["grey", "pink", "white"])
+    with pytest.raises(ValueError, match="pink"):
+        density.score_samples(frame)
+    refused = clone(density).set_params(handle_unknown="neg_inf").fit(pets(500, 14))
+    assert np.isneginf(refused.score_samples(frame)).tolist() == [False, True, False]
+    left_out = clone(density).set_params(handle_unknown="na").fit(pets(500, 14))
+    without = left_out.marginal_score_samples(frame.assign(colour="white"), ["kind", "weight", "length"])
+    assert left_out.score_samples(frame)[1] == pytest.approx(without[1])
+
+
+def test_numbers_alone_are_a_gaussian_when_they_are():
+    rng = np.random.default_rng(15)
+    A = rng.standard_normal((3, 3))
+    X, fresh = (rng.standard_normal((n, 3)) @ A + 1e6 for n in (3000, 2000))
+    density = TabularDensity(marginals="none", random_state=0).fit(X)
+    law = multivariate_normal(np.full(3, 1e6), A.T @ A)
+    assert abs(law.logpdf(fresh).mean() - density.score(fresh)) < 0.02
+    assert density.sample(5).shape == (5, 3)
+
+
+def test_ignored_missing_numbers_are_integrated_out():
+    density = TabularDensity(missingness="ignore", random_state=0).fit(pets(1500, 16))
+    hole = pd.DataFrame({"kind": ["dog"], "weight": [np.nan], "colour": ["brown"], "length": [60.0]})
+    of_rest = density.marginal_score_samples(hole.assign(weight=5.0), ["kind", "colour", "length"])
+    np.testing.assert_allclose(density.score_samples(hole), of_rest)
+    assert density.sample(200)["weight"].notna().all()
+
+
+def test_weights_count_rows():
+    frame, weight = pets(120, 17), np.random.default_rng(18).integers(0, 3, 120)
+    weighted = TabularDensity(random_state=0).fit(frame, sample_weight=weight)
+    plain = TabularDensity(random_state=0).fit(frame)
+    of_weighted = [density.score(frame, sample_weight=weight) for density in (weighted, plain)]
+    assert of_weighted[0] > of_weighted[1]
+    with pytest.raises(ValueError, match="zero"):
+        TabularDensity().fit(frame, sample_weight=np.zeros(120))
+
+
+def test_a_row_does_not_depend_on_its_batch_nor_on_the_order_of_columns(density):
+    frame = pets(40, 19)
+    together = density.score_samples(frame)
+    np.testing.assert_allclose(density.score_samples(frame.iloc[[7]]), together[[7]], rtol=1e-12)
+    np.testing.assert_array_equal(density.score_samples(frame[["length", "colour", "kind", "weight"]]), together)
+
+
+def test_the_manners_of_scikit_learn():
+    frame = pets(300, 20)
+    density = TabularDensity(random_state=3).fit(frame)
+    np.testing.assert_array_equal(density.score_samples(frame), clone(density).fit(frame).score_samples(frame))
+    copy = pickle.loads(pickle.dumps(density))
+    pd.testing.assert_frame_equal(copy.sample(5), density.sample(5))
+    search = GridSearchCV(TabularDensity(random_state=0), {"marginals": ["none", "power"]}, cv=2).fit(frame)
+    assert np.isfinite(search.best_score_)
+    steps = make_pipeline(FunctionTransformer(), TabularDensity(random_state=0)).fit(frame)
+    assert np.isfinite(steps.score(frame))
+    assert list(density.feature_names_in_) == list(frame.columns)
+    assert "kind" in str(density.schema_)
+
+
+def test_parameters_and_calls_are_checked(density):
+    frame = pets(10, 21)
+    with pytest.raises(ValueError, match="marginals"):
+        TabularDensity(marginals="wavelet").fit(frame)
+    with pytest.raises(ValueError, match="n_samples"):
+        density.sample(0)
+    with pytest.raises(ValueError, match="n_draws"):
+        density.impute(frame, n_draws=0)
+    with pytest.raises(ValueError, match="length"):
+        density.predict_proba(frame, "length")
+    with pytest.raises(ValueError, match="size"):
+        density.marginal_score_samples(frame, ["size"])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 12])
+def test_few_rows_have_a_density(n):
+    frame = pets(n, 22)
+    density = TabularDensity(random_state=0).fit(frame)
+    assert np.isfinite(density.score_samples(frame)).all()
+    assert len(density.sample(3)) == 3
