@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ._torch import torch
 from .denoiser import Denoiser
 from .devices import threads_for
 from .member import Member
-from .noisy_rows import NoisyRows, validation_batch
+from .noisy_rows import validation_batch
 from .stacks import Architecture, load_weights
 from .training import TrainingState
 from .training_config import TrainingConfig
@@ -42,7 +43,7 @@ class Ensemble:
     device : str
     """
 
-    rows: NoisyRows
+    rows: Any
     architecture: Architecture
     config: TrainingConfig
     folds: list
