@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ._torch import torch
 from .denoiser import Denoiser
 from .devices import threads_for
 from .member import Member
-from .noisy_rows import NoisyRows, validation_batch
+from .noisy_rows import validation_batch
 from .output_scaling import best_shrinkage
 from .stacks import Architecture, load_weights
 from .training import TrainingState
@@ -45,7 +46,7 @@ class Ensemble:
     device : str
     """
 
-    rows: NoisyRows
+    rows: Any
     architecture: Architecture
     config: TrainingConfig
     folds: list
