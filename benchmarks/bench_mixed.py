@@ -2,10 +2,10 @@
 
 Tables (``--tables FILE ...``, parquet files; ``--drop COLUMN ...`` leaves out columns that name the rows or repeat
 others) are split with ``default_rng(100 + s).permutation(n)``, the first fifth held out. The schema of the training
-rows makes levels and numbers of both parts; numbers are divided by the standard deviations of the training rows and spread
-over their cells once, so that every method sees the same numbers and none knows their lattice. Held-out rows with a
-level that no training row has are left out. Reported: mean log-likelihood of the held-out rows, mean ± standard error
-over the splits, and CPU seconds.
+rows makes levels and numbers of both parts; numbers are divided by the standard deviations of the training rows and
+spread over their cells once, so that every method sees the same numbers and none knows their lattice. Held-out rows
+with a level that no training row has are left out. Reported: mean log-likelihood of the held-out rows, mean ± standard
+error over the splits, and CPU seconds.
 
 The laws (``--laws NAME ...``) are known: "independent" columns, and "conditional Gaussian". Log-likelihoods are there
 reported below that of the law.

@@ -20,8 +20,19 @@ def learn_levels(table, watch) -> CrossFit:
     )
 
 
-def learn_numbers(table, coordinates, network, watch) -> CrossFit:
-    """Scores of the numbers given the levels, in these coordinates; `network` is a ScoreNetwork."""
+def learn_numbers(table, gaussians, coordinates, network, watch) -> CrossFit:
+    """Scores of the numbers given the levels.
+
+    Parameters
+    ----------
+    table : Table
+    gaussians : CrossFit of ConditionalGaussian
+        In these coordinates.
+    coordinates : Coordinates
+    network : ScoreNetwork
+    watch : callable
+        Called with the state of the training.
+    """
     from ..neural.conditional_score import fit_conditional_score
 
     def spread(rng):
@@ -29,7 +40,8 @@ def learn_numbers(table, coordinates, network, watch) -> CrossFit:
 
     rows = table.rows._replace(numbers=coordinates.forward(table.rows.numbers))
     density = fit_conditional_score(
-        lambda index: table.gaussian(rows.at(index), table.weight[index]),
+        gaussians.whole,
+        gaussians.parts,
         rows,
         table.layout,
         table.folds,

@@ -121,8 +121,8 @@ def fit_table(table, marginals, learn_levels=None, learn_numbers=None) -> TableF
     table : Table
     marginals : {"auto", "none", "power", "mixture"}
     learn_levels, learn_numbers : callable, optional
-        From the table, and for the latter the coordinates of the numbers, to the `CrossFit` of a block. Without them it
-        is the tree, or the conditional Gaussian.
+        From the table, and for the latter the conditional Gaussians and the coordinates of the numbers, to the
+        `CrossFit` of a block. Without them it is the tree, or the conditional Gaussian.
     """
     kinds = MARGINALS if marginals == "auto" else (marginals,)
     chosen = max((_Numbers.of(table, kind) for kind in kinds), key=lambda numbers: numbers.value)
@@ -131,7 +131,7 @@ def fit_table(table, marginals, learn_levels=None, learn_numbers=None) -> TableF
     closed_form = model = blocks(table.layout, trees, gaussians)
     if learn_levels is not None or learn_numbers is not None:
         levels = trees if learn_levels is None else learn_levels(table)
-        numbers = gaussians if learn_numbers is None else learn_numbers(table, chosen.coordinates)
+        numbers = gaussians if learn_numbers is None else learn_numbers(table, gaussians, chosen.coordinates)
         model = blocks(table.layout, levels, numbers, closed_form)
     mixed = stack(chosen.rows, table.layout, table.folds, model, closed_form, table.weight)
     density = _with_points(MovedRows(mixed.density, chosen.coordinates, table.cells), table.rows)
