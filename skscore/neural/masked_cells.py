@@ -8,8 +8,8 @@ as a number s uniform on 0, …, q − 1 says, each set of so many is as likely,
 
 .. math:: E_{s, S}\Bigl[\frac q{q-s} \sum_{j \notin S} -\log P(c_j \mid c_S)\Bigr] = E_\pi[-\log P_\pi(c)],
 
-the mean over all orders π of what the density that takes cells in this order loses on the row (Hoogeboom et al., 2022,
-eq. 5). It is also the score entropy of a diffusion that hides more and more cells (Ou et al., 2025).
+the mean over all orders π of what the density that takes cells in this order loses on the row (Hoogeboom et al.,
+2022). It is also the score entropy of a diffusion that hides more and more cells (Ou et al., 2025).
 
 References
 ----------
@@ -84,9 +84,12 @@ def cell_inputs(codes, given, n_levels):
 
 
 def draw_masks(u, q, generator):
-    """Which cells are given in rows of uniforms u (n,): ⌊qu⌋ of q, each set of so many as likely, (n, q)."""
+    """Which cells are given in rows of uniforms u (n,): ⌊qu⌋ of q, each set of so many as likely, (n, q).
+
+    At least one is not, even if u is rounded to one.
+    """
     rank = torch.rand(len(u), q, generator=generator).argsort(dim=1).argsort(dim=1)
-    return (rank < (q * u).long()[:, None]).numpy()
+    return (rank < (q * u).long().clamp(max=q - 1)[:, None]).numpy()
 
 
 def masked_cells(table, index, given, trees):
@@ -211,9 +214,9 @@ class HeldOutCells:
 
 
 def best_exponent(output, cells, blocks):
-    """The a in [0, 1] of least loss, which is convex in a."""
-    if blocks.slope(0.0, output, cells) >= 0.0:
+    """The a in [0, 1] of least loss, which is convex in a; an end if the output of an exploded network is no number."""
+    if not blocks.slope(0.0, output, cells) < 0.0:
         return 0.0
-    if blocks.slope(1.0, output, cells) <= 0.0:
+    if not blocks.slope(1.0, output, cells) > 0.0:
         return 1.0
     return brentq(blocks.slope, 0.0, 1.0, args=(output, cells), xtol=TOLERANCE)

@@ -189,6 +189,17 @@ def test_masks_of_each_size_are_as_likely():
     assert abs(counts - 10_000 / 6).max() < 4.5 * (10_000 * 5 / 36) ** 0.5
 
 
+def test_a_cell_is_hidden_in_every_row():
+    assert not draw_masks(torch.ones(50), 3, torch.Generator()).all(axis=1).any()
+
+
+def test_a_training_that_explodes_leaves_the_tree():
+    config = replace(FEW_STEPS, learning_rate=1e10, check_every=20, max_iter=20)
+    network = fit_any_order(parity_beside_noise(50), LEVELS, [np.arange(20)], config=config, hidden_layer_sizes=(8,))
+    assert np.isfinite(whole(network, every_row())).all()
+    assert network.exponent == 0.0
+
+
 def test_the_loss_of_all_masks_is_the_mean_over_all_orders():
     """Every mask of a row, each size as likely, against log P of every order."""
     network, row = random_network(), np.array([[1, 2, 0, 1]])
@@ -237,10 +248,29 @@ def test_the_exponent_is_the_best_between_zero_and_one():
     assert abs(a - np.argmin(losses) / 100) < 0.011
 
 
-def test_it_is_pickled(parity):
+def test_rows_that_weigh_nothing_move_nothing():
+    """Neither the trees, nor a step of the training, nor the validation."""
+    codes, weight = parity_beside_noise(200), np.repeat([0.0, 2.0, 1.0], [60, 70, 70])
+    other = codes.copy()
+    other[:60] = [0, 2, 0, 1]
+    fold, found = np.arange(40, 110), []
+    for rows in (codes, other):
+        network = fit_any_order(rows, LEVELS, [fold], weight, config=FEW_STEPS, hidden_layer_sizes=(16,))
+        found.append(whole(network, every_row()))
+    assert network.exponent > 0
+    np.testing.assert_array_equal(*found)
+
+
+def test_it_is_saved_and_loaded(parity):
+    skops = pytest.importorskip("skops.io")
     codes, network = parity
-    again = pickle.loads(pickle.dumps(network))
-    np.testing.assert_array_equal(whole(again, codes[:5]), whole(network, codes[:5]))
+    dumped = skops.dumps(network)
+    for again in (
+        pickle.loads(pickle.dumps(network)),
+        skops.loads(dumped, trusted=skops.get_untrusted_types(data=dumped)),
+    ):
+        np.testing.assert_array_equal(whole(again, codes[:5]), whole(network, codes[:5]))
+        np.testing.assert_array_equal(whole(again.part(1), codes[:5]), whole(network.part(1), codes[:5]))
     assert all(isinstance(array, np.ndarray) for one in network.weights for array in one.values())
 
 
