@@ -101,7 +101,7 @@ class BlockDensity:
         ways = np.indices(n_levels).reshape(len(n_levels), np.prod(n_levels)).T
         codes = np.repeat(rows.codes[:, None], len(ways), axis=1)
         codes[:, :, columns] = ways
-        many = repeated(rows, len(ways))._replace(codes=codes.reshape(-1, codes.shape[2]))
+        many = repeated(rows, len(ways))._replace(codes=np.concatenate(codes))
         asked, known = repeated(target, len(ways)), repeated(given, len(ways))
         log_p = self._log_term(many, asked._replace(codes=asked.codes | columns), known)
         return codes, log_p.reshape(codes.shape[:2])

@@ -53,7 +53,7 @@ class GuidedBlocks(BlockDensity):
             chosen = codes if few else _quantiles(codes, log_w)
             m = chosen.shape[1]
             many, asked, known = (repeated(pair.at(index), m) for pair in (rows, target, given))
-            many = many._replace(codes=chosen.reshape(-1, chosen.shape[2]))
+            many = many._replace(codes=np.concatenate(chosen))
             asked = asked._replace(codes=asked.codes | np.repeat(free[index], m, axis=0))
             log_p = self._log_term(many, asked, known)
             if not few:
