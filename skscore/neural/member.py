@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from ..formulas.schedules import loss_weight
 from ._torch import torch
+from .adamw import AdamW
 from .noise_schedule import noisy_batch
 from .stacks import parameters_as_matrix
 
 __all__ = ["Member", "mean_sum"]
 
-BETAS = 0.9, 0.99  # of AdamW
 PIECE = 4096  # rows of all networks together that pass at a time where no gradient is asked
 
 
@@ -40,11 +40,7 @@ class Member:
         self.forward = torch.compile(network) if config.compile else network
         self.rows, self.weight, self.kept = rows, weight, kept
         self.generator = generator
-        self.theta = parameters_as_matrix(network)
-        self.average = self.theta.detach().clone()
-        self.optimizer = torch.optim.AdamW(
-            [self.theta], lr=config.learning_rate, weight_decay=config.weight_decay, betas=BETAS, fused=True
-        )
+        self.weights = AdamW(parameters_as_matrix(network), config.weight_decay, config.clip)
         self.orders = [torch.empty(0, dtype=torch.int64, device=rows.device) for _ in kept]
         self.gain = torch.zeros((), device=rows.device)
 
@@ -86,17 +82,9 @@ class Member:
         loss = m * mean_sum(loss_weight(self.config.weighting, batch.sigma, self.variance) * error, weight)
         gradients = torch.autograd.grad(loss, list(self.network.parameters()), materialize_grads=True)
         with torch.no_grad():
-            self._move(torch.cat([gradient.reshape(m, -1) for gradient in gradients], dim=1), rate)
-            decay = min(self.config.averaging, (1 + k) / (10 + k))
-            self.average.lerp_(self.theta, 1.0 - decay)
+            gradient = torch.cat([gradient.reshape(m, -1) for gradient in gradients], dim=1)
+            self.weights.step(gradient, rate, min(self.config.averaging, (1 + k) / (10 + k)))
             self.gain += mean_sum(batch.nats * (error - batch.target**2), weight)
-
-    def _move(self, gradient, rate):
-        """AdamW's step along the gradient (m, P), each network's clipped to a norm of its own."""
-        norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-        self.theta.grad = gradient.mul_((self.config.clip / (norm + 1e-6)).clamp(max=1.0))
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.step()
 
     # ---- validation ------------------------------------------------------------------------------
 
@@ -109,12 +97,13 @@ class Member:
     @torch.no_grad()
     def averaged(self, batches):
         """Outputs of the networks with averaged weights on batches of n rows, a tensor (m, n, d) of each."""
-        current = self.theta.clone()
-        self.theta.copy_(self.average)
+        theta = self.weights.theta
+        current = theta.clone()
+        theta.copy_(self.weights.average)
         self.network.eval()
         outputs = [torch.cat([self.network(y, c) for y, c in self._pieces(batch)], dim=1) for batch in batches]
         self.network.train()
-        self.theta.copy_(current)
+        theta.copy_(current)
         return outputs
 
     def _pieces(self, batch):
@@ -125,23 +114,16 @@ class Member:
     # ---- state -----------------------------------------------------------------------------------
 
     def state(self):
-        """Everything that the next step depends on."""
-        return {
-            "theta": self.theta.detach().clone(),
-            "average": self.average.clone(),
-            "optimizer": _cloned(self.optimizer.state_dict()),
-        }
+        """Everything that the next step depends on, but for chance."""
+        return self.weights.state()
 
     def whole_state(self):
         """`state` with the source of randomness and the rows still to come."""
         return {**self.state(), "generator": self.generator.get_state(), "orders": [o.clone() for o in self.orders]}
 
-    @torch.no_grad()
     def restore(self, state):
         """Go back to a state."""
-        self.theta.copy_(state["theta"])
-        self.average.copy_(state["average"])
-        self.optimizer.load_state_dict(_cloned(state["optimizer"]))
+        self.weights.restore(state)
         if "generator" in state:
             self.generator.set_state(state["generator"].cpu())
             self.orders = [order.to(self.rows.device) for order in state["orders"]]
@@ -151,12 +133,3 @@ def mean_sum(values, weight):
     """Weighted mean over rows of the sum over columns."""
     rows = values.sum(dim=1)
     return rows.mean() if weight is None else (weight * rows).mean()
-
-
-def _cloned(tree):
-    """Copy of nested dictionaries and lists with cloned tensors."""
-    if isinstance(tree, dict):
-        return {key: _cloned(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_cloned(value) for value in tree]
-    return tree.clone() if isinstance(tree, torch.Tensor) else tree
