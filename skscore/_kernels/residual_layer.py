@@ -19,7 +19,7 @@ from .rbf import EXPONENT_BIAS_SINGLE as BIAS
 from .rbf import MANTISSA_BITS_SINGLE as BITS
 
 ZERO = np.float32(0.0)
-LARGEST = np.float32(87.0)  # exponent up to which e^t is a normal number; larger ones are replaced by it
+SMALLEST, LARGEST = np.float32(-87.0), np.float32(89.0)  # t for which e^t is the last normal number, and infinite
 HALF, LAST, UPPER = np.uint32(0x7FFF), np.uint32(1), np.uint32(16)  # just below a half of the last bit kept; 16 bits up
 NAN = np.uint16(0x7FC0)
 
@@ -69,7 +69,7 @@ def _sigmoid(z):
     """1 / (1 + e^−z); NaN stays NaN."""
     t = -z
     t = LARGEST if t > LARGEST else t
-    t = -LARGEST if t < -LARGEST else t
+    t = SMALLEST if t < SMALLEST else t
     shifted = np.float32(t * INVERSE_LN2_SINGLE + MAGIC_SINGLE)
     k = shifted - MAGIC_SINGLE
     r = t - k * LN2_HIGH_SINGLE - k * LN2_LOW_SINGLE
