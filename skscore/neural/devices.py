@@ -9,8 +9,8 @@ from ._torch import torch
 
 __all__ = ["available", "multiplies_bfloat16", "resolve_device", "threads_for"]
 
-# Multiply-adds of one step that a thread is worth. Where other programs are busy each barrier waits for them: two threads
-# took 33, 19 and 9 times as long as one for steps of 1.3e8, 4.7e8 and 1.7e9, four layers of 256, 512 and 1024 units.
+# Multiply-adds of one step that a thread is worth. Each barrier waits for other programs: on a busy machine two threads
+# took 33, 19 and 9 times as long as one, for 1.3e8, 4.7e8 and 1.7e9 of them, in four layers of 256, 512 and 1024 units.
 WORK_OF_A_THREAD = 2e9
 
 
