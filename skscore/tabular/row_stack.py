@@ -14,6 +14,7 @@ weights are those of largest likelihood on the rows held out (:mod:`skscore.leve
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = ["CrossFit", "Stack", "blocks", "cross_fit", "deal", "every_cell", "fi
 
 FEW_ROWS, FOLDS, HELD_OUT = 2000, 5, 0.15  # up to which every row is held out once, in so many folds; else a share
 DEGREES_OF_FREEDOM = (3.0, 10.0)
+PRIOR_ROWS = 1.0, 0.03  # of the covariance of a latent class: numbers that heap up want little
 LEAST_TAIL = 1e-3  # its weight, but at most a tenth of a row
 
 
@@ -156,10 +158,18 @@ def _log_densities(densities, rows):
 
 
 def _latent_classes(rows, layout, folds, weight):
-    """Mixtures of 2, 4, … latent classes, as many as there are for each fold."""
-    path = cross_fit(lambda rows, weight: latent_class_path(rows, layout, weight=weight), rows, folds, weight)
-    sizes = range(1, min(map(len, [path.whole, *path.parts])))
-    return [CrossFit(path.whole[k], [part[k] for part in path.parts]) for k in sizes]
+    """Mixtures of 2, 4, … latent classes, as many as there are for each fold, under each prior."""
+    experts = []
+    for prior_rows in PRIOR_ROWS:
+        fit = partial(_path, layout=layout, prior_rows=prior_rows)
+        path = cross_fit(fit, rows, folds, weight)
+        sizes = range(1, min(map(len, [path.whole, *path.parts])))
+        experts += [CrossFit(path.whole[k], [part[k] for part in path.parts]) for k in sizes]
+    return experts
+
+
+def _path(rows, weight, layout, prior_rows):
+    return latent_class_path(rows, layout, weight=weight, prior_rows=prior_rows)
 
 
 def _tail(closed_form, df):
