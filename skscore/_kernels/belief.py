@@ -29,111 +29,146 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
-def _relative(logs, weight):
-    """Write exp(logs − max) into the first entries of `weight`, and return the maximum."""
-    top = logs.max()
-    for k in range(logs.shape[0]):
-        weight[k] = np.exp(logs[k] - top)
-    return top
+@njit(cache=True, nogil=True, error_model="numpy")
+def _relative(logs, begin, end, weight):
+    """Write exp(logs[begin:end] − their maximum) into `weight`; return the maximum and the sum."""
+    top, total = logs[begin], 0.0
+    for k in range(begin + 1, end):
+        top = max(top, logs[k])
+    for k in range(begin, end):
+        weight[k - begin] = np.exp(logs[k] - top)
+        total += weight[k - begin]
+    return top, total
 
 
-@njit(cache=True, nogil=True)
-def _message(j, n_above, code, given, first, start, tables, log_tables, below, weight, message):
-    """Write log λ of column j to its parent, which has `n_above` levels."""
-    own = below[first[j] : first[j + 1]]
-    n_own = own.shape[0]
-    if given[j]:
-        for k in range(n_above):
-            message[k] = log_tables[start[j] + k * n_own + code[j]] + own[code[j]]
-        return
-    top = _relative(own, weight)
-    for k in range(n_above):
-        row, total = start[j] + k * n_own, 0.0
-        for level in range(n_own):
-            total += tables[row + level] * weight[level]
-        message[k] = top + np.log(total)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _upward(r, codes, given, order, parent, first, start, tables, log_tables, below, weight, messages, heard):
+    """Write the messages of all columns into rows of `messages`, and into `below` their sums at each node.
 
-
-@njit(cache=True, nogil=True)
-def _upward(code, given, order, parent, first, start, tables, log_tables, below, weight, messages):
-    """Write the messages of all columns into rows of `messages`, and into `below` their sums at each node."""
+    `heard` says at which nodes there are any: columns with no given cell at or below them send zeros, which are left
+    out.
+    """
     below[:] = 0.0
+    heard[:] = False
     for t in range(order.shape[0] - 1, -1, -1):
         j = order[t]
-        above = below[first[parent[j]] : first[parent[j] + 1]]
-        _message(j, above.shape[0], code, given, first, start, tables, log_tables, below, weight, messages[j])
-        for k in range(above.shape[0]):
-            above[k] += messages[j, k]
+        if not (heard[j] or given[r, j]):
+            continue
+        begin, n_own, above = first[j], first[j + 1] - first[j], first[parent[j]]
+        n_above = first[parent[j] + 1] - above
+        heard[parent[j]] = True
+        if given[r, j]:
+            level = codes[r, j]
+            for k in range(n_above):
+                messages[j, k] = log_tables[start[j] + k * n_own + level] + below[begin + level]
+                below[above + k] += messages[j, k]
+            continue
+        top, _ = _relative(below, begin, begin + n_own, weight)
+        for k in range(n_above):
+            row, total = start[j] + k * n_own, 0.0
+            for level in range(n_own):
+                total += tables[row + level] * weight[level]
+            messages[j, k] = top + np.log(total)
+            below[above + k] += messages[j, k]
 
 
-@njit(cache=True, nogil=True)
-def _downward(j, i, code, given, first, start, tables, log_tables, below, weight, message, pi):
-    """Write log π of column j, up to a constant, into its entries of `pi`, where those of its parent i are."""
-    own, above = pi[first[j] : first[j + 1]], pi[first[i] : first[i + 1]]
-    n_own = own.shape[0]
-    if i < given.shape[0] and given[i]:
-        row = start[j] + code[i] * n_own
-        own[:] = log_tables[row : row + n_own]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _downward(r, j, codes, given, order, parent, first, start, tables, log_tables, below, weight, rest, sent, pi):
+    """Write log π of column j, up to a constant, into its entries of `pi`, where those of its parent i are.
+
+    `rest` is scratch, and `sent` the message of j, zeros if it sent none.
+    """
+    i, begin, n_own = parent[j], first[j], first[j + 1] - first[j]
+    n_above = first[i + 1] - first[i]
+    if i < order.shape[0] and given[r, i]:
+        row = start[j] + codes[r, i] * n_own
+        for level in range(n_own):
+            pi[begin + level] = log_tables[row + level]
         return
-    for k in range(above.shape[0]):
-        message[k] = above[k] + below[first[i] + k] - message[k]
-    _relative(message[: above.shape[0]], weight)
+    for k in range(n_above):
+        rest[k] = pi[first[i] + k] + below[first[i] + k] - sent[k]
+    _relative(rest, 0, n_above, weight)
     for level in range(n_own):
-        total = 0.0
-        for k in range(above.shape[0]):
-            total += tables[start[j] + k * n_own + level] * weight[k]
-        own[level] = np.log(total)
+        pi[begin + level] = 0.0
+    for k in range(n_above):
+        row = start[j] + k * n_own
+        for level in range(n_own):
+            pi[begin + level] += tables[row + level] * weight[k]
+    for level in range(n_own):
+        pi[begin + level] = np.log(pi[begin + level])
 
 
 @njit(cache=True, nogil=True)
 def _scratch(first):
-    """Empty sums, weights and messages of one row."""
+    """Sums, weights, messages, and which nodes hear one, of one row."""
     n_columns, most = first.shape[0] - 2, (first[1:] - first[:-1]).max()
-    return np.empty(first[-1]), np.empty(most), np.empty((n_columns, most))
+    return np.empty(first[-1]), np.empty(most), np.empty((n_columns, most)), np.empty(n_columns + 1, dtype=np.bool_)
 
 
 @njit(cache=True, nogil=True)
+def _at_or_above(place, order, parent):
+    """The columns that have a place, and those above them, each after its parent."""
+    needed = np.zeros(order.shape[0] + 1, dtype=np.bool_)
+    for t in range(order.shape[0] - 1, -1, -1):
+        j = order[t]
+        needed[j] |= place[j] >= 0
+        needed[parent[j]] |= needed[j]
+    return order[needed[order]]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def log_evidence(codes, given, order, parent, first, start, tables, log_tables, out):
     """Write the log-probability of the given cells of each row into `out` (n,)."""
-    below, weight, messages = _scratch(first)
+    below, weight, messages, heard = _scratch(first)
     for r in range(codes.shape[0]):
-        _upward(codes[r], given[r], order, parent, first, start, tables, log_tables, below, weight, messages)
-        out[r] = below[-1]
+        _upward(r, codes, given, order, parent, first, start, tables, log_tables, below, weight, messages, heard)
+        out[r] = below[first[-2]]
 
 
-@njit(cache=True, nogil=True)
-def log_conditionals(codes, given, order, parent, first, start, tables, log_tables, out):
-    """Write log P(c_j = l | given cells but j's own) into entry ``first[j] + l`` of each row of `out` (n, ΣK)."""
-    below, weight, messages = _scratch(first)
-    pi = np.zeros(first[-1])
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_conditionals(codes, given, order, parent, first, start, tables, log_tables, place, out):
+    """Write log P(c_j = l | given cells but j's own) into entry ``place[j] + l`` of each row of `out`.
+
+    Columns of place −1 are left out.
+    """
+    below, weight, messages, heard = _scratch(first)
+    pi, rest, none = np.zeros(first[-1]), np.empty(weight.shape[0]), np.zeros(weight.shape[0])
+    visited = _at_or_above(place, order, parent)
     for r in range(codes.shape[0]):
-        code, known = codes[r], given[r]
-        _upward(code, known, order, parent, first, start, tables, log_tables, below, weight, messages)
-        for j in order:
-            _downward(j, parent[j], code, known, first, start, tables, log_tables, below, weight, messages[j], pi)
-            own = out[r, first[j] : first[j + 1]]
-            own[:] = pi[first[j] : first[j + 1]] + below[first[j] : first[j + 1]]
-            top = _relative(own, weight)
-            own -= top + np.log(weight[: own.shape[0]].sum())
-
-
-@njit(cache=True, nogil=True)
-def draw(codes, given, order, parent, first, start, tables, log_tables, uniform):
-    """Draw the cells of `codes` that are not given from their conditional law, by `uniform` (n, q), in place."""
-    below, weight, messages = _scratch(first)
-    for r in range(codes.shape[0]):
-        code, known = codes[r], given[r]
-        _upward(code, known, order, parent, first, start, tables, log_tables, below, weight, messages)
-        for j in order:
-            if known[j]:
+        _upward(r, codes, given, order, parent, first, start, tables, log_tables, below, weight, messages, heard)
+        for j in visited:
+            sent = messages[j] if heard[j] or given[r, j] else none
+            _downward(
+                r, j, codes, given, order, parent, first, start, tables, log_tables, below, weight, rest, sent, pi
+            )
+            if place[j] < 0:
                 continue
             n_own = first[j + 1] - first[j]
-            row = start[j] + (code[parent[j]] * n_own if parent[j] < order.shape[0] else 0)
-            _relative(log_tables[row : row + n_own] + below[first[j] : first[j + 1]], weight)
-            rest = uniform[r, j] * weight[:n_own].sum()
-            level = 0
-            while level < n_own - 1 and rest >= weight[level]:
-                rest -= weight[level]
+            for level in range(n_own):
+                rest[level] = pi[first[j] + level] + below[first[j] + level]
+            top, total = _relative(rest, 0, n_own, weight)
+            shift = top + np.log(total)
+            for level in range(n_own):
+                out[r, place[j] + level] = rest[level] - shift
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def draw(codes, given, order, parent, first, start, tables, log_tables, uniform):
+    """Draw the cells of `codes` that are not given from their conditional law, by `uniform` (n, q), in place."""
+    below, weight, messages, heard = _scratch(first)
+    rest = np.empty(weight.shape[0])
+    for r in range(codes.shape[0]):
+        _upward(r, codes, given, order, parent, first, start, tables, log_tables, below, weight, messages, heard)
+        for j in order:
+            if given[r, j]:
+                continue
+            n_own = first[j + 1] - first[j]
+            row = start[j] + (codes[r, parent[j]] * n_own if parent[j] < order.shape[0] else 0)
+            for level in range(n_own):
+                rest[level] = log_tables[row + level] + below[first[j] + level]
+            _, total = _relative(rest, 0, n_own, weight)
+            left, level = uniform[r, j] * total, 0
+            while level < n_own - 1 and left >= weight[level]:
+                left -= weight[level]
                 level += 1
-            code[j] = level
+            codes[r, j] = level

@@ -154,20 +154,20 @@ def _telling(counts):
     return telling
 
 
-def even_cells(x, times, telling=lambda counts: np.ones(len(counts), dtype=bool)):
+def even_cells(x, times, telling=None):
     """Return the even cells of a column, or None; first as x stands, then as if read from float32.
 
     Parameters
     ----------
     x, times : ndarray of shape (n,)
         The column, and how often each row is repeated.
-    telling : callable, optional
-        Which values have a say, by how often each occurs; all of them if it is not given.
+    telling : callable or None
+        Which values have a say, by how often each occurs; None for all of them.
     """
     for stored in (np.float64, np.float32):
         noise = _noise(x, stored)
         values, _, repeated = _distinct(x, times, noise)
-        values = values[telling(repeated)]
+        values = values if telling is None else values[telling(repeated)]
         if step := _common_step(np.diff(values), noise):
             return _rational_cells(values, step, noise)
     return None

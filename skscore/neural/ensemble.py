@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from .denoiser import Denoiser
 from .devices import threads_for
 from .member import Member
 from .noisy_rows import validation_batch
+from .output_scaling import best_shrinkage
 from .stacks import Architecture, load_weights
 from .training import TrainingState
 from .training_config import TrainingConfig
@@ -20,6 +22,7 @@ __all__ = ["Ensemble"]
 
 VALIDATION_DRAWS = 4096  # noisy rows of all validation sets, as long as each row has its least and most repeats
 MIN_REPEATS, MAX_REPEATS = 4, 64
+FAR_ROWS = 0.05  # fraction of the validation rows that may be left to the tail
 N_PROBES, MAX_EXACT = 16, 64  # divergence probes, for tables of more columns than the latter
 
 
@@ -61,8 +64,9 @@ class Ensemble:
         returning True; `start` is a Denoiser to begin with; `checkpoint` is where the training is saved, and resumed
         from. Without validation rows it takes a single step and keeps its shrinkage.
         """
-        members, validation = self._members(self.folds, start and start.weights), self._validation_sets()
-        config = self.config if validation else replace(self.config, max_iter=1)
+        members, sets = self._members(self.folds, start and start.weights), self._validation_sets()
+        validation = partial(_validated, sets=sets) if sets else None
+        config = self.config if sets else replace(self.config, max_iter=1)
         state = TrainingState(members, validation, config, deadline)
         if start is not None:
             state.begin_with(start.shrinkage)
@@ -92,7 +96,7 @@ class Ensemble:
         share = 1.0 - len(self.folds[0]) / len(self.rows)
         config = replace(self.config, max_iter=max(1, round(best.step / share)))
         members = self._members([np.empty(0, dtype=int)] * len(self.folds), None)
-        again = TrainingState(members, [], config, deadline, best=best._replace(state=None))
+        again = TrainingState(members, None, config, deadline, best=best._replace(state=None))
         with threads_for(_work(again)):
             while not again.ended:
                 again.advance()
@@ -130,6 +134,7 @@ class Ensemble:
         ]
 
     def _validation_sets(self):
+        """Of each fold: its rows with noise, their weights, and the indices of the networks that do not see them."""
         weight = self.rows.weight
         held_out = [fold[fold < self.n_rows] for fold in self.folds]
         n_held_out = max(1, sum(map(len, held_out)))
@@ -142,6 +147,18 @@ class Ensemble:
             unseeing = list(range(k * self.n_networks, (k + 1) * self.n_networks))
             sets.append((batch, None if weight is None else weight[index], unseeing))
         return sets
+
+
+def _validated(members, sets):
+    """Best shrinkage of the members' output on all validation sets, and their loss at it."""
+    # the sets of folds are too small to tell a far row from a row of bad luck
+    share = FAR_ROWS if len(sets) == 1 else 0.0
+    batches, weights, unseeing = zip(*sets, strict=True)
+    parts = zip(*(member.averaged(batches) for member in members), strict=True)
+    outputs = [torch.cat(part) for part in parts]  # of all networks on each batch
+    held_out = [output[networks].mean(0) for output, networks in zip(outputs, unseeing, strict=True)]
+    together = [output.mean(0) for output in outputs]
+    return best_shrinkage(batches, held_out, together, weights, share)
 
 
 def _begin_with(stacks, weights):
@@ -157,4 +174,4 @@ def _begin_with(stacks, weights):
 
 def _work(state):
     """Multiply-adds of one forward pass."""
-    return state.config.batch_size * state.members[0].theta.numel()
+    return state.config.batch_size * state.members[0].weights.theta.numel()

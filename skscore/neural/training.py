@@ -1,11 +1,10 @@
 """A training in progress: its learning rate, its validation, and the best that it has come to.
 
-Validation rows, with noise levels and noise drawn once, are scored by the networks that have not seen them, and all
-sets of such rows decide together for all networks. The learning rate falls to zero along a cosine, over the number of
-steps or over the time that there is (Loshchilov & Hutter, 2017). If the validation loss stalls before, the best state
-is restored, and from there on the rate falls to zero in half as many steps as led to it. What is validated and kept are
-running averages of the weights. If nothing beats the reference Gaussian, the zero network remains, which is that
-Gaussian.
+Validation rows are scored by the networks that have not seen them, and decide together for all networks. The learning
+rate falls to zero along a cosine, over the number of steps or over the time that there is (Loshchilov & Hutter, 2017).
+If the validation loss stalls before, the best state is restored, and from there on the rate falls to zero in half as
+many steps as led to it. What is validated and kept are running averages of the weights. If nothing beats the density
+that training begins with, the zero network remains, which is that density.
 
 References
 ----------
@@ -16,13 +15,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from ._torch import torch
 from .checkpoint import progress, take_up
-from .output_scaling import OutputScaling, best_shrinkage
+from .output_scaling import OutputScaling
 from .stacks import weights_of
 from .training_config import Best, TrainingConfig
 
@@ -31,7 +30,6 @@ __all__ = ["TrainingState"]
 WARM_UP = 100  # steps
 STALLED, PATIENCE = 0.15, 3  # steps without a better validation, of all; validations without one, at least
 COOLING, MIN_CHECKS = 0.5, 5  # steps to cool down, of those to the best, and the fewest validations meanwhile
-FAR_ROWS = 0.05  # fraction of the validation rows that may be left to the tail
 GAUSSIAN = Best(0.0, 0, None, OutputScaling([0.0], [0.0]))  # a training begins with the reference Gaussian
 
 
@@ -41,10 +39,10 @@ class TrainingState:
 
     Parameters
     ----------
-    members : list of Member
-    validation : list of (Batch, tensor of shape (n,) or None, list of int)
-        Held-out rows with noise, their weights, and the indices of the networks that have not seen them. Without any,
-        training goes on for all its steps.
+    members : list of Learner
+    validation : callable or None
+        From the members with their averaged weights to how much of their output is best for the held-out rows, and the
+        loss of these at that, relative to where training begins. Without it, training goes on for all its steps.
     config : TrainingConfig
     deadline : float
         Of ``time.monotonic()``: the last step is the first that ends beyond it.
@@ -58,7 +56,7 @@ class TrainingState:
     """
 
     members: list
-    validation: list
+    validation: Callable | None
     config: TrainingConfig
     deadline: float = np.inf
     step: int = 0
@@ -90,8 +88,8 @@ class TrainingState:
     def begin_with(self, shrinkage):
         """Let the weights that the members begin with stand as the best until others are better."""
         self.best = GAUSSIAN._replace(shrinkage=shrinkage)
-        if self.validation:
-            self._validate()
+        if self.validation is not None:
+            self._validate(*self.validation(self.members))
             self.validation_curve.clear()
 
     def advance(self):
@@ -107,18 +105,11 @@ class TrainingState:
                 break
         self.train_curve.append(float(np.mean([m.training_gain(self.step - before) for m in self.members])))
         self.pace = (time.monotonic() - begun) / (self.step - before)
-        if self.validation:
-            self._validate()
+        if self.validation is not None:
+            self._validate(*self.validation(self.members))
 
-    def _validate(self):
-        # the sets of folds are too small to tell a far row from a row of bad luck
-        share = FAR_ROWS if len(self.validation) == 1 else 0.0
-        batches, weights, unseeing = zip(*self.validation, strict=True)
-        parts = zip(*(member.averaged(batches) for member in self.members), strict=True)
-        outputs = [torch.cat(part) for part in parts]  # of all networks on each batch
-        held_out = [output[networks].mean(0) for output, networks in zip(outputs, unseeing, strict=True)]
-        together = [output.mean(0) for output in outputs]
-        shrinkage, value = best_shrinkage(batches, held_out, together, weights, share)
+    def _validate(self, shrinkage, value):
+        """Keep the weights if their validation loss is the least so far, and cool down if it stalls."""
         self.validation_curve.append(value)
         if value < self.best.value:
             self.best = Best(value, self.step, [member.state() for member in self.members], shrinkage)
@@ -161,6 +152,6 @@ class TrainingState:
         states = [member.state() for member in self.members] if self.best.state is None else self.best.state
         stacks = (weights_of(m.network, s["average"]) for m, s in zip(self.members, states, strict=True))
         weights = [arrays for stack in stacks for arrays in stack]
-        if self.validation and self.best.state is None:
+        if self.validation is not None and self.best.state is None:
             return [{name: np.zeros_like(array) for name, array in arrays.items()} for arrays in weights]
         return weights

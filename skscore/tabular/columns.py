@@ -146,20 +146,17 @@ class Column(NamedTuple):
         return line.numbers(cells.values[which])
 
     def decode(self, codes: ndarray, numbers: ndarray) -> Any:
-        """Return the column of the frame library, from codes and numbers of shape (n,)."""
+        """Return the column of the frame library, from codes and numbers of shape (n,), NaN if it is not numeric."""
         place = codes - self._first_value
         is_value = (0 <= place) & (place < len(self.levels))
+        is_number = ~is_value & ~np.isnan(numbers)
         values = np.zeros(len(codes), dtype=self.levels.dtype)
-        if self.line is not None:
-            is_number = ~is_value & ~np.isnan(numbers)
-            values[is_number] = self.line.values(numbers[is_number])
-            missing = ~is_value & ~is_number
-        else:
-            missing = ~is_value
         values[is_value] = self.levels[place[is_value]]
+        if self.line is not None:
+            values[is_number] = self.line.values(numbers[is_number])
         if self.dtype.categories is not None:
             values = _places(object_array(self.dtype.categories), values)
-        return native_column(values, missing, self.dtype)
+        return native_column(values, ~is_value & ~is_number, self.dtype)
 
 
 def _distinct(values):
@@ -182,9 +179,11 @@ def _heavy_values(cells, values, weight):
 
 def _places(levels, values):
     """Place of each value among the levels, `NOT_KNOWN` of a value that is none of them, shape (n,)."""
-    if object in (levels.dtype, values.dtype) or not len(levels):
+    if not len(levels):
+        return np.full(len(values), NOT_KNOWN)
+    if object in (levels.dtype, values.dtype):
         place = {level: k for k, level in enumerate(levels.tolist())}
-        return np.array([place.get(value, NOT_KNOWN) for value in values.tolist()], dtype=np.int64)
+        return np.fromiter((place.get(value, NOT_KNOWN) for value in values.tolist()), np.int64, len(values))
     if (levels.dtype.kind in "mM") != (values.dtype.kind in "mM"):
         return np.full(len(values), NOT_KNOWN)
     k = np.minimum(np.searchsorted(levels, values), len(levels) - 1)

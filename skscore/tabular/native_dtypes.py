@@ -16,7 +16,6 @@ import numpy as np
 
 __all__ = ["NativeDtype", "native_column", "native_dtype", "native_frame_of"]
 
-
 SHOWN = ("time_unit", "unit", "time_zone", "tz", "precision", "scale")  # arguments that matter to a reader
 
 
@@ -118,9 +117,8 @@ def _read_pandas(column):
     if kind == "ArrowDtype":
         return _of_arrow(dtype.pyarrow_dtype, column)._replace(library="pandas on pyarrow")
     if kind == "CategoricalDtype":
-        categories = dtype.categories
-        words = {"dtype": str(categories.dtype)}
-        return NativeDtype("pandas", "category", words, tuple(categories.tolist()), dtype.ordered)
+        words = {"dtype": str(dtype.categories.dtype)}
+        return NativeDtype("pandas", "category", words, tuple(dtype.categories.tolist()), dtype.ordered)
     if kind == "StringDtype":
         return NativeDtype("pandas", str(dtype), {"storage": dtype.storage, "nan": dtype.na_value is np.nan})
     empty = native[native.isna()].tolist() if str(dtype) == "object" else []
@@ -144,7 +142,7 @@ def _build_pandas(pd, values, missing, dtype):
 
 
 def _string_dtype(pd, storage, nan):
-    return pd.StringDtype(storage, na_value=np.nan if nan else pd.NA)
+    return pd.StringDtype(storage, na_value=np.nan) if nan else pd.StringDtype(storage)
 
 
 def _build_pandas_on_pyarrow(pd, values, missing, dtype):

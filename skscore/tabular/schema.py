@@ -23,7 +23,7 @@ from numpy import ndarray
 from ..maps.cells import EvenCells
 from ..models.mixed.rows import ALWAYS, CellMask, Layout, Rows
 from .column_kinds import check_column_types
-from .columns import NOT_KNOWN, Column, EncodedColumn
+from .columns import NOT_KNOWN, Column
 from .frame_cells import ColumnCells, columns_of, library_of, read_cells, scalar_cell
 from .native_dtypes import native_frame_of
 from .schema_table import html_table, text_table
@@ -165,7 +165,7 @@ class Schema:
         """Return the mask of all cells of these columns, states too, over `n` rows."""
         mask = self._no_cells(n)
         for column in map(self.column, columns):
-            _mark(mask, column, True, True)
+            _write(mask, column, True, True)
         return mask
 
     def _no_cells(self, n):
@@ -189,16 +189,22 @@ class Schema:
         """
         if handle_unknown not in HANDLE_UNKNOWN:
             raise ValueError(f"handle_unknown is {handle_unknown!r}: give one of {list(HANDLE_UNKNOWN)}.")
-        cells = self._read(frame, every)
-        encoded = {name: self.column(name).encode(own) for name, own in cells.items()}
-        if handle_unknown == "error":
-            for name, own in encoded.items():
-                _refuse_unlike(name, cells[name], own.unlike, LEAVE_OUT)
-        return self._rows(encoded, len(next(iter(encoded.values())).codes))
+        native = self._columns_in(frame, every)
+        rows = self._nothing_known(_height(native))
+        for column, cells in self._read(native):
+            found = column.encode(cells)
+            if handle_unknown == "error":
+                _refuse_unlike(column.name, cells, found.unlike, LEAVE_OUT)
+            _write(rows, column, found.codes, found.numbers)
+        return rows
 
     def unlike(self, frame: Any) -> ndarray:
         """Return which rows of a `frame` hold a cell that fit did not see the like of, shape (n,)."""
-        return np.any([self.column(name).encode(own).unlike for name, own in self._read(frame).items()], axis=0)
+        native = self._columns_in(frame)
+        unlike = np.zeros(_height(native), dtype=bool)
+        for column, cells in self._read(native):
+            unlike |= column.encode(cells).unlike
+        return unlike
 
     def encode_given(self, given: Any, n: int) -> tuple[Rows, CellMask]:
         """Return `n` rows of which some cells are known, and the mask of these.
@@ -215,30 +221,32 @@ class Schema:
         ValueError
             If there is no such column, the frame has not n rows, or fit did not see the like of a value.
         """
-        cells = self._cells_given(given, n)
-        encoded, mask = {}, self._no_cells(n)
-        for name, own in cells.items():
-            column = self.column(name)
-            found = column.encode(own)
-            _refuse_unlike(name, own, found.unlike & ~own.missing, "Only what fit saw can be given.")
-            encoded[name] = found
-            _mark(mask, column, ~own.missing, ~np.isnan(found.numbers))
-        return self._rows(encoded, n), mask
+        rows, mask = self._nothing_known(n), self._no_cells(n)
+        for column, cells in self._single(given, n) if isinstance(given, Mapping) else self._some(given, n):
+            found = column.encode(cells)
+            _refuse_unlike(column.name, cells, found.unlike & ~cells.missing, "Only what fit saw can be given.")
+            _write(rows, column, found.codes, found.numbers)
+            _write(mask, column, ~cells.missing, ~np.isnan(found.numbers))
+        return rows, mask
 
-    def _cells_given(self, given, n):
-        """Cells of what is given, by column; a single value in all rows."""
-        if not isinstance(given, Mapping):
-            return self._read(given, every=False, n=n)
-        cells = {}
+    def _single(self, given, n):
+        """Columns of which single values are given, with these in n rows."""
         for name, value in given.items():
-            own = scalar_cell(name, value, self.library, self.column(name).dtype.categories is not None)
-            cells[name] = ColumnCells(own.content, np.repeat(own.values, n), np.repeat(own.missing, n))
-        return {name: own for name, own in cells.items() if self.column(name).kind != "ignore"}
+            column = self.column(name)
+            if column.kind != "ignore":
+                cell = scalar_cell(name, value, self.library, column.dtype.categories is not None)
+                yield column, ColumnCells(cell.content, np.repeat(cell.values, n), np.repeat(cell.missing, n))
 
-    def _read(self, frame, every=True, n=None):
-        """Cells of a frame, by column, those that are ignored left out."""
-        native = columns_of(frame)
-        names = [column.name for column in self.columns]
+    def _some(self, given, n):
+        """Columns of a frame of n rows, with their cells."""
+        native = self._columns_in(given, every=False)
+        if _height(native) != n:
+            raise ValueError(f"given has {_height(native)} rows, but {n} are asked for: give as many.")
+        return self._read(native)
+
+    def _columns_in(self, frame, every=True):
+        """Columns of a frame by name, `every` one that fit saw or some; a ValueError if others are among them."""
+        native, names = columns_of(frame), [column.name for column in self.columns]
         strange = [name for name in native if name not in names]
         absent = [column.name for column in self._kept if column.name not in native] if every else []
         if strange or absent:
@@ -246,22 +254,18 @@ class Schema:
                 f"The frame has not the columns that fit saw: {absent} are absent, {strange} are unknown. Columns are "
                 "found by their names, in any order."
             )
-        n_rows = len(next(iter(native.values())))
-        if n is not None and n_rows != n:
-            raise ValueError(f"given has {n_rows} rows, but {n} are asked for: give as many.")
-        return {name: read_cells(name, own) for name, own in native.items() if self.column(name).kind != "ignore"}
+        return native
 
-    def _rows(self, encoded: dict[Hashable, EncodedColumn], n):
-        """The `n` rows that hold the cells of some columns, all others not known."""
-        layout = self.layout
-        codes, numbers = np.full((n, len(layout.n_levels)), NOT_KNOWN), np.full((n, len(layout.state)), np.nan)
-        for name, own in encoded.items():
-            column = self.column(name)
-            if column.discrete is not None:
-                codes[:, column.discrete] = own.codes
-            if column.numeric is not None:
-                numbers[:, column.numeric] = own.numbers
-        return Rows(codes, numbers)
+    def _read(self, native):
+        """Columns that a frame has, with their cells, those that are ignored left out."""
+        for column in self._kept:
+            if column.name in native:
+                yield column, read_cells(column.name, native[column.name])
+
+    def _nothing_known(self, n):
+        """n rows of which no cell is known."""
+        mask = self._no_cells(n)
+        return Rows(np.full(mask.codes.shape, NOT_KNOWN), np.full(mask.numbers.shape, np.nan))
 
     # ---- rows as frames --------------------------------------------------------------------------
 
@@ -301,12 +305,17 @@ def _placed(columns):
     return tuple(placed)
 
 
-def _mark(mask, column, codes, numbers):
-    """Set the cells of a column in a mask."""
+def _height(native):
+    """How many rows the columns of a frame have."""
+    return len(next(iter(native.values())))
+
+
+def _write(table: Rows | CellMask, column, codes, numbers):
+    """Write the cells of a column into rows or into a mask."""
     if column.discrete is not None:
-        mask.codes[:, column.discrete] = codes
+        table.codes[:, column.discrete] = codes
     if column.numeric is not None:
-        mask.numbers[:, column.numeric] = numbers
+        table.numbers[:, column.numeric] = numbers
 
 
 def _refuse_unlike(name, cells, unlike, remedy):

@@ -1,5 +1,6 @@
 """A frame comes back from its rows of levels and numbers: the same values, dtypes, categories and missing cells."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,27 @@ def frames(draw):
 @settings(max_examples=500, derandomize=True, deadline=None, database=None)
 @given(frames())
 def test_a_frame_of_any_columns_comes_back(frame):
+    assert_comes_back(frame)
+
+
+ODD = {
+    "intervals": pd.DataFrame({"x": pd.cut(np.arange(9.0), 3)}),
+    "categories of numbers": pd.DataFrame({"x": pd.Categorical([3, 1, None], categories=[3, 2, 1])}),
+    "categories of arrow": pd.DataFrame({"x": pd.array(["a", "b", None], "string").astype("category")}),
+    "None and NaN": pd.DataFrame({"x": [None, "a", "b"], "y": ["a", np.nan, "b"]}, dtype=object),
+    "objects": pd.DataFrame(
+        {"x": [True, None, False], "y": [1, 5, None], "z": [date(2020, 1, 1)] * 2 + [None]}, dtype=object
+    ),
+    "names that are numbers": pd.DataFrame([[1.5, "a"], [2.5, "b"]], columns=[7, 3]),
+    "nothing": pl.DataFrame({"x": [None, None], "y": pl.Series([None, None], dtype=pl.Enum(["a"])), "z": [1, 2]}),
+    "nothing in arrow": pl.DataFrame({"x": [None, None], "z": [1, 2]}).to_arrow(),
+    "far integers": pd.DataFrame({"x": np.uint64(2**64 - 30) + np.arange(25, dtype="uint64")[::-1]}),
+    "nanoseconds": pd.DataFrame({"x": pd.to_datetime(1_700_000_000_123_456_789 + np.arange(30) ** 5)}),
+}
+
+
+@pytest.mark.parametrize("frame", ODD.values(), ids=ODD.keys())
+def test_an_odd_frame_comes_back(frame):
     assert_comes_back(frame)
 
 

@@ -12,6 +12,7 @@ from skscore import (
     ScoreMatchingDensity,
     ScoreMatchingDensityCV,
     ScoreMatchingICA,
+    TabularDensity,
     TransformedDensity,
 )
 from skscore.datasets import DISTRIBUTIONS, GaussianMixtureDistribution, Moons
@@ -43,11 +44,22 @@ def main() -> float:
     path = DenoisingScoreEstimatorCV("gaussian", sigma_mins=[0.1, 0.3], cv=2, dequantize=False).fit(X)
     arcsinh = BijectiveTransformer(np.arcsinh, np.sinh, [lambda x: 1 / np.sqrt(1 + x**2)])
     scaled = TransformedDensity(ScoreMatchingDensity(), arcsinh).fit(X)
+    table = TabularDensity("gaussian", "tree", column_types={"x0": "real"}, random_state=0).fit(
+        X, sample_weight=np.ones(200)
+    )
+    rest: np.ndarray = table.conditional_score_samples(X, given=["x0"]) + table.marginal_score_samples(X, ["x0"])
     sources: np.ndarray = ScoreMatchingICA(2, random_state=np.random.RandomState(0)).fit(X).transform(X)
     conditional = ConditionalScoreDensity(20, bandwidth="median", input_bandwidth=1.0, alpha=0.1).fit(X[:, :1], X[:, 1])
 
     log_density: np.ndarray = gaussian.score_samples(X) - polynomial.score_samples(X.tolist())
-    nats: float = kernel.score(X) + shares.score(X, sample_weight=np.ones(200)) + graph.score(X) + scaled.score(X)
+    nats: float = (
+        table.score(X)
+        + rest.mean()
+        + kernel.score(X)
+        + shares.score(X, sample_weight=np.ones(200))
+        + graph.score(X)
+        + scaled.score(X)
+    )
     scores: np.ndarray = noisy.grad_log_density(X, sigma=0.2) + gaussian.hyvarinen_score(X, standardize=True)[:, None]
     draws: np.ndarray = (path if path.best_score_ > noisy.score(X) else noisy).sample(200, random_state=1)
     expected: np.ndarray = conditional.predict(X[:, :1])
