@@ -50,8 +50,8 @@ print(density.schema_)
 # %%
 # Draws
 # -----
-# Draws have the types and the steps of the table, and miss cells as often as it does. The pair "Gentoo on another
-# island" never occurred in the table, and is all but absent from the draws.
+# Draws have the types and the steps of the table, and miss cells as often as it does. No Gentoo penguin of the
+# table lives on another island than Biscoe, and hardly one of the draws does.
 
 draws = density.sample(5000, random_state=0)
 print(draws.head(4))
@@ -84,7 +84,7 @@ axes[1].set_yticklabels([])
 
 labels = ["bill 46 mm", "+ flipper 200 mm", "+ island Dream", "+ female"]
 left = np.zeros(len(labels))
-for color, name, chance in zip(("C0", "C1", "C2"), SPECIES, chances.T, strict=True):
+for color, chance in zip(("C0", "C1", "C2"), chances.T, strict=True):
     axes[2].barh(labels, chance, left=left, color=color, height=0.6)
     for y, (start, width) in enumerate(zip(left, chance, strict=True)):
         if width > 0.1:
@@ -99,4 +99,5 @@ plt.show()
 # %%
 # References
 # ----------
-# A. M. Horst, A. P. Hill & K. B. Gorman (2020). palmerpenguins: Palmer Archipelago (Antarctica) penguin data. R package.
+# A. M. Horst, A. P. Hill & K. B. Gorman (2020). palmerpenguins: Palmer Archipelago (Antarctica) penguin data. R
+# package.
