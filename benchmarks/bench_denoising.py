@@ -37,6 +37,7 @@ from skscore.neural import ScoreNetwork
 from skscore.neural.member import Member
 from skscore.neural.networks import ResidualMLP
 from skscore.neural.noise_schedule import noise_schedule
+from skscore.neural.noisy_rows import NoisyRows
 from skscore.neural.stacks import Architecture
 from skscore.neural.training_config import TrainingConfig
 from skscore.samplers import Flow, descend
@@ -116,10 +117,11 @@ def our_step(parametrization, plan, dropout):
     """Return a function that takes one training step of skscore."""
     options = {"hidden_layer_sizes": plan["hidden"], "activation": "silu", "dropout": dropout}
     ((stack, generator),) = Architecture(np.ones(COLUMNS), parametrization, options=options).initialised(1, seed=0)
-    rows = torch.randn(plan["rows"], COLUMNS, generator=generator)
+    drawn = torch.randn(plan["rows"], COLUMNS, generator=generator)
+    rows = NoisyRows(drawn, None, torch.ones(COLUMNS), noise_schedule(0.01, 80.0))
     kept = [torch.arange(len(rows))]
     config = TrainingConfig(batch_size=plan["batch"])
-    member = Member(stack, rows, None, kept, noise_schedule(0.01, 80.0), torch.ones(COLUMNS), config, generator)
+    member = Member(stack, rows, kept, config, generator)
     return partial(member.step, 1000, 1e-3)
 
 

@@ -105,6 +105,17 @@ def _scratch(first):
     return np.empty(first[-1]), np.empty(most), np.empty((n_columns, most)), np.empty(n_columns + 1, dtype=np.bool_)
 
 
+@njit(cache=True, nogil=True)
+def _at_or_above(place, order, parent):
+    """The columns that have a place, and those above them, each after its parent."""
+    needed = np.zeros(order.shape[0] + 1, dtype=np.bool_)
+    for t in range(order.shape[0] - 1, -1, -1):
+        j = order[t]
+        needed[j] |= place[j] >= 0
+        needed[parent[j]] |= needed[j]
+    return order[needed[order]]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def log_evidence(codes, given, order, parent, first, start, tables, log_tables, out):
     """Write the log-probability of the given cells of each row into `out` (n,)."""
@@ -115,24 +126,30 @@ def log_evidence(codes, given, order, parent, first, start, tables, log_tables, 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def log_conditionals(codes, given, order, parent, first, start, tables, log_tables, out):
-    """Write log P(c_j = l | given cells but j's own) into entry ``first[j] + l`` of each row of `out` (n, ΣK)."""
+def log_conditionals(codes, given, order, parent, first, start, tables, log_tables, place, out):
+    """Write log P(c_j = l | given cells but j's own) into entry ``place[j] + l`` of each row of `out`.
+
+    Columns of place −1 are left out.
+    """
     below, weight, messages, heard = _scratch(first)
     pi, rest, none = np.zeros(first[-1]), np.empty(weight.shape[0]), np.zeros(weight.shape[0])
+    visited = _at_or_above(place, order, parent)
     for r in range(codes.shape[0]):
         _upward(r, codes, given, order, parent, first, start, tables, log_tables, below, weight, messages, heard)
-        for j in order:
+        for j in visited:
             sent = messages[j] if heard[j] or given[r, j] else none
             _downward(
                 r, j, codes, given, order, parent, first, start, tables, log_tables, below, weight, rest, sent, pi
             )
+            if place[j] < 0:
+                continue
             n_own = first[j + 1] - first[j]
             for level in range(n_own):
                 rest[level] = pi[first[j] + level] + below[first[j] + level]
             top, total = _relative(rest, 0, n_own, weight)
             shift = top + np.log(total)
             for level in range(n_own):
-                out[r, first[j] + level] = rest[level] - shift
+                out[r, place[j] + level] = rest[level] - shift
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -202,15 +202,16 @@ def _ensemble(p, network, rows, table, variance, folds, seed):
     from ..neural.devices import resolve_device
     from ..neural.ensemble import Ensemble
     from ..neural.noise_schedule import noise_schedule
+    from ..neural.noisy_rows import NoisyRows
     from ..neural.stacks import Architecture
 
     (n, d), device, spreads = rows.X.shape, resolve_device(network.device), list(table.spreads())
     sigma_min, sigma_max, levels = noise_range(p, variance)
+    weight = None if rows.weight is None else np.tile(rows.weight, len(spreads))
+    schedule = noise_schedule(sigma_min, sigma_max, levels, p.noise_distribution, device)
     return Ensemble(
-        np.concatenate(spreads),
-        None if rows.weight is None else np.tile(rows.weight, len(spreads)),
+        NoisyRows.on(device, np.concatenate(spreads), weight, variance, schedule),
         Architecture(variance, network.parametrization, network.network, network.layers(d)),
-        noise_schedule(sigma_min, sigma_max, levels, p.noise_distribution, device),
         network.training_config(n, p.weighting, device),
         [np.concatenate([fold + n * k for k in range(len(spreads))]) for fold in folds],
         n,

@@ -49,7 +49,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -107,7 +107,7 @@ class LikelihoodReport(NamedTuple):
 
 def flow_log_density(
     X: np.ndarray,
-    target: NoiseConditionalScore,
+    target: NoiseConditionalScore | Callable[[np.ndarray], NoiseConditionalScore],
     levels: np.ndarray,
     *,
     tolerance: float = ROW_TOLERANCE,
@@ -119,8 +119,9 @@ def flow_log_density(
     ----------
     X : ndarray of shape (n, d)
         Rows, in the coordinates of the target.
-    target : NoiseConditionalScore
-        It must give divergences.
+    target : NoiseConditionalScore, or callable
+        It must give divergences. If rows have densities of their own, a function from indices of rows to the target of
+        these.
     levels : ndarray of shape (L,)
         Noise levels, decreasing in a constant ratio, for L − 1 steps. One level gives the reference Gaussian.
     tolerance : float, default=0.1
@@ -158,28 +159,34 @@ def flow_log_density(
     """
     log_density, stderr = np.empty(len(X)), np.empty(len(X))
     for rows in row_blocks(len(X), 1, block_rows):
-        log_density[rows], stderr[rows] = _settled(X[rows], target, levels, tolerance)
+        log_density[rows], stderr[rows] = _settled(X, np.arange(len(X))[rows], target, levels, tolerance)
     return log_density, stderr
 
 
 def _settled(
-    X: np.ndarray, target: NoiseConditionalScore, levels: np.ndarray, tolerance: float
+    X: np.ndarray, index: np.ndarray, target: Any, levels: np.ndarray, tolerance: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log-density and standard error of one block of rows, each with as many steps as it needs."""
-    log_density, stderr, error = _log_density(X, target, levels)
+    """Return the log-density and standard error of the rows at an index, each with as many steps as it needs."""
+    log_density, stderr, error = _log_density(X[index], _of_rows(target, index), levels)
     rows = np.flatnonzero(error > OVERESTIMATE * tolerance)
     n_steps = len(levels) - 1
     most = MOST_STEPS * n_steps
     close = np.ones(len(rows), dtype=bool)
     while len(rows) and 2 * n_steps <= most:
         n_steps *= 2
-        finer, stderr[rows], error = _log_density(X[rows], target, geometric_ladder(levels[-1], levels[0], n_steps + 1))
+        finer_levels = geometric_ladder(levels[-1], levels[0], n_steps + 1)
+        finer, stderr[rows], error = _log_density(X[index[rows]], _of_rows(target, index[rows]), finer_levels)
         agree, close = (_agree(finer, log_density[rows], atol) for atol in (tolerance, UNSETTLED))
         log_density[rows] = finer
         doubtful = ~(agree & (np.isneginf(finer) | (error <= OVERESTIMATE * tolerance * (1.0 + RELATIVE * abs(finer)))))
         rows, close = rows[doubtful], close[doubtful]
     log_density[rows[~close]], stderr[rows[~close]] = -np.inf, 0.0
     return log_density, stderr
+
+
+def _of_rows(target: Any, index: np.ndarray) -> NoiseConditionalScore:
+    """Return the target of the rows at an index."""
+    return target(index) if callable(target) else target
 
 
 def _agree(a: np.ndarray, b: np.ndarray, atol: float) -> np.ndarray:

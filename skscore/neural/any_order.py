@@ -13,10 +13,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..models.discrete.orders import level_blocks
 from ..models.discrete.tree import Tree, fit_tree
 from ._torch import torch
 from .devices import threads_for
-from .masked_cells import CellLearner, HeldOutCells, LevelTable, cell_inputs
+from .layers import product
+from .masked_cells import CellLearner, HeldOutCells, LevelTable, cell_inputs, no_label
 from .networks import ResidualMLP
 from .stacks import load_weights
 from .training import TrainingState
@@ -63,42 +65,51 @@ class AnyOrderNetwork:
         """What has not seen the fold of this index."""
         return replace(self, tree=self.parts[index], weights=self.weights[index : index + 1], parts=())
 
-    def log_conditionals(self, codes, given):
-        """log P(c_j = k | c_S) of every column j that is not in S, a block of K_j entries for each, shape (n, ΣK)."""
-        log_tau = self.tree.log_conditionals(codes, given)
-        if self.exponent == 0.0:
+    def log_conditionals(self, codes, given, columns=None):
+        """log P(c_j = k | c_S), a block of K_j entries for each of the `columns` that is not in S, by default all."""
+        log_tau = self.tree.log_conditionals(codes, given, columns)
+        if self.exponent == 0.0 or log_tau.size == 0:
             return log_tau
-        return _normalised(log_tau + self.exponent * self._output(codes, given), self.n_levels)
+        columns = np.arange(len(self.n_levels)) if columns is None else np.asarray(columns)
+        logits = log_tau + self.exponent * self._output(codes, given, columns)
+        return _normalised(logits, np.array(self.n_levels)[columns])
 
     @property
     def _loaded(self):
-        """The trained networks."""
+        """The trained networks, and the weights of their first layers side by side."""
         return LOADED.get(self) or LOADED.setdefault(self, self._load())
 
     @torch.inference_mode(False)
     def _load(self):
         stack = _stack(self.n_levels, self.hidden_layer_sizes, 0.0, len(self.weights))
         load_weights([stack], self.weights)
-        return stack.requires_grad_(False).eval()
+        return stack.requires_grad_(False).eval(), np.concatenate([one["weights.0"] for one in self.weights], axis=1)
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def _output(self, codes, given):
-        """Mean of the networks' outputs, shape (n, ΣK)."""
-        stack, n, total = self._loaded, len(codes), sum(self.n_levels)
-        m, q = stack.n_networks, len(self.n_levels)
-        rows = max(FEWEST_ROWS, ROWS // m)
-        padded = np.zeros((-(-n // rows) * rows, total + q), dtype=np.float32)
-        padded[:n] = cell_inputs(codes, given, self.n_levels)
-        with threads_for(rows * m * sum(value.size for value in self.weights[0].values())):
-            outputs = [_passed(stack, block, total) for block in torch.from_numpy(padded).split(rows)]
-        return np.concatenate([np.empty((0, total)), *outputs])[:n]
+    def _output(self, codes, given, columns):
+        """Mean of the networks' outputs for the levels of these columns, shape (n, ΣK)."""
+        (stack, first_layers), n = self._loaded, len(codes)
+        rows = max(FEWEST_ROWS, ROWS // stack.n_networks)
+        padded = np.zeros((-(-n // rows) * rows, first_layers.shape[1]), dtype=np.float32)
+        padded[:n] = cell_inputs(codes, given, self.n_levels) @ first_layers
+        levels = level_blocks(self.n_levels)
+        with threads_for(rows * sum(value.size for one in self.weights for value in one.values())):
+            parts = [
+                _passed(stack, block, [levels[j] for j in columns]) for block in torch.from_numpy(padded).split(rows)
+            ]
+        return np.concatenate(parts)[:n]
 
 
-def _passed(stack, inputs, total):
-    """Mean over the networks of their outputs for a block."""
-    inputs = inputs.expand(stack.n_networks, -1, -1)
-    return stack(inputs, inputs[:, :, total:].mean(dim=2, keepdim=True)).double().mean(dim=0).numpy()
+def _passed(stack, first, levels):
+    """Mean over the networks of their outputs for a block, from the products of their first layers.
+
+    Each column has a product of its own, so that its values do not depend on which others are asked for.
+    """
+    first = first.unflatten(1, (stack.n_networks, -1)).transpose(0, 1).contiguous()
+    h = stack.last_hidden(first, no_label(len(first)))
+    outputs = [product(h, stack.out[:, :, block]) + stack.out_bias[:, :, block] for block in levels]
+    return torch.cat(outputs, dim=2).double().mean(dim=0).numpy()
 
 
 def _normalised(logits, n_levels):

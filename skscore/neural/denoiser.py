@@ -90,16 +90,31 @@ class Denoiser:
             ) from None
         return [stack.to(device).requires_grad_(False).eval() for stack in stacks], device
 
+    @property
+    def rounds(self):
+        """Whether the divergence behind a log-density is computed in bfloat16."""
+        return multiplies_bfloat16(self._loaded[1])
+
+    def output(self, Y, sigma):
+        """F of rows (n, d), or of more columns if the networks know more, shape (n, d)."""
+        (F,) = self._blocks(lambda stack, c: lambda y: (stack(_repeated(y, c), c),), sigma, SCORE_ROWS, Y)
+        return F
+
+    def output_and_traces(self, Y, sigma, directions, covectors, rounded=False):
+        """F, and ℓ_kᵀ (∂F/∂y) v_k for directions and covectors (K, d), shape (n, K); see ``tangents``."""
+        V, L = (_tensor(A, self._loaded[1]) for A in (directions, covectors))
+        rows = {kind: number // len(directions) for kind, number in TANGENT_ROWS.items()}
+        return self._blocks(lambda stack, c: output_and_traces(stack, c, V, L, rounded), sigma, rows, Y)
+
     def score(self, X, sigma):
         """∇ log p_σ of rows (n, d)."""
         level = Preconditioning(sigma, self.variance)
-        (F,) = self._blocks(lambda stack, c: lambda y: (stack(_repeated(y, c), c),), sigma, SCORE_ROWS, X / level.r)
-        return level.score(F, X)
+        return level.score(self.output(X / level.r, sigma), X)
 
     def score_and_divergence(self, X, sigma):
         """∇ log p_σ of rows (n, d) and its divergence, a column for each probe, one if it is exact."""
         directions = np.eye(len(self.variance)) if self.probes is None else self.probes
-        score, traces = self._score_and_traces(X, sigma, directions, multiplies_bfloat16(self._loaded[1]))
+        score, traces = self._score_and_traces(X, sigma, directions, self.rounds)
         return score, traces.sum(axis=1, keepdims=True) if self.probes is None else traces
 
     def traces(self, X, sigma, directions):
@@ -107,10 +122,9 @@ class Denoiser:
         return self._score_and_traces(X, sigma, directions)[1].sum(axis=1)
 
     def _score_and_traces(self, X, sigma, directions, rounded=False):
-        level, device = Preconditioning(sigma, self.variance), self._loaded[1]
-        V, L = (_tensor(A, device) for A in (directions / level.r, directions * level.out / sigma**2))
-        rows = {kind: number // len(directions) for kind, number in TANGENT_ROWS.items()}
-        F, traces = self._blocks(lambda stack, c: output_and_traces(stack, c, V, L, rounded), sigma, rows, X / level.r)
+        level = Preconditioning(sigma, self.variance)
+        axes = directions / level.r, directions * level.out / sigma**2
+        F, traces = self.output_and_traces(X / level.r, sigma, *axes, rounded)
         return level.score(F, X), traces - (directions**2 / level.r**2).sum(axis=1)
 
     def curvature(self, X, sigma, V):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ._torch import torch
 from .denoiser import Denoiser
 from .devices import threads_for
 from .member import Member
-from .noise_schedule import Batch, NoiseSchedule, noisy_batch
+from .noisy_rows import validation_batch
 from .output_scaling import best_shrinkage
 from .stacks import Architecture, load_weights
 from .training import TrainingState
@@ -31,13 +32,9 @@ class Ensemble:
 
     Parameters
     ----------
-    Z : ndarray of shape (n, d)
-        Rows in the coordinates of the noise.
-    weight : ndarray of shape (n,) or None
-        Weights of the rows.
+    rows : NoisyRows, or what ``noisy_rows`` asks for
+        In the coordinates of the noise, on the device.
     architecture : Architecture
-    schedule : NoiseSchedule
-        On the device.
     config : TrainingConfig
     folds : list of ndarray
         Indices of the rows that the networks of each fold do not see.
@@ -49,10 +46,8 @@ class Ensemble:
     device : str
     """
 
-    Z: np.ndarray
-    weight: np.ndarray | None
+    rows: Any
     architecture: Architecture
-    schedule: NoiseSchedule
     config: TrainingConfig
     folds: list
     n_rows: int
@@ -98,7 +93,7 @@ class Ensemble:
         best = trained.best
         if best.step == 0:
             return self.denoiser(trained)
-        share = 1.0 - len(self.folds[0]) / len(self.Z)
+        share = 1.0 - len(self.folds[0]) / len(self.rows)
         config = replace(self.config, max_iter=max(1, round(best.step / share)))
         members = self._members([np.empty(0, dtype=int)] * len(self.folds), None)
         again = TrainingState(members, None, config, deadline, best=best._replace(state=None))
@@ -109,7 +104,7 @@ class Ensemble:
 
     def denoiser(self, state) -> Denoiser:
         """The networks of `state` at their best so far."""
-        d = self.Z.shape[1]
+        d = len(self.rows.variance)
         probes = None if d <= MAX_EXACT else np.random.default_rng(self.seed).choice([-1.0, 1.0], size=(N_PROBES, d))
         return Denoiser(
             self.architecture,
@@ -123,13 +118,6 @@ class Ensemble:
 
     # ---- rows and networks on the device ---------------------------------------------------------
 
-    @cached_property
-    def _tensors(self):
-        """Rows, weights and λ."""
-        tensor = partial(torch.tensor, dtype=torch.float32, device=self.device)
-        weight = None if self.weight is None else tensor(self.weight / self.weight.mean())
-        return tensor(self.Z), weight, tensor(self.architecture.variance)
-
     def _generator(self, index):
         return torch.Generator(self.device).manual_seed(self.seed + 7919 * index)
 
@@ -138,19 +126,16 @@ class Ensemble:
         stacks = self.architecture.initialised(n_networks, self.seed, self.device)
         if start is not None:
             _begin_with([stack for stack, _ in stacks], start)
-        rows = self._tensors[0]
-        seen = [torch.from_numpy(np.setdiff1d(np.arange(len(rows)), fold)).to(self.device) for fold in folds]
+        seen = [torch.from_numpy(np.setdiff1d(np.arange(len(self.rows)), fold)).to(self.device) for fold in folds]
         kept = iter(index for index in seen for _ in range(self.n_networks))
-        return [self._member(stack, kept, generator) for stack, generator in stacks]
-
-    def _member(self, stack, kept, generator):
-        rows, weight, variance = self._tensors
-        own = [next(kept) for _ in range(stack.n_networks)]
-        return Member(stack, rows, weight, own, self.schedule, variance, self.config, generator)
+        return [
+            Member(stack, self.rows, [next(kept) for _ in range(stack.n_networks)], self.config, generator)
+            for stack, generator in stacks
+        ]
 
     def _validation_sets(self):
         """Of each fold: its rows with noise, their weights, and the indices of the networks that do not see them."""
-        rows, weight, variance = self._tensors
+        weight = self.rows.weight
         held_out = [fold[fold < self.n_rows] for fold in self.folds]
         n_held_out = max(1, sum(map(len, held_out)))
         repeats = min(MAX_REPEATS, max(MIN_REPEATS, VALIDATION_DRAWS // n_held_out))
@@ -158,21 +143,10 @@ class Ensemble:
         for k, index in enumerate(held_out):
             if len(index) == 0:
                 continue
-            batch = validation_batch(rows[index], self.schedule, variance, repeats, self._generator(-1 - k))
+            batch = validation_batch(self.rows, index, repeats, self._generator(-1 - k))
             unseeing = list(range(k * self.n_networks, (k + 1) * self.n_networks))
             sets.append((batch, None if weight is None else weight[index], unseeing))
         return sets
-
-
-def validation_batch(rows, schedule, variance, repeats, generator) -> Batch:
-    """`repeats` noisy copies of each of the held-out rows (n, d), their noise fixed and their levels stratified."""
-    random = {"generator": generator, "device": rows.device, "dtype": rows.dtype}
-    u = (
-        torch.rand(len(rows), 1, **random) + torch.arange(repeats, device=rows.device, dtype=rows.dtype) / repeats
-    ) % 1.0
-    many = rows.repeat_interleave(repeats, dim=0)
-    batch = noisy_batch(many, u.flatten(), torch.randn(many.shape, **random), schedule, variance)
-    return batch._replace(repeats=repeats)
 
 
 def _validated(members, sets):

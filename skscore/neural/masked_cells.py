@@ -2,14 +2,14 @@ r"""Learning the law of each cell of a row from any of the others, as a correcti
 
 .. math:: P(c_j = k \mid c_S) = \mathrm{softmax}_k\bigl(\log\tau_j(k \mid c_S) + a\, F_j(c_S, S)_k\bigr)
 
-with τ the tree's conditionals and F the network of ``networks``, which sees the levels of the given cells one-hot,
-zeros for all others, and which are given; its label is the share of these. Each row of a batch hides some cells: as
-many are given as a number s uniform on 0, …, q − 1 says, each set of so many is as likely, and
+with τ the tree's conditionals and F the network of ``networks`` at the noise label 0, which sees the levels of the
+given cells one-hot, zeros for all others, and which are given. Each row of a batch hides some cells: as many are given
+as a number s uniform on 0, …, q − 1 says, each set of so many is as likely, and
 
 .. math:: E_{s, S}\Bigl[\frac q{q-s} \sum_{j \notin S} -\log P(c_j \mid c_S)\Bigr] = E_\pi[-\log P_\pi(c)],
 
-the mean over all orders π of what the density that takes cells in this order loses on the row (Hoogeboom et al., 2022,
-eq. 5). It is also the score entropy of a diffusion that hides more and more cells (Ou et al., 2025).
+the mean over all orders π of what the density that takes cells in this order loses on the row (Hoogeboom et al.,
+2022). It is also the score entropy of a diffusion that hides more and more cells (Ou et al., 2025).
 
 References
 ----------
@@ -26,12 +26,13 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.sparse import csr_array
 
 from ._torch import torch
 from .layers import product
 from .learner import Learner
 
-__all__ = ["CellLearner", "HeldOutCells", "LevelTable", "best_exponent", "cell_inputs", "draw_masks"]
+__all__ = ["CellLearner", "HeldOutCells", "LevelTable", "best_exponent", "cell_inputs", "draw_masks", "no_label"]
 
 VALIDATION_DRAWS = 4096  # masked rows of all folds, as long as no row has more than its most masks
 MAX_MASKS = 16
@@ -63,26 +64,32 @@ class MaskedCells(NamedTuple):
     """Masked rows as m networks meet them."""
 
     inputs: torch.Tensor  # (m, n, ΣK + q)
-    share: torch.Tensor  # of cells given, (m, n, 1)
     log_tau: torch.Tensor  # the tree's conditionals, (m, n, ΣK)
     level: torch.Tensor  # place of each cell's level among those of all columns, (m, n, q)
     weight: torch.Tensor  # that makes the sum over cells and rows a mean in nats, (m, n, q)
 
 
+def no_label(n_networks):
+    """The noise label of rows without noise, one for all."""
+    return torch.zeros(n_networks, 1, 1)
+
+
 def cell_inputs(codes, given, n_levels):
-    """What a network sees of rows (n, q): one-hot levels of given cells, and which are given, (n, ΣK + q)."""
-    total = sum(n_levels)
-    inputs = np.zeros((len(codes), total + len(n_levels)), dtype=np.float32)
+    """What a network sees of rows (n, q): one-hot levels of given cells, and which are given, sparse (n, ΣK + q)."""
+    total, first = sum(n_levels), np.cumsum([0, *n_levels])
     rows, columns = np.nonzero(given)
-    inputs[rows, np.cumsum([0, *n_levels])[columns] + codes[rows, columns]] = 1.0
-    inputs[:, total:] = given
-    return inputs
+    entries = np.column_stack([first[columns] + codes[rows, columns], total + columns]).ravel()
+    ends = np.concatenate([[0], 2 * given.sum(axis=1).cumsum()])
+    return csr_array((np.ones(len(entries), np.float32), entries, ends), shape=(len(codes), total + len(n_levels)))
 
 
 def draw_masks(u, q, generator):
-    """Which cells are given in rows of uniforms u (n,): ⌊qu⌋ of q, each set of so many as likely, (n, q)."""
+    """Which cells are given in rows of uniforms u (n,): ⌊qu⌋ of q, each set of so many as likely, (n, q).
+
+    At least one is not, even if u is rounded to one.
+    """
     rank = torch.rand(len(u), q, generator=generator).argsort(dim=1).argsort(dim=1)
-    return (rank < (q * u).long()[:, None]).numpy()
+    return (rank < (q * u).long().clamp(max=q - 1)[:, None]).numpy()
 
 
 def masked_cells(table, index, given, trees):
@@ -91,11 +98,10 @@ def masked_cells(table, index, given, trees):
     weight = q / (~given).sum(axis=2, keepdims=True) * ~given / index.shape[1]
     if table.weight is not None:
         weight = weight * (table.weight[index] / table.weight.mean())[:, :, None]
-    inputs = [cell_inputs(*rows, table.n_levels) for rows in zip(codes, given, strict=True)]
+    inputs = [cell_inputs(*rows, table.n_levels).toarray() for rows in zip(codes, given, strict=True)]
     log_tau = [tree.log_conditionals(*rows) for tree, *rows in zip(trees, codes, given, strict=True)]
     return MaskedCells(
         torch.from_numpy(np.stack(inputs)),
-        torch.from_numpy(given.mean(axis=2, keepdims=True, dtype=np.float32)),
         torch.from_numpy(np.stack(log_tau)).float(),
         torch.from_numpy(table.first + codes),
         torch.from_numpy(weight).float(),
@@ -155,15 +161,17 @@ class CellLearner(Learner):
         u = (torch.arange(number) + torch.rand(index.shape, generator=self.generator)) / number
         given = draw_masks(u.flatten(), q, self.generator).reshape(*index.shape, q)
         cells = masked_cells(self.table, index.numpy(), given, self.trees)
-        loss = self.blocks.loss(cells.log_tau + self.network(cells.inputs, cells.share), cells)
+        loss = self.blocks.loss(cells.log_tau + self._output(cells.inputs), cells)
         return loss, (loss.detach() - self.blocks.loss(cells.log_tau, cells)) / len(self.kept)
 
     def averaged(self, cells):
         """Output of the networks with averaged weights, (m, n, ΣK)."""
         piece = max(1, PIECE // len(self.kept))
-        with self.averaged_weights() as network:
-            pieces = zip(cells.inputs.split(piece, 1), cells.share.split(piece, 1), strict=True)
-            return torch.cat([network(*rows) for rows in pieces], dim=1)
+        with self.averaged_weights():
+            return torch.cat([self._output(inputs) for inputs in cells.inputs.split(piece, 1)], dim=1)
+
+    def _output(self, inputs):
+        return self.network(inputs, no_label(len(inputs)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,9 +214,9 @@ class HeldOutCells:
 
 
 def best_exponent(output, cells, blocks):
-    """The a in [0, 1] of least loss, which is convex in a."""
-    if blocks.slope(0.0, output, cells) >= 0.0:
+    """The a in [0, 1] of least loss, which is convex in a; an end if the output of an exploded network is no number."""
+    if not blocks.slope(0.0, output, cells) < 0.0:
         return 0.0
-    if blocks.slope(1.0, output, cells) <= 0.0:
+    if not blocks.slope(1.0, output, cells) > 0.0:
         return 1.0
     return brentq(blocks.slope, 0.0, 1.0, args=(output, cells), xtol=TOLERANCE)

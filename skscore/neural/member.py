@@ -9,7 +9,6 @@ from __future__ import annotations
 from ..formulas.schedules import loss_weight
 from ._torch import torch
 from .learner import Learner
-from .noise_schedule import noisy_batch
 
 __all__ = ["Member", "mean_sum"]
 
@@ -23,43 +22,38 @@ class Member(Learner):
     ----------
     network : torch.nn.Module
         A stack of m networks.
-    rows : tensor of shape (n, d)
-    weight : tensor of shape (n,) or None
-        Weights of the rows.
+    rows : NoisyRows, or what ``noisy_rows`` asks for
     kept : list of tensor of int64
         Indices of the rows that each of the m networks learns from.
-    schedule : NoiseSchedule
-    variance : tensor of shape (d,)
     config : TrainingConfig
     generator : torch.Generator
     """
 
-    def __init__(self, network, rows, weight, kept, schedule, variance, config, generator):
+    def __init__(self, network, rows, kept, config, generator):
         super().__init__(network, kept, config, generator)
-        self.schedule, self.variance = schedule, variance
         self.forward = torch.compile(network) if config.compile else network
-        self.rows, self.weight = rows, weight
+        self.rows, self.weight, self.variance = rows, rows.weight, rows.variance
 
     # ---- one step --------------------------------------------------------------------------------
 
     def _random(self, draw, *shape):
-        return draw(*shape, generator=self.generator, device=self.rows.device, dtype=self.rows.dtype)
+        return draw(*shape, generator=self.generator, device=self.variance.device, dtype=self.variance.dtype)
 
     def _next_batch(self):
         """The noisy rows of a step, those of one network after the other, and their weights."""
         m, fours = len(self.kept), -(-self.config.batch_size // 4)
-        index = self.next_rows(2 * fours).view(m, fours, 2).repeat(1, 1, 2).flatten()
-        z = self._random(torch.randn, m, fours, 2, self.rows.shape[1])
-        u = torch.arange(fours, device=self.rows.device, dtype=self.rows.dtype) + self._random(torch.rand, m, fours)
+        index = self.next_rows(2 * fours).flatten()
+        z = self._random(torch.randn, m, fours, 2, len(self.variance))
+        u = torch.arange(fours, device=z.device, dtype=z.dtype) + self._random(torch.rand, m, fours)
         u = (u / fours).flatten().repeat_interleave(4)
         noise = torch.cat([z, -z], dim=2).flatten(0, 2)
-        batch = noisy_batch(self.rows[index], u, noise, self.schedule, self.variance)
-        return batch, None if self.weight is None else self.weight[index]
+        batch = self.rows.noisy(_in_fours(self.rows.clean(index)), u, noise)
+        return batch, None if self.weight is None else _in_fours(self.weight[index])
 
     def losses(self):
         """Weighted squared error of the next noisy rows, and the nats that it loses to the reference Gaussian."""
         batch, weight = self._next_batch()
-        m, device = len(self.kept), self.rows.device.type
+        m, device = len(self.kept), self.variance.device.type
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.config.autocast):
             output = self.forward(batch.y.unflatten(0, (m, -1)), batch.c_noise.view(m, -1, 4, 1)[:, :, 0])
         error = (output.float().flatten(0, 1) - batch.target) ** 2
@@ -77,6 +71,11 @@ class Member(Learner):
         m = len(self.kept)
         for y, c in zip(batch.y.split(PIECE // m), batch.c_noise.split(PIECE // m), strict=True):
             yield y.expand(m, -1, -1), c.expand(m, -1, -1)
+
+
+def _in_fours(rows):
+    """Rows two by two, each pair twice: (2k, …) to (4k, …)."""
+    return rows.unflatten(0, (-1, 2)).repeat(1, 2, *[1] * (rows.ndim - 1)).flatten(0, 1)
 
 
 def mean_sum(values, weight):

@@ -190,14 +190,19 @@ class ResidualMLP(nn.Module):
 
     def forward(self, y, c_noise):
         """F of rows y (m, n, d) at noise labels c_noise (m, q, 1), each that of n/q rows, one after the other."""
-        multiply = rounded_product if torch.is_autocast_enabled(y.device.type) else product
+        h = self.last_hidden(product(waves(y, self.n_waves), self.weights[0]), c_noise)
+        return product(h, self.out) + self.out_bias
+
+    def last_hidden(self, first, c_noise):
+        """What the last layer sees, n(h_L), from the products W₁y (m, n, H) of the first, which are written over."""
+        multiply = rounded_product if torch.is_autocast_enabled(first.device.type) else product
         shifts, scales = self.modulation(c_noise)
-        h = self.activation(shifted(product(waves(y, self.n_waves), self.weights[0]), shifts[0]))
+        h = self.activation(shifted(first, shifts[0]))
         for weight, shift, scale in zip(self.weights[1:], shifts[1:], scales, strict=True):
             unit = scaled(normalise(h)[0], scale)
             update = self.dropout(self.activation(shifted(multiply(unit, weight), shift)))
             h = h + update if update.shape == h.shape else update
-        return product(normalise(h)[0], self.out) + self.out_bias
+        return normalise(h)[0]
 
 
 def _fill(parameter, fan_in, generator):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ._torch import nn, torch
+from .masked import Masked
 from .networks import ResidualMLP
 from .potential import Potential
 
@@ -52,16 +53,22 @@ class Architecture:
         A class or function that makes a module from the number of columns; None for the residual network.
     options : dict
         Of the residual network.
+    n_known : int
+        Columns of a row beside those that carry noise; the first d of them say which of these a score is asked of. Only
+        for a residual network that is a score.
     """
 
     variance: np.ndarray
     parametrization: str = "score"
     network: Callable | None = None
     options: dict = field(default_factory=dict)
+    n_known: int = 0
 
     def stacks(self, n_networks, seed=0):
         """Untrained networks on the CPU, as a list of stacks; the user's have their first weights from `seed`."""
         d = len(self.variance)
+        if self.n_known:
+            return [Masked(ResidualMLP(d + self.n_known, d, **self.options, n_networks=n_networks), d)]
         if self.network is None:
             n_outputs = d if self.parametrization == "score" else 1
             stacks: list[nn.Module] = [ResidualMLP(d, n_outputs, **self.options, n_networks=n_networks)]
@@ -101,7 +108,7 @@ class Architecture:
 
 
 def _inner(stack):
-    return stack.network if isinstance(stack, Potential) else stack
+    return stack.network if isinstance(stack, Potential | Masked) else stack
 
 
 def parameters_as_matrix(stack):

@@ -20,6 +20,7 @@ from itertools import islice
 
 from ._torch import torch
 from .layers import product, rounded_product
+from .masked import Masked
 from .networks import ResidualMLP, normalise, wave_tangents, waves
 
 __all__ = ["output_and_curvature", "output_and_traces"]
@@ -38,7 +39,11 @@ def output_and_traces(network, c_noise, directions, covectors, rounded=False):
         v_k and ℓ_k, the same for all rows.
     rounded : bool
         Whether tangents are multiplied in bfloat16; for residual networks alone.
+
+    Of a masked network v_k and ℓ_k are axis k.
     """
+    if type(network) is Masked:
+        return partial(_masked, network, output_and_traces(network.network, c_noise, directions, covectors, rounded))
     if type(network) is ResidualMLP:
         return _Tangents(network, c_noise, directions, covectors, rounded_product if rounded else product)
     return partial(_by_backward_passes, network, c_noise, directions, covectors)
@@ -51,6 +56,12 @@ def output_and_curvature(network, c_noise, y, direction, covector):
         F = network(y, c_noise)
         (row,) = torch.autograd.grad((F * covector).sum(), y)
     return F.detach(), (row * direction).sum(dim=-1)
+
+
+def _masked(network, rule, y):
+    """F and the traces of a masked network, from those without the mask."""
+    F, traces = rule(y)
+    return network.bits(y) * F, network.bits(y) * traces
 
 
 def _by_backward_passes(network, c_noise, directions, covectors, y):

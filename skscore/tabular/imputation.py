@@ -39,14 +39,16 @@ def draw_missing(density, rows, told, missing, n_draws, rng):
         np.setdiff1d(np.arange(K), [] if level is None else [level])
         for K, level in zip(density.layout.n_levels, missing, strict=True)
     ]
-    codes = draw_levels(density, rows, told, ~told.codes, allowed, n_draws, rng).reshape(-1, told.codes.shape[1])
+    codes = draw_levels(density, rows, told, ~told.codes, allowed, n_draws, rng)
+    codes = codes.reshape(rows.n * n_draws, codes.shape[2])
     numbers, there = (np.repeat(array, n_draws, axis=0) for array in (rows.numbers, told.numbers))
     return density.sample(Rows(codes, numbers), CellMask(np.ones(codes.shape, dtype=bool), there), rng)
 
 
 def central(draws, rows, told, layout):
     """The rows with the most frequent level of many draws in each missing cell, and the median of its numbers."""
-    codes, numbers = (array.reshape(rows.n, -1, array.shape[1]) for array in draws)
+    n_draws = draws.n // max(1, rows.n)
+    codes, numbers = (array.reshape(rows.n, n_draws, array.shape[1]) for array in draws)
     counts = np.stack([(codes == level).sum(axis=1) for level in range(codes.max(initial=0) + 1)])
     mode = np.where(told.codes, rows.codes, counts.argmax(axis=0))
     is_number, medians = ~np.isnan(numbers).all(axis=1), np.full(rows.numbers.shape, np.nan)

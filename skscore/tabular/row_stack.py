@@ -21,6 +21,7 @@ import numpy as np
 from ..levels.mixture import FIRST, WORTH, Offer, choose_weights
 from ..models.mixed.blocks import BlockDensity
 from ..models.mixed.conditional_student import ConditionalStudent
+from ..models.mixed.guided_blocks import GuidedBlocks
 from ..models.mixed.latent_classes import latent_class_path
 from ..models.mixed.row_mixture import RowMixture
 from ..models.mixed.rows import CellMask
@@ -88,11 +89,15 @@ def fit_without(fit, rows, folds, weight):
     return [fit(rows.at(index), weight[index]) for index in rest]
 
 
-def blocks(layout, levels, numbers):
-    """The densities of blocks whose levels and numbers were fitted across the same folds."""
-    pairs = zip([levels.whole, *levels.parts], [numbers.whole, *numbers.parts], strict=True)
-    whole, *parts = [BlockDensity(layout, *pair) for pair in pairs]
-    return CrossFit(whole, parts)
+def blocks(layout, levels, numbers, guide=None):
+    """The densities of blocks whose levels and numbers were fitted across the same folds, guided by others if given."""
+    pairs = list(zip([levels.whole, *levels.parts], [numbers.whole, *numbers.parts], strict=True))
+    if guide is None:
+        fits = [BlockDensity(layout, *pair) for pair in pairs]
+    else:
+        guides = [guide.whole, *guide.parts]
+        fits = [GuidedBlocks(layout, *pair, own) for pair, own in zip(pairs, guides, strict=True)]
+    return CrossFit(fits[0], fits[1:])
 
 
 def every_cell(rows):

@@ -113,26 +113,26 @@ class _Numbers(NamedTuple):
         return cls(marginals, coordinates, rows, gaussians, log_slope, total)
 
 
-def fit_table(table, marginals, levels_of=None, numbers_of=None) -> TableFit:
+def fit_table(table, marginals, learn_levels=None, learn_numbers=None) -> TableFit:
     """The density of a table.
 
     Parameters
     ----------
     table : Table
     marginals : {"auto", "none", "power", "mixture"}
-    levels_of, numbers_of : callable, optional
-        From the table, the trees or the Gaussians of all folds and the coordinates of the numbers to the `CrossFit` of
-        a block. Without them the trees or the Gaussians stay.
+    learn_levels, learn_numbers : callable, optional
+        From the table, and for the latter the conditional Gaussians and the coordinates of the numbers, to the
+        `CrossFit` of a block. Without them it is the tree, or the conditional Gaussian.
     """
     kinds = MARGINALS if marginals == "auto" else (marginals,)
     chosen = max((_Numbers.of(table, kind) for kind in kinds), key=lambda numbers: numbers.value)
     trees = cross_fit(table.tree, table.rows, table.folds, table.weight)
     gaussians = CrossFit(table.gaussian(chosen.rows, table.weight), chosen.gaussians)
     closed_form = model = blocks(table.layout, trees, gaussians)
-    if levels_of or numbers_of:
-        levels = levels_of(table, trees) if levels_of else trees
-        numbers = numbers_of(table, gaussians, chosen.coordinates) if numbers_of else gaussians
-        model = blocks(table.layout, levels, numbers)
+    if learn_levels is not None or learn_numbers is not None:
+        levels = trees if learn_levels is None else learn_levels(table)
+        numbers = gaussians if learn_numbers is None else learn_numbers(table, gaussians, chosen.coordinates)
+        model = blocks(table.layout, levels, numbers, closed_form)
     mixed = stack(chosen.rows, table.layout, table.folds, model, closed_form, table.weight)
     density = _with_points(MovedRows(mixed.density, chosen.coordinates, table.cells), table.rows)
     held_out = mixed.held_out + chosen.log_slope[table.held_out]

@@ -12,6 +12,7 @@ conditionals of any cells given any others: see :mod:`skscore.models.mixed`.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from functools import partial
 from numbers import Integral
 from typing import Any, Self
 
@@ -25,9 +26,11 @@ from ..estimators.all_or_nothing import all_or_nothing
 from ..estimators.checks import rows_of_weight, seed_of
 from ..models.mixed.completions import log_posterior
 from ..models.mixed.rows import CellMask, Rows
+from ..neural import ScoreNetwork
 from .columns import NOT_KNOWN
 from .contributions import cell_contributions
 from .imputation import central, draw_missing, rows_with_holes, told_cells
+from .network_blocks import learn_levels, learn_numbers
 from .schema import Schema
 from .table_fit import Table, fit_table
 
@@ -41,10 +44,12 @@ class TabularDensity(DensityMixin, BaseEstimator):
 
     Parameters
     ----------
-    numeric : {"gaussian"}, default="gaussian"
-        Numbers given levels: "gaussian" is a Gaussian whose mean depends on the levels, in closed form.
-    discrete : {"tree"}, default="tree"
-        Levels: "tree" is the likeliest tree of columns (Chow & Liu, 1968).
+    numeric : {"network", "gaussian"} or ScoreNetwork, default="network"
+        Numbers given levels: a Gaussian whose mean depends on the levels, in closed form, or a score network on top of
+        it, :class:`~skscore.neural.ScoreNetwork`, which needs torch.
+    discrete : {"network", "tree"}, default="network"
+        Levels: the likeliest tree of columns (Chow & Liu, 1968), in closed form, or a network on top of it that
+        predicts each cell from any others, which needs torch.
     column_types : mapping from names to kinds, default=None
         Where the guess is wrong: "real", "integer", "ordered", "categorical", "boolean", "date" or "ignore".
         ``schema_`` shows the guess.
@@ -57,7 +62,9 @@ class TabularDensity(DensityMixin, BaseEstimator):
         A level that `fit` did not see, or a missing cell in a column that had none: an error, a row of log-density −∞,
         or a cell of which nothing is known.
     random_state : int, RandomState, Generator or None, default=None
-        Of the folds, and of the draws of `sample` and `impute` unless these are given their own.
+        Of the folds, the networks, and the draws of `sample` and `impute` unless these are given their own.
+    verbose : int, default=0
+        Print every so many validations of a training.
 
     Attributes
     ----------
@@ -89,32 +96,34 @@ class TabularDensity(DensityMixin, BaseEstimator):
     >>> kind = rng.choice(["cat", "dog"], 300)
     >>> weight = np.where(kind == "cat", 4.0, 20.0) + rng.standard_normal(300)
     >>> frame = pd.DataFrame({"kind": kind, "weight": np.where(rng.random(300) < 0.1, np.nan, weight)})
-    >>> density = TabularDensity(random_state=0).fit(frame)
+    >>> density = TabularDensity("gaussian", "tree", random_state=0).fit(frame)
     >>> density.predict_proba(pd.DataFrame({"weight": [3.0, 21.0]}), "kind").round(2)
     array([[1., 0.],
            [0., 1.]])
     """
 
     _parameter_constraints = {
-        "numeric": [StrOptions({"gaussian"})],
-        "discrete": [StrOptions({"tree"})],
+        "numeric": [StrOptions({"network", "gaussian"}), ScoreNetwork],
+        "discrete": [StrOptions({"network", "tree"})],
         "column_types": [Mapping, None],
         "marginals": [StrOptions({"auto", "none", "power", "mixture"})],
         "missingness": [StrOptions({"model", "ignore"})],
         "handle_unknown": [StrOptions({"error", "neg_inf", "na"})],
         "random_state": ["random_state", np.random.Generator],
+        "verbose": ["verbose"],
     }
 
     def __init__(
         self,
-        numeric: str = "gaussian",
-        discrete: str = "tree",
+        numeric: str | ScoreNetwork = "network",
+        discrete: str = "network",
         *,
         column_types: Mapping[Hashable, str] | None = None,
         marginals: str = "auto",
         missingness: str = "model",
         handle_unknown: str = "error",
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        verbose: int = 0,
     ) -> None:
         self.numeric = numeric
         self.discrete = discrete
@@ -123,6 +132,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
         self.missingness = missingness
         self.handle_unknown = handle_unknown
         self.random_state = random_state
+        self.verbose = verbose
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -165,12 +175,35 @@ class TabularDensity(DensityMixin, BaseEstimator):
         weight, index = rows_of_weight(check_sample_weight(sample_weight, rows.codes), np.arange(rows.n))
         weight = np.ones(rows.n) if weight is None else weight
         table = Table.of(rows.at(index), schema.layout, schema.cells, weight, 0 if seed is None else seed)
-        fitted = fit_table(table, self.marginals)
+        fitted = fit_table(table, self.marginals, *self._networks(table))
         self.schema_, self._density = schema, fitted.density
         self.marginals_, self.mixture_weights_ = fitted.marginals, fitted.weight_of
         self.held_out_score_ = fitted.held_out
         self._set_names(schema)
         return self
+
+    def _networks(self, table):
+        """What learns the levels and the numbers, None where they are in closed form or there is nothing to learn."""
+        of_levels = of_numbers = None
+        if self.discrete == "network" and len(table.layout.n_levels) > 1 and table.folds:
+            of_levels = partial(learn_levels, watch=self._watch("levels"))
+        if self.numeric != "gaussian" and len(table.layout.state) > 0 and table.folds:
+            network = self.numeric if isinstance(self.numeric, ScoreNetwork) else ScoreNetwork()
+            of_numbers = partial(learn_numbers, network=network, watch=self._watch("numbers"))
+        return of_levels, of_numbers
+
+    def _watch(self, block):
+        """What is told the state of a training after each validation, and prints it if `verbose`."""
+
+        def watch(state):
+            if self.verbose and len(state.validation_curve) % self.verbose == 0:
+                print(
+                    f"{block}: step {state.step}, {-state.validation_curve[-1]:.3f} nats gained on rows held out, "
+                    f"{state.seconds_to_go:.0f} s to go at most"
+                )
+            return False
+
+        return watch
 
     def _set_names(self, schema):
         names = [column.name for column in schema.columns]

@@ -78,6 +78,15 @@ def test_a_row_depends_on_no_other(n):
     np.testing.assert_array_equal(network.log_conditionals(rows[-n:], given[-n:]), many[-n:])
 
 
+def test_some_columns_are_blocks_of_all():
+    network, rows = random_network(), every_row()
+    given = np.random.default_rng(3).random(rows.shape) < 0.5
+    blocks = np.split(network.log_conditionals(rows, given), np.cumsum(LEVELS), axis=1)
+    found = network.log_conditionals(rows, given, [3, 1])
+    np.testing.assert_array_equal(found, np.concatenate([blocks[3], blocks[1]], axis=1))
+    assert network.log_conditionals(rows, given, []).shape == (len(rows), 0)
+
+
 def test_cells_that_are_not_given_are_not_read():
     network, rows = random_network(), every_row()
     given = np.random.default_rng(3).random(rows.shape) < 0.5
@@ -88,8 +97,8 @@ def test_cells_that_are_not_given_are_not_read():
 def test_a_part_is_one_network_and_its_tree():
     network, rows = random_network(), every_row()
     given = np.random.default_rng(3).random(rows.shape) < 0.5
-    unnormalised = [network.part(k)._output(rows, given) for k in (0, 1)]
-    np.testing.assert_allclose(network._output(rows, given), np.mean(unnormalised, axis=0), atol=1e-6)
+    unnormalised = [network.part(k)._output(rows, given, np.arange(4)) for k in (0, 1)]
+    np.testing.assert_allclose(network._output(rows, given, np.arange(4)), np.mean(unnormalised, axis=0), atol=1e-6)
     assert abs(unnormalised[0] - unnormalised[1]).max() > 0.1
 
 
@@ -144,12 +153,22 @@ def test_the_seed_decides_all():
     assert (same != other).any()
 
 
-def test_what_gains_nothing_leaves_the_tree():
-    rng = np.random.default_rng(6)
-    codes = np.column_stack([rng.integers(0, k, 60) for k in LEVELS])
-    network = fit_any_order(codes, LEVELS, [np.arange(30)], config=FEW_STEPS)
+def test_what_gains_nothing_ends_soon_and_leaves_the_tree():
+    """Rows held out that say the opposite of the others."""
+    codes, steps = parity_beside_noise(300), []
+    codes[:100, 3] = 1 - codes[:100, 3]
+    config = replace(FEW_STEPS, max_iter=1000)
+    network = fit_any_order(
+        codes,
+        LEVELS,
+        [np.arange(100)],
+        config=config,
+        watch=lambda state: steps.append(state.step),
+        hidden_layer_sizes=(16,),
+    )
     assert network.exponent == 0.0
-    np.testing.assert_allclose(whole(network, every_row()), whole(network.tree, every_row()), atol=1e-12)
+    assert steps[-1] == any_order.GIVEN_UP * 1000
+    np.testing.assert_array_equal(whole(network, every_row()), whole(network.tree, every_row()))
 
 
 @pytest.mark.parametrize("n_levels", [(), (3,)])
@@ -168,6 +187,17 @@ def test_masks_of_each_size_are_as_likely():
     patterns, counts = np.unique(given[given.sum(axis=1) == 2], axis=0, return_counts=True)
     assert len(patterns) == 6
     assert abs(counts - 10_000 / 6).max() < 4.5 * (10_000 * 5 / 36) ** 0.5
+
+
+def test_a_cell_is_hidden_in_every_row():
+    assert not draw_masks(torch.ones(50), 3, torch.Generator()).all(axis=1).any()
+
+
+def test_a_training_that_explodes_leaves_the_tree():
+    config = replace(FEW_STEPS, learning_rate=1e10, check_every=20, max_iter=20)
+    network = fit_any_order(parity_beside_noise(50), LEVELS, [np.arange(20)], config=config, hidden_layer_sizes=(8,))
+    assert np.isfinite(whole(network, every_row())).all()
+    assert network.exponent == 0.0
 
 
 def test_the_loss_of_all_masks_is_the_mean_over_all_orders():
@@ -218,10 +248,29 @@ def test_the_exponent_is_the_best_between_zero_and_one():
     assert abs(a - np.argmin(losses) / 100) < 0.011
 
 
-def test_it_is_pickled(parity):
+def test_rows_that_weigh_nothing_move_nothing():
+    """Neither the trees, nor a step of the training, nor the validation."""
+    codes, weight = parity_beside_noise(200), np.repeat([0.0, 2.0, 1.0], [60, 70, 70])
+    other = codes.copy()
+    other[:60] = [0, 2, 0, 1]
+    fold, found = np.arange(40, 110), []
+    for rows in (codes, other):
+        network = fit_any_order(rows, LEVELS, [fold], weight, config=FEW_STEPS, hidden_layer_sizes=(16,))
+        found.append(whole(network, every_row()))
+    assert network.exponent > 0
+    np.testing.assert_array_equal(*found)
+
+
+def test_it_is_saved_and_loaded(parity):
+    skops = pytest.importorskip("skops.io")
     codes, network = parity
-    again = pickle.loads(pickle.dumps(network))
-    np.testing.assert_array_equal(whole(again, codes[:5]), whole(network, codes[:5]))
+    dumped = skops.dumps(network)
+    for again in (
+        pickle.loads(pickle.dumps(network)),
+        skops.loads(dumped, trusted=skops.get_untrusted_types(data=dumped)),
+    ):
+        np.testing.assert_array_equal(whole(again, codes[:5]), whole(network, codes[:5]))
+        np.testing.assert_array_equal(whole(again.part(1), codes[:5]), whole(network.part(1), codes[:5]))
     assert all(isinstance(array, np.ndarray) for one in network.weights for array in one.values())
 
 

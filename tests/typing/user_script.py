@@ -44,7 +44,9 @@ def main() -> float:
     path = DenoisingScoreEstimatorCV("gaussian", sigma_mins=[0.1, 0.3], cv=2, dequantize=False).fit(X)
     arcsinh = BijectiveTransformer(np.arcsinh, np.sinh, [lambda x: 1 / np.sqrt(1 + x**2)])
     scaled = TransformedDensity(ScoreMatchingDensity(), arcsinh).fit(X)
-    table = TabularDensity(column_types={"x0": "real"}, random_state=0).fit(X, sample_weight=np.ones(200))
+    table = TabularDensity("gaussian", "tree", column_types={"x0": "real"}, random_state=0).fit(
+        X, sample_weight=np.ones(200)
+    )
     rest: np.ndarray = table.conditional_score_samples(X, given=["x0"]) + table.marginal_score_samples(X, ["x0"])
     sources: np.ndarray = ScoreMatchingICA(2, random_state=np.random.RandomState(0)).fit(X).transform(X)
     conditional = ConditionalScoreDensity(20, bandwidth="median", input_bandwidth=1.0, alpha=0.1).fit(X[:, :1], X[:, 1])

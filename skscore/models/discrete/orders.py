@@ -30,12 +30,12 @@ BLOCK = 4096  # rows that pass together
 
 
 class CellConditionals(Protocol):
-    """The law of each cell of a row, given any other cells."""
+    """The law of each cell of a row, given any others."""
 
     n_levels: tuple[int, ...]
 
-    def log_conditionals(self, codes, given):
-        """log P(c_j = k | c_S without j) of every column j, a block of K_j entries for each, shape (n, ΣK)."""
+    def log_conditionals(self, codes, given, columns=None):
+        """log P(c_j = k | c_S), a block of K_j entries for each of the `columns` that is not in S, by default all."""
 
 
 def level_blocks(n_levels):
@@ -100,15 +100,21 @@ class OrderMixture:
     def _log_prob_by_order(self, codes, target, given):
         """log of the product of each order, shape (R, n)."""
         total = np.zeros((len(self.orders), len(codes)))
-        levels = level_blocks(self.n_levels)
         for before, nexts in self._steps(target.any(axis=0)).items():
             rows = np.flatnonzero(target[:, [j for _, j in nexts]].any(axis=1))
             known = given[rows] | (target[rows] & np.isin(np.arange(codes.shape[1]), list(before)))
-            block = self.conditionals.log_conditionals(codes[rows], known)
+            laws = self._laws(codes[rows], known, {j for _, j in nexts})
             for r, j in nexts:
                 asked = target[rows, j]
-                total[r, rows[asked]] += block[asked, levels[j].start + codes[rows[asked], j]]
+                total[r, rows[asked]] += laws[j][asked, codes[rows[asked], j]]
         return total
+
+    def _laws(self, codes, known, columns):
+        """log P(c_j = k | known cells), (n, K_j), of each of the columns."""
+        columns = sorted(columns)
+        block = self.conditionals.log_conditionals(codes, known, columns)
+        slices = level_blocks([self.n_levels[j] for j in columns])
+        return {j: block[:, levels] for j, levels in zip(columns, slices, strict=True)}
 
     def _steps(self, asked):
         """Sets of columns that come before another in some orders of those `asked` (q,): for each, (order, column)."""
@@ -129,14 +135,12 @@ class OrderMixture:
     def _draw(self, codes, known, rng):
         """Draw the cells of a block that are not known, in place: each row in an order of its own."""
         own = self.orders[rng.integers(len(self.orders), size=len(codes))]
-        levels = level_blocks(self.n_levels)
         for columns in own.T:
             rows = np.flatnonzero(~known[np.arange(len(codes)), columns])
-            block = self.conditionals.log_conditionals(codes[rows], known[rows])
             uniform = rng.random(len(rows))
-            for j in np.unique(columns[rows]):
+            for j, law in self._laws(codes[rows], known[rows], set(columns[rows].tolist())).items():
                 of_j = columns[rows] == j
-                codes[rows[of_j], j] = _level(block[of_j, levels[j]], uniform[of_j])
+                codes[rows[of_j], j] = _level(law[of_j], uniform[of_j])
             known[rows, columns[rows]] = True
 
 

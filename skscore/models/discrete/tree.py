@@ -59,8 +59,8 @@ class Tree:
         """log P(c_T | c_S), shape (n,); entries of `codes` (n, q) in neither mask are not read."""
         return self._log_evidence(codes, target | given) - self._log_evidence(codes, given)
 
-    def log_conditionals(self, codes, given):
-        """log P(c_j = k | c_S without j) of every column j, a block of K_j entries for each, shape (n, ΣK).
+    def log_conditionals(self, codes, given, columns=None):
+        """log P(c_j = k | c_S without j), a block of K_j entries for each of the `columns`, by default all.
 
         Examples
         --------
@@ -70,8 +70,12 @@ class Tree:
         >>> np.exp(tree.log_conditionals(np.array([[0, -1]]), np.array([[True, False]]))).round(3)
         array([[0.375, 0.625, 0.833, 0.167]])
         """
-        out = np.empty((len(codes), sum(self.n_levels)))
-        self._pass(belief.log_conditionals, codes, given, out)
+        columns, place = range(len(self.n_levels)) if columns is None else columns, np.full(len(self.n_levels), -1)
+        width = 0
+        for j in columns:
+            place[j], width = width, width + self.n_levels[j]
+        out = np.empty((len(codes), width))
+        self._pass(belief.log_conditionals, codes, given, place, out)
         return out
 
     def sample(self, codes, given, rng):
@@ -83,14 +87,14 @@ class Tree:
         self._pass(belief.log_evidence, codes, given, out)
         return out
 
-    def _pass(self, kernel, codes, given, last):
+    def _pass(self, kernel, codes, given, *last):
         """A kernel on copies of rows, of the one layout for which it is compiled; the copy of `codes` comes back."""
         rows, given = np.array(codes, dtype=np.int64, order="C"), np.array(given, dtype=bool, order="C")
         levels = np.array([*self.n_levels, 1])
         first = np.concatenate([[0], np.cumsum(levels)])
         sizes = levels[:-1] * levels[self.parent]
         start = np.cumsum(sizes) - sizes
-        kernel(rows, given, self.order, self.parent, first, start, self.tables, np.log(self.tables), last)
+        kernel(rows, given, self.order, self.parent, first, start, self.tables, np.log(self.tables), *last)
         return rows
 
 

@@ -20,7 +20,7 @@ from scipy.special import logsumexp
 
 from .rows import AnyOrder, CellMask, ConditionalNumbers, Layout, Rows
 
-__all__ = ["BlockDensity", "draw_index"]
+__all__ = ["BlockDensity", "draw_index", "repeated"]
 
 MOST, DRAWS = 1024, 512  # combinations of levels that are summed, and draws of them if there are more
 BLOCK = 1 << 17  # rows, each with one combination of levels, at a time
@@ -101,8 +101,8 @@ class BlockDensity:
         ways = np.indices(n_levels).reshape(len(n_levels), np.prod(n_levels)).T
         codes = np.repeat(rows.codes[:, None], len(ways), axis=1)
         codes[:, :, columns] = ways
-        many = _repeated(rows, len(ways))._replace(codes=codes.reshape(-1, codes.shape[2]))
-        asked, known = _repeated(target, len(ways)), _repeated(given, len(ways))
+        many = repeated(rows, len(ways))._replace(codes=np.concatenate(codes))
+        asked, known = repeated(target, len(ways)), repeated(given, len(ways))
         log_p = self._log_term(many, asked._replace(codes=asked.codes | columns), known)
         return codes, log_p.reshape(codes.shape[:2])
 
@@ -111,8 +111,8 @@ class BlockDensity:
         rest = np.tile(~columns, (DRAWS, 1))
         each = (np.repeat(codes, DRAWS, axis=0) for codes in np.split(rows.codes, rows.n))
         codes = np.concatenate([self.levels.sample(row, rest, np.random.default_rng(SEED)) for row in each])
-        many = _repeated(rows, DRAWS)._replace(codes=codes)
-        log_p = self._log_numbers(many, _repeated(target, DRAWS), _repeated(given, DRAWS)).reshape(rows.n, DRAWS)
+        many = repeated(rows, DRAWS)._replace(codes=codes)
+        log_p = self._log_numbers(many, repeated(target, DRAWS), repeated(given, DRAWS)).reshape(rows.n, DRAWS)
         log_rest = self.levels.log_prob(rows.codes, target.codes & ~columns, given.codes)
         return codes.reshape(rows.n, DRAWS, -1), log_p + log_rest[:, None] - np.log(DRAWS)
 
@@ -134,7 +134,7 @@ def _nothing(mask):
     return CellMask(np.zeros_like(mask.codes), np.zeros_like(mask.numbers))
 
 
-def _repeated(pair, times):
+def repeated(pair, times):
     """`Rows` or a `CellMask` with each row so many times, one after the other."""
     return type(pair)(*(np.repeat(array, times, axis=0) for array in pair))
 

@@ -18,11 +18,13 @@ there being expected from those that are. With the shares :math:`r_{ik}` of clas
 
    w_k \propto n_k, \qquad
    P_{kj}(l) = \frac{\sum_i r_{ik} 1(c_{ij} = l) + m_j(l)}{n_k + 1}, \qquad
-   \Sigma_k = \frac{\sum_i r_{ik} E[(x_i - \mu_k)(x_i - \mu_k)^\top] + K^{-2/p} \operatorname{diag}\lambda}{n_k + 1}.
+   \Sigma_k = \frac{\sum_i r_{ik} E[(x_i - \mu_k)(x_i - \mu_k)^\top] + \nu K^{-2/p} \operatorname{diag}\lambda}
+                   {n_k + \nu}.
 
-Each class has one more row of the overall frequencies :math:`m_j(l) = (n_{jl} + 1/K_j)/(n + 1)`, and one more in its
-covariance (Fraley & Raftery, 2007), with the overall variances λ. Nothing is drawn at random but the vectors from
-which the axes are iterated, so a row of weight two is a row that is there twice, and units do not matter.
+Each class has one more row of the overall frequencies :math:`m_j(l) = (n_{jl} + 1/K_j)/(n + 1)`, and ν more in its
+covariance (Fraley & Raftery, 2007), with the overall variances λ: few if numbers heap up or depend on each other.
+Nothing is drawn at random but the vectors from which the axes are iterated, so a row of weight two is a row that is
+there twice, and units do not matter.
 
 References
 ----------
@@ -52,7 +54,6 @@ from .rows import ALWAYS, CellMask, Layout, Rows
 __all__ = ["LatentClasses", "fit_latent_classes", "latent_class_path"]
 
 
-PRIOR = 1.0  # rows
 MOST_CLASSES, ROWS_OF_ONE = 16, 10  # of a path, and the rows that each class has on average, at least
 MOST_SYSTEMS = 8192  # of equations in one step of a path, one for each class and pattern of missing numbers
 LEAST_ROWS = 1e-6  # of a class: below them it is dropped
@@ -272,7 +273,7 @@ def _one_hot(codes, known, n_levels):
 # ---- the fit -------------------------------------------------------------------------------------
 
 
-def fit_latent_classes(rows, layout, n_classes, weight=None, seed=0) -> LatentClasses:
+def fit_latent_classes(rows, layout, n_classes, weight=None, seed=0, prior_rows=1.0) -> LatentClasses:
     """Fit a mixture of so many classes, grown by splitting.
 
     Parameters
@@ -286,6 +287,8 @@ def fit_latent_classes(rows, layout, n_classes, weight=None, seed=0) -> LatentCl
         Of the rows: how many they stand for.
     seed : int
         Of the vectors from which the axes are iterated.
+    prior_rows : float
+        ν.
 
     Examples
     --------
@@ -300,10 +303,10 @@ def fit_latent_classes(rows, layout, n_classes, weight=None, seed=0) -> LatentCl
     (array([0.5, 0.5]), array([1. , 4.9]))
     """
     sizes = [*takewhile(lambda size: size < n_classes, (2**k for k in range(n_classes))), n_classes]
-    return _grown(_table(rows, weight), layout, sizes, seed)[-1]
+    return _grown(_table(rows, weight), layout, sizes, seed, prior_rows)[-1]
 
 
-def latent_class_path(rows, layout, most=MOST_CLASSES, weight=None, seed=0) -> list[LatentClasses]:
+def latent_class_path(rows, layout, most=MOST_CLASSES, weight=None, seed=0, prior_rows=1.0) -> list[LatentClasses]:
     """Mixtures of 1, 2, 4, … classes, each grown from the one before.
 
     Parameters
@@ -318,6 +321,8 @@ def latent_class_path(rows, layout, most=MOST_CLASSES, weight=None, seed=0) -> l
         Of the rows: how many they stand for.
     seed : int
         Of the vectors from which the axes are iterated.
+    prior_rows : float
+        ν.
 
     Examples
     --------
@@ -332,7 +337,7 @@ def latent_class_path(rows, layout, most=MOST_CLASSES, weight=None, seed=0) -> l
     most = max(
         1.0, min(most, table.weight.sum() / ROWS_OF_ONE, MOST_SYSTEMS / sum(len(part.masks) for part in table.patterns))
     )
-    return _grown(table, layout, [2**k for k in range(int(np.log2(most)) + 1)], seed)
+    return _grown(table, layout, [2**k for k in range(int(np.log2(most)) + 1)], seed, prior_rows)
 
 
 class _Table(NamedTuple):
@@ -359,10 +364,11 @@ def _table(rows, weight):
 
 
 class _Prior(NamedTuple):
-    """One more row of each class."""
+    """What each class has beside its rows: one of frequencies, ν of variances."""
 
     levels: ndarray  # m, (sum of K_j,)
     variance: ndarray  # λ, times K^(−2/p)
+    rows: float  # ν
 
     def of(self, n_classes):
         """The prior of a mixture of so many classes."""
@@ -372,7 +378,7 @@ class _Prior(NamedTuple):
         """Of all classes, but for a constant."""
         precisions = np.diagonal(np.linalg.inv(classes.covariances), axis1=1, axis2=2)
         log_det = np.linalg.slogdet(classes.covariances)[1]
-        return PRIOR * (np.log(classes.levels) @ self.levels - 0.5 * (log_det + precisions @ self.variance)).sum()
+        return (np.log(classes.levels) @ self.levels - 0.5 * self.rows * (log_det + precisions @ self.variance)).sum()
 
 
 class _ClassSums(NamedTuple):
@@ -387,16 +393,16 @@ class _ClassSums(NamedTuple):
 NOTHING = _ClassSums(*np.zeros(4))
 
 
-def _grown(table, layout, sizes, seed):
+def _grown(table, layout, sizes, seed, prior_rows):
     """Mixtures of these sizes, of which the first is 1 and none more than twice the one before."""
-    marginals, prior = _marginals(table, layout)
+    marginals, prior = _marginals(table, layout, prior_rows)
     path, rng = [_fitted(marginals, table, prior)], np.random.default_rng(seed)
     for size in sizes[1:]:
         path.append(_fitted(_split(path[-1], size, table, prior, rng), table, prior.of(size)))
     return path
 
 
-def _marginals(table, layout):
+def _marginals(table, layout, prior_rows):
     """One class of independent columns, and the prior that it makes."""
     (codes, numbers), n = table.rows, table.weight.sum()
     columns = [
@@ -406,7 +412,7 @@ def _marginals(table, layout):
     levels = np.concatenate([*columns, np.empty(0)])
     means, variances = np.array([_mean_and_variance(x, table.weight) for x in numbers.T]).reshape(-1, 2).T
     one = LatentClasses(layout, np.ones(1), levels[None], means[None], np.diag(variances)[None])
-    return one, _Prior(levels, variances)
+    return one, _Prior(levels, variances, prior_rows)
 
 
 def _mean_and_variance(x, weight):
@@ -459,9 +465,9 @@ def _maximised(sums, classes, prior):
     return replace(
         classes,
         weights=n / n.sum(),
-        levels=(levels + PRIOR * prior.levels) / (n + PRIOR)[:, None],
+        levels=(levels + prior.levels) / (n + 1.0)[:, None],
         means=classes.means[kept] + shift,
-        covariances=(scatter + PRIOR * np.diag(prior.variance)) / (n + PRIOR)[:, None, None],
+        covariances=(scatter + prior.rows * np.diag(prior.variance)) / (n + prior.rows)[:, None, None],
     )
 
 

@@ -21,14 +21,14 @@ def arbitrary(n_levels, seed=3):
     inner, outer = rng.standard_normal((total + q, 20)), 2.0 * rng.standard_normal((20, total))
     blocks = level_blocks(n_levels)
 
-    def log_conditionals(codes, given):
+    def log_conditionals(codes, given, columns=None):
         out = np.empty((len(codes), total))
         for j, block in enumerate(blocks):
             seen = given & (np.arange(q) != j)
             ones = [(codes[:, [i]] == np.arange(k)) & seen[:, [i]] for i, k in enumerate(n_levels)]
             logits = np.tanh(np.concatenate([*ones, seen], axis=1) @ inner) @ outer
             out[:, block] = log_softmax(logits[:, block], axis=1)
-        return out
+        return out if columns is None else np.concatenate([out[:, blocks[j]] for j in columns], axis=1)
 
     return SimpleNamespace(n_levels=n_levels, log_conditionals=log_conditionals)
 

@@ -57,6 +57,15 @@ def test_conditionals_are_sums_over_the_other_cells(case, enumerated):
             np.testing.assert_allclose(logsumexp(block, axis=1), 0, atol=1e-12)
 
 
+def test_some_columns_are_blocks_of_all(case, rng):
+    tree, rows, _ = case
+    given = rng.random(rows.shape) < 0.5
+    blocks = np.split(tree.log_conditionals(rows, given), np.cumsum(tree.n_levels, dtype=int), axis=1)
+    for columns in ([], list(rng.permutation(rows.shape[1])[:2])):
+        expected = np.concatenate([np.empty((len(rows), 0)), *(blocks[j] for j in columns)], axis=1)
+        np.testing.assert_array_equal(tree.log_conditionals(rows, given, columns), expected)
+
+
 def test_masks_may_differ_from_row_to_row(case, rng):
     tree, rows, _ = case
     given = rng.random(rows.shape) < 0.5

@@ -5,10 +5,11 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_t
 
-from skscore.models.mixed import blocks
+from skscore.models.mixed import blocks, guided_blocks
 from skscore.models.mixed.blocks import BlockDensity
 from skscore.models.mixed.conditional_gaussian import ConditionalGaussian
 from skscore.models.mixed.conditional_student import ConditionalStudent
+from skscore.models.mixed.guided_blocks import GuidedBlocks
 from skscore.models.mixed.row_mixture import RowMixture
 from skscore.models.mixed.rows import ALWAYS, CellMask, Layout, Rows
 
@@ -108,6 +109,25 @@ def test_draws_follow_the_conditional(name, density, student):
     share = [(drawn.codes == way).all(axis=1).mean() for way in ways]
     np.testing.assert_allclose(p.sum(), 1.0)
     np.testing.assert_allclose(share, p, atol=4 * np.sqrt(p.max() / n))
+
+
+def test_a_density_that_is_its_guide_has_its_sums(density, rows, ask, monkeypatch):
+    monkeypatch.setattr(guided_blocks, "DRAWS", 5)
+    target, given = ask(rows, np.random.default_rng(5))
+    guided = GuidedBlocks(LAYOUT, density.levels, density.numbers, density)
+    np.testing.assert_allclose(guided.log_prob(rows, target, given), density.log_prob(rows, target, given))
+
+
+def test_few_draws_of_a_guide_are_near_the_sum_of_all(density, student, rows, ask, monkeypatch):
+    target, given = ask(rows, np.random.default_rng(6))
+    guided = GuidedBlocks(LAYOUT, student.levels, student.numbers, density)
+    exact = student.log_prob(rows, target, given)
+    np.testing.assert_allclose(guided.log_prob(rows, target, given), exact)  # no more ways than draws
+    monkeypatch.setattr(guided_blocks, "DRAWS", 8)
+    off = guided.log_prob(rows, target, given) - exact
+    assert 0.0 < np.abs(off).max() < 0.2
+    drawn = guided.sample(rows, given, np.random.default_rng(7))
+    np.testing.assert_array_equal(drawn.codes[given.codes], rows.codes[given.codes])
 
 
 def test_the_joint_student_is_that_of_scipy(student):

@@ -185,7 +185,6 @@ def test_draws_given_some_cells_have_their_law(classes, rng):
 
 
 def test_two_numbers_of_a_draw_belong_together(classes, rng):
-    """Each number given the first of the same draw is as likely as in rows whose law is the density."""
     sample = drawn(classes, 20_000, rng)
     mean = np.array([np.nanmean(sample.numbers[:, cell]) for cell in (0, 2)])
     assert_allclose(mean, (classes.weights @ classes.means)[[0, 2]], atol=0.1)
@@ -205,23 +204,26 @@ def two_classes(distance=3.0):
     return LatentClasses(LAYOUT, np.array([0.4, 0.6]), levels, means, covariances)
 
 
-def test_one_class_of_complete_rows_has_the_moments_of_one_more_row(rng):
+@pytest.mark.parametrize("prior_rows", [1.0, 0.03])
+def test_one_class_of_complete_rows_has_the_moments_of_a_few_more_rows(rng, prior_rows):
     n, layout = 200, Layout((3, 2), (ALWAYS, ALWAYS))
     rows = Rows(rng.integers([3, 2], size=(n, 2)), rng.standard_normal((n, 2)) @ np.array([[2.0, 1.0], [0.0, 0.3]]))
     covariance = np.cov(rows.numbers.T, ddof=0)
-    covariance = (n * covariance + np.diag(np.diag(covariance))) / (n + 1)
+    covariance = (n * covariance + prior_rows * np.diag(np.diag(covariance))) / (n + prior_rows)
     expected = stats.multivariate_normal(rows.numbers.mean(axis=0), covariance).logpdf(rows.numbers)
     for column, n_levels in zip(rows.codes.T, layout.n_levels, strict=True):
         counts = np.bincount(column, minlength=n_levels)
         frequencies = (counts + (counts + 1 / n_levels) / (n + 1)) / (n + 1)
         expected += np.log(frequencies[column])
-    assert_allclose(log_density(fit_latent_classes(rows, layout, 1), rows), expected, rtol=1e-10)
+    one = fit_latent_classes(rows, layout, 1, prior_rows=prior_rows)
+    assert_allclose(log_density(one, rows), expected, rtol=1e-10)
 
 
-def test_a_step_never_lowers_the_posterior_density(rng):
+@pytest.mark.parametrize("prior_rows", [1.0, 0.03])
+def test_a_step_never_lowers_the_posterior_density(rng, prior_rows):
     rows = with_gaps(drawn(two_classes(), 300, rng), 0.3, rng)
     table = module._table(rows, rng.uniform(0.0, 2.0, 300))
-    marginals, prior = module._marginals(table, LAYOUT)
+    marginals, prior = module._marginals(table, LAYOUT, prior_rows)
     mixture = module._split(marginals, 2, table, prior, rng)
     mixture, values = module._split(mixture, 4, table, prior, rng), []
     for _ in range(60):
@@ -324,7 +326,19 @@ def test_levels_alone_are_found_where_they_go_together(rng):
     assert drawn(pair, 7, rng).codes.shape == (7, 3)
 
 
-def test_equal_rows_leave_a_density():
+def test_a_smaller_prior_follows_a_number_that_is_a_function_of_another(rng):
+    x = rng.standard_normal((600, 1))
+    rows, layout = Rows(np.empty((600, 0), dtype=np.int64), np.hstack([x, x**2])), Layout((), (ALWAYS, ALWAYS))
+    train, fresh = rows.at(slice(400)), rows.at(slice(400, 600))
+    large, small = (
+        log_density(fit_latent_classes(train, layout, 16, prior_rows=prior_rows), fresh).mean()
+        for prior_rows in (1.0, 0.03)
+    )
+    assert small > large + 0.5
+
+
+@pytest.mark.parametrize("prior_rows", [1.0, 0.01])
+def test_equal_rows_leave_a_density(prior_rows):
     rows = Rows(np.ones((40, 3), dtype=np.int64), np.tile([2.0, np.nan, 5.0], (40, 1)))
-    for mixture in latent_class_path(rows, LAYOUT):
+    for mixture in latent_class_path(rows, LAYOUT, prior_rows=prior_rows):
         assert np.isfinite(log_density(mixture, rows)).all()

@@ -1,0 +1,54 @@
+"""Blocks of a table that networks learn, on top of the tree and the conditional Gaussian; torch is loaded here."""
+
+from __future__ import annotations
+
+from ..models.discrete.orders import OrderMixture, draw_orders
+from .row_stack import CrossFit
+
+__all__ = ["learn_levels", "learn_numbers"]
+
+
+def learn_levels(table, watch) -> CrossFit:
+    """Any-order conditionals of the levels."""
+    from ..neural.any_order import fit_any_order
+
+    codes, n_levels = table.rows.codes, table.layout.n_levels
+    network = fit_any_order(codes, n_levels, table.folds, table.weight, table.seed, watch=watch)
+    orders = draw_orders(len(n_levels))
+    return CrossFit(
+        OrderMixture(network, orders), [OrderMixture(network.part(k), orders) for k in range(len(table.folds))]
+    )
+
+
+def learn_numbers(table, gaussians, coordinates, network, watch) -> CrossFit:
+    """Scores of the numbers given the levels.
+
+    Parameters
+    ----------
+    table : Table
+    gaussians : CrossFit of ConditionalGaussian
+        In these coordinates.
+    coordinates : Coordinates
+    network : ScoreNetwork
+    watch : callable
+        Called with the state of the training.
+    """
+    from ..neural.conditional_score import fit_conditional_score
+
+    def spread(rng):
+        return coordinates.forward(table.spread(rng))
+
+    rows = table.rows._replace(numbers=coordinates.forward(table.rows.numbers))
+    density = fit_conditional_score(
+        gaussians.whole,
+        gaussians.parts,
+        rows,
+        table.layout,
+        table.folds,
+        spread,
+        table.weight,
+        table.seed,
+        network,
+        watch,
+    )
+    return CrossFit(density, [density.part(k) for k in range(len(table.folds))])
