@@ -108,7 +108,7 @@ def every_cell(rows):
     return every, CellMask(~every.codes, np.zeros_like(every.numbers))
 
 
-def stack(rows, layout, folds, model, closed_form, weight) -> Stack:
+def stack(rows, layout, folds, model, closed_form, weight, has_tail=True) -> Stack:
     """The mixture of all experts; the model alone if no rows are held out.
 
     Parameters
@@ -120,13 +120,14 @@ def stack(rows, layout, folds, model, closed_form, weight) -> Stack:
         The latter of a tree and a conditional Gaussian; both may be the same.
     weight : ndarray of shape (n,)
         How many rows each stands for.
+    has_tail : bool
     """
     if not folds:
         return Stack(RowMixture(np.ones(1), [model.whole]), {FIRST: 1.0}, np.empty(0))
     offered = {
         "closed_form": [] if closed_form is model else [closed_form],
         "latent_classes": _latent_classes(rows, layout, folds, weight),
-        "tail": [_tail(closed_form, df) for df in DEGREES_OF_FREEDOM],
+        "tail": [_tail(closed_form, df) for df in DEGREES_OF_FREEDOM if has_tail],
     }
     insured = {"tail": min(LEAST_TAIL, 0.1 / weight.sum())}
     offers = {
