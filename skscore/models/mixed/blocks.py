@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from .rows import AnyOrder, CellMask, ConditionalNumbers, Layout, Rows
+from .rows import AnyOrder, CellMask, ConditionalNumbers, Layout, Rows, distinct
 
 __all__ = ["BlockDensity", "draw_index", "repeated"]
 
@@ -70,11 +70,21 @@ class BlockDensity:
         codes, known = np.empty_like(rows.codes), np.flatnonzero(given.numbers.any(axis=1))
         without = np.setdiff1d(np.arange(rows.n), known)
         codes[without] = self.levels.sample(rows.codes[without], given.codes[without], rng)
-        few, few_given = rows.at(known), given.at(known)
-        for index, completed, log_w in self._completed(few, ~few_given.codes, _nothing(few_given), few_given):
-            codes[known[index]] = completed[np.arange(len(index)), draw_index(log_w, rng)]
+        codes[known] = self._sample_levels(rows.at(known), given.at(known), rng)
         numbers = self.numbers.sample(rows.numbers, codes, given.numbers, rng)
         return Rows(codes, np.where(self.layout.holds_number(codes) | given.numbers, numbers, np.nan))
+
+    def _sample_levels(self, rows, given, rng):
+        """Levels given others and numbers, shape (n, q); rows that know the same are weighed once."""
+        first, of_row = distinct(rows, given)
+        few, known, codes = rows.at(first), given.at(first), np.empty_like(rows.codes)
+        for index, completed, log_w in self._completed(few, ~known.codes, _nothing(known), known):
+            place = np.full(len(first), -1)
+            place[index] = np.arange(len(index))
+            some = np.flatnonzero(place[of_row] >= 0)
+            own = place[of_row[some]]
+            codes[some] = completed[own, draw_index(log_w, rng, own)]
+        return codes
 
     def _log_sum(self, rows, free, target, given):
         """log Σ P(c_T, c_F | c_S) p(x_A | c) p(x_B | x_A, c) over the levels c_F that are `free`, shape (n,)."""
@@ -139,7 +149,13 @@ def repeated(pair, times):
     return type(pair)(*(np.repeat(array, times, axis=0) for array in pair))
 
 
-def draw_index(log_w, rng):
-    """An index for each row of logarithms of weights (k, m), drawn by them."""
+def draw_index(log_w, rng, rows=None):
+    """An index for each row of logarithms of weights (k, m), or for each of some `rows` of them, drawn by them."""
+    rows = np.arange(len(log_w)) if rows is None else rows
     below = np.cumsum(np.exp(log_w - log_w.max(axis=1, keepdims=True)), axis=1)
-    return (below < rng.random((len(log_w), 1)) * below[:, -1:]).sum(axis=1)
+    u = rng.random(len(rows)) * below[rows, -1]
+    order = np.argsort(rows, kind="stable")
+    drawn, ends = np.empty(len(rows), dtype=np.int64), np.searchsorted(rows[order], np.arange(len(log_w) + 1))
+    for k, (start, stop) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+        drawn[order[start:stop]] = np.searchsorted(below[k], u[order[start:stop]], side="right")
+    return np.minimum(drawn, log_w.shape[1] - 1)

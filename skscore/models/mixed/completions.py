@@ -82,7 +82,7 @@ def _drawn(density, rows, known, columns, allowed, n_draws, rng):
     place = np.indices(sizes).reshape(len(sizes), np.prod(sizes, dtype=np.int64)).T
     ways = np.stack([allowed[j][place[:, k]] for k, j in enumerate(columns)], axis=1) if sizes else place
     log_p = log_posterior(density, rows, known, columns, ways)
-    return ways[draw_index(np.repeat(log_p, n_draws, axis=0), rng)].reshape(rows.n, n_draws, len(columns))
+    return ways[draw_index(log_p, rng, np.repeat(np.arange(rows.n), n_draws))].reshape(rows.n, n_draws, len(columns))
 
 
 def _drawn_in_turn(density, rows, known, columns, allowed, n_draws, rng):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from .rows import CellMask, Rows
+from .rows import CellMask, Rows, distinct
 
 __all__ = ["RowMixture"]
 
@@ -40,12 +40,13 @@ class RowMixture:
 
     def _log_shares(self, rows, given):
         """Logarithms of w_k p_k(S), shape (n, K)."""
-        some = (given.codes.any(axis=1) | given.numbers.any(axis=1)).nonzero()[0]
-        log_p = np.tile(np.log(self.weights), (rows.n, 1))
-        few, asked = rows.at(some), given.at(some)
+        first, of_row = distinct(rows, given)
+        few, asked = rows.at(first), given.at(first)
+        log_p, some = np.zeros((len(first), len(self.parts))), asked.codes.any(axis=1) | asked.numbers.any(axis=1)
         nothing = CellMask(np.zeros_like(asked.codes), np.zeros_like(asked.numbers))
-        log_p[some] += np.stack([part.log_prob(few, asked, nothing) for part in self.parts], axis=1)
-        return log_p
+        of_some = few.at(some), asked.at(some), nothing.at(some)
+        log_p[some] = np.stack([part.log_prob(*of_some) for part in self.parts], axis=1)
+        return (np.log(self.weights) + log_p)[of_row]
 
     def log_prob(self, rows, target, given):
         """log p(c_T, x_T | c_S, x_S), shape (n,)."""

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["ALWAYS", "AnyOrder", "CellMask", "ConditionalNumbers", "Layout", "RowDensity", "Rows"]
+__all__ = ["ALWAYS", "AnyOrder", "CellMask", "ConditionalNumbers", "Layout", "RowDensity", "Rows", "distinct"]
 
 ALWAYS = -1  # stands for the state of a column that holds a number in every row
 
@@ -82,6 +82,22 @@ class CellMask(NamedTuple):
     def at(self, index):
         """The mask of some of the rows."""
         return CellMask(self.codes[index], self.numbers[index])
+
+
+def distinct(rows, mask):
+    """The first of the rows that know the same of the cells in a mask, and which of these each row is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.mixed.rows import CellMask, Rows, distinct
+    >>> rows = Rows(np.array([[0], [1], [0]]), np.array([[2.0], [3.0], [4.0]]))
+    >>> distinct(rows, CellMask(np.ones((3, 1), dtype=bool), np.zeros((3, 1), dtype=bool)))
+    (array([0, 1]), array([0, 1, 0]))
+    """
+    known = np.hstack([np.where(mask.codes, rows.codes, -1), mask.numbers, np.where(mask.numbers, rows.numbers, 0.0)])
+    _, first, of_row = np.unique(known, axis=0, return_index=True, return_inverse=True)
+    return first, of_row.ravel()
 
 
 class AnyOrder(Protocol):
