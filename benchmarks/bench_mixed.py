@@ -96,7 +96,7 @@ def tabular(train, layout, seed, networks):
     table = Table.of(train, layout, [None] * len(layout.state), np.ones(train.n), seed)
     quiet = {"watch": lambda state: False}
     learn = (partial(learn_levels, **quiet), partial(learn_numbers, network=ScoreNetwork(), **quiet))
-    density = fit_table(table, "auto", *(learn if networks else ())).density
+    density = fit_table(table, "auto", True, *(learn if networks else ())).density
     return lambda rows: density.log_prob(rows, *every_cell(rows))
 
 

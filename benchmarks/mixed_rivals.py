@@ -12,7 +12,7 @@ deems impossible would otherwise cost it everything.
   are Gaussians of its own for them, which are independent; or full, too, missing numbers being the mean in the fit.
   They are integrated out of either density, which is exact.
 - ARF (Watson et al., 2023): the density of that paper on the forest of arfpy, which draws but has no density of its
-  own; trees grow on at most `SEARCH_ROWS` rows, their leaves hold all. A missing number is the median of its column
+  own; trees grow on at most `GROWN_ROWS` rows, their leaves hold all. A missing number is the median of its column
   while trees grow, and is integrated out of the density, which is exact.
 - vine (Nagler & Vatter, 2024): the mixed vine of pyvinecopulib, levels as dummies or as codes, two kinds of pair
   copulas. With dummies some mass falls on rows that cannot be. It refuses missing numbers: they are drawn from f, the
@@ -53,7 +53,8 @@ SHARES = (1e-6, 1e-3, 1e-2, 3e-2, 0.1, 0.3)  # ε
 HELD_OUT = 0.2
 SEARCH_ROWS = 5_000  # a search over a grid sees at most these many rows
 FILLINGS = 16
-N_TREES = 30
+N_TREES, GROWN_ROWS = 20, 2_000  # trees of a forest, and the rows that they grow on: each leaf costs arfpy milliseconds
+TREES_OF_VINE = 5  # after which a vine is cut off: hundreds of pairs of dummies take minutes
 WIDE = 5.0  # standard deviations of the wide Gaussian that every column of numbers has a hundredth of
 
 
@@ -348,7 +349,7 @@ def trees_of(train, layout, seed, n_rows):
     from arfpy import arf
 
     table = tree_table(train)
-    few = table.iloc[np.random.default_rng(seed).permutation(train.n)[:SEARCH_ROWS]]
+    few = table.iloc[np.random.default_rng(seed).permutation(train.n)[:GROWN_ROWS]]
     levels = {f"level {j}": pd.CategoricalDtype(range(n_levels)) for j, n_levels in enumerate(layout.n_levels)}
     np.random.seed(seed)  # noqa: NPY002 - arfpy draws from the global generator
     with mock.patch.object(np, "in1d", np.isin, create=True), warnings.catch_warnings():  # arfpy 0.1.1 and numpy 2.4
@@ -456,7 +457,7 @@ def vine(train, layout, seed, levels, families):
     kept = [j for j in range(len(layout.n_levels)) if len(np.unique(train.codes[:, j])) > 1]
     present = {j: np.unique(train.codes[:, j]) for j in kept}
     frame = partial(vine_frame, present=present, ordered=levels == "codes")
-    controls = FitControlsVinecop(family_set=[getattr(BicopFamily, name) for name in families], trunc_lvl=20)
+    controls = FitControlsVinecop(family_set=[getattr(BicopFamily, name) for name in families], trunc_lvl=TREES_OF_VINE)
     fit = VineDensity(controls=controls, random_state=seed).fit(
         frame(train.codes, completed(train.numbers, columns, rng)[0])
     )
@@ -542,7 +543,7 @@ GRIDS = {
         "ridge": (1e-4, 1e-3, 1e-2, 1e-1),
         "gaps": ("independent", "filled"),
     },
-    "ARF": {"n_rows": (3, 10, 30), "alpha": (0.1,)},
+    "ARF": {"n_rows": (5, 15, 40), "alpha": (0.1,)},
     "vine": {"levels": ("codes", "dummies"), "families": (("tll",), ("indep", "gaussian"))},
 }
 FITS = {

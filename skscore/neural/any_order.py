@@ -186,7 +186,7 @@ def fit_any_order(
     held_out = HeldOutCells.of(table, parts, folds, generator)
     learner = CellLearner(stack, table, parts, [torch.from_numpy(rows) for rows in seen], config, generator)
     state = TrainingState([learner], held_out, config, best=TREE)
-    with threads_for(config.batch_size * learner.theta.numel()):
+    with threads_for(config.batch_size * learner.weights.theta.numel()):
         more = True
         while more:
             state.advance()

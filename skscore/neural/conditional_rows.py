@@ -18,7 +18,7 @@ from .noise_schedule import NoiseSchedule, noisy_batch
 
 __all__ = ["ConditionalRows", "random_split", "what_is_known"]
 
-JOINT = 0.5  # share of the draws of a row whose numbers are all asked for
+JOINT = 0.7  # share of the draws of a row whose numbers are all asked for
 RENEWED = 4096  # rows drawn from one spread over cells, at least
 
 

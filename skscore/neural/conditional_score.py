@@ -49,12 +49,12 @@ from .stacks import Architecture
 
 __all__ = ["ConditionalScore", "fit_conditional_score"]
 
-OF_A_FOLD = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 6e-3, "batch_size": 512, "max_iter": 2000}
+OF_A_FOLD = {"hidden_layer_sizes": (192,) * 3, "learning_rate": 6e-3, "batch_size": 512, "max_iter": 2500}
 OF_FOLDS = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 4e-3, "batch_size": 128, "max_iter": 1000}
 SIGMA_MINS = 0.02, 0.05, 0.1, 0.2  # to choose from, in units of the white coordinates
 SIGMA_MAX = 20.0
-N_STEPS, N_SAMPLING_STEPS = 16, 32  # of a log-density, to begin with, and of a draw, at least
-TOLERANCE = 0.01  # nats by which half as many steps may change a row in the mean
+N_STEPS, N_SAMPLING_STEPS = 24, 32  # of a log-density, to begin with, and of a draw, at least
+TOLERANCE = 0.05  # nats by which half as many steps may change a row in the mean
 CHOOSING_ROWS, STEP_ROWS = 384, 96  # held-out rows that choose σ_min, and the number of steps
 TAIL_DF, TAIL_SHARE = 3.0, 0.01  # of the tail, meanwhile
 BLOCK = 1 << 24  # bytes of what is known of a block of rows

@@ -174,4 +174,4 @@ def _begin_with(stacks, weights):
 
 def _work(state):
     """Multiply-adds of one forward pass."""
-    return state.config.batch_size * state.members[0].theta.numel()
+    return state.config.batch_size * state.members[0].weights.theta.numel()

@@ -2,7 +2,8 @@
 
 On a CPU products go through numpy: torch's builds multiply with Intel's library, which leaves the widest vector units
 of processors of other makers idle, while numpy's BLAS is chosen for the processor that it finds. Tensors and arrays
-share their memory, so nothing is copied. `benchmarks/bench_denoising.py` reports the two rates.
+share their memory, so nothing is copied. `benchmarks/bench_denoising.py` reports the two rates. Torch multiplies what
+is in bfloat16, which numpy does not know.
 
 An activation is an iterator over a, a′ and a″, written out, from one transcendental; take as many as you need.
 """
@@ -15,12 +16,14 @@ import numpy as np
 
 from ._torch import nn, torch
 
-__all__ = ["ACTIVATIONS", "product", "rounded_product"]
+__all__ = ["ACTIVATIONS", "EPS", "product", "rounded_product"]
+
+EPS = 1e-5  # added to the variance of a row's units where they are normalised
 
 
 def product(A, B, out=None):
     """AB of stacks of matrices on one device, followed by autograd; or written to `out` and not followed."""
-    if A.device.type != "cpu":
+    if A.device.type != "cpu" or A.dtype == torch.bfloat16:
         return torch.matmul(A, B, out=out)
     if out is None and torch.is_grad_enabled() and (A.requires_grad or B.requires_grad):
         return _Product.apply(A, B)

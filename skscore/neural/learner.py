@@ -6,11 +6,10 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager
 
 from ._torch import torch
+from .adamw import AdamW
 from .stacks import parameters_as_matrix
 
 __all__ = ["Learner"]
-
-BETAS = 0.9, 0.99  # of AdamW
 
 
 class Learner(ABC):
@@ -29,11 +28,7 @@ class Learner(ABC):
     def __init__(self, network, kept, config, generator):
         self.network, self.kept, self.config, self.generator = network.train(), kept, config, generator
         self.device = kept[0].device
-        self.theta = parameters_as_matrix(network)
-        self.average = self.theta.detach().clone()
-        self.optimizer = torch.optim.AdamW(
-            [self.theta], lr=config.learning_rate, weight_decay=config.weight_decay, betas=BETAS, fused=True
-        )
+        self.weights = AdamW(parameters_as_matrix(network), config.weight_decay, config.clip)
         self.orders = [torch.empty(0, dtype=torch.int64, device=self.device) for _ in kept]
         self.gain = torch.zeros((), device=self.device)
 
@@ -60,17 +55,9 @@ class Learner(ABC):
         loss, nats = self.losses()
         gradients = torch.autograd.grad(loss, list(self.network.parameters()), materialize_grads=True)
         with torch.no_grad():
-            self._move(torch.cat([gradient.reshape(len(self.kept), -1) for gradient in gradients], dim=1), rate)
-            decay = min(self.config.averaging, (1 + k) / (10 + k))
-            self.average.lerp_(self.theta, 1.0 - decay)
+            gradient = torch.cat([gradient.reshape(len(self.kept), -1) for gradient in gradients], dim=1)
+            self.weights.step(gradient, rate, min(self.config.averaging, (1 + k) / (10 + k)))
             self.gain += nats
-
-    def _move(self, gradient, rate):
-        """AdamW's step along the gradient (m, P), each network's clipped to a norm of its own."""
-        norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-        self.theta.grad = gradient.mul_((self.config.clip / (norm + 1e-6)).clamp(max=1.0))
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.step()
 
     # ---- validation ------------------------------------------------------------------------------
 
@@ -84,41 +71,26 @@ class Learner(ABC):
     def averaged_weights(self):
         """The networks with their averaged weights, as they are evaluated; then again those in training."""
         with torch.no_grad():
-            current = self.theta.clone()
-            self.theta.copy_(self.average)
+            theta = self.weights.theta
+            current = theta.clone()
+            theta.copy_(self.weights.average)
             yield self.network.eval()
             self.network.train()
-            self.theta.copy_(current)
+            theta.copy_(current)
 
     # ---- state -----------------------------------------------------------------------------------
 
     def state(self):
-        """Everything that the next step depends on."""
-        return {
-            "theta": self.theta.detach().clone(),
-            "average": self.average.clone(),
-            "optimizer": _cloned(self.optimizer.state_dict()),
-        }
+        """Everything that the next step depends on, but for chance."""
+        return self.weights.state()
 
     def whole_state(self):
         """`state` with the source of randomness and the rows still to come."""
         return {**self.state(), "generator": self.generator.get_state(), "orders": [o.clone() for o in self.orders]}
 
-    @torch.no_grad()
     def restore(self, state):
         """Go back to a state."""
-        self.theta.copy_(state["theta"])
-        self.average.copy_(state["average"])
-        self.optimizer.load_state_dict(_cloned(state["optimizer"]))
+        self.weights.restore(state)
         if "generator" in state:
             self.generator.set_state(state["generator"].cpu())
             self.orders = [order.to(self.device) for order in state["orders"]]
-
-
-def _cloned(tree):
-    """Copy of nested dictionaries and lists with cloned tensors."""
-    if isinstance(tree, dict):
-        return {key: _cloned(value) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [_cloned(value) for value in tree]
-    return tree.clone() if isinstance(tree, torch.Tensor) else tree

@@ -30,7 +30,8 @@ import math
 from itertools import pairwise
 
 from ._torch import nn, torch
-from .layers import ACTIVATIONS, product, rounded_product
+from .fused_layer import fused_layer, fusible
+from .layers import ACTIVATIONS, EPS, product, rounded_product
 
 __all__ = [
     "Dropout",
@@ -45,7 +46,6 @@ __all__ = [
 
 FUSED = {"gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus, "tanh": nn.Tanh}  # one pass where autograd follows
 N_FREQUENCIES = 16
-EPS = 1e-5  # of the layer normalisation
 
 
 def fourier_features(c_noise):
@@ -116,12 +116,19 @@ class Dropout(nn.Module):
 
     def mask(self, h):
         """Factors of the units of h, zero or above one; None outside training."""
-        if not self.training or self.threshold == 0:
+        drawn = self.drawn(h.shape, h.device)
+        if drawn is None:
             return None
-        words = torch.empty(-(-h.numel() // 8), dtype=torch.int64, device=h.device)
-        drawn = words.random_(-(2**63), None, generator=self.generator).view(torch.uint8)[: h.numel()].view(h.shape)
         kept = drawn.ge_(self.threshold)  # bytes compared in place: a mask of booleans is several times slower
         return kept.to(h.dtype).mul_(256.0 / (256 - self.threshold))
+
+    def drawn(self, shape, device):
+        """A random byte for each unit, which is dropped if it is below the threshold; None outside training."""
+        if not self.training or self.threshold == 0:
+            return None
+        number = math.prod(shape)
+        words = torch.empty(-(-number // 8), dtype=torch.int64, device=device)
+        return words.random_(-(2**63), None, generator=self.generator).view(torch.uint8)[:number].view(shape)
 
 
 class ResidualMLP(nn.Module):
@@ -190,19 +197,35 @@ class ResidualMLP(nn.Module):
 
     def forward(self, y, c_noise):
         """F of rows y (m, n, d) at noise labels c_noise (m, q, 1), each that of n/q rows, one after the other."""
-        h = self.last_hidden(product(waves(y, self.n_waves), self.weights[0]), c_noise)
+        shifts, scales = self.modulation(c_noise)
+        layer = self._layer_of(y)
+        h = self._upper(layer, layer(waves(y, self.n_waves), self.weights[0], shifts[0]), shifts[1:], scales)
         return product(h, self.out) + self.out_bias
 
     def last_hidden(self, first, c_noise):
         """What the last layer sees, n(h_L), from the products W₁y (m, n, H) of the first, which are written over."""
-        multiply = rounded_product if torch.is_autocast_enabled(first.device.type) else product
         shifts, scales = self.modulation(c_noise)
-        h = self.activation(shifted(first, shifts[0]))
-        for weight, shift, scale in zip(self.weights[1:], shifts[1:], scales, strict=True):
-            unit = scaled(normalise(h)[0], scale)
-            update = self.dropout(self.activation(shifted(multiply(unit, weight), shift)))
-            h = h + update if update.shape == h.shape else update
+        return self._upper(self._layer_of(first), self.activation(shifted(first, shifts[0])), shifts[1:], scales)
+
+    def _upper(self, layer, h, shifts, scales):
+        """n(h_L) from h_1."""
+        rounded = torch.is_autocast_enabled(h.device.type)
+        for weight, shift, scale in zip(self.weights[1:], shifts, scales, strict=True):
+            h = layer(h, weight, shift, scale, self.dropout, rounded)
         return normalise(h)[0]
+
+    def _layer_of(self, y):
+        """How a layer of rows y is computed."""
+        return fused_layer if self.derivatives is ACTIVATIONS["silu"] and fusible(y) else self._layer
+
+    def _layer(self, h, weight, shift, scale=None, dropout=None, rounded=False):
+        """The same as `fused_layer`, in operations that autograd follows."""
+        multiply = rounded_product if rounded else product
+        if scale is None:
+            return self.activation(shifted(multiply(h, weight), shift))
+        unit = scaled(normalise(h)[0], scale)
+        update = dropout(self.activation(shifted(multiply(unit, weight), shift)))
+        return h + update if update.shape == h.shape else update
 
 
 def _fill(parameter, fan_in, generator):

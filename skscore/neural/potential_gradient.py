@@ -35,8 +35,8 @@ Pearlmutter, B. A. (1994). Fast exact multiplication by the Hessian. Neural Comp
 from __future__ import annotations
 
 from ._torch import torch
-from .layers import product
-from .networks import EPS, scaled, shifted
+from .layers import EPS, product
+from .networks import scaled, shifted
 
 __all__ = ["potential_gradient"]
 

@@ -114,8 +114,8 @@ def _inner(stack):
 def parameters_as_matrix(stack):
     """Parameters of a stack as one, θ (m, P), a row for each network; they become views of it."""
     parameters = list(stack.parameters())
-    theta = nn.Parameter(torch.cat([p.detach().reshape(stack.n_networks, -1) for p in parameters], dim=1))
-    for parameter, values in zip(parameters, _views(stack, theta.data), strict=True):
+    theta = torch.cat([p.detach().reshape(stack.n_networks, -1) for p in parameters], dim=1)
+    for parameter, values in zip(parameters, _views(stack, theta), strict=True):
         parameter.data = values
     return theta
 

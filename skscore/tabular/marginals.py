@@ -29,7 +29,7 @@ WIDE_WEIGHT, WIDE_SCALE = 0.01, 5.0  # of the Gaussian that keeps far rows from 
 MOST_COMPONENTS = 8
 
 
-def fit_coordinates(marginals, numbers, weight=None) -> Coordinates:
+def fit_coordinates(marginals, numbers, weight=None, limits=None) -> Coordinates:
     """Coordinates of the columns of a table.
 
     Parameters
@@ -39,6 +39,8 @@ def fit_coordinates(marginals, numbers, weight=None) -> Coordinates:
         NaN where a cell holds no number.
     weight : ndarray of shape (n,), optional
         How many rows each stands for.
+    limits : Limits, optional
+        Within which the numbers lie.
 
     Examples
     --------
@@ -50,9 +52,10 @@ def fit_coordinates(marginals, numbers, weight=None) -> Coordinates:
     (np.float64(0.0), np.float64(1.0))
     """
     weight = np.ones(len(numbers)) if weight is None else weight
+    numbers = numbers if limits is None else limits.forward(numbers)
     location, scale = np.array([_centre(x, weight) for x in numbers.T]).reshape(-1, 2).T
     shape = SHAPES[marginals]((numbers - location) / scale, weight) if numbers.shape[1] else None
-    return Coordinates(location, scale, shape)
+    return Coordinates(location, scale, shape, limits)
 
 
 def _centre(x, weight):

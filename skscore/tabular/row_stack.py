@@ -14,6 +14,7 @@ weights are those of largest likelihood on the rows held out (:mod:`skscore.leve
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = ["CrossFit", "Stack", "blocks", "cross_fit", "deal", "every_cell", "fi
 
 FEW_ROWS, FOLDS, HELD_OUT = 2000, 5, 0.15  # up to which every row is held out once, in so many folds; else a share
 DEGREES_OF_FREEDOM = (3.0, 10.0)
+PRIOR_ROWS = 1.0, 0.03  # of the covariance of a latent class: numbers that heap up want little
 LEAST_TAIL = 1e-3  # its weight, but at most a tenth of a row
 
 
@@ -106,7 +108,7 @@ def every_cell(rows):
     return every, CellMask(~every.codes, np.zeros_like(every.numbers))
 
 
-def stack(rows, layout, folds, model, closed_form, weight) -> Stack:
+def stack(rows, layout, folds, model, closed_form, weight, has_tail=True) -> Stack:
     """The mixture of all experts; the model alone if no rows are held out.
 
     Parameters
@@ -118,13 +120,14 @@ def stack(rows, layout, folds, model, closed_form, weight) -> Stack:
         The latter of a tree and a conditional Gaussian; both may be the same.
     weight : ndarray of shape (n,)
         How many rows each stands for.
+    has_tail : bool
     """
     if not folds:
         return Stack(RowMixture(np.ones(1), [model.whole]), {FIRST: 1.0}, np.empty(0))
     offered = {
         "closed_form": [] if closed_form is model else [closed_form],
         "latent_classes": _latent_classes(rows, layout, folds, weight),
-        "tail": [_tail(closed_form, df) for df in DEGREES_OF_FREEDOM],
+        "tail": [_tail(closed_form, df) for df in DEGREES_OF_FREEDOM if has_tail],
     }
     insured = {"tail": min(LEAST_TAIL, 0.1 / weight.sum())}
     offers = {
@@ -156,10 +159,18 @@ def _log_densities(densities, rows):
 
 
 def _latent_classes(rows, layout, folds, weight):
-    """Mixtures of 2, 4, … latent classes, as many as there are for each fold."""
-    path = cross_fit(lambda rows, weight: latent_class_path(rows, layout, weight=weight), rows, folds, weight)
-    sizes = range(1, min(map(len, [path.whole, *path.parts])))
-    return [CrossFit(path.whole[k], [part[k] for part in path.parts]) for k in sizes]
+    """Mixtures of 2, 4, … latent classes, as many as there are for each fold, under each prior."""
+    experts = []
+    for prior_rows in PRIOR_ROWS:
+        fit = partial(_path, layout=layout, prior_rows=prior_rows)
+        path = cross_fit(fit, rows, folds, weight)
+        sizes = range(1, min(map(len, [path.whole, *path.parts])))
+        experts += [CrossFit(path.whole[k], [part[k] for part in path.parts]) for k in sizes]
+    return experts
+
+
+def _path(rows, weight, layout, prior_rows):
+    return latent_class_path(rows, layout, weight=weight, prior_rows=prior_rows)
 
 
 def _tail(closed_form, df):

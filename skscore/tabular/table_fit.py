@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..maps.cells import EvenCells, dequantize
+from ..maps.limits import Limits
 from ..models.discrete.tree import fit_tree
 from ..models.mixed.conditional_gaussian import fit_conditional_gaussian
 from ..models.mixed.coordinates import Coordinates, MovedRows
@@ -37,6 +38,8 @@ class Table:
     folds : list of ndarray of int
         Rows that are held out together.
     seed : int
+    limits : Limits or None
+        Within which the numbers lie.
     """
 
     rows: Rows
@@ -45,11 +48,12 @@ class Table:
     weight: np.ndarray
     folds: list
     seed: int
+    limits: Limits | None = None
 
     @classmethod
-    def of(cls, rows, layout, cells, weight, seed):
+    def of(cls, rows, layout, cells, weight, seed, limits=None):
         """The table with its rows dealt into folds."""
-        return cls(rows, layout, cells, weight, deal(rows.n, seed), seed)
+        return cls(rows, layout, cells, weight, deal(rows.n, seed), seed, limits)
 
     def spread(self, rng):
         """Numbers spread over their cells, shape (n, p)."""
@@ -102,7 +106,7 @@ class _Numbers(NamedTuple):
     def of(cls, table, marginals):
         """The numbers in coordinates of this kind."""
         numbers = table.spread(np.random.default_rng(SPREAD_SEED))
-        coordinates = fit_coordinates(marginals, numbers, table.weight)
+        coordinates = fit_coordinates(marginals, numbers, table.weight, table.limits)
         there, rows = ~np.isnan(numbers), table.rows._replace(numbers=coordinates.forward(numbers))
         log_slope = np.where(there, coordinates.log_slope(numbers), 0.0).sum(axis=1)
         gaussians, total = fit_without(table.gaussian, rows, table.folds, table.weight), 0.0
@@ -113,13 +117,15 @@ class _Numbers(NamedTuple):
         return cls(marginals, coordinates, rows, gaussians, log_slope, total)
 
 
-def fit_table(table, marginals, learn_levels=None, learn_numbers=None) -> TableFit:
+def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=None) -> TableFit:
     """The density of a table.
 
     Parameters
     ----------
     table : Table
     marginals : {"auto", "none", "power", "mixture"}
+    has_tail : bool
+        Whether a heavy tail insures against rows far from all others.
     learn_levels, learn_numbers : callable, optional
         From the table, and for the latter the conditional Gaussians and the coordinates of the numbers, to the
         `CrossFit` of a block. Without them it is the tree, or the conditional Gaussian.
@@ -133,7 +139,7 @@ def fit_table(table, marginals, learn_levels=None, learn_numbers=None) -> TableF
         levels = trees if learn_levels is None else learn_levels(table)
         numbers = gaussians if learn_numbers is None else learn_numbers(table, gaussians, chosen.coordinates)
         model = blocks(table.layout, levels, numbers, closed_form)
-    mixed = stack(chosen.rows, table.layout, table.folds, model, closed_form, table.weight)
+    mixed = stack(chosen.rows, table.layout, table.folds, model, closed_form, table.weight, has_tail)
     density = _with_points(MovedRows(mixed.density, chosen.coordinates, table.cells), table.rows)
     held_out = mixed.held_out + chosen.log_slope[table.held_out]
     weight = table.weight[table.held_out]

@@ -30,6 +30,7 @@ from ..neural import ScoreNetwork
 from .columns import NOT_KNOWN
 from .contributions import cell_contributions
 from .imputation import central, draw_missing, rows_with_holes, told_cells
+from .limits_of_columns import limits_of, rows_outside
 from .network_blocks import learn_levels, learn_numbers
 from .schema import Schema
 from .table_fit import Table, fit_table
@@ -61,6 +62,16 @@ class TabularDensity(DensityMixin, BaseEstimator):
     handle_unknown : {"error", "neg_inf", "na"}, default="error"
         A level that `fit` did not see, or a missing cell in a column that had none: an error, a row of log-density −∞,
         or a cell of which nothing is known.
+    bounds : mapping from names to (lower, upper), default=None
+        Between which the numbers of a column lie, None for no limit. Rows outside have the log-density −∞, and none is
+        drawn.
+    tail : {"auto", None}, default="auto"
+        Whether a Student t for rows far from all others is mixed in, with the weight that rows held out ask for.
+    parzen : None
+        Windows around rows, which would tell who was in the table, are not for tables. The parameter is here so that
+        settings can be shared with :class:`DenoisingScoreEstimator`.
+    criterion : {"log_likelihood"}, default="log_likelihood"
+        What `score` is the mean of.
     random_state : int, RandomState, Generator or None, default=None
         Of the folds, the networks, and the draws of `sample` and `impute` unless these are given their own.
     verbose : int, default=0
@@ -109,6 +120,10 @@ class TabularDensity(DensityMixin, BaseEstimator):
         "marginals": [StrOptions({"auto", "none", "power", "mixture"})],
         "missingness": [StrOptions({"model", "ignore"})],
         "handle_unknown": [StrOptions({"error", "neg_inf", "na"})],
+        "bounds": [Mapping, None],
+        "tail": [StrOptions({"auto"}), None],
+        "parzen": [None],
+        "criterion": [StrOptions({"log_likelihood"})],
         "random_state": ["random_state", np.random.Generator],
         "verbose": ["verbose"],
     }
@@ -122,6 +137,10 @@ class TabularDensity(DensityMixin, BaseEstimator):
         marginals: str = "auto",
         missingness: str = "model",
         handle_unknown: str = "error",
+        bounds: Mapping[Hashable, tuple[Any, Any]] | None = None,
+        tail: str | None = "auto",
+        parzen: None = None,
+        criterion: str = "log_likelihood",
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         verbose: int = 0,
     ) -> None:
@@ -131,6 +150,10 @@ class TabularDensity(DensityMixin, BaseEstimator):
         self.marginals = marginals
         self.missingness = missingness
         self.handle_unknown = handle_unknown
+        self.bounds = bounds
+        self.tail = tail
+        self.parzen = parzen
+        self.criterion = criterion
         self.random_state = random_state
         self.verbose = verbose
 
@@ -173,9 +196,10 @@ class TabularDensity(DensityMixin, BaseEstimator):
         schema = Schema.of(X, self.column_types, self.missingness)
         rows = schema.encode(X)
         weight, index = rows_of_weight(check_sample_weight(sample_weight, rows.codes), np.arange(rows.n))
-        weight = np.ones(rows.n) if weight is None else weight
-        table = Table.of(rows.at(index), schema.layout, schema.cells, weight, 0 if seed is None else seed)
-        fitted = fit_table(table, self.marginals, *self._networks(table))
+        weight = np.ones(len(index)) if weight is None else weight
+        limits = limits_of(self.bounds, schema, rows)
+        table = Table.of(rows.at(index), schema.layout, schema.cells, weight, 0 if seed is None else seed, limits)
+        fitted = fit_table(table, self.marginals, self.tail is not None, *self._networks(table))
         self.schema_, self._density = schema, fitted.density
         self.marginals_, self.mixture_weights_ = fitted.marginals, fitted.weight_of
         self.held_out_score_ = fitted.held_out
@@ -254,8 +278,8 @@ class TabularDensity(DensityMixin, BaseEstimator):
         """The rows of a frame, and which of them are to have the log-density −∞."""
         check_is_fitted(self)
         rows = self.schema_.encode(X, self.handle_unknown)
-        is_refused = self.handle_unknown == "neg_inf"
-        return rows, self.schema_.unlike(X) if is_refused else np.zeros(rows.n, dtype=bool)
+        outside = rows_outside(self._density.coordinates.limits, rows)
+        return rows, outside | self.schema_.unlike(X) if self.handle_unknown == "neg_inf" else outside
 
     # ---- some cells given others -----------------------------------------------------------------
 

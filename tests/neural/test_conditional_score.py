@@ -93,7 +93,7 @@ def test_cells_are_split_in_every_way_and_one_is_always_asked_for():
     full = holds.all(axis=1)
     ways = {tuple(way) for way in (target + 2 * given)[full]}
     assert ways == {way for way in product(range(3), repeat=3) if 1 in way}
-    assert target[full].all(axis=1).mean() == pytest.approx(0.5, abs=0.05)
+    assert target[full].all(axis=1).mean() == pytest.approx(0.7, abs=0.05)
 
 
 # ---- the law -------------------------------------------------------------------------------------
@@ -113,10 +113,10 @@ def test_networks_learn_what_the_gaussian_cannot():
 
 def test_they_learn_conditionals_too():
     rows = rows_of_law(200, seed=8)
-    for kinds, gain in (("ab", 0.5), ("ba", 0.4), ("-b", 0.15)):
+    for kinds, gain in (("ab", 0.5), ("ba", 0.4), ("-b", 0.1)):
         pair = [each.log_prob(rows.numbers, rows.codes, *masks(rows.n, kinds)) for each in (arcs(), arcs().gaussian)]
         assert np.subtract(*pair).mean() > gain
-    assert -0.4 < arcs().consistency(rows, rng(9)) < 0.05
+    assert -0.7 < arcs().consistency(rows, rng(9)) < 0.05
 
 
 @pytest.mark.parametrize("kinds", ["bb", "ab", "ba", "b-", "-b"])

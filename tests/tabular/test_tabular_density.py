@@ -215,3 +215,31 @@ def test_few_rows_have_a_density(n):
     density = closed_form(random_state=0).fit(frame)
     assert np.isfinite(density.score_samples(frame)).all()
     assert len(density.sample(3)) == 3
+
+
+def test_bounds_are_kept_by_draws_and_densities():
+    rng = np.random.default_rng(24)
+    frame = pd.DataFrame(
+        {"share": rng.beta(0.7, 3.0, 1500), "wait": rng.exponential(2.0, 1500), "age": rng.integers(0, 60, 1500)}
+    )
+    density = closed_form(bounds={"share": (0, 1), "wait": (0, None), "age": (0, 99)}, random_state=0).fit(frame)
+    drawn = density.sample(3000, random_state=1)
+    assert drawn["share"].between(0, 1, inclusive="neither").all()
+    assert (drawn["wait"] > 0).all()
+    assert drawn["age"].between(0, 99).all()
+    assert np.isneginf(density.score_samples(frame.head(1).assign(wait=-1.0))).all()
+    free = closed_form(random_state=0).fit(frame)
+    fresh = pd.DataFrame(
+        {"share": rng.beta(0.7, 3.0, 2000), "wait": rng.exponential(2.0, 2000), "age": rng.integers(0, 60, 2000)}
+    )
+    assert density.score(fresh) > free.score(fresh)
+    with pytest.raises(ValueError, match="wait"):
+        closed_form(bounds={"wait": (1, None)}).fit(frame)
+    with pytest.raises(ValueError, match="lower"):
+        closed_form(bounds={"wait": (1, 0)}).fit(frame)
+
+
+def test_a_tail_can_be_left_out():
+    frame = pets(200, 25)
+    assert "tail" in closed_form(random_state=0).fit(frame).mixture_weights_
+    assert "tail" not in closed_form(tail=None, random_state=0).fit(frame).mixture_weights_

@@ -176,9 +176,18 @@ def _patterns(target, given):
     """The patterns of each block of rows."""
     kind = np.where(given, GIVEN, np.where(target, TARGET, ABSENT)).astype(np.int8)
     for rows in row_blocks(len(kind), 8 * kind.shape[1] ** 2 + 8, BLOCK):
-        kinds, index = np.unique(kind[rows], axis=0, return_inverse=True)
+        kinds, index = _distinct(kind[rows])
         order = np.argsort(kinds, axis=1, kind="stable")
-        yield _Patterns(rows, order, np.take_along_axis(kinds, order, axis=1), index.ravel())
+        yield _Patterns(rows, order, np.take_along_axis(kinds, order, axis=1), index)
+
+
+def _distinct(kind):
+    """The different rows of small numbers (n, p), and which of them each is; rows compare as text, which is fast."""
+    if kind.shape[1] == 0:
+        return kind[:1], np.zeros(len(kind), dtype=np.int64)
+    text = np.ascontiguousarray(kind + 1, dtype=np.int8).view(f"S{kind.shape[1]}")[:, 0]
+    _, first, index = np.unique(text, return_index=True, return_inverse=True)
+    return kind[first], index
 
 
 def _product(L, V):

@@ -1,9 +1,9 @@
 r"""A density of rows in other coordinates of their numbers.
 
-Each numeric column has a coordinate :math:`u_j = f_j((x_j - m_j)/s_j)`, in which a density p_U is fitted:
+Each numeric column has a coordinate :math:`u_j = f_j((l_j(x_j) - m_j)/s_j)`, in which a density p_U is fitted:
 
 .. math:: \log p(c_T, x_B \mid c_S, x_A) = \log p_U(c_T, u_B \mid c_S, u_A)
-          + \sum_{j \in B}\bigl[\log f_j' - \log s_j\bigr].
+          + \sum_{j \in B}\bigl[\log l_j' + \log f_j' - \log s_j\bigr].
 
 A value of an evenly spaced column stands for a cell of one step w around it. Its density is its probability over w, the
 mean over the cell, here over points that are the same in every call; what is known of such a column is its value.
@@ -19,6 +19,7 @@ import numpy as np
 from ...maps.algebra import Elementwise
 from ...maps.cell_points import log_mean, unit_points
 from ...maps.cells import EvenCells
+from ...maps.limits import Limits
 from .rows import RowDensity, Rows
 
 __all__ = ["Coordinates", "MovedRows"]
@@ -34,14 +35,17 @@ class Coordinates:
         m and s.
     shape : Elementwise or None
         f; None is the identity.
+    limits : Limits or None
+        l, which takes columns between limits onto all of R; None is the identity.
     """
 
     location: np.ndarray
     scale: np.ndarray
     shape: Elementwise | None = None
+    limits: Limits | None = None
 
     def _standardised(self, X):
-        return (X - self.location) / self.scale
+        return ((X if self.limits is None else self.limits.forward(X)) - self.location) / self.scale
 
     def forward(self, X):
         """u of numbers (n, p)."""
@@ -50,16 +54,15 @@ class Coordinates:
 
     def inverse(self, U):
         """x of coordinates (n, p)."""
-        return self.location + self.scale * (U if self.shape is None else self.shape.inverse(U))
+        L = self.location + self.scale * (U if self.shape is None else self.shape.inverse(U))
+        return L if self.limits is None else self.limits.inverse(L)
 
     def log_slope(self, X):
         """log du/dx of numbers (n, p), shape (n, p)."""
-        slope = -np.log(self.scale)
-        return (
-            np.broadcast_to(slope, X.shape)
-            if self.shape is None
-            else slope + self.shape.log_slope(self._standardised(X))
-        )
+        slope = np.broadcast_to(-np.log(self.scale), X.shape)
+        if self.limits is not None:
+            slope = slope + self.limits.log_slope(X)
+        return slope if self.shape is None else slope + self.shape.log_slope(self._standardised(X))
 
 
 @dataclass(frozen=True, eq=False)
