@@ -57,7 +57,8 @@ for j, name in enumerate(truth.columns):
 
 # %%
 # On the left, each missing cell of one column: the interval, and the truth. On the right, how much the other cells of a
-# row tell: the width of the interval, where that of the column itself is 1.
+# row tell: the width of the interval, where that of the column itself is 1. With some hundred cells of a column, what
+# they cover has a standard error of 3 %.
 
 j = list(truth.columns).index(names["s1"])
 rows = np.flatnonzero(lost[:, j])

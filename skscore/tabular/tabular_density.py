@@ -90,7 +90,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
         table has a single row.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if all are strings.
 
     References
