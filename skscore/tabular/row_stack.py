@@ -139,7 +139,7 @@ def stack(rows, layout, folds, model, closed_form, weight, has_tail=True) -> Sta
     experts, weights = [model, *(expert for name in offers for expert in offered[name])], np.concatenate(of_each)
     kept = np.flatnonzero(weights > 0.0)
     density = RowMixture(weights[kept], [experts[k].whole for k in kept])
-    return Stack(density, dict(zip([FIRST, *offers], map(np.sum, of_each), strict=True)), mixed)
+    return Stack(density, dict(zip([FIRST, *offers], (float(w.sum()) for w in of_each), strict=True)), mixed)
 
 
 def _no_part(weights):

@@ -198,9 +198,9 @@ class Schema:
             _write(rows, column, found.codes, found.numbers)
         return rows
 
-    def unlike(self, frame: Any) -> ndarray:
-        """Return which rows of a `frame` hold a cell that fit did not see the like of, shape (n,)."""
-        native = self._columns_in(frame)
+    def unlike(self, frame: Any, every: bool = True) -> ndarray:
+        """Return which rows of a `frame` hold a cell that fit did not see the like of, shape (n,); see `encode`."""
+        native = self._columns_in(frame, every)
         unlike = np.zeros(_height(native), dtype=bool)
         for column, cells in self._read(native):
             unlike |= column.encode(cells).unlike

@@ -274,12 +274,12 @@ class TabularDensity(DensityMixin, BaseEstimator):
         log_p = self.score_samples(X)
         return float(np.average(log_p, weights=check_sample_weight(sample_weight, log_p)))
 
-    def _rows(self, X):
+    def _rows(self, X, every=True):
         """The rows of a frame, and which of them are to have the log-density −∞."""
         check_is_fitted(self)
-        rows = self.schema_.encode(X, self.handle_unknown)
+        rows = self.schema_.encode(X, self.handle_unknown, every)
         outside = rows_outside(self._density.coordinates.limits, rows)
-        return rows, outside | self.schema_.unlike(X) if self.handle_unknown == "neg_inf" else outside
+        return rows, outside | self.schema_.unlike(X, every) if self.handle_unknown == "neg_inf" else outside
 
     # ---- some cells given others -----------------------------------------------------------------
 
@@ -289,7 +289,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : frame with the columns that `fit` saw
-            In any order.
+            The others need not be there.
         columns : iterable of column names
             The columns that are asked for.
 
@@ -298,8 +298,8 @@ class TabularDensity(DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             log p(columns), in nats.
         """
-        rows, unlike = self._rows(X)
-        target = _both(_known(rows), self.schema_.cells_of(columns, rows.n))
+        rows, unlike = self._rows(X, every=False)
+        target = _both(_known(rows), self.schema_.cells_of(_names(columns), rows.n))
         return np.where(unlike, -np.inf, self._density.log_prob(rows, target, _nothing(rows)))
 
     def conditional_score_samples(self, X: Any, given: Iterable[Hashable]) -> np.ndarray:
@@ -318,7 +318,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
             log p(other columns | given), in nats.
         """
         rows, unlike = self._rows(X)
-        every, cells = _known(rows), self.schema_.cells_of(given, rows.n)
+        every, cells = _known(rows), self.schema_.cells_of(_names(given), rows.n)
         target = _both(every, CellMask(~cells.codes, ~cells.numbers))
         return np.where(unlike, -np.inf, self._density.log_prob(rows, target, _both(every, cells)))
 
@@ -427,6 +427,11 @@ class TabularDensity(DensityMixin, BaseEstimator):
     def _rng(self, random_state):
         """Source of random numbers of one call."""
         return self._stream if random_state is None else np.random.default_rng(seed_of(random_state))
+
+
+def _names(columns):
+    """Names of columns; a single one may stand for itself."""
+    return [columns] if isinstance(columns, str) else columns
 
 
 def _known(rows):

@@ -61,6 +61,14 @@ def test_bayes_rule(density):
         np.testing.assert_allclose(of_rest + density.marginal_score_samples(frame, given), joint, atol=1e-9)
 
 
+def test_a_marginal_needs_its_columns_only_and_one_name_stands_for_itself(density):
+    frame = pets(20, 26)
+    of_kind = density.marginal_score_samples(frame[["kind"]], "kind")
+    np.testing.assert_array_equal(of_kind, density.marginal_score_samples(frame, ["kind"]))
+    of_rest = density.conditional_score_samples(frame, given="kind")
+    np.testing.assert_allclose(of_rest + of_kind, density.score_samples(frame), atol=1e-9)
+
+
 def test_probabilities_of_a_level_are_the_ratios_of_densities(density):
     frame = pets(30, 4)
     of_each = [density.score_samples(frame.assign(kind=kind)) for kind in ("cat", "dog")]

@@ -13,6 +13,7 @@ from :math:`P(c_T, c_U \mid c_S)`, the same in every call. Without numbers nothi
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,6 +157,6 @@ def draw_index(log_w, rng, rows=None):
     u = rng.random(len(rows)) * below[rows, -1]
     order = np.argsort(rows, kind="stable")
     drawn, ends = np.empty(len(rows), dtype=np.int64), np.searchsorted(rows[order], np.arange(len(log_w) + 1))
-    for k, (start, stop) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
+    for k, (start, stop) in enumerate(itertools.pairwise(ends)):
         drawn[order[start:stop]] = np.searchsorted(below[k], u[order[start:stop]], side="right")
     return np.minimum(drawn, log_w.shape[1] - 1)
