@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..models.discrete.orders import OrderMixture, draw_orders
 from .row_stack import CrossFit
 
-__all__ = ["learn_levels", "learn_numbers"]
+__all__ = ["consistency", "learn_levels", "learn_numbers"]
+
+CONSISTENCY_ROWS, CONSISTENCY_SEED = 200, 0xC0  # of the rows held out, and of the splits of their numbers
 
 
 def learn_levels(table, watch) -> CrossFit:
@@ -52,3 +56,23 @@ def learn_numbers(table, gaussians, coordinates, network, watch) -> CrossFit:
         watch,
     )
     return CrossFit(density, [density.part(k) for k in range(len(table.folds))])
+
+
+def consistency(numbers, rows, folds):
+    """Mean of log p(x_A | c) + log p(x_B | x_A, c) − log p(x_AB | c) over random splits of rows held out, in nats.
+
+    Rows with a single number have no splits; 0 if there are no others.
+
+    Parameters
+    ----------
+    numbers : CrossFit of ConditionalScore
+    rows : Rows
+        In their coordinates.
+    folds : list of ndarray of int
+    """
+    rng, each = np.random.default_rng(CONSISTENCY_SEED), -(-CONSISTENCY_ROWS // len(folds))
+    splits = (~np.isnan(rows.numbers)).sum(axis=1) > 1
+    few = [fold[splits[fold]][:each] for fold in folds]
+    pairs = zip(numbers.parts, few, strict=True)
+    values = [part.consistency(rows.at(index), rng) for part, index in pairs if len(index)]
+    return float(np.mean(values)) if values else 0.0

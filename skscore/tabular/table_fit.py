@@ -15,6 +15,7 @@ from ..models.mixed.conditional_gaussian import fit_conditional_gaussian
 from ..models.mixed.coordinates import Coordinates, MovedRows
 from ..models.mixed.rows import Layout, Rows
 from .marginals import MARGINALS, fit_coordinates
+from .network_blocks import consistency
 from .row_stack import CrossFit, blocks, cross_fit, deal, every_cell, fit_without, stack
 
 __all__ = ["Table", "TableFit", "fit_table"]
@@ -84,12 +85,15 @@ class TableFit(NamedTuple):
         Weight of each expert.
     held_out : float
         Mean log-density of rows that the experts have not seen, in nats and in the units of the table.
+    consistency : float
+        Of the conditionals of the numbers with their joint density, in nats; 0 in closed form.
     """
 
     density: MovedRows
     marginals: str
     weight_of: dict
     held_out: float
+    consistency: float
 
 
 class _Numbers(NamedTuple):
@@ -134,17 +138,19 @@ def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=
     chosen = max((_Numbers.of(table, kind) for kind in kinds), key=lambda numbers: numbers.value)
     trees = cross_fit(table.tree, table.rows, table.folds, table.weight)
     gaussians = CrossFit(table.gaussian(chosen.rows, table.weight), chosen.gaussians)
-    closed_form = model = blocks(table.layout, trees, gaussians)
+    closed_form, consistent = blocks(table.layout, trees, gaussians), 0.0
+    model = closed_form
     if learn_levels is not None or learn_numbers is not None:
         levels = trees if learn_levels is None else learn_levels(table)
         numbers = gaussians if learn_numbers is None else learn_numbers(table, gaussians, chosen.coordinates)
         model = blocks(table.layout, levels, numbers, closed_form)
+        consistent = 0.0 if learn_numbers is None else consistency(numbers, chosen.rows, table.folds)
     mixed = stack(chosen.rows, table.layout, table.folds, model, closed_form, table.weight, has_tail)
     density = _with_points(MovedRows(mixed.density, chosen.coordinates, table.cells), table.rows)
     held_out = mixed.held_out + chosen.log_slope[table.held_out]
     weight = table.weight[table.held_out]
     score = float(np.average(held_out, weights=weight)) if len(held_out) else np.nan
-    return TableFit(density, chosen.marginals, mixed.weight_of, score)
+    return TableFit(density, chosen.marginals, mixed.weight_of, score, consistent)
 
 
 def _with_points(density, rows):

@@ -2,9 +2,11 @@
 
 import pickle
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from scipy.stats import multivariate_normal, norm
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -201,6 +203,17 @@ def test_the_manners_of_scikit_learn():
     assert np.isfinite(steps.score(frame))
     assert list(density.feature_names_in_) == list(frame.columns)
     assert "kind" in str(density.schema_)
+
+
+def test_skops_and_joblib_keep_a_density(density, tmp_path):
+    frame = pets(20, 27)
+    joblib.dump(density, tmp_path / "density.joblib")
+    written = skops.io.dumps(density)
+    trusted = skops.io.get_untrusted_types(data=written)
+    assert all(name.startswith("skscore.") for name in trusted)
+    for copy in (joblib.load(tmp_path / "density.joblib"), skops.io.loads(written, trusted=trusted)):
+        np.testing.assert_array_equal(copy.score_samples(frame), density.score_samples(frame))
+        pd.testing.assert_frame_equal(copy.sample(5, random_state=0), density.sample(5, random_state=0))
 
 
 def test_parameters_and_calls_are_checked(density):

@@ -1,0 +1,98 @@
+"""TabularDensity with networks: a law that neither a tree nor a Gaussian knows, and the manners of the default."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from skscore import TabularDensity
+from skscore.neural import ScoreNetwork
+
+pytestmark = pytest.mark.torch
+
+
+def sums(n, seed):
+    """Three coins, the third of which tells whether the others differ; a number whose spread the first one sets."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, 2, (2, n))
+    x = np.where(a == 1, 3.0, 0.3) * rng.standard_normal(n)
+    y = x**2 / 3.0 + 0.3 * rng.standard_normal(n)
+    names = np.array(["no", "yes"])
+    return pd.DataFrame({"a": names[a], "b": names[b], "c": names[a ^ b], "x": x, "y": y})
+
+
+def true_log_density(frame):
+    """Of `sums`."""
+    x, y = frame["x"], frame["y"]
+    return (
+        2.0 * np.log(0.5)
+        + norm.logpdf(x, 0.0, np.where(frame["a"] == "yes", 3.0, 0.3))
+        + norm.logpdf(y, x**2 / 3.0, 0.3)
+    )
+
+
+@pytest.fixture(scope="module")
+def network():
+    return ScoreNetwork(hidden_layer_sizes=(32, 32), max_iter=300, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def density(network):
+    return TabularDensity(network, random_state=0, verbose=0).fit(sums(2500, 1))
+
+
+def test_networks_find_what_closed_forms_do_not(density):
+    fresh = sums(3000, 2)
+    plain = TabularDensity("gaussian", "tree", random_state=0).fit(sums(2500, 1))
+    gap = true_log_density(fresh).mean() - density.score(fresh)
+    assert 0.0 < gap < true_log_density(fresh).mean() - plain.score(fresh)
+    assert 0.0 < abs(density.consistency_) < 1.0
+    assert plain.consistency_ == 0.0
+    p = density.predict_proba(fresh, "c")
+    assert (p.argmax(axis=1) == (fresh["c"] == "yes")).mean() > 0.99
+
+
+def test_a_row_does_not_depend_on_its_batch(density):
+    fresh = sums(40, 3)
+    np.testing.assert_allclose(density.score_samples(fresh)[7:8], density.score_samples(fresh.iloc[7:8]), rtol=1e-6)
+
+
+def test_draws_keep_the_rule_of_the_levels_and_what_is_given(density):
+    drawn = density.sample(500, random_state=4)
+    assert ((drawn["a"] != drawn["b"]) == (drawn["c"] == "yes")).mean() > 0.97
+    given = density.sample(400, given={"x": 6.0}, random_state=5)
+    assert (given["x"] == 6.0).all()
+    assert (given["a"] == "yes").mean() > 0.97
+    assert abs(given["y"].median() - 12.0) < 2.0
+
+
+def test_missing_cells_are_filled_and_contributions_sum(density):
+    frame = sums(6, 6)
+    parts = density.feature_contributions(frame)
+    np.testing.assert_allclose(parts.sum(axis=1), -density.score_samples(frame), atol=1e-6)
+
+
+def test_a_pickle_and_a_second_fit_are_the_same(density, network):
+    fresh = sums(20, 7)
+    copy = pickle.loads(pickle.dumps(density))
+    np.testing.assert_array_equal(copy.score_samples(fresh), density.score_samples(fresh))
+
+
+def test_a_verbose_fit_tells_of_both_trainings(capsys):
+    network = ScoreNetwork(hidden_layer_sizes=(8,), max_iter=100, device="cpu")
+    TabularDensity(network, random_state=0, verbose=1).fit(sums(2100, 8))
+    told = capsys.readouterr().out
+    assert "levels: step" in told
+    assert "numbers: step" in told
+
+
+def test_a_single_number_has_conditionals_that_agree():
+    network = ScoreNetwork(hidden_layer_sizes=(8,), max_iter=50, device="cpu")
+    assert TabularDensity(network, "tree", random_state=0).fit(sums(2100, 10)[["a", "x"]]).consistency_ == 0.0
+
+
+def test_a_network_that_cannot_know_levels_is_refused():
+    with pytest.raises(ValueError, match="parametrization"):
+        TabularDensity(ScoreNetwork(parametrization="energy"), "tree", random_state=0).fit(sums(50, 9))
