@@ -12,20 +12,29 @@ __all__ = ["consistency", "learn_levels", "learn_numbers"]
 CONSISTENCY_ROWS, CONSISTENCY_SEED = 200, 0xC0  # of the rows held out, and of the splits of their numbers
 
 
-def learn_levels(table, watch) -> CrossFit:
-    """Any-order conditionals of the levels."""
+def learn_levels(table, trees, watch) -> CrossFit:
+    """Any-order conditionals of the levels; the `trees` if they are no better on rows held out.
+
+    Parameters
+    ----------
+    table : Table
+    trees : CrossFit of Tree
+    watch : callable
+        Called with the state of the training.
+    """
     from ..neural.any_order import fit_any_order
 
     codes, n_levels = table.rows.codes, table.layout.n_levels
     network = fit_any_order(codes, n_levels, table.folds, table.weight, table.seed, watch=watch)
+    if network.exponent == 0.0:
+        return trees
     orders = draw_orders(len(n_levels))
-    return CrossFit(
-        OrderMixture(network, orders), [OrderMixture(network.part(k), orders) for k in range(len(table.folds))]
-    )
+    parts = [OrderMixture(network.part(k), orders) for k in range(len(table.folds))]
+    return CrossFit(OrderMixture(network, orders), parts)
 
 
 def learn_numbers(table, gaussians, coordinates, network, watch) -> CrossFit:
-    """Scores of the numbers given the levels.
+    """Scores of the numbers given the levels; the `gaussians` if they are no better on rows held out.
 
     Parameters
     ----------
@@ -55,7 +64,7 @@ def learn_numbers(table, gaussians, coordinates, network, watch) -> CrossFit:
         network,
         watch,
     )
-    return CrossFit(density, [density.part(k) for k in range(len(table.folds))])
+    return gaussians if density.is_gaussian else CrossFit(density, [density.part(k) for k in range(len(table.folds))])
 
 
 def consistency(numbers, rows, folds):

@@ -131,20 +131,20 @@ def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=
     has_tail : bool
         Whether a heavy tail insures against rows far from all others.
     learn_levels, learn_numbers : callable, optional
-        From the table, and for the latter the conditional Gaussians and the coordinates of the numbers, to the
-        `CrossFit` of a block. Without them it is the tree, or the conditional Gaussian.
+        From the table and the trees, or the conditional Gaussians and the coordinates of the numbers, to the `CrossFit`
+        of a block. Without them it is the trees, or the Gaussians.
     """
     kinds = MARGINALS if marginals == "auto" else (marginals,)
     chosen = max((_Numbers.of(table, kind) for kind in kinds), key=lambda numbers: numbers.value)
     trees = cross_fit(table.tree, table.rows, table.folds, table.weight)
     gaussians = CrossFit(table.gaussian(chosen.rows, table.weight), chosen.gaussians)
     closed_form, consistent = blocks(table.layout, trees, gaussians), 0.0
-    model = closed_form
-    if learn_levels is not None or learn_numbers is not None:
-        levels = trees if learn_levels is None else learn_levels(table)
-        numbers = gaussians if learn_numbers is None else learn_numbers(table, gaussians, chosen.coordinates)
-        model = blocks(table.layout, levels, numbers, closed_form)
-        consistent = 0.0 if learn_numbers is None else consistency(numbers, chosen.rows, table.folds)
+    levels = trees if learn_levels is None else learn_levels(table, trees)
+    numbers = gaussians if learn_numbers is None else learn_numbers(table, gaussians, chosen.coordinates)
+    is_closed_form = levels is trees and numbers is gaussians
+    model = closed_form if is_closed_form else blocks(table.layout, levels, numbers, closed_form)
+    if numbers is not gaussians:
+        consistent = consistency(numbers, chosen.rows, table.folds)
     mixed = stack(chosen.rows, table.layout, table.folds, model, closed_form, table.weight, has_tail)
     density = _with_points(MovedRows(mixed.density, chosen.coordinates, table.cells), table.rows)
     held_out = mixed.held_out + chosen.log_slope[table.held_out]
