@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...formulas.moments import row_blocks
 from ...maps.algebra import Elementwise
 from ...maps.cell_points import log_mean, unit_points
 from ...maps.cells import EvenCells
@@ -23,6 +24,8 @@ from ...maps.limits import Limits
 from .rows import RowDensity, Rows
 
 __all__ = ["Coordinates", "MovedRows"]
+
+BLOCK = 1 << 15  # rows, or points of their cells, at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +96,10 @@ class MovedRows:
     def log_prob(self, rows, target, given):
         """log p(c_T, x_T | c_S, x_S), shape (n,)."""
         log_p, spread = np.empty(rows.n), target.numbers[:, [j for j, _ in self._with_cells]].any(axis=1)
-        for some, points in ((~spread, 1), (spread, self.n_points)):
-            log_p[some] = replace(self, n_points=points)._mean_of_points(rows.at(some), target.at(some), given.at(some))
+        for places, n_points in ((np.flatnonzero(~spread), 1), (np.flatnonzero(spread), self.n_points)):
+            with_points = replace(self, n_points=n_points)
+            for some in (places[block] for block in row_blocks(len(places), n_points, BLOCK)):
+                log_p[some] = with_points._mean_of_points(rows.at(some), target.at(some), given.at(some))
         return log_p
 
     @property
