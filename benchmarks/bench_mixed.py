@@ -7,8 +7,8 @@ spread over their cells once, so that every method sees the same numbers and non
 with a level that no training row has are left out. Reported: mean log-likelihood of the held-out rows, mean ± standard
 error over the splits, and CPU seconds.
 
-The laws (``--laws NAME ...``) are known: "independent" columns, and "conditional Gaussian". Log-likelihoods are there
-reported below that of the law.
+The laws (``--laws NAME ...``) are known: "independent" columns, "conditional Gaussian", and "dependent", in which no
+tree and no Gaussian is right. Log-likelihoods are there reported below that of the law.
 
 A run replaces its own records in the JSON file and keeps the others: long runs can be done piece by piece.
 """  # noqa: D400 - a question
@@ -77,7 +77,27 @@ def conditional_gaussian_law(n, rng):
     return Rows(codes, means + z @ L.T), Layout((2, 3), (ALWAYS, ALWAYS)), log_p
 
 
-LAWS = {"independent": independent_law, "conditional Gaussian": conditional_gaussian_law}
+def dependent_law(n, rng):
+    """Rows of four columns of levels, the third nearly the sum of the first two, and three curved numbers."""
+    a, b = rng.integers(0, 3, n), rng.choice(3, n, p=[0.5, 0.3, 0.2])
+    is_sum, other = rng.random(n) < 0.9, rng.integers(0, 3, n)
+    c = np.where(is_sum, (a + b) % 3, other)
+    chance_of_d = np.where(c == a, 0.8, 0.3)
+    d = (rng.random(n) < chance_of_d).astype(np.int64)
+    x, z = rng.standard_normal(n), rng.standard_normal((n, 2))
+    scale = np.where(d == 1, 0.3, 1.0)
+    y, w = np.sin(2.0 * x) + (a - 1.0) + scale * z[:, 0], 0.5 * x * x + np.where(c == 2, 2.0, 0.0) + 0.5 * z[:, 1]
+    log_p = (
+        np.log(1 / 3)
+        + np.log(np.array([0.5, 0.3, 0.2]))[b]
+        + np.log(np.where(c == (a + b) % 3, 0.9 + 0.1 / 3, 0.1 / 3))
+    )
+    log_p += np.log(np.where(d == 1, chance_of_d, 1.0 - chance_of_d))
+    log_p += -0.5 * (x**2 + (z**2).sum(axis=1)) - 1.5 * np.log(2 * np.pi) - np.log(scale) - np.log(0.5)
+    return Rows(np.stack([a, b, c, d], axis=1), np.stack([x, y, w], axis=1)), Layout((3, 3, 3, 2), (ALWAYS,) * 3), log_p
+
+
+LAWS = {"independent": independent_law, "conditional Gaussian": conditional_gaussian_law, "dependent": dependent_law}
 
 
 def law_problem(name, seed, sizes):

@@ -74,6 +74,13 @@ def test_levels_are_summed_out(name, density, student, rows):
     np.testing.assert_allclose(member.log_prob(rows, target, nothing(rows.n)), logsumexp(terms, axis=0), atol=1e-10)
 
 
+def test_a_lighter_density_has_mass_one_under_the_draws_of_a_heavier(density, student):
+    rows = everything(student, 20_000, 8)
+    cells = whole(rows), nothing(rows.n)
+    ratio = np.exp(density.log_prob(rows, *cells) - student.log_prob(rows, *cells))
+    assert abs(ratio.mean() - 1.0) < 4.0 * ratio.std() / np.sqrt(rows.n)
+
+
 def test_bayes_rule_holds(density, rows):
     target, given = whole(rows), whole(rows)
     given.codes[:] = False
