@@ -4,8 +4,9 @@ With F the open cells, A the levels that each may hold and S the cells that are 
 
 .. math:: P(c_F \mid c_F \in A, S) = \frac{p(c_F, S)}{\sum_{c \in A} p(c, S)}, \qquad c_F \in A .
 
-Every combination is weighed if there are at most `MOST` of them. Otherwise one cell is drawn after the other, each with
-the cells before it known and those after it summed out, which is the same unless A leaves levels out.
+Every combination is weighed if there are at most `MOST` of them. Otherwise all open cells are drawn from the density,
+and then, one column after the other, those whose level A leaves out are drawn once more given all other cells: the same
+law if A leaves none out, and near it if such levels are rare.
 """
 
 from __future__ import annotations
@@ -86,9 +87,12 @@ def _drawn(density, rows, known, columns, allowed, n_draws, rng):
 
 
 def _drawn_in_turn(density, rows, known, columns, allowed, n_draws, rng):
-    """The same, one column after the other."""
+    """The same by draws of the density, of which those that are not allowed are drawn once more."""
     many, told = (type(pair)(*(np.repeat(a, n_draws, axis=0) for a in pair)) for pair in (rows, known))
+    many = many._replace(codes=density.sample(many, told, rng).codes)
     for j in columns:
-        many.codes[:, j] = _drawn(density, many, told, np.array([j]), allowed, 1, rng)[:, 0, 0]
-        told.codes[:, j] = True
+        index = np.flatnonzero(~np.isin(many.codes[:, j], allowed[j]))
+        others = CellMask(np.ones_like(told.codes[index]), told.numbers[index])
+        others.codes[:, j] = False
+        many.codes[index, j] = _drawn(density, many.at(index), others, np.array([j]), allowed, 1, rng)[:, 0, 0]
     return many.codes[:, columns].reshape(rows.n, n_draws, len(columns))
