@@ -30,7 +30,6 @@ from skscore.maps.cells import dequantize
 from skscore.models.mixed.rows import ALWAYS, Layout, Rows
 from skscore.neural import ScoreNetwork
 from skscore.tabular.network_blocks import learn_levels, learn_numbers
-from skscore.tabular.row_stack import every_cell
 from skscore.tabular.schema import Schema
 from skscore.tabular.table_fit import Table, fit_table
 
@@ -117,7 +116,7 @@ def tabular(train, layout, seed, networks):
     quiet = {"watch": lambda state: False}
     learn = (partial(learn_levels, **quiet), partial(learn_numbers, network=ScoreNetwork(), **quiet))
     density = fit_table(table, "auto", True, *(learn if networks else ())).density
-    return lambda rows: density.log_prob(rows, *every_cell(rows))
+    return lambda rows: density.log_prob(rows, rows.known, rows.known.none)
 
 
 def rival(train, layout, seed, name):

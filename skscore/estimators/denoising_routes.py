@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..formulas.moments import evenly
 from ..levels.cell_accuracy import MAX_POINTS, choose_number_of_points
 from ..levels.flow_density import FlowDensity
 from ..levels.ladder import LadderSummary, fit_ladder, gather
@@ -25,7 +26,7 @@ from ..models.objectives import Implicit
 from ..neural import ScoreNetwork
 from .fit_time import seconds_of_validation, trained_in_time
 from .noise_path import explicit_levels, ladder_through, noise_path, noise_range, usual_level
-from .validation_rows import REPORT_ROWS, SCORED_ROWS, best_level, choose_all, evenly, mix_along, validation_rows
+from .validation_rows import REPORT_ROWS, SCORED_ROWS, best_level, choose_all, mix_along, validation_rows
 
 __all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "read_best", "read_path"]
 

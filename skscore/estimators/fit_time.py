@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from .validation_rows import evenly
+from ..formulas.moments import evenly
 
 __all__ = ["seconds_of_validation", "trained_in_time"]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..formulas.moments import evenly
 from ..levels.cell_accuracy import MAX_POINTS, choose_number_of_points, choose_number_of_steps
 from ..levels.gaussians import gaussians_to_offer
 from ..levels.mixture import choose_mixture, choose_weights
@@ -24,7 +25,7 @@ from ..models.folds import distinct, group_rows
 from .noise_path import choose_level
 from .preprocessing import SpreadRows
 
-__all__ = ["SCORED_ROWS", "ValidationRows", "best_level", "choose_all", "evenly", "mix_along", "validation_rows"]
+__all__ = ["SCORED_ROWS", "ValidationRows", "best_level", "choose_all", "mix_along", "validation_rows"]
 
 SCORED_ROWS, REPORT_ROWS = 1000, 256  # rows behind all choices, and of them behind the points of cells and the steps
 FEWEST_REPORTED = 64  # the latter where networks of many folds score each of them
@@ -219,8 +220,3 @@ def _with_cells(density, table, index):
         density = replace(density, n_steps=choose_number_of_steps(log_density, n_steps))
     most = MAX_POINTS * n_steps // density.n_steps
     return density, *choose_number_of_points(density.flow_log_density, table, index, most)
-
-
-def evenly(n, most):
-    """Indices of at most `most` of n rows, evenly spaced."""
-    return np.linspace(0, n - 1, min(n, most)).astype(int)

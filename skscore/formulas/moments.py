@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .._compat import get_namespace
 from .quadratic import QuadraticForm
 
-__all__ = ["Moments", "Summary", "is_rounding", "moments", "row_blocks"]
+__all__ = ["Moments", "Summary", "evenly", "is_rounding", "moments", "row_blocks"]
 
 BLOCK_BYTES = 1 << 20  # a centred block of rows stays in a core's second-level cache
 
@@ -129,6 +131,18 @@ def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES) -> I
     step = max(1, block_bytes // row_bytes)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
+
+
+def evenly(n: int, most: int) -> np.ndarray:
+    """Indices of at most `most` of n rows, evenly spaced.
+
+    Examples
+    --------
+    >>> from skscore.formulas.moments import evenly
+    >>> evenly(9, 3), evenly(2, 3)
+    (array([0, 4, 8]), array([0, 1]))
+    """
+    return np.linspace(0, n - 1, min(n, most)).astype(int)
 
 
 def _block_moments(xp: Any, X: Any, weight: Any) -> Moments:

@@ -53,7 +53,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..formulas.moments import row_blocks
+from ..formulas.moments import evenly, row_blocks
 from ..formulas.schedules import Preconditioning, geometric_ladder
 from ..samplers import NoiseConditionalScore
 from ..samplers.flow import velocity
@@ -294,7 +294,7 @@ def adaptive_steps(
     (16, '0.000', '-1.419')
     """
     if of_rows is None:
-        X = X[np.linspace(0, len(X) - 1, min(len(X), REPORT_ROWS)).astype(int)]
+        X = X[evenly(len(X), REPORT_ROWS)]
 
     def evaluate(n_steps: int) -> tuple[np.ndarray, np.ndarray]:
         ladder = geometric_ladder(sigma_min, sigma_max, n_steps + 1)

@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from ..formulas.moments import row_blocks
+from ..formulas.moments import evenly, row_blocks
 from ..formulas.schedules import Preconditioning, geometric_ladder
 from ..likelihood import adaptive_steps, flow_log_density
 from ..models.mixed.conditional_student import ConditionalStudent
@@ -299,7 +299,7 @@ def _chosen(density, rows, folds, weight):
     if density.is_gaussian:
         return density
     each = -(-CHOOSING_ROWS // len(folds))
-    few = [fold[np.linspace(0, len(fold) - 1, min(len(fold), each)).astype(int)] for fold in folds]
+    few = [fold[evenly(len(fold), each)] for fold in folds]
     share = np.ones(rows.n) if weight is None else weight
     parts = [(density.part(k), rows.at(index)) for k, index in enumerate(few)]
     tails = [_joint(ConditionalStudent(part.gaussian, TAIL_DF), held_out) for part, held_out in parts]
@@ -310,7 +310,7 @@ def _chosen(density, rows, folds, weight):
         return np.average(mixed, weights=share[np.concatenate(few)])
 
     density = replace(density, sigma_min=max(SIGMA_MINS, key=log_likelihood))
-    some = rows.at(np.linspace(0, rows.n - 1, min(rows.n, STEP_ROWS)).astype(int))
+    some = rows.at(evenly(rows.n, STEP_ROWS))
     target = ~np.isnan(some.numbers)
     X, score, _ = density._whitened(some.numbers, some.codes, target, np.zeros_like(target))
     report = adaptive_steps(X, score, density.sigma_min, SIGMA_MAX, n_steps=N_STEPS, tolerance=TOLERANCE)

@@ -22,8 +22,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..models.mixed.rows import CellMask
-
 __all__ = ["cell_contributions"]
 
 ORDERS, SEED = 8, 0x0DE5  # half of them reverses of the others, the same in every call
@@ -43,13 +41,11 @@ def cell_contributions(density, rows, known, columns):
     """
     rng, total = np.random.default_rng(SEED), np.zeros((rows.n, len(columns)))
     orders = [rng.permutation(len(columns)) for _ in range(ORDERS // 2)]
-    nothing = CellMask(np.zeros_like(known.codes), np.zeros_like(known.numbers))
     for order in [*orders, *(order[::-1] for order in orders)]:
-        seen, before = nothing, np.zeros(rows.n)
+        seen, before = known.none, np.zeros(rows.n)
         for j in order:
-            own = columns[j]
-            seen = CellMask(seen.codes | own.codes & known.codes, seen.numbers | own.numbers & known.numbers)
-            log_p = density.log_prob(rows, seen, nothing)
+            seen |= columns[j] & known
+            log_p = density.log_prob(rows, seen, known.none)
             total[:, j] += before - log_p
             before = log_p
     return total / ORDERS

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..models.mixed.completions import draw_levels
-from ..models.mixed.rows import ALWAYS, CellMask, Rows
+from ..models.mixed.rows import ALWAYS, NOT_KNOWN, CellMask, Rows
 
 __all__ = ["central", "draw_missing", "rows_with_holes", "told_cells"]
 
@@ -23,8 +23,8 @@ def told_cells(rows, missing):
     missing : list of q int or None
         The level of each discrete column that says that a cell is missing.
     """
-    codes = np.array([-1 if level is None else level for level in missing], dtype=np.int64)
-    return CellMask((rows.codes >= 0) & (rows.codes != codes), ~np.isnan(rows.numbers))
+    codes = np.array([NOT_KNOWN if level is None else level for level in missing], dtype=np.int64)
+    return rows.known & CellMask(rows.codes != codes, np.ones(rows.numbers.shape, dtype=bool))
 
 
 def rows_with_holes(told, layout):

@@ -25,9 +25,8 @@ from ..models.mixed.conditional_student import ConditionalStudent
 from ..models.mixed.guided_blocks import GuidedBlocks
 from ..models.mixed.latent_classes import latent_class_path
 from ..models.mixed.row_mixture import RowMixture
-from ..models.mixed.rows import CellMask
 
-__all__ = ["CrossFit", "Stack", "blocks", "cross_fit", "deal", "every_cell", "fit_without", "stack"]
+__all__ = ["CrossFit", "Stack", "blocks", "cross_fit", "deal", "fit_without", "stack"]
 
 FEW_ROWS, FOLDS, HELD_OUT = 2000, 5, 0.15  # up to which every row is held out once, in so many folds; else a share
 DEGREES_OF_FREEDOM = (3.0, 10.0)
@@ -102,12 +101,6 @@ def blocks(layout, levels, numbers, guide=None):
     return CrossFit(fits[0], fits[1:])
 
 
-def every_cell(rows):
-    """The masks of all cells that hold something, and of none."""
-    every = CellMask(np.ones(rows.codes.shape, dtype=bool), ~np.isnan(rows.numbers))
-    return every, CellMask(~every.codes, np.zeros_like(every.numbers))
-
-
 def stack(rows, layout, folds, model, closed_form, weight, has_tail=True) -> Stack:
     """The mixture of all experts; the model alone if no rows are held out.
 
@@ -154,8 +147,8 @@ def _held_out(experts, rows, folds):
 
 
 def _log_densities(densities, rows):
-    cells = every_cell(rows)
-    return np.stack([density.log_prob(rows, *cells) for density in densities], axis=1)
+    every = rows.known
+    return np.stack([density.log_prob(rows, every, every.none) for density in densities], axis=1)
 
 
 def _latent_classes(rows, layout, folds, weight):

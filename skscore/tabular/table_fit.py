@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..formulas.moments import evenly
 from ..maps.cells import EvenCells, dequantize
 from ..maps.limits import Limits
 from ..models.discrete.tree import fit_tree
@@ -16,7 +17,7 @@ from ..models.mixed.coordinates import Coordinates, MovedRows
 from ..models.mixed.rows import Layout, Rows
 from .marginals import MARGINALS, fit_coordinates
 from .network_blocks import consistency
-from .row_stack import CrossFit, blocks, cross_fit, deal, every_cell, fit_without, stack
+from .row_stack import CrossFit, blocks, cross_fit, deal, fit_without, stack
 
 __all__ = ["Table", "TableFit", "fit_table"]
 
@@ -155,12 +156,12 @@ def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=
 
 def _with_points(density, rows):
     """The density with as many points of the cells as it takes for a row to move little with twice as many."""
-    few = rows.at(np.linspace(0, rows.n - 1, min(rows.n, POINT_ROWS)).astype(int))
-    cells = every_cell(few)
-    last = density.log_prob(few, *cells)
+    few = rows.at(evenly(rows.n, POINT_ROWS))
+    every = few.known
+    last = density.log_prob(few, every, every.none)
     for n_points in POINTS[1:]:
         finer = replace(density, n_points=n_points)
-        log_p = finer.log_prob(few, *cells)
+        log_p = finer.log_prob(few, every, every.none)
         if np.abs(log_p - last).mean() < POINT_TOLERANCE:
             return density
         density, last = finer, log_p

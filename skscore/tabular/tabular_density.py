@@ -25,9 +25,8 @@ from .._compat import StrOptions, check_sample_weight, fit_context
 from ..estimators.all_or_nothing import all_or_nothing
 from ..estimators.checks import rows_of_weight, seed_of
 from ..models.mixed.completions import log_posterior
-from ..models.mixed.rows import CellMask, Rows
+from ..models.mixed.rows import Rows
 from ..neural import ScoreNetwork
-from .columns import NOT_KNOWN
 from .contributions import cell_contributions
 from .imputation import central, draw_missing, rows_with_holes, told_cells
 from .limits_of_columns import limits_of, rows_outside
@@ -255,8 +254,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
             the frame on numbers. A value of an evenly spaced column counts as its probability over the step.
         """
         rows, unlike = self._rows(X)
-        every, nothing = _known(rows), _nothing(rows)
-        return np.where(unlike, -np.inf, self._density.log_prob(rows, every, nothing))
+        return np.where(unlike, -np.inf, self._density.log_prob(rows, rows.known, rows.known.none))
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log-density of the rows, in nats: larger is better.
@@ -302,8 +300,8 @@ class TabularDensity(DensityMixin, BaseEstimator):
             log p(columns), in nats.
         """
         rows, unlike = self._rows(X, every=False)
-        target = _both(_known(rows), self.schema_.cells_of(_names(columns), rows.n))
-        return np.where(unlike, -np.inf, self._density.log_prob(rows, target, _nothing(rows)))
+        target = rows.known & self.schema_.cells_of(_names(columns), rows.n)
+        return np.where(unlike, -np.inf, self._density.log_prob(rows, target, target.none))
 
     def conditional_score_samples(self, X: Any, given: Iterable[Hashable]) -> np.ndarray:
         """Log-density of all other columns given some.
@@ -321,9 +319,9 @@ class TabularDensity(DensityMixin, BaseEstimator):
             log p(other columns | given), in nats.
         """
         rows, unlike = self._rows(X)
-        every, cells = _known(rows), self.schema_.cells_of(_names(given), rows.n)
-        target = _both(every, CellMask(~cells.codes, ~cells.numbers))
-        return np.where(unlike, -np.inf, self._density.log_prob(rows, target, _both(every, cells)))
+        cells = self.schema_.cells_of(_names(given), rows.n)
+        log_p = self._density.log_prob(rows, rows.known & ~cells, rows.known & cells)
+        return np.where(unlike, -np.inf, log_p)
 
     def predict_proba(self, X: Any, column: Hashable) -> np.ndarray:
         """Probabilities of the levels of a column given all other cells of each row.
@@ -348,7 +346,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
                 "values, or `column_types` makes it 'ordered' or 'categorical'."
             )
         rows = self.schema_.encode(X, self.handle_unknown, every=False)
-        known = _known(rows)
+        known = rows.known
         known.codes[:, about.discrete] = False
         ways = np.arange(len(about.levels))[:, None]
         return np.exp(log_posterior(self._density, rows, known, np.array([about.discrete]), ways))
@@ -370,7 +368,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
         rows, _ = self._rows(X)
         names = [column.name for column in self.schema_.columns if column.kind != "ignore"]
         cells = [self.schema_.cells_of([name], rows.n) for name in names]
-        values = cell_contributions(self._density, rows, _known(rows), cells)
+        values = cell_contributions(self._density, rows, rows.known, cells)
         return self.schema_.frame_of(dict(zip(names, values.T, strict=True)))
 
     # ---- draws -----------------------------------------------------------------------------------
@@ -435,21 +433,6 @@ class TabularDensity(DensityMixin, BaseEstimator):
 def _names(columns):
     """Names of columns; a single one may stand for itself."""
     return [columns] if isinstance(columns, str) else columns
-
-
-def _known(rows):
-    """The cells that hold something, missing values among the levels."""
-    return CellMask(rows.codes != NOT_KNOWN, ~np.isnan(rows.numbers))
-
-
-def _nothing(rows):
-    """No cell."""
-    return CellMask(np.zeros(rows.codes.shape, dtype=bool), np.zeros(rows.numbers.shape, dtype=bool))
-
-
-def _both(one, other):
-    """The cells of both masks."""
-    return CellMask(one.codes & other.codes, one.numbers & other.numbers)
 
 
 def _put(rows, places, some):

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from .rows import AnyOrder, CellMask, ConditionalNumbers, Layout, Rows, distinct
+from .rows import AnyOrder, ConditionalNumbers, Layout, Rows, distinct
 
-__all__ = ["BlockDensity", "draw_index", "repeated"]
+__all__ = ["BlockDensity", "draw_index"]
 
 MOST, DRAWS = 1024, 512  # combinations of levels that are summed, and draws of them if there are more
 BLOCK = 1 << 17  # rows, each with one combination of levels, at a time
@@ -62,8 +62,8 @@ class BlockDensity:
     def log_prob(self, rows, target, given):
         """log p(c_T, x_T | c_S, x_S), shape (n,)."""
         log_p = self._log_sum(rows, ~target.codes & ~given.codes, target, given)
-        known, asks_nothing = given.numbers.any(axis=1), _nothing(target)
-        log_p[known] -= self._log_sum(rows.at(known), ~given.codes[known], asks_nothing.at(known), given.at(known))
+        known = given.numbers.any(axis=1)
+        log_p[known] -= self._log_sum(rows.at(known), ~given.codes[known], target.none.at(known), given.at(known))
         return log_p
 
     def sample(self, rows, given, rng):
@@ -79,7 +79,7 @@ class BlockDensity:
         """Levels given others and numbers, shape (n, q); rows that know the same are weighed once."""
         first, of_row = distinct(rows, given)
         few, known, codes = rows.at(first), given.at(first), np.empty_like(rows.codes)
-        for index, completed, log_w in self._completed(few, ~known.codes, _nothing(known), known):
+        for index, completed, log_w in self._completed(few, ~known.codes, known.none, known):
             place = np.full(len(first), -1)
             place[index] = np.arange(len(index))
             some = np.flatnonzero(place[of_row] >= 0)
@@ -112,8 +112,8 @@ class BlockDensity:
         ways = np.indices(n_levels).reshape(len(n_levels), np.prod(n_levels)).T
         codes = np.repeat(rows.codes[:, None], len(ways), axis=1)
         codes[:, :, columns] = ways
-        many = repeated(rows, len(ways))._replace(codes=np.concatenate(codes))
-        asked, known = repeated(target, len(ways)), repeated(given, len(ways))
+        many = rows.repeat(len(ways))._replace(codes=np.concatenate(codes))
+        asked, known = target.repeat(len(ways)), given.repeat(len(ways))
         log_p = self._log_term(many, asked._replace(codes=asked.codes | columns), known)
         return codes, log_p.reshape(codes.shape[:2])
 
@@ -122,8 +122,8 @@ class BlockDensity:
         rest = np.tile(~columns, (DRAWS, 1))
         each = (np.repeat(codes, DRAWS, axis=0) for codes in np.split(rows.codes, rows.n))
         codes = np.concatenate([self.levels.sample(row, rest, np.random.default_rng(SEED)) for row in each])
-        many = repeated(rows, DRAWS)._replace(codes=codes)
-        log_p = self._log_numbers(many, repeated(target, DRAWS), repeated(given, DRAWS)).reshape(rows.n, DRAWS)
+        many = rows.repeat(DRAWS)._replace(codes=codes)
+        log_p = self._log_numbers(many, target.repeat(DRAWS), given.repeat(DRAWS)).reshape(rows.n, DRAWS)
         log_rest = self.levels.log_prob(rows.codes, target.codes & ~columns, given.codes)
         return codes.reshape(rows.n, DRAWS, -1), log_p + log_rest[:, None] - np.log(DRAWS)
 
@@ -140,19 +140,8 @@ class BlockDensity:
         return log_p
 
 
-def _nothing(mask):
-    """No cells of as many rows."""
-    return CellMask(np.zeros_like(mask.codes), np.zeros_like(mask.numbers))
-
-
-def repeated(pair, times):
-    """`Rows` or a `CellMask` with each row so many times, one after the other."""
-    return type(pair)(*(np.repeat(array, times, axis=0) for array in pair))
-
-
-def draw_index(log_w, rng, rows=None):
-    """An index for each row of logarithms of weights (k, m), or for each of some `rows` of them, drawn by them."""
-    rows = np.arange(len(log_w)) if rows is None else rows
+def draw_index(log_w, rng, rows):
+    """An index for each of some `rows` of logarithms of weights (k, m), drawn by them."""
     below = np.cumsum(np.exp(log_w - log_w.max(axis=1, keepdims=True)), axis=1)
     u = rng.random(len(rows)) * below[rows, -1]
     order = np.argsort(rows, kind="stable")

@@ -41,10 +41,9 @@ def log_posterior(density, rows, known, columns, ways):
     joint.codes[:, columns] = True
     log_p = np.empty((rows.n, len(ways)))
     for index in np.array_split(np.arange(rows.n), max(1, -(-log_p.size // BLOCK))):
-        many, asked = (type(pair)(*(np.repeat(a[index], len(ways), axis=0) for a in pair)) for pair in (rows, joint))
+        many, asked = (pair.at(index).repeat(len(ways)) for pair in (rows, joint))
         many.codes[:, columns] = np.tile(ways, (len(index), 1))
-        nothing = CellMask(np.zeros_like(asked.codes), np.zeros_like(asked.numbers))
-        log_p[index] = density.log_prob(many, asked, nothing).reshape(len(index), len(ways))
+        log_p[index] = density.log_prob(many, asked, asked.none).reshape(len(index), len(ways))
     return log_softmax(log_p, axis=1)
 
 
@@ -88,7 +87,7 @@ def _drawn(density, rows, known, columns, allowed, n_draws, rng):
 
 def _drawn_in_turn(density, rows, known, columns, allowed, n_draws, rng):
     """The same by draws of the density, of which those that are not allowed are drawn once more."""
-    many, told = (type(pair)(*(np.repeat(a, n_draws, axis=0) for a in pair)) for pair in (rows, known))
+    many, told = rows.repeat(n_draws), known.repeat(n_draws)
     many = many._replace(codes=density.sample(many, told, rng).codes)
     for j in columns:
         index = np.flatnonzero(~np.isin(many.codes[:, j], allowed[j]))

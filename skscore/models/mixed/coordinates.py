@@ -108,17 +108,11 @@ class MovedRows:
         return [(j, cell) for j, cell in enumerate(self.cells) if cell is not None]
 
     def _mean_of_points(self, rows, target, given):
-        many, asked, known = (self._repeated(pair) for pair in (rows, target, given))
-        many = many._replace(numbers=self._points(rows.numbers, target.numbers))
-        log_slope = np.where(asked.numbers, self.coordinates.log_slope(many.numbers), 0.0).sum(axis=1)
-        log_p = self._inner_log_prob(many, asked, known) + log_slope
-        return log_mean(log_p.reshape(rows.n, self.n_points))
-
-    def _inner_log_prob(self, rows, target, given):
-        return self.inner.log_prob(rows._replace(numbers=self.coordinates.forward(rows.numbers)), target, given)
-
-    def _repeated(self, pair):
-        return type(pair)(*(np.repeat(array, self.n_points, axis=0) for array in pair))
+        many, asked, known = (pair.repeat(self.n_points) for pair in (rows, target, given))
+        points = self._points(rows.numbers, target.numbers)
+        log_slope = np.where(asked.numbers, self.coordinates.log_slope(points), 0.0).sum(axis=1)
+        log_p = self.inner.log_prob(many._replace(numbers=self.coordinates.forward(points)), asked, known)
+        return log_mean((log_p + log_slope).reshape(rows.n, self.n_points))
 
     def _points(self, X, target):
         """The points of the cells that are asked for, shape (n m, p); other numbers as they are."""

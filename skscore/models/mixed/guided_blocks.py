@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from .blocks import BlockDensity, repeated
+from .blocks import BlockDensity
 
 __all__ = ["GuidedBlocks"]
 
@@ -52,7 +52,7 @@ class GuidedBlocks(BlockDensity):
             few = codes.shape[1] <= DRAWS
             chosen = codes if few else _quantiles(codes, log_w)
             m = chosen.shape[1]
-            many, asked, known = (repeated(pair.at(index), m) for pair in (rows, target, given))
+            many, asked, known = (pair.at(index).repeat(m) for pair in (rows, target, given))
             many = many._replace(codes=np.concatenate(chosen))
             asked = asked._replace(codes=asked.codes | np.repeat(free[index], m, axis=0))
             log_p = self._log_term(many, asked, known)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from .rows import CellMask, Rows, distinct
+from .rows import Rows, distinct
 
 __all__ = ["RowMixture"]
 
@@ -40,11 +40,12 @@ class RowMixture:
 
     def _log_shares(self, rows, given):
         """Logarithms of w_k p_k(S), shape (n, K)."""
+        if not (given.codes.any() or given.numbers.any()):
+            return np.tile(np.log(self.weights), (rows.n, 1))
         first, of_row = distinct(rows, given)
         few, asked = rows.at(first), given.at(first)
         log_p, some = np.zeros((len(first), len(self.parts))), asked.codes.any(axis=1) | asked.numbers.any(axis=1)
-        nothing = CellMask(np.zeros_like(asked.codes), np.zeros_like(asked.numbers))
-        of_some = few.at(some), asked.at(some), nothing.at(some)
+        of_some = few.at(some), asked.at(some), asked.none.at(some)
         log_p[some] = np.stack([part.log_prob(*of_some) for part in self.parts], axis=1)
         return (np.log(self.weights) + log_p)[of_row]
 

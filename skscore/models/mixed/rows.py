@@ -17,8 +17,19 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["ALWAYS", "AnyOrder", "CellMask", "ConditionalNumbers", "Layout", "RowDensity", "Rows", "distinct"]
+__all__ = [
+    "ALWAYS",
+    "NOT_KNOWN",
+    "AnyOrder",
+    "CellMask",
+    "ConditionalNumbers",
+    "Layout",
+    "RowDensity",
+    "Rows",
+    "distinct",
+]
 
+NOT_KNOWN = -1  # the code of a cell that tells nothing
 ALWAYS = -1  # stands for the state of a column that holds a number in every row
 
 
@@ -48,7 +59,7 @@ class Rows(NamedTuple):
     Attributes
     ----------
     codes : ndarray of int64, shape (n, q)
-        c.
+        c, `NOT_KNOWN` where a cell tells nothing.
     numbers : ndarray of float64, shape (n, p)
         x, NaN where a cell holds no number.
     """
@@ -64,6 +75,15 @@ class Rows(NamedTuple):
     def at(self, index):
         """Some of the rows."""
         return Rows(self.codes[index], self.numbers[index])
+
+    def repeat(self, times):
+        """Each row so many times, one after the other."""
+        return Rows(np.repeat(self.codes, times, axis=0), np.repeat(self.numbers, times, axis=0))
+
+    @property
+    def known(self):
+        """The cells that tell something, as a `CellMask`."""
+        return CellMask(self.codes != NOT_KNOWN, ~np.isnan(self.numbers))
 
 
 class CellMask(NamedTuple):
@@ -82,6 +102,27 @@ class CellMask(NamedTuple):
     def at(self, index):
         """The mask of some of the rows."""
         return CellMask(self.codes[index], self.numbers[index])
+
+    def repeat(self, times):
+        """The mask of each row so many times, one after the other."""
+        return CellMask(np.repeat(self.codes, times, axis=0), np.repeat(self.numbers, times, axis=0))
+
+    @property
+    def none(self):
+        """No cells of as many rows."""
+        return CellMask(np.zeros_like(self.codes), np.zeros_like(self.numbers))
+
+    def __and__(self, other):
+        """The cells of both masks."""
+        return CellMask(self.codes & other.codes, self.numbers & other.numbers)
+
+    def __or__(self, other):
+        """The cells of either mask."""
+        return CellMask(self.codes | other.codes, self.numbers | other.numbers)
+
+    def __invert__(self):
+        """All other cells."""
+        return CellMask(~self.codes, ~self.numbers)
 
 
 def distinct(rows, mask):
