@@ -92,6 +92,8 @@ class Column(NamedTuple):
         heavy, few = _heavy_values(cells, values, weight)
         if is_discrete(kind, asked is not None, len(seen), few):
             return cls(name, kind, dtype, values, missing)
+        if missingness == "ignore" and missing is not None:
+            heavy = heavy[:0]  # a state would have to say what a missing cell holds
         line = NumberLine.through(cells.held[_places(heavy, cells.held) == NOT_KNOWN])
         if missingness == "ignore":
             return cls(name, kind, dtype, heavy, NOT_KNOWN, line)

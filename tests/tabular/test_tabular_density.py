@@ -174,6 +174,16 @@ def test_ignored_missing_numbers_are_integrated_out():
     assert density.sample(200)["weight"].notna().all()
 
 
+def test_heavy_values_beside_missing_cells_that_are_ignored_stay_numbers():
+    rng = np.random.default_rng(28)
+    x = np.where(rng.random(600) < 0.3, 0.0, rng.gamma(2.0, 10.0, 600))
+    frame = pd.DataFrame({"x": np.where(rng.random(600) < 0.1, np.nan, x), "kind": rng.choice(["a", "b"], 600)})
+    density = closed_form(missingness="ignore", random_state=0).fit(frame)
+    assert density.schema_.discrete_of("x") is None
+    assert np.isfinite(density.score_samples(frame)).all()
+    assert density.sample(50)["x"].notna().all()
+
+
 def test_weights_count_rows():
     frame, weight = pets(120, 17), np.random.default_rng(18).integers(0, 3, 120)
     weighted = closed_form(random_state=0).fit(frame, sample_weight=weight)
