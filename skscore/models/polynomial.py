@@ -332,7 +332,7 @@ class PolynomialFamily(Family):
 
     def score(self, theta, X):
         c = self._coefficients(theta)
-        slopes = np.stack([D @ c for D in self._scaled_derivatives])
+        slopes = np.stack([D @ c / s for D, s in zip(self.basis.derivatives, self.scale, strict=True)])
         return self.basis.evaluate(slopes, self._standardized(X))
 
     def divergence(self, theta, X):
