@@ -69,7 +69,7 @@ class MonomialBasis:
     """
 
     def __init__(self, n_features, degree, interaction_degree):
-        self.degree = degree
+        self.degree, self.interaction_degree = degree, interaction_degree
         self.exponents = _exponents(n_features, degree, interaction_degree)
         self._multipliers = np.random.default_rng(0).integers(1, 2**62, size=n_features, dtype=np.int64)
         keys = self._hash(self.exponents)
@@ -81,7 +81,10 @@ class MonomialBasis:
         self.parent = self.index(parents)
 
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "derivatives"}  # rebuilt when needed
+        return {"size": (self.exponents.shape[1], self.degree, self.interaction_degree)}
+
+    def __setstate__(self, state):
+        self.__init__(*state["size"])  # anew: arrays of a memory map cannot be written, and a kernel compiles for each kind
 
     def __len__(self):
         return len(self.exponents)
