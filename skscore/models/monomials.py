@@ -84,7 +84,7 @@ class MonomialBasis:
         return {"size": (self.exponents.shape[1], self.degree, self.interaction_degree)}
 
     def __setstate__(self, state):
-        self.__init__(*state["size"])  # anew: arrays of a memory map cannot be written, and a kernel compiles for each kind
+        self.__init__(*state["size"])  # not of a memory map: kernels compile anew for arrays that are read-only
 
     def __len__(self):
         return len(self.exponents)
