@@ -213,8 +213,9 @@ def gains(tables):
 def edges(quick):
     """Return means over seeds for each law, graph and number of rows."""
     sizes = (60,) if quick else (250, 500, 1000)
+    graphs = [*GRAPHS.items()][: 1 if quick else None]
     cases = []
-    for (law, setting), (graph, precision) in product(SETTINGS.items(), GRAPHS.items()):
+    for (law, setting), (graph, precision) in product(SETTINGS.items(), graphs):
         p = 8 if quick else setting.columns
         tables = {n: [] for n in sizes}
         for seed in range(1 if quick else setting.tables):

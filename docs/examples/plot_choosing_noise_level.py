@@ -25,7 +25,7 @@ from skscore.plotting import NoiseLevelDisplay
 truth = Moons()
 X, fresh = truth.sample(600, random_state=0), truth.sample(1000, random_state=1)
 candidates = np.array([0.01, 0.03, 0.1, 0.3, 0.8])
-small = ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=600, n_folds=1, device="cpu")
+small = ScoreNetwork(hidden_layer_sizes=(32, 32), max_iter=300, n_folds=1, device="cpu")
 fits = [DenoisingScoreEstimator(small, sigma_min=sigma, random_state=0).fit(X) for sigma in candidates]
 
 

@@ -24,7 +24,7 @@ from skscore.plotting import DensityDisplay, ScoreFieldDisplay
 mixture = FourGaussians()
 X = mixture.sample(2000, random_state=0)
 network = DenoisingScoreEstimator(
-    ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=1500, n_folds=1, device="cpu"), sigma_min=0.03, random_state=0
+    ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=600, n_folds=1, device="cpu"), sigma_min=0.03, random_state=0
 ).fit(X)
 
 

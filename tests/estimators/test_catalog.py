@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, TransformedDensity
 from skscore.models.catalog import MODELS
 
-LADDER = {"sigma_min": 0.1, "n_levels": 6, "n_likelihood_steps": 4, "random_state": 0}
+LADDER = {"sigma_min": 0.1, "n_levels": 6, "n_likelihood_steps": 2, "random_state": 0}
 ESTIMATORS = {
     "score matching": lambda model: ScoreMatchingDensity(model, random_state=0),
     "many levels": lambda model: DenoisingScoreEstimator(model, **LADDER),

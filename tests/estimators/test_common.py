@@ -34,7 +34,9 @@ ESTIMATORS = [
     TransformedDensity(ScoreMatchingDensity(), StandardScaler()),
     TransformedDensity(KernelDensity(), StandardScaler()),
     DenoisingScoreEstimator("gaussian", dequantize=False, tail=None, n_likelihood_steps=4),
-    DenoisingScoreEstimatorCV("gaussian", cv=2, dequantize=False, tail=None, n_likelihood_steps=4),
+    DenoisingScoreEstimatorCV(
+        "gaussian", sigma_mins=[0.1, 0.3], cv=2, dequantize=False, tail=None, n_likelihood_steps=4
+    ),
 ]
 TINY = {
     "hidden_layer_sizes": (4,),

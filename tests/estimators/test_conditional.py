@@ -56,7 +56,7 @@ def draw(n, seed):
 
 @pytest.fixture(scope="module")
 def known():
-    return ConditionalScoreDensity(random_state=0).fit(*draw(1000, 0))
+    return ConditionalScoreDensity(100, random_state=0).fit(*draw(1000, 0))
 
 
 def test_finds_mean_and_spread(known):

@@ -98,7 +98,7 @@ def test_a_trained_network_finds_the_score_of_a_gaussian(parametrization, weight
         parametrization=parametrization,
         weighting=weighting,
         noise_levels=[0.5],
-        max_iter=300,
+        max_iter=200,
         tail=None,
         parzen=None,
     ).fit(X)

@@ -464,7 +464,7 @@ def test_verbose_prints(capsys):
 
 def test_grid_over_noise_levels_in_two_processes():
     grid = {"sigma_min": [0.01, 3.0], "n_levels": [None, 10]}
-    search = GridSearchCV(density(), grid, cv=2, n_jobs=2).fit(rows())
+    search = GridSearchCV(density(max_iter=50), grid, cv=2, n_jobs=2).fit(rows())
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_params_["sigma_min"] == 0.01
 
