@@ -10,7 +10,7 @@ of the grid.
 # %%
 # Five candidates
 # ---------------
-# 600 rows of the two moons train small networks; three numbers of 1000 fresh rows compare them. The loss is
+# 600 rows of the two moons train small networks; three numbers of 500 fresh rows compare them. The loss is
 # :math:`\tfrac12 E\|s + z/\sigma\|^2`, a mean over a geometric ladder of the candidate's own levels.
 
 import matplotlib.pyplot as plt
@@ -23,7 +23,7 @@ from skscore.neural import ScoreNetwork
 from skscore.plotting import NoiseLevelDisplay
 
 truth = Moons()
-X, fresh = truth.sample(600, random_state=0), truth.sample(1000, random_state=1)
+X, fresh = truth.sample(600, random_state=0), truth.sample(500, random_state=1)
 candidates = np.array([0.01, 0.03, 0.1, 0.3, 0.8])
 small = ScoreNetwork(hidden_layer_sizes=(32, 32), max_iter=300, n_folds=1, device="cpu")
 fits = [DenoisingScoreEstimator(small, sigma_min=sigma, random_state=0).fit(X) for sigma in candidates]

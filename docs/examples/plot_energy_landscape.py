@@ -22,7 +22,7 @@ from skscore.samplers import HMC, MALA, ULA, Target, run_chains
 
 truth = Rings()
 X, X_test = truth.sample(3000, random_state=0), truth.sample(3000, random_state=1)
-model = NeuralEnergy((64, 64), learning_rate=3e-3, max_iter=800, random_state=0)
+model = NeuralEnergy((64, 64), learning_rate=3e-3, max_iter=2000, random_state=0)
 density = ScoreMatchingDensity(model).fit(X)
 print(f"{density.n_iter_} steps, {truth.score_samples(X_test).mean() - density.score(X_test):.2f} nat from the truth")
 
