@@ -47,13 +47,13 @@ tables = {"noise that grows": (growing_noise, log_density_of_growing_noise), "a 
 # were chosen by the log-likelihood of held-out rows. Along the fork the mean runs between the branches, where there are
 # few rows; the density shows this.
 
-grid_x, grid_y = np.linspace(-2.0, 2.0, 150), np.linspace(-3.0, 3.0, 200)
+grid_x, grid_y = np.linspace(-2.0, 2.0, 90), np.linspace(-3.0, 3.0, 120)
 mesh_x, mesh_y = np.meshgrid(grid_x, grid_y)
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.2), sharex=True, sharey=True, layout="constrained")
 for ax, (name, (draw, log_density)) in zip(axes, tables.items(), strict=True):
     x, y = draw(1500, np.random.default_rng(0))
     held_out, targets = draw(3000, np.random.default_rng(1))
-    density = ConditionalScoreDensity(random_state=0).fit(x[:, None], y)
+    density = ConditionalScoreDensity(n_landmarks=100, random_state=0).fit(x[:, None], y)
     exact, found = log_density(held_out, targets).mean(), density.score(held_out[:, None], targets)
     print(f"{name:16s} {found:.3f} nats per held-out row, truth {exact:.3f}")
 
