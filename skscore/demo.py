@@ -51,6 +51,7 @@ CANDIDATES = {
 NOISE_GRID: dict[str, list] = {"n_levels": [None, 10], "sigma_min": [0.01, 0.1, 0.4]}
 FOLDS = KFold(5, shuffle=True, random_state=0)
 NOISE_FOLDS = KFold(3)
+NETWORK = ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=400, n_folds=1, device="cpu")
 
 
 def breast_cancer():
@@ -102,13 +103,12 @@ def choose_noise_levels(X):
         print("\nNoise levels: a score network needs torch: pip install 'skscore[torch]'")
         return
     train, test = next(FOLDS.split(X))
-    network = ScoreNetwork(hidden_layer_sizes=(64, 64), max_iter=400, n_folds=1, device="cpu")
     grid = {f"denoisingscoreestimator__{name}": values for name, values in NOISE_GRID.items()}
-    density = DenoisingScoreEstimator(network, random_state=0)
+    density = DenoisingScoreEstimator(NETWORK, random_state=0)
     start = time.perf_counter()
     search = GridSearchCV(make_pipeline(StandardScaler(), density), grid, cv=NOISE_FOLDS).fit(X[train])
     searched = time.perf_counter()
-    path = DenoisingScoreEstimatorCV(network, sigma_mins=NOISE_GRID["sigma_min"], cv=NOISE_FOLDS, random_state=0)
+    path = DenoisingScoreEstimatorCV(NETWORK, sigma_mins=NOISE_GRID["sigma_min"], cv=NOISE_FOLDS, random_state=0)
     path.fit(StandardScaler().fit_transform(X[train]))
     ended = time.perf_counter()
     print(f"\nNoise levels: {len(train)} rows, mean log-likelihood of three folds in nats")
