@@ -84,7 +84,8 @@ class MonomialBasis:
         return {"size": (self.exponents.shape[1], self.degree, self.interaction_degree)}
 
     def __setstate__(self, state):
-        self.__init__(*state["size"])  # not of a memory map: kernels compile anew for arrays that are read-only
+        # Built anew: kernels compile again for the read-only arrays of a memory map.
+        MonomialBasis.__init__(self, *state["size"])
 
     def __len__(self):
         return len(self.exponents)

@@ -32,7 +32,7 @@ from skscore.neural.checkpoint import fingerprint  # noqa: E402
 
 TINY = {
     "hidden_layer_sizes": (16, 16),
-    "max_iter": 100,
+    "max_iter": 50,
     "n_folds": 1,
     "n_networks": 1,
     "device": "cpu",
@@ -137,7 +137,7 @@ def test_under_another_default_dtype():
 
 
 def test_memory_does_not_grow():
-    X, small = rows(), {"max_iter": 50, "n_likelihood_steps": 2}
+    X, small = rows(), {"n_likelihood_steps": 2}
     density(**small).fit(X)
     gc.collect()
     tracemalloc.start()
@@ -464,7 +464,7 @@ def test_verbose_prints(capsys):
 
 def test_grid_over_noise_levels_in_two_processes():
     grid = {"sigma_min": [0.01, 3.0], "n_levels": [None, 10]}
-    search = GridSearchCV(density(max_iter=50), grid, cv=2, n_jobs=2).fit(rows())
+    search = GridSearchCV(density(), grid, cv=2, n_jobs=2).fit(rows())
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_params_["sigma_min"] == 0.01
 
