@@ -2,7 +2,7 @@ r"""
 Fewer rows than columns: score matching and the graphical lasso
 ===============================================================
 
-The graphical lasso maximises a likelihood that needs a positive definite matrix at every step. With 100 rows of 200
+The graphical lasso maximises a likelihood that needs a positive definite matrix at every step. With 100 rows of 120
 columns and a small penalty its solver may run out of steps, or stop with an error. The score-matching objective of a
 Gaussian is a quadratic (:doc:`/user_guide/graphs`), which coordinate descent minimises to a given gap.
 """
@@ -10,7 +10,7 @@ Gaussian is a quadratic (:doc:`/user_guide/graphs`), which coordinate descent mi
 # %%
 # Two tables
 # ----------
-# A chain, and twenty groups of ten columns that almost repeat each other. Both methods see correlations only.
+# A chain, and twelve groups of ten columns that almost repeat each other. Both methods see correlations only.
 
 import time
 import warnings
@@ -26,10 +26,10 @@ from skscore import ScoreMatchingDensity
 from skscore.models import PairwiseInteraction
 from skscore.plotting import GraphDisplay
 
-n, p = 100, 200
+n, p = 100, 120
 covariances = {
     "chain": np.linalg.inv(np.eye(p) - 0.35 * (np.eye(p, k=1) + np.eye(p, k=-1))),
-    "groups": np.kron(np.eye(20), 0.05 * np.eye(10) + 0.95),
+    "groups": np.kron(np.eye(p // 10), 0.05 * np.eye(10) + 0.95),
 }
 rng = np.random.default_rng(0)
 tables = {name: scale(rng.multivariate_normal(np.zeros(p), C, n)) for name, C in covariances.items()}
