@@ -32,7 +32,7 @@ from skscore.neural.checkpoint import fingerprint  # noqa: E402
 
 TINY = {
     "hidden_layer_sizes": (16, 16),
-    "max_iter": 50,
+    "max_iter": 100,
     "n_folds": 1,
     "n_networks": 1,
     "device": "cpu",
@@ -137,7 +137,7 @@ def test_under_another_default_dtype():
 
 
 def test_memory_does_not_grow():
-    X, small = rows(), {"n_likelihood_steps": 2}
+    X, small = rows(), {"max_iter": 50, "n_likelihood_steps": 2}
     density(**small).fit(X)
     gc.collect()
     tracemalloc.start()
