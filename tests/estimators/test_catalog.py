@@ -22,12 +22,17 @@ ESTIMATORS = {
 REASONS = "noise leaves its domain|rows outside the domain|values of X at or below 0|is no density of these rows"
 
 
+def marks(name):
+    """Both of its parts are tried by themselves: a transformer with one level of a model, many levels without it."""
+    return pytest.mark.slow if name == "many levels, transformed" else ()
+
+
 @pytest.fixture(scope="module")
 def rows():
     return np.random.default_rng(0).gamma(3.0, size=(40, 3))
 
 
-@pytest.mark.parametrize("make", ESTIMATORS.values(), ids=ESTIMATORS)
+@pytest.mark.parametrize("make", [pytest.param(make, id=name, marks=marks(name)) for name, make in ESTIMATORS.items()])
 @pytest.mark.parametrize("model", [*MODELS, *(model for cls in MODELS.values() for model in cls.examples())], ids=repr)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_fit_score_and_sample_are_finite_or_refused_with_a_reason(make, model, rows):

@@ -322,6 +322,7 @@ def launch(folder, **jobs):
     return subprocess.Popen([sys.executable, "-c", SCRIPT, folder / "job"], env=environment())
 
 
+@pytest.mark.slow  # three trainings in two processes; the next test interrupts one in this process
 def test_a_killed_training_is_resumed_bit_for_bit(tmp_path):
     steps = {"max_iter": 800, "learning_rate": 1e-3, "tail": None, "parzen": None, "dropout": 0.1}
     file = tmp_path / "training"
@@ -343,6 +344,27 @@ def test_a_killed_training_is_resumed_bit_for_bit(tmp_path):
 
 class Interrupt(Exception):
     """Stands for a training that dies."""
+
+
+def test_an_interrupted_training_is_resumed_bit_for_bit(tmp_path, monkeypatch):
+    X, file, save = rows(), tmp_path / "training", torch.save
+    steps = {"max_iter": 200, "learning_rate": 1e-3, "tail": None, "parzen": None, "dropout": 0.1}
+    saved = {**steps, "checkpoint": str(file), "checkpoint_every": 50}
+
+    def dies_at_100(state, path):
+        if state["run"]["step"] >= 100:
+            raise Interrupt
+        save(state, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", dies_at_100)
+        with pytest.raises(Interrupt):
+            density(**saved).fit(X)
+    assert torch.load(file, weights_only=True)["run"]["step"] == 50
+    resumed = density(**saved).fit(X)
+    assert not file.exists()
+    assert resumed.n_iter_ == 200
+    assert_array_equal(resumed.score_samples(X), density(**steps).fit(X).score_samples(X))
 
 
 def interrupted(path, X, **parameters):
