@@ -30,6 +30,7 @@ from ..neural import ScoreNetwork
 from .contributions import cell_contributions
 from .imputation import central, draw_missing, rows_with_holes, told_cells
 from .limits_of_columns import limits_of, rows_outside
+from .native_dtypes import with_index_of
 from .network_blocks import learn_levels, learn_numbers
 from .schema import Schema
 from .table_fit import Table, fit_table
@@ -361,15 +362,15 @@ class TabularDensity(DensityMixin, BaseEstimator):
 
         Returns
         -------
-        frame of the kind of X, of shape (n_samples, n_features)
-            In nats. They sum to ``-score_samples(X)`` in each row: those of a column are the means of
-            −log p(its cell | the cells before it) over orders of the columns.
+        frame of the kind that `fit` saw, of shape (n_samples, n_features)
+            In nats, with the index of X. They sum to ``-score_samples(X)`` in each row: those of a column are the means
+            of −log p(its cell | the cells before it) over orders of the columns.
         """
         rows, _ = self._rows(X)
         names = [column.name for column in self.schema_.columns if column.kind != "ignore"]
         cells = [self.schema_.cells_of([name], rows.n) for name in names]
         values = cell_contributions(self._density, rows, rows.known, cells)
-        return self.schema_.frame_of(dict(zip(names, values.T, strict=True)))
+        return with_index_of(X, self.schema_.frame_of(dict(zip(names, values.T, strict=True))))
 
     # ---- draws -----------------------------------------------------------------------------------
 
@@ -388,6 +389,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
         Returns
         -------
         frame of the kind that `fit` saw
+            With the index of `given`, if this is a frame.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
@@ -395,7 +397,8 @@ class TabularDensity(DensityMixin, BaseEstimator):
         is_frame = given is not None and not isinstance(given, Mapping)
         n = len(given) if is_frame else int(n_samples)
         rows, known = self.schema_.encode_given({} if given is None else given, n)
-        return self.schema_.decode(self._density.sample(rows, known, self._rng(random_state)))
+        drawn = self.schema_.decode(self._density.sample(rows, known, self._rng(random_state)))
+        return with_index_of(given, drawn) if is_frame else drawn
 
     def impute(self, X: Any, n_draws: int | None = None, random_state: Any = None) -> Any:
         """Fill missing cells from their density given the other cells of their row.
@@ -411,7 +414,8 @@ class TabularDensity(DensityMixin, BaseEstimator):
 
         Returns
         -------
-        frame, or list of n_draws frames
+        frame of the kind that `fit` saw, or list of n_draws frames
+            With the index of X.
         """
         if n_draws is not None and (not isinstance(n_draws, Integral) or n_draws < 1):
             raise ValueError(f"n_draws={n_draws!r}: give a positive integer, or None for medians and modes.")
@@ -422,8 +426,11 @@ class TabularDensity(DensityMixin, BaseEstimator):
         few, few_told = rows.at(places), told.at(places)
         draws = draw_missing(self._density, few, few_told, missing, n_draws or POINT_DRAWS, rng)
         if n_draws is None:
-            return self.schema_.decode(_put(rows, places, central(draws, few, few_told, layout)))
-        return [self.schema_.decode(_put(rows, places, draws.at(slice(k, None, n_draws)))) for k in range(n_draws)]
+            filled = [central(draws, few, few_told, layout)]
+        else:
+            filled = [draws.at(slice(k, None, n_draws)) for k in range(n_draws)]
+        frames = [with_index_of(X, self.schema_.decode(_put(rows, places, some))) for some in filled]
+        return frames[0] if n_draws is None else frames
 
     def _rng(self, random_state):
         """Source of random numbers of one call."""
