@@ -90,7 +90,8 @@ class TabularDensity(DensityMixin, BaseEstimator):
         table has a single row.
     consistency_ : float
         Mean of log p(A) + log p(B | A) − log p(A, B) over random splits A, B of the numbers of rows that were not seen,
-        in nats: how far conditionals of a network are from those of its joint density. 0 in closed form.
+        in nats: how far conditionals of a network are from those of its joint density. 0 in closed form, negative where
+        numbers given others are known less well than all of them at once.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -178,7 +179,9 @@ class TabularDensity(DensityMixin, BaseEstimator):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
-            How many rows each stands for.
+            How many rows each stands for: exactly as rows that are repeated, if these are held out together. A weighted
+            row lies in one fold, and rows that are repeated may lie in several, as equal rows of a table of levels
+            have to; this can change the weights of the mixture and the training of networks.
 
         Returns
         -------

@@ -1,6 +1,7 @@
 """TabularDensity: identities, draws, missing cells, unknown levels, scikit-learn's manners."""
 
 import pickle
+from dataclasses import replace
 
 import joblib
 import narwhals as nw
@@ -15,6 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skscore import TabularDensity
+from skscore.tabular.schema import Schema
+from skscore.tabular.table_fit import Table, fit_table
 
 
 def pets(n, seed):
@@ -239,6 +242,21 @@ def test_weights_count_rows():
     assert of_weighted[0] > of_weighted[1]
     with pytest.raises(ValueError, match="zero"):
         closed_form().fit(frame, sample_weight=np.zeros(120))
+
+
+def test_weights_are_repetitions_of_rows_that_are_held_out_together():
+    schema = Schema.of(pets(150, 31))
+    rows, times = schema.encode(pets(150, 31)), np.random.default_rng(32).integers(1, 4, 150)
+    weighted = Table.of(rows, schema.layout, schema.cells, times.astype(float), 0)
+    place = np.repeat(np.arange(150), times)
+    folds = [np.flatnonzero(np.isin(place, fold)) for fold in weighted.folds]
+    repeated = replace(weighted, rows=rows.at(place), weight=np.ones(len(place)), folds=folds)
+    fits = [fit_table(table, "auto") for table in (weighted, repeated)]
+    assert fits[0].marginals == fits[1].marginals
+    assert fits[0].weight_of == pytest.approx(fits[1].weight_of)
+    assert fits[0].held_out == pytest.approx(fits[1].held_out)
+    new = schema.encode(pets(50, 33))
+    np.testing.assert_allclose(*(fit.density.log_prob(new, new.known, new.known.none) for fit in fits), atol=1e-9)
 
 
 def test_a_row_does_not_depend_on_its_batch_nor_on_the_order_of_columns(density):
