@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import StrOptions, check_sample_weight, fit_context
+from .._compat import CallbackSupportMixin, FitCallbacks, StrOptions, check_sample_weight, fit_context
 from ..estimators.all_or_nothing import all_or_nothing
 from ..estimators.checks import rows_of_weight, seed_of
 from ..models.mixed.completions import log_posterior
@@ -38,9 +38,10 @@ from .table_fit import Table, fit_table
 __all__ = ["TabularDensity"]
 
 POINT_DRAWS = 100  # of a missing cell, behind its median or mode
+FITTED = ("schema_", "_density", "_stream", "held_out_score_", "feature_names_in_", "n_features_in_")  # of a last round
 
 
-class TabularDensity(DensityMixin, BaseEstimator):
+class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
     """Density of a data frame with categories, whole numbers, dates and missing cells.
 
     Parameters
@@ -205,25 +206,28 @@ class TabularDensity(DensityMixin, BaseEstimator):
         weight = np.ones(len(index)) if weight is None else weight
         limits = limits_of(self.bounds, schema, rows)
         table = Table.of(rows.at(index), schema.layout, schema.cells, weight, 0 if seed is None else seed, limits)
-        fitted = fit_table(table, self.marginals, self.tail is not None, *self._networks(table))
+        callbacks = FitCallbacks(self, X, None)
+        fitted = fit_table(table, self.marginals, self.tail is not None, *self._networks(table, callbacks))
         self.schema_, self._density = schema, fitted.density
         self.marginals_, self.mixture_weights_ = fitted.marginals, fitted.weight_of
         self.held_out_score_, self.consistency_ = fitted.held_out, fitted.consistency
         self._set_names(schema)
+        callbacks.round(lambda: {name: value for name, value in vars(self).items() if name in FITTED})
+        callbacks.end()
         return self
 
-    def _networks(self, table):
+    def _networks(self, table, callbacks):
         """What learns the levels and the numbers, None where they are in closed form or there is nothing to learn."""
         of_levels = of_numbers = None
         if self.discrete == "network" and len(table.layout.n_levels) > 1 and table.folds:
-            of_levels = partial(learn_levels, watch=self._watch("levels"))
+            of_levels = partial(learn_levels, watch=self._watch("levels", callbacks))
         if self.numeric != "gaussian" and len(table.layout.state) > 0 and table.folds:
             network = self.numeric if isinstance(self.numeric, ScoreNetwork) else ScoreNetwork()
-            of_numbers = partial(learn_numbers, network=network, watch=self._watch("numbers"))
+            of_numbers = partial(learn_numbers, network=network, watch=self._watch("numbers", callbacks))
         return of_levels, of_numbers
 
-    def _watch(self, block):
-        """What is told the state of a training after each validation, and prints it if `verbose`."""
+    def _watch(self, block, callbacks):
+        """What is told the state of a training after each validation: a round of callbacks, printed if `verbose`."""
 
         def watch(state):
             if self.verbose and len(state.validation_curve) % self.verbose == 0:
@@ -231,7 +235,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
                     f"{block}: step {state.step}, {-state.validation_curve[-1]:.3f} nats gained on rows held out, "
                     f"{state.seconds_to_go:.0f} s to go at most"
                 )
-            return False
+            return callbacks.round()
 
         return watch
 
