@@ -23,14 +23,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import CallbackSupportMixin, FitCallbacks, StrOptions, check_sample_weight, fit_context
 from ..estimators.all_or_nothing import all_or_nothing
-from ..estimators.checks import rows_of_weight, seed_of
-from ..models.mixed.completions import log_posterior
+from ..estimators.checks import rows_of_weight, seed_of, warn_of
+from ..estimators.native_dtypes import with_index_of
+from ..models.mixed.completions import draw_rows, log_posterior
 from ..models.mixed.rows import Rows
 from ..neural import ScoreNetwork
 from .contributions import cell_contributions
 from .imputation import central, draw_missing, rows_with_holes, told_cells
 from .limits_of_columns import limits_of, rows_outside
-from .native_dtypes import with_index_of
 from .network_blocks import learn_levels, learn_numbers
 from .schema import Schema
 from .table_fit import Table, fit_table
@@ -404,7 +404,9 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
         is_frame = given is not None and not isinstance(given, Mapping)
         n = len(given) if is_frame else int(n_samples)
         rows, known = self.schema_.encode_given({} if given is None else given, n)
-        drawn = self.schema_.decode(self._density.sample(rows, known, self._rng(random_state)))
+        drawn_rows, remarks = draw_rows(self._density, rows, known, self._rng(random_state))
+        warn_of(remarks)
+        drawn = self.schema_.decode(drawn_rows)
         return with_index_of(given, drawn) if is_frame else drawn
 
     def impute(self, X: Any, n_draws: int | None = None, random_state: Any = None) -> Any:
@@ -431,7 +433,8 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
         told = told_cells(rows, missing)
         places = rows_with_holes(told, layout)
         few, few_told = rows.at(places), told.at(places)
-        draws = draw_missing(self._density, few, few_told, missing, n_draws or POINT_DRAWS, rng)
+        draws, remarks = draw_missing(self._density, few, few_told, missing, n_draws or POINT_DRAWS, rng)
+        warn_of(remarks)
         if n_draws is None:
             filled = [central(draws, few, few_told, layout)]
         else:

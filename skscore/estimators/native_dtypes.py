@@ -75,7 +75,7 @@ def native_column(values: np.ndarray, missing: np.ndarray, dtype: NativeDtype) -
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.tabular.native_dtypes import NativeDtype, native_column
+    >>> from skscore.estimators.native_dtypes import NativeDtype, native_column
     >>> size = NativeDtype("polars", "Enum", {}, categories=("S", "M", "L"), ordered=True)
     >>> native_column(np.array([2, 0]), np.array([False, True]), size).to_list()
     ['L', None]
