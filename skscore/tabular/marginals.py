@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.stats import norm
 
+from ..levels.mixture import largest_likelihood
 from ..maps.elementwise import YeoJohnson
 from ..maps.mixture_scores import MixtureScores
 from ..models.mixed.coordinates import Coordinates
@@ -25,7 +27,7 @@ from ..models.mixed.rows import ALWAYS, CellMask, Layout, Rows
 __all__ = ["MARGINALS", "fit_coordinates"]
 
 POWERS = 0.0, 2.0  # between them the map is onto all of R
-WIDE_WEIGHT, WIDE_SCALE = 0.01, 5.0  # of the Gaussian that keeps far rows from the edge of a mixture
+WIDE_SCALE = 5.0  # standard deviations, of the Gaussian that keeps far rows from the edge of a mixture
 MOST_COMPONENTS = 8
 
 
@@ -104,7 +106,10 @@ def _mixtures(Z, weight):
 
 
 def _mixture(z, weight):
-    """Weights, means and standard deviations of the mixture of one column, a wide Gaussian among them."""
+    """Weights, means and standard deviations of the mixture of one column, a wide Gaussian among them.
+
+    Its weight is the likeliest, and at least that of one row more: draws of it are far from all rows.
+    """
     rows, one = Rows(np.empty((len(z), 0), dtype=np.int64), z[:, None]), Layout((), (ALWAYS,))
     nothing = CellMask(np.empty((len(z), 0), dtype=bool), np.zeros((len(z), 1), dtype=bool))
     every = nothing._replace(numbers=~nothing.numbers)
@@ -112,7 +117,10 @@ def _mixture(z, weight):
     n_free = [3 * len(mixture.weights) - 1 for mixture in path]
     fits = [weight @ mixture.log_prob(rows, every, nothing) for mixture in path]
     best = path[int(np.argmin(np.log(weight.sum()) * np.array(n_free) - 2.0 * np.array(fits)))]
-    weights = np.append((1.0 - WIDE_WEIGHT) * best.weights, WIDE_WEIGHT)
+    both = np.stack([best.log_prob(rows, every, nothing), norm.logpdf(z, 0.0, WIDE_SCALE)], axis=1)
+    least = np.array([0.0, 1.0 / (1.0 + weight.sum())])
+    (own, wide), _ = largest_likelihood(both, weight, least, np.ones(2, dtype=bool))
+    weights = np.append(own * best.weights, wide)
     return weights, np.append(best.means[:, 0], 0.0), np.append(np.sqrt(best.covariances[:, 0, 0]), WIDE_SCALE)
 
 
