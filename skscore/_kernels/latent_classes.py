@@ -1,0 +1,114 @@
+r"""Rows of levels and numbers, all classes of a row side by side.
+
+A row i has the levels :math:`l_{ij}`, numbered through all columns, and :math:`\tilde x_i = (1, x_i)`; g(i) says which
+of its numbers are known. With a term for each class k,
+
+.. math::
+
+   t_{ik} \mathrel{+}= \sum_j \ell_{l_{ij} k}, \qquad
+   t_{ik} \mathrel{+}= \sum_b \beta_{g b k} \tilde x_{ib}, \qquad
+   t_{ik} \mathrel{-}= \tfrac12 \sum_a \Bigl(\sum_{b \le a + 1} W_{g a b k} \tilde x_{ib}\Bigr)^2,
+
+and from shares :math:`r_{ik}` back,
+
+.. math::
+
+   n_{lk} \mathrel{+}= \sum_{ij} r_{ik} 1(l_{ij} = l), \qquad
+   M_{g a b k} \mathrel{+}= \sum_{i: g(i) = g} r_{ik} \tilde x_{ia} \tilde x_{ib}, \quad b \le a .
+
+The shares are :math:`r_{ik} = w_i e^{t_{ik}} / \sum_k e^{t_{ik}}` with the weight w of a row.
+
+The class is the last index of every array, so that the innermost loop is over neighbours.
+"""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def add_levels(places, of_levels, out):
+    """Add the terms ℓ (L, K) of the levels `places` (n, q) to `out` (n, K)."""
+    for i in range(places.shape[0]):
+        for j in range(places.shape[1]):
+            level = places[i, j]
+            for k in range(out.shape[1]):
+                out[i, k] += of_levels[level, k]
+
+
+@njit(cache=True, nogil=True)
+def add_linear(X, pattern, slopes, out):
+    """Add β x̃ of `slopes` (G, 1 + p, K), or of their first columns, and `X` (n, 1 + p) to `out` (n, K)."""
+    for i in range(X.shape[0]):
+        g = pattern[i]
+        for b in range(slopes.shape[1]):
+            x = X[i, b]
+            for k in range(out.shape[1]):
+                out[i, k] += slopes[g, b, k] * x
+
+
+@njit(cache=True, nogil=True)
+def subtract_squares(X, pattern, whitening, out):
+    """Subtract ½ ‖W x̃‖² of `whitening` (G, p, 1 + p, K) and `X` (n, 1 + p) from `out` (n, K)."""
+    z = np.empty(out.shape[1])
+    for i in range(X.shape[0]):
+        g = pattern[i]
+        for a in range(whitening.shape[1]):
+            z[:] = 0.0
+            for b in range(a + 2):
+                x = X[i, b]
+                for k in range(out.shape[1]):
+                    z[k] += whitening[g, a, b, k] * x
+            for k in range(out.shape[1]):
+                out[i, k] -= 0.5 * z[k] * z[k]
+
+
+@njit(cache=True, nogil=True)
+def log_sums(terms):
+    """Return log Σ_k e^t of terms (n, K), shape (n,)."""
+    out = np.empty(terms.shape[0])
+    for i in range(terms.shape[0]):
+        top, total = terms[i].max(), 0.0
+        for k in range(terms.shape[1]):
+            total += np.exp(terms[i, k] - top)
+        out[i] = top + np.log(total)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def to_shares(terms, weight):
+    """Turn terms (n, K) into shares in place, and return Σ_i w_i log Σ_k e^t."""
+    value = 0.0
+    for i in range(terms.shape[0]):
+        top, total = terms[i].max(), 0.0
+        for k in range(terms.shape[1]):
+            terms[i, k] = np.exp(terms[i, k] - top)
+            total += terms[i, k]
+        for k in range(terms.shape[1]):
+            terms[i, k] *= weight[i] / total
+        value += weight[i] * (top + np.log(total))
+    return value
+
+
+@njit(cache=True, nogil=True)
+def sum_levels(places, shares, out):
+    """Add the shares (n, K) of the rows that have each level to `out` (L, K)."""
+    for i in range(places.shape[0]):
+        for j in range(places.shape[1]):
+            level = places[i, j]
+            for k in range(shares.shape[1]):
+                out[level, k] += shares[i, k]
+
+
+@njit(cache=True, nogil=True)
+def sum_products(X, pattern, shares, out):
+    """Add the lower triangles of r x̃ x̃ᵀ to `out` (G, 1 + p, 1 + p, K), which may have the first columns only."""
+    scaled = np.empty(shares.shape[1])
+    for i in range(X.shape[0]):
+        g = pattern[i]
+        for a in range(X.shape[1]):
+            for k in range(shares.shape[1]):
+                scaled[k] = shares[i, k] * X[i, a]
+            for b in range(min(a + 1, out.shape[2])):
+                x = X[i, b]
+                for k in range(shares.shape[1]):
+                    out[g, a, b, k] += scaled[k] * x
