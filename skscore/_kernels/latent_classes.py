@@ -1,20 +1,15 @@
-r"""Rows of levels and numbers, all classes of a row side by side.
+r"""Rows of numbers, all classes of a row side by side.
 
-A row i has the levels :math:`l_{ij}`, numbered through all columns, and :math:`\tilde x_i = (1, x_i)`; g(i) says which
-of its numbers are known. With a term for each class k,
+A row i of numbers is :math:`\tilde x_i = (1, x_i)`; g(i) says which of them are known. With a term for each class k,
 
 .. math::
 
-   t_{ik} \mathrel{+}= \sum_j \ell_{l_{ij} k}, \qquad
    t_{ik} \mathrel{+}= \sum_b \beta_{g b k} \tilde x_{ib}, \qquad
    t_{ik} \mathrel{-}= \tfrac12 \sum_a \Bigl(\sum_{b \le a + 1} W_{g a b k} \tilde x_{ib}\Bigr)^2,
 
 and from shares :math:`r_{ik}` back,
 
-.. math::
-
-   n_{lk} \mathrel{+}= \sum_{ij} r_{ik} 1(l_{ij} = l), \qquad
-   M_{g a b k} \mathrel{+}= \sum_{i: g(i) = g} r_{ik} \tilde x_{ia} \tilde x_{ib}, \quad b \le a .
+.. math:: M_{g a b k} \mathrel{+}= \sum_{i: g(i) = g} r_{ik} \tilde x_{ia} \tilde x_{ib}, \quad b \le a .
 
 The shares are :math:`r_{ik} = w_i e^{t_{ik}} / \sum_k e^{t_{ik}}` with the weight w of a row.
 
@@ -23,16 +18,6 @@ The class is the last index of every array, so that the innermost loop is over n
 
 import numpy as np
 from numba import njit
-
-
-@njit(cache=True, nogil=True)
-def add_levels(places, of_levels, out):
-    """Add the terms ℓ (L, K) of the levels `places` (n, q) to `out` (n, K)."""
-    for i in range(places.shape[0]):
-        for j in range(places.shape[1]):
-            level = places[i, j]
-            for k in range(out.shape[1]):
-                out[i, k] += of_levels[level, k]
 
 
 @njit(cache=True, nogil=True)
@@ -87,16 +72,6 @@ def to_shares(terms, weight):
             terms[i, k] *= weight[i] / total
         value += weight[i] * (top + np.log(total))
     return value
-
-
-@njit(cache=True, nogil=True)
-def sum_levels(places, shares, out):
-    """Add the shares (n, K) of the rows that have each level to `out` (L, K)."""
-    for i in range(places.shape[0]):
-        for j in range(places.shape[1]):
-            level = places[i, j]
-            for k in range(shares.shape[1]):
-                out[level, k] += shares[i, k]
 
 
 @njit(cache=True, nogil=True)

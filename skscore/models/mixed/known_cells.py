@@ -27,6 +27,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..._kernels import latent_classes as kernels
+from ..._kernels.one_hot import sum_levels
 from ...formulas.moments import row_blocks
 
 __all__ = ["ClassGaussians", "ClassProducts", "KnownCells"]
@@ -171,7 +172,7 @@ class ClassProducts:
 
     def add(self, cells, shares):
         """Add rows."""
-        kernels.sum_levels(cells.places, shares, self.levels)
+        sum_levels(cells.places, shares, self.levels)
         kernels.sum_products(cells.numbers, cells.pattern, shares, self.lower)
 
     @property

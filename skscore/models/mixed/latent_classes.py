@@ -47,6 +47,7 @@ from numpy import ndarray
 from scipy.special import expit, softmax
 
 from ..._kernels import latent_classes as kernels
+from ..._kernels.one_hot import add_levels
 from ...formulas.moments import moments
 from .known_cells import ClassProducts, KnownCells
 from .rows import ALWAYS, CellMask, Layout, Rows
@@ -187,7 +188,7 @@ class _Seen:
         """The rows in blocks, and the logarithms of the joint density of class and known cells, (b, K)."""
         for cells in self.cells.blocks(len(self.log_weights)):
             log_joint = np.tile(self.log_weights, (len(cells.order), 1))
-            kernels.add_levels(cells.places, self.log_levels, log_joint)
+            add_levels(cells.places, self.log_levels, log_joint)
             self.gaussians.add_log_density(cells, log_joint)
             yield cells, log_joint
 
@@ -414,7 +415,7 @@ class _Axes(NamedTuple):
         means = (self.levels * classes.levels).sum(axis=1) + np.einsum("gkp,kp->gk", gaussians.offsets, self.numbers)
         slopes = np.broadcast_to(self.numbers.T, (len(means), *self.numbers.T.shape))
         places = np.zeros((len(cells.order), len(self.levels)))
-        kernels.add_levels(cells.places, _of_places(self.levels), places)
+        add_levels(cells.places, _of_places(self.levels), places)
         kernels.add_linear(cells.numbers, cells.pattern, np.concatenate([-means[:, None], slopes], axis=1), places)
         return places
 

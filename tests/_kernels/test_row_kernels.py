@@ -1,19 +1,23 @@
-"""The kernels against numpy, compiled and as plain Python."""
+"""Kernels for levels and numbers of rows against numpy, compiled and as plain Python."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp, softmax
 
-from skscore._kernels import latent_classes as kernels
+from skscore._kernels import latent_classes, one_hot, triangles
 
-KERNELS = "add_levels", "add_linear", "subtract_squares", "log_sums", "to_shares", "sum_levels", "sum_products"
+KERNELS = {
+    one_hot: ["add_levels", "sum_levels"],
+    latent_classes: ["add_linear", "subtract_squares", "log_sums", "to_shares", "sum_products"],
+    triangles: ["multiply", "solve"],
+}
 N, Q, L, P, G, K = 30, 3, 7, 4, 2, 5
 
 
 @pytest.fixture(params=[True, False], ids=["compiled", "plain"])
 def kernel(request):
-    functions = {name: getattr(kernels, name) for name in KERNELS}
+    functions = {name: getattr(module, name) for module, names in KERNELS.items() for name in names}
     return functions if request.param else {name: one.py_func for name, one in functions.items()}
 
 
@@ -62,3 +66,14 @@ def test_shares(kernel, rng):
     assert_allclose(kernel["log_sums"](terms), log_sums, rtol=1e-13)
     assert_allclose(kernel["to_shares"](terms, weight), weight @ log_sums, rtol=1e-12)
     assert_allclose(terms, expected, rtol=1e-12, atol=1e-300)
+
+
+def test_triangles(kernel, pattern, rng):
+    L_, order = np.tril(rng.uniform(0.5, 1.0, (G, P, P))), np.array([rng.permutation(P) for _ in range(G)])
+    V, product, back = rng.standard_normal((N, P)), np.empty((N, P)), np.empty((N, P))
+    kernel["multiply"](L_, order, pattern, V, product)
+    kernel["solve"](L_, order, pattern, product, back)
+    own = order[pattern]
+    expected = np.einsum("nij,nj->ni", L_[pattern], np.take_along_axis(V, own, axis=1))
+    assert_allclose(np.take_along_axis(product, own, axis=1), expected, rtol=1e-13)
+    assert_allclose(back, V, rtol=1e-10)
