@@ -11,13 +11,41 @@ and from shares :math:`r_{ik}` back,
 
 .. math:: M_{g a b k} \mathrel{+}= \sum_{i: g(i) = g} r_{ik} \tilde x_{ia} \tilde x_{ib}, \quad b \le a .
 
-The shares are :math:`r_{ik} = w_i e^{t_{ik}} / \sum_k e^{t_{ik}}` with the weight w of a row.
+Beforehand, :math:`L L^\top = \Sigma_{k,OO}` of the cells O that are known and :math:`L^{-1}` are written, class by
+class. The shares are :math:`r_{ik} = w_i e^{t_{ik}} / \sum_k e^{t_{ik}}` with the weight w of a row.
 
 The class is the last index of every array, so that the innermost loop is over neighbours.
 """
 
 import numpy as np
 from numba import njit
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def whiten(covariances, masks, whitening, log_det):
+    """Write L⁻¹ and log |L| of the cells O of each mask and class, where L Lᵀ = Σ_kOO.
+
+    `covariances` are (K, p, p), `masks` (G, p), `whitening` is (G, p, p, K), zeros to begin with, and `log_det` (G, K).
+    """
+    p = masks.shape[1]
+    L, inverse = np.empty((p, p)), np.empty((p, p))
+    for g in range(masks.shape[0]):
+        cells = np.flatnonzero(masks[g])
+        for k in range(covariances.shape[0]):
+            log_det[g, k] = 0.0
+            for a in range(len(cells)):
+                for b in range(a + 1):
+                    total = covariances[k, cells[a], cells[b]]
+                    for c in range(b):
+                        total -= L[a, c] * L[b, c]
+                    L[a, b] = np.sqrt(total) if a == b else total / L[b, b]
+                log_det[g, k] += np.log(L[a, a])
+                for b in range(a + 1):
+                    back = 1.0 if a == b else 0.0
+                    for c in range(b, a):
+                        back -= L[a, c] * inverse[c, b]
+                    inverse[a, b] = back / L[a, a]
+                    whitening[g, cells[a], cells[b], k] = inverse[a, b]
 
 
 @njit(cache=True, nogil=True)

@@ -13,13 +13,15 @@ Yeo, I.-K., & Johnson, R. A. (2000). A new family of power transformations to im
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
 from ..maps.elementwise import YeoJohnson
 from ..maps.mixture_scores import MixtureScores
 from ..models.mixed.coordinates import Coordinates
-from ..models.mixed.latent_classes import latent_class_path
+from ..models.mixed.latent_classes import grow_latent_classes
 from ..models.mixed.rows import ALWAYS, CellMask, Layout, Rows
 
 __all__ = ["MARGINALS", "fit_coordinates"]
@@ -108,10 +110,10 @@ def _mixture(z, weight):
     rows, one = Rows(np.empty((len(z), 0), dtype=np.int64), z[:, None]), Layout((), (ALWAYS,))
     nothing = CellMask(np.empty((len(z), 0), dtype=bool), np.zeros((len(z), 1), dtype=bool))
     every = nothing._replace(numbers=~nothing.numbers)
-    path = latent_class_path(rows, one, MOST_COMPONENTS, weight)
-    n_free = [3 * len(mixture.weights) - 1 for mixture in path]
-    fits = [weight @ mixture.log_prob(rows, every, nothing) for mixture in path]
-    best = path[int(np.argmin(np.log(weight.sum()) * np.array(n_free) - 2.0 * np.array(fits)))]
+    best, least = None, np.inf
+    for mixture in grow_latent_classes(rows, one, MOST_COMPONENTS, weight):
+        n_free, fit = 3 * len(mixture.weights) - 1, weight @ mixture.log_prob(rows, every, nothing)
+        best, least = min((best, least), (mixture, np.log(weight.sum()) * n_free - 2.0 * fit), key=itemgetter(1))
     weights = np.append((1.0 - WIDE_WEIGHT) * best.weights, WIDE_WEIGHT)
     return weights, np.append(best.means[:, 0], 0.0), np.append(np.sqrt(best.covariances[:, 0, 0]), WIDE_SCALE)
 

@@ -9,7 +9,7 @@ from skscore._kernels import latent_classes, one_hot, triangles
 
 KERNELS = {
     one_hot: ["add_levels", "sum_levels"],
-    latent_classes: ["add_linear", "subtract_squares", "log_sums", "to_shares", "sum_products"],
+    latent_classes: ["whiten", "add_linear", "subtract_squares", "log_sums", "to_shares", "sum_products"],
     triangles: ["multiply", "solve"],
 }
 N, Q, L, P, G, K = 30, 3, 7, 4, 2, 5
@@ -77,3 +77,15 @@ def test_triangles(kernel, pattern, rng):
     expected = np.einsum("nij,nj->ni", L_[pattern], np.take_along_axis(V, own, axis=1))
     assert_allclose(np.take_along_axis(product, own, axis=1), expected, rtol=1e-13)
     assert_allclose(back, V, rtol=1e-10)
+
+
+def test_whitening(kernel, rng):
+    roots, masks = rng.standard_normal((K, P, P)), np.array([[True] * P, [False, True, False, True]])
+    covariances, W, log_det = roots @ roots.mT + np.eye(P), np.zeros((G, P, P, K)), np.empty((G, K))
+    kernel["whiten"](covariances, masks, W, log_det)
+    for g, mask in enumerate(masks):
+        L = np.linalg.cholesky(covariances[:, mask][:, :, mask])
+        assert_allclose(W[g][np.ix_(mask, mask)].transpose(2, 0, 1), np.linalg.inv(L), rtol=1e-8, atol=1e-12)
+        assert_allclose(log_det[g], np.linalg.slogdet(L)[1], rtol=1e-10)
+        assert not W[g][~mask].any()
+        assert not W[g][:, ~mask].any()

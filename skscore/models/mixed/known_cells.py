@@ -108,28 +108,20 @@ class ClassGaussians:
     """
 
     def __init__(self, classes, masks, origin):
-        scale = np.sqrt(np.diagonal(classes.covariances, axis1=1, axis2=2))
-        correlations = classes.covariances / (scale[:, :, None] * scale[:, None, :])
-        both = masks[:, None, :, None] & masks[:, None, None, :]
-        roots = np.linalg.cholesky(np.where(both, correlations, np.eye(masks.shape[1])))
+        n_classes, p = classes.means.shape
+        W, log_det = np.zeros((len(masks), p, p, n_classes)), np.empty((len(masks), n_classes))
+        kernels.whiten(classes.covariances, masks, W, log_det)
         self.masks, self.covariances = masks, classes.covariances
+        self.whitening = np.moveaxis(W, 3, 1)  # L⁻¹, 0 outside O, (G, K, p, p)
         self.offsets = np.where(masks[:, None], classes.means - origin, 0.0)  # (μ_k − o)_O, (G, K, p)
-        self.whitening = np.where(both, np.linalg.inv(roots) / scale[:, None, :], 0.0)  # L⁻¹, (G, K, p, p)
-        log_det = np.log(np.diagonal(roots, axis1=2, axis2=3)).sum(axis=2) + masks @ np.log(scale).T
-        self.log_peaks = -log_det - 0.5 * np.log(2.0 * np.pi) * masks.sum(axis=1)[:, None]
-
-    @cached_property
-    def squared(self):
-        """The peaks (G, 1, K) and W̃ (G, p, 1 + p, K) of `log_density`."""
-        shift = -self.whitening @ self.offsets[:, :, :, None]
-        W = np.concatenate([shift, self.whitening], axis=3)
-        return self.log_peaks[:, None], np.ascontiguousarray(np.moveaxis(W, 1, 3))
+        shift = -np.einsum("gabk,gkb->gak", W, self.offsets)
+        self.squared = np.concatenate([shift[:, :, None], W], axis=2)  # W̃, (G, p, 1 + p, K)
+        self.peaks = (-log_det - 0.5 * np.log(2.0 * np.pi) * masks.sum(axis=1)[:, None])[:, None]  # (G, 1, K)
 
     def add_log_density(self, cells, out):
         """Add log N(x_O; μ_kO, Σ_kOO) of `KnownCells` to `out` (n, K)."""
-        peaks, W = self.squared
-        kernels.add_linear(cells.numbers, cells.pattern, peaks, out)
-        kernels.subtract_squares(cells.numbers, cells.pattern, W, out)
+        kernels.add_linear(cells.numbers, cells.pattern, self.peaks, out)
+        kernels.subtract_squares(cells.numbers, cells.pattern, self.squared, out)
 
     @cached_property
     def gains(self):

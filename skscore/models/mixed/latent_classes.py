@@ -38,6 +38,7 @@ Applied latent class analysis (pp. 89-106). Cambridge University Press.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import NamedTuple
@@ -52,7 +53,7 @@ from ...formulas.moments import moments
 from .known_cells import ClassProducts, KnownCells
 from .rows import ALWAYS, CellMask, Layout, Rows
 
-__all__ = ["LatentClasses", "fit_latent_classes", "latent_class_path"]
+__all__ = ["LatentClasses", "fit_latent_classes", "grow_latent_classes"]
 
 
 MOST_CLASSES, ROWS_OF_ONE = 16, 10  # of a path, and the rows that each class has on average, at least
@@ -251,11 +252,14 @@ def fit_latent_classes(rows, layout, n_classes, weight=None, seed=0, prior_rows=
     (array([0.5, 0.5]), array([1. , 4.9]))
     """
     sizes = [*takewhile(lambda size: size < n_classes, (2**k for k in range(n_classes))), n_classes]
-    return _grown(_table(rows, layout, weight), sizes, seed, prior_rows)[-1]
+    *_, largest = _grown(_table(rows, layout, weight), sizes, seed, prior_rows)
+    return largest
 
 
-def latent_class_path(rows, layout, most=MOST_CLASSES, weight=None, seed=0, prior_rows=1.0) -> list[LatentClasses]:
-    """Mixtures of 1, 2, 4, … classes, each grown from the one before.
+def grow_latent_classes(
+    rows, layout, most=MOST_CLASSES, weight=None, seed=0, prior_rows=1.0
+) -> Iterator[LatentClasses]:
+    """Mixtures of 1, 2, 4, … classes, each grown from the one before when it is asked for.
 
     Parameters
     ----------
@@ -275,10 +279,10 @@ def latent_class_path(rows, layout, most=MOST_CLASSES, weight=None, seed=0, prio
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.models.mixed.latent_classes import latent_class_path
+    >>> from skscore.models.mixed.latent_classes import grow_latent_classes
     >>> from skscore.models.mixed.rows import Layout, Rows
     >>> rows = Rows(np.random.default_rng(0).integers(3, size=(100, 2)), np.empty((100, 0)))
-    >>> [len(mixture.weights) for mixture in latent_class_path(rows, Layout((3, 3), ()))]
+    >>> [len(mixture.weights) for mixture in grow_latent_classes(rows, Layout((3, 3), ()))]
     [1, 2, 4, 8]
     """
     table = _table(rows, layout, weight)
@@ -332,10 +336,11 @@ def _prior(table, prior_rows):
 def _grown(table, sizes, seed, prior_rows):
     """Mixtures of these sizes, of which the first is 1 and none more than twice the one before."""
     prior = _prior(table, prior_rows)
-    path, rng = [_fitted(table.marginals, table, prior)], np.random.default_rng(seed)
+    mixture, rng = _fitted(table.marginals, table, prior), np.random.default_rng(seed)
+    yield mixture
     for size in sizes[1:]:
-        path.append(_fitted(_split(path[-1], size, table, prior, rng), table, prior.of(size)))
-    return path
+        mixture = _fitted(_split(mixture, size, table, prior, rng), table, prior.of(size))
+        yield mixture
 
 
 def _marginals(rows, layout, weight):

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from skscore.models.mixed import known_cells, latent_classes
-from skscore.models.mixed.latent_classes import LatentClasses, fit_latent_classes, latent_class_path
+from skscore.models.mixed.latent_classes import LatentClasses, fit_latent_classes, grow_latent_classes
 from skscore.models.mixed.rows import ALWAYS, CellMask, Layout, Rows
 
 LAYOUT = Layout((3, 2, 2), (ALWAYS, 1, ALWAYS))  # the second number is there if the second level is 0
@@ -244,10 +244,10 @@ def test_two_classes_come_back(gaps):
 
 def test_sizes_double_and_any_size_is_fitted(rng):
     rows = drawn(two_classes(), 100, rng)
-    assert [len(mixture.weights) for mixture in latent_class_path(rows, LAYOUT)] == [1, 2, 4, 8]
-    assert [len(mixture.weights) for mixture in latent_class_path(rows, LAYOUT, most=3)] == [1, 2]
+    assert [len(mixture.weights) for mixture in grow_latent_classes(rows, LAYOUT)] == [1, 2, 4, 8]
+    assert [len(mixture.weights) for mixture in grow_latent_classes(rows, LAYOUT, most=3)] == [1, 2]
     assert [len(fit_latent_classes(rows, LAYOUT, size).weights) for size in (1, 2, 3, 5)] == [1, 2, 3, 5]
-    for mixture in latent_class_path(rows, LAYOUT):
+    for mixture in grow_latent_classes(rows, LAYOUT):
         assert mixture.weights.sum() == pytest.approx(1.0)
         ends = np.cumsum(LAYOUT.n_levels)[:-1]
         for P in np.split(mixture.levels, ends, axis=1):
@@ -257,8 +257,8 @@ def test_sizes_double_and_any_size_is_fitted(rng):
 def test_a_repeated_row_is_a_row_of_weight_two_and_order_is_nothing(rng):
     rows = with_gaps(drawn(two_classes(), 150, rng), 0.2, rng)
     weight = rng.integers(0, 4, 150)
-    weighted = latent_class_path(rows, LAYOUT, weight=weight)
-    repeated = latent_class_path(rows.at(rng.permutation(np.repeat(np.arange(150), weight))), LAYOUT)
+    weighted = list(grow_latent_classes(rows, LAYOUT, weight=weight))
+    repeated = list(grow_latent_classes(rows.at(rng.permutation(np.repeat(np.arange(150), weight))), LAYOUT))
     assert len(weighted) == len(repeated) > 3
     for one, other in zip(weighted, repeated, strict=True):
         assert_allclose(log_density(one, rows), log_density(other, rows), rtol=1e-7, atol=1e-7)
@@ -269,14 +269,14 @@ def test_units_and_origins_shift_the_log_density(rng):
     scale = np.array([1e6, 1e-5, 3.0])
     other = Rows(rows.codes, 1e3 * scale + scale * rows.numbers)
     jacobian = (~np.isnan(rows.numbers)) @ np.log(scale)
-    for one, same in zip(latent_class_path(rows, LAYOUT), latent_class_path(other, LAYOUT), strict=True):
+    for one, same in zip(grow_latent_classes(rows, LAYOUT), grow_latent_classes(other, LAYOUT), strict=True):
         assert_allclose(log_density(same, other) + jacobian, log_density(one, rows), rtol=1e-8, atol=1e-8)
 
 
 def test_a_column_that_few_rows_have(rng):
     rows = drawn(two_classes(), 400, rng)
     rows.numbers[5:, 2] = np.nan
-    for mixture in latent_class_path(rows, LAYOUT):
+    for mixture in grow_latent_classes(rows, LAYOUT):
         assert np.isfinite(log_density(mixture, rows)).all()
         assert np.linalg.eigvalsh(mixture.covariances).min() > 1e-3
     one = fit_latent_classes(rows, LAYOUT, 1)
@@ -298,7 +298,7 @@ def test_a_column_of_one_level_changes_nothing(rng):
     rows = drawn(two_classes(), 200, rng)
     wider = Rows(np.column_stack([rows.codes, np.zeros(200, dtype=np.int64)]), rows.numbers)
     layout = Layout((*LAYOUT.n_levels, 1), LAYOUT.state)
-    for one, same in zip(latent_class_path(rows, LAYOUT, 2), latent_class_path(wider, layout, 2), strict=True):
+    for one, same in zip(grow_latent_classes(rows, LAYOUT, 2), grow_latent_classes(wider, layout, 2), strict=True):
         assert_allclose(same.levels[:, -1], 1.0, rtol=1e-12)
         assert log_density(same, wider).mean() == pytest.approx(log_density(one, rows).mean(), abs=0.02)
 
@@ -339,5 +339,5 @@ def test_a_smaller_prior_follows_a_number_that_is_a_function_of_another(rng):
 @pytest.mark.parametrize("prior_rows", [1.0, 0.01])
 def test_equal_rows_leave_a_density(prior_rows):
     rows = Rows(np.ones((40, 3), dtype=np.int64), np.tile([2.0, np.nan, 5.0], (40, 1)))
-    for mixture in latent_class_path(rows, LAYOUT, prior_rows=prior_rows):
+    for mixture in grow_latent_classes(rows, LAYOUT, prior_rows=prior_rows):
         assert np.isfinite(log_density(mixture, rows)).all()
