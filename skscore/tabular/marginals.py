@@ -1,7 +1,7 @@
 """Coordinates in which the numbers of a table are nearer to a Gaussian, chosen on rows held out.
 
 A column is standardised, and then left alone, or bent by a power (Yeo & Johnson, 2000), or turned into normal scores by
-a mixture of Gaussians, of a size chosen by the Bayesian information criterion (Schwarz, 1978). Columns of one table are
+a mixture of Gaussians, which grows as long as the Bayesian information criterion asks for it (Schwarz, 1978). Columns of one table are
 treated alike. What is compared is the density of the numbers given the levels, in the units of the table.
 
 References
@@ -12,8 +12,6 @@ Yeo, I.-K., & Johnson, R. A. (2000). A new family of power transformations to im
 """
 
 from __future__ import annotations
-
-from operator import itemgetter
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -110,10 +108,13 @@ def _mixture(z, weight):
     rows, one = Rows(np.empty((len(z), 0), dtype=np.int64), z[:, None]), Layout((), (ALWAYS,))
     nothing = CellMask(np.empty((len(z), 0), dtype=bool), np.zeros((len(z), 1), dtype=bool))
     every = nothing._replace(numbers=~nothing.numbers)
-    best, least = None, np.inf
+    least = np.inf
     for mixture in grow_latent_classes(rows, one, MOST_COMPONENTS, weight):
         n_free, fit = 3 * len(mixture.weights) - 1, weight @ mixture.log_prob(rows, every, nothing)
-        best, least = min((best, least), (mixture, np.log(weight.sum()) * n_free - 2.0 * fit), key=itemgetter(1))
+        criterion = np.log(weight.sum()) * n_free - 2.0 * fit
+        if criterion >= least:
+            break
+        best, least = mixture, criterion
     weights = np.append((1.0 - WIDE_WEIGHT) * best.weights, WIDE_WEIGHT)
     return weights, np.append(best.means[:, 0], 0.0), np.append(np.sqrt(best.covariances[:, 0, 0]), WIDE_SCALE)
 

@@ -27,7 +27,7 @@ from ..levels.mixture import FIRST, FLOOR, WORTH, Offer, choose_weights
 from ..models.mixed.blocks import BlockDensity
 from ..models.mixed.conditional_student import ConditionalStudent
 from ..models.mixed.guided_blocks import GuidedBlocks
-from ..models.mixed.latent_classes import grow_latent_classes
+from ..models.mixed.latent_classes import grow_latent_classes, refit_latent_classes
 from ..models.mixed.row_mixture import RowMixture
 
 __all__ = ["CrossFit", "Stack", "blocks", "cross_fit", "deal", "fit_without", "stack"]
@@ -202,8 +202,10 @@ def _latent_classes(rows, layout, folds, weight):
     for prior_rows in PRIOR_ROWS:
         grow = partial(_grow, layout=layout, prior_rows=prior_rows)
         paths = [list(path) for path in fit_without(grow, rows, folds, weight)]
-        whole = _Lazy(grow(rows, weight))
-        experts += [_Expert(parts, partial(whole.at, k)) for k, parts in enumerate(zip(*paths, strict=False)) if k]
+        grown = _Lazy(grow(rows, weight))
+        for k, parts in list(enumerate(zip(*paths, strict=False)))[1:]:
+            refit = partial(refit_latent_classes, parts[0], rows, weight, prior_rows)
+            experts.append(_Expert(parts, refit if len(folds) == 1 else partial(grown.at, k)))
     return experts
 
 

@@ -53,7 +53,7 @@ from ...formulas.moments import moments
 from .known_cells import ClassProducts, KnownCells
 from .rows import ALWAYS, CellMask, Layout, Rows
 
-__all__ = ["LatentClasses", "fit_latent_classes", "grow_latent_classes"]
+__all__ = ["LatentClasses", "fit_latent_classes", "grow_latent_classes", "refit_latent_classes"]
 
 
 MOST_CLASSES, ROWS_OF_ONE = 16, 10  # of a path, and the rows that each class has on average, at least
@@ -288,6 +288,34 @@ def grow_latent_classes(
     table = _table(rows, layout, weight)
     most = max(1.0, min(most, table.weight.sum() / ROWS_OF_ONE, MOST_SYSTEMS / len(table.cells.masks)))
     return _grown(table, [2**k for k in range(int(np.log2(most)) + 1)], seed, prior_rows)
+
+
+def refit_latent_classes(start, rows, weight=None, prior_rows=1.0) -> LatentClasses:
+    """The mixture of rows that steps from one lead to which most of them have seen.
+
+    Parameters
+    ----------
+    start : LatentClasses
+    rows : Rows
+        All levels are known; a number that is NaN is missing.
+    weight : ndarray of shape (n,), optional
+        Of the rows: how many they stand for.
+    prior_rows : float
+        ν.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.mixed.latent_classes import fit_latent_classes, refit_latent_classes
+    >>> from skscore.models.mixed.rows import ALWAYS, Layout, Rows
+    >>> codes = np.tile([[0], [1]], (500, 1))
+    >>> rows = Rows(codes, np.random.default_rng(0).normal(1.0 + 4.0 * codes, 1.0))
+    >>> of_most = fit_latent_classes(rows.at(slice(100, None)), Layout((2,), (ALWAYS,)), 2)
+    >>> refit_latent_classes(of_most, rows).weights.round(2)
+    array([0.5, 0.5])
+    """
+    table = _table(rows, start.layout, weight)
+    return _fitted(start, table, _prior(table, prior_rows).of(len(start.weights)))
 
 
 class _Table(NamedTuple):
