@@ -22,30 +22,42 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _factorise(covariance, cells, L):
+    """Write the factor L of some cells of a covariance, and return log |L|."""
+    log_det = 0.0
+    for a in range(len(cells)):
+        for b in range(a + 1):
+            total = covariance[cells[a], cells[b]]
+            for c in range(b):
+                total -= L[a, c] * L[b, c]
+            L[a, b] = np.sqrt(total) if a == b else total / L[b, b]
+        log_det += np.log(L[a, a])
+    return log_det
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _invert(L, cells, out):
+    """Write L⁻¹ to these cells of `out`."""
+    for a in range(len(cells)):
+        for b in range(a + 1):
+            total = 1.0 if a == b else 0.0
+            for c in range(b, a):
+                total -= L[a, c] * out[cells[c], cells[b]]
+            out[cells[a], cells[b]] = total / L[a, a]
+
+
+@njit(cache=True, nogil=True)
 def whiten(covariances, masks, whitening, log_det):
     """Write L⁻¹ and log |L| of the cells O of each mask and class, where L Lᵀ = Σ_kOO.
 
     `covariances` are (K, p, p), `masks` (G, p), `whitening` is (G, p, p, K), zeros to begin with, and `log_det` (G, K).
     """
-    p = masks.shape[1]
-    L, inverse = np.empty((p, p)), np.empty((p, p))
+    L = np.empty(covariances.shape[1:])
     for g in range(masks.shape[0]):
         cells = np.flatnonzero(masks[g])
         for k in range(covariances.shape[0]):
-            log_det[g, k] = 0.0
-            for a in range(len(cells)):
-                for b in range(a + 1):
-                    total = covariances[k, cells[a], cells[b]]
-                    for c in range(b):
-                        total -= L[a, c] * L[b, c]
-                    L[a, b] = np.sqrt(total) if a == b else total / L[b, b]
-                log_det[g, k] += np.log(L[a, a])
-                for b in range(a + 1):
-                    back = 1.0 if a == b else 0.0
-                    for c in range(b, a):
-                        back -= L[a, c] * inverse[c, b]
-                    inverse[a, b] = back / L[a, a]
-                    whitening[g, cells[a], cells[b], k] = inverse[a, b]
+            log_det[g, k] = _factorise(covariances[k], cells, L)
+            _invert(L, cells, whitening[g, :, :, k])
 
 
 @njit(cache=True, nogil=True)
@@ -60,19 +72,23 @@ def add_linear(X, pattern, slopes, out):
 
 
 @njit(cache=True, nogil=True)
+def _subtract_squares_of(x, whitening, z, out):
+    """The same of one row; `z` (K,) is scratch."""
+    for a in range(whitening.shape[0]):
+        z[:] = 0.0
+        for b in range(a + 2):
+            for k in range(out.shape[0]):
+                z[k] += whitening[a, b, k] * x[b]
+        for k in range(out.shape[0]):
+            out[k] -= 0.5 * z[k] * z[k]
+
+
+@njit(cache=True, nogil=True)
 def subtract_squares(X, pattern, whitening, out):
     """Subtract ½ ‖W x̃‖² of `whitening` (G, p, 1 + p, K) and `X` (n, 1 + p) from `out` (n, K)."""
     z = np.empty(out.shape[1])
     for i in range(X.shape[0]):
-        g = pattern[i]
-        for a in range(whitening.shape[1]):
-            z[:] = 0.0
-            for b in range(a + 2):
-                x = X[i, b]
-                for k in range(out.shape[1]):
-                    z[k] += whitening[g, a, b, k] * x
-            for k in range(out.shape[1]):
-                out[i, k] -= 0.5 * z[k] * z[k]
+        _subtract_squares_of(X[i], whitening[pattern[i]], z, out[i])
 
 
 @njit(cache=True, nogil=True)
@@ -103,15 +119,19 @@ def to_shares(terms, weight):
 
 
 @njit(cache=True, nogil=True)
+def _add_products_of(x, shares, scaled, out):
+    """The same of one row; `scaled` (K,) is scratch."""
+    for a in range(x.shape[0]):
+        for k in range(shares.shape[0]):
+            scaled[k] = shares[k] * x[a]
+        for b in range(min(a + 1, out.shape[1])):
+            for k in range(shares.shape[0]):
+                out[a, b, k] += scaled[k] * x[b]
+
+
+@njit(cache=True, nogil=True)
 def sum_products(X, pattern, shares, out):
     """Add the lower triangles of r x̃ x̃ᵀ to `out` (G, 1 + p, 1 + p, K), which may have the first columns only."""
     scaled = np.empty(shares.shape[1])
     for i in range(X.shape[0]):
-        g = pattern[i]
-        for a in range(X.shape[1]):
-            for k in range(shares.shape[1]):
-                scaled[k] = shares[i, k] * X[i, a]
-            for b in range(min(a + 1, out.shape[2])):
-                x = X[i, b]
-                for k in range(shares.shape[1]):
-                    out[g, a, b, k] += scaled[k] * x
+        _add_products_of(X[i], shares[i], scaled, out[pattern[i]])

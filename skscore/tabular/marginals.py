@@ -1,8 +1,9 @@
 """Coordinates in which the numbers of a table are nearer to a Gaussian, chosen on rows held out.
 
 A column is standardised, and then left alone, or bent by a power (Yeo & Johnson, 2000), or turned into normal scores by
-a mixture of Gaussians, which grows as long as the Bayesian information criterion asks for it (Schwarz, 1978). Columns of one table are
-treated alike. What is compared is the density of the numbers given the levels, in the units of the table.
+a mixture of Gaussians, which grows as long as the Bayesian information criterion asks for it (Schwarz, 1978). Columns
+of one table are treated alike. What is compared is the density of the numbers given the levels, in the units of the
+table.
 
 References
 ----------
