@@ -59,7 +59,8 @@ def cell_contributions(density, rows, known, columns):
 
 def _of_sets(density, rows, known, columns, sets):
     """log p(x_S) of each set of columns, shape (n,), by set; 0 of the empty one. Many sets pass together."""
-    sets, log_p = sorted(sets, key=sorted), {frozenset(): np.zeros(rows.n)}
+    sets = sorted(sets, key=sorted)
+    log_p: dict[frozenset, np.ndarray] = {frozenset(): np.zeros(rows.n)}
     for block in row_blocks(len(sets), rows.n, BLOCK):
         masks = [reduce(or_, (columns[j] for j in some)) & known for some in sets[block]]
         asked, many = CellMask(*map(np.concatenate, zip(*masks, strict=True))), np.tile(np.arange(rows.n), len(masks))

@@ -205,7 +205,7 @@ def _latent_classes(rows, layout, folds, weight):
         grown = _Lazy(grow(rows, weight))
         for k, parts in list(enumerate(zip(*paths, strict=False)))[1:]:
             refit = partial(refit_latent_classes, parts[0], rows, weight, prior_rows)
-            experts.append(_Expert(parts, refit if len(folds) == 1 else partial(grown.at, k)))
+            experts.append(_Expert(list(parts), refit if len(folds) == 1 else partial(grown.at, k)))
     return experts
 
 

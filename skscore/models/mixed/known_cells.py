@@ -154,11 +154,11 @@ class ClassProducts:
     ----------
     n_places : int
         Of levels.
-    n_patterns, n_numbers, n_classes : int
-        G, p and K.
+    n_classes, n_patterns, n_numbers : int
+        K, G and p.
     """
 
-    def __init__(self, n_places, n_patterns, n_numbers, n_classes):
+    def __init__(self, n_places, n_classes, n_patterns, n_numbers):
         self.levels = np.zeros((n_places, n_classes))
         self.lower = np.zeros((n_patterns, 1 + n_numbers, 1 + n_numbers, n_classes))
 

@@ -195,7 +195,7 @@ class _Seen:
 
     def products(self):
         """Sums over rows, none as yet."""
-        return ClassProducts(len(self.log_levels), *self.cells.masks.shape, len(self.log_weights))
+        return ClassProducts(*self.log_levels.shape, *self.cells.masks.shape)
 
     def expected(self, products):
         """The expected sums of each class from those over rows."""
