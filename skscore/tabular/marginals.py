@@ -1,8 +1,9 @@
 """Coordinates in which the numbers of a table are nearer to a Gaussian, chosen on rows held out.
 
 A column is standardised, and then left alone, or bent by a power (Yeo & Johnson, 2000), or turned into normal scores by
-a mixture of Gaussians, of a size chosen by the Bayesian information criterion (Schwarz, 1978). Columns of one table are
-treated alike. What is compared is the density of the numbers given the levels, in the units of the table.
+a mixture of Gaussians, which grows as long as the Bayesian information criterion asks for it (Schwarz, 1978). Columns
+of one table are treated alike. What is compared is the density of the numbers given the levels, in the units of the
+table.
 
 References
 ----------
@@ -21,7 +22,7 @@ from ..levels.mixture import largest_likelihood
 from ..maps.elementwise import YeoJohnson
 from ..maps.mixture_scores import MixtureScores
 from ..models.mixed.coordinates import Coordinates
-from ..models.mixed.latent_classes import latent_class_path
+from ..models.mixed.latent_classes import grow_latent_classes
 from ..models.mixed.rows import ALWAYS, CellMask, Layout, Rows
 
 __all__ = ["MARGINALS", "fit_coordinates"]
@@ -113,11 +114,14 @@ def _mixture(z, weight):
     rows, one = Rows(np.empty((len(z), 0), dtype=np.int64), z[:, None]), Layout((), (ALWAYS,))
     nothing = CellMask(np.empty((len(z), 0), dtype=bool), np.zeros((len(z), 1), dtype=bool))
     every = nothing._replace(numbers=~nothing.numbers)
-    path = latent_class_path(rows, one, MOST_COMPONENTS, weight)
-    n_free = [3 * len(mixture.weights) - 1 for mixture in path]
-    fits = [weight @ mixture.log_prob(rows, every, nothing) for mixture in path]
-    best = path[int(np.argmin(np.log(weight.sum()) * np.array(n_free) - 2.0 * np.array(fits)))]
-    both = np.stack([best.log_prob(rows, every, nothing), norm.logpdf(z, 0.0, WIDE_SCALE)], axis=1)
+    smallest = np.inf
+    for mixture in grow_latent_classes(rows, one, MOST_COMPONENTS, weight):
+        log_p, n_free = mixture.log_prob(rows, every, nothing), 3 * len(mixture.weights) - 1
+        criterion = np.log(weight.sum()) * n_free - 2.0 * (weight @ log_p)
+        if criterion >= smallest:
+            break
+        best, smallest, own_log_p = mixture, criterion, log_p
+    both = np.stack([own_log_p, norm.logpdf(z, 0.0, WIDE_SCALE)], axis=1)
     least = np.array([0.0, 1.0 / (1.0 + weight.sum())])
     (own, wide), _ = largest_likelihood(both, weight, least, np.ones(2, dtype=bool))
     weights = np.append(own * best.weights, wide)
