@@ -43,8 +43,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
     ----------
     density : estimator, default=None
         With `fit` and `score_samples`: any density of skscore, `KernelDensity`, `GaussianMixture`, or a Pipeline that
-        ends in one. None is ``TabularDensity("gaussian", "tree", random_state=0)``, which reads arrays and frames with
-        categories and missing cells, in closed form.
+        ends in one. None is ``TabularDensity("gaussian", "tree", handle_unknown="neg_inf", random_state=0)``: it is
+        fitted in closed form to arrays and frames with categories and missing cells, and a row with a level that no
+        row of `fit` had is an outlier.
     contamination : "auto" or float in (0, 0.5], default="auto"
         The share of the rows of `fit` that are flagged, at most. "auto" flags those whose log-density lies below the
         lower fence of the adjusted box plot, ``Q1 - 1.5 exp(-g MC) (Q3 - Q1)``, where Q1 and Q3 are the quartiles of
@@ -68,9 +69,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    Rows that are flagged stay in the fit. A density that can bend around them, such as a kernel density with a small
-    bandwidth, then finds them probable: fit it to rows that are known to be normal, or take a density of few
-    parameters.
+    Rows that are flagged stay in the fit. A density that bends around them, such as a kernel density, then finds those
+    probable that lie close to each other. Fit it to rows that are known to be normal; or take a density of few
+    parameters, or one that outliers hardly move, such as ``ScoreMatchingDensity(alpha=0.1, robust=0.1)``.
 
     References
     ----------
@@ -102,7 +103,9 @@ class DensityOutlierDetector(OutlierMixin, BaseEstimator):
         return tags
 
     def _new_density(self):
-        return TabularDensity("gaussian", "tree", random_state=0) if self.density is None else clone(self.density)
+        if self.density is not None:
+            return clone(self.density)
+        return TabularDensity("gaussian", "tree", handle_unknown="neg_inf", random_state=0)
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
