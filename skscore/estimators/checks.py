@@ -7,8 +7,10 @@ import sys
 import warnings
 from contextvars import ContextVar
 from functools import singledispatch, wraps
+from weakref import WeakKeyDictionary
 
 import numpy as np
+from joblib import Parallel
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -46,7 +48,7 @@ __all__ = [
 NAMED_MODELS = {**MODELS, "network": ScoreNetwork, "neural_energy": NeuralEnergy}
 NEGLIGIBLE_WEIGHT = np.finfo(np.float64).eps ** 2  # of the largest: at 1e8 standard deviations it moves no variance
 SMALLEST_SPREAD = 1e-150  # of a column; its square, with room for products and shares, is a double
-NOT_THE_USER, SEARCHES = {"skscore", "sklearn", "joblib"}, "sklearn.model_selection"
+NOT_THE_USER = {"skscore", "sklearn", "joblib"}
 FIGURE = re.compile(r"\d[\d.]*(e[-+]?\d+)?")
 
 
@@ -54,28 +56,27 @@ FIGURE = re.compile(r"\d[\d.]*(e[-+]?\d+)?")
 
 
 _to_be_told: ContextVar[dict | None] = ContextVar("to_be_told", default=None)  # by text without figures
-_told_by_searches: set = set()  # as Python's registry of warnings, which a search empties before each of its fits
+_told: WeakKeyDictionary[Parallel, set] = WeakKeyDictionary()  # by the jobs of one search
 
 
 def warn_user(message, category=ConvergenceWarning):
     """Warn at the user's line: in the first frame outside skscore, scikit-learn and joblib.
 
-    A search of scikit-learn fits many times. What these fits tell that differs in its figures alone is told once for
-    each line of the user, as Python does with a text that repeats.
+    A search of scikit-learn fits many times, in one run of joblib's Parallel. What these fits tell that differs in its
+    figures alone is told once in that run, and once more of the fit to all rows that comes after it.
     """
     kind = FIGURE.sub("", message), category
     if (later := _to_be_told.get()) is not None:
         later[kind] = message, category
         return
-    frame, level, is_search = sys._getframe(), 1, False
-    while frame.f_back is not None and (name := frame.f_globals.get("__name__", "")).partition(".")[0] in NOT_THE_USER:
-        is_search |= name.startswith(SEARCHES)
+    frame, level, told = sys._getframe(), 1, set()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_THE_USER:
+        if isinstance(run := frame.f_locals.get("self"), Parallel):
+            told = _told.setdefault(run, set())
         frame, level = frame.f_back, level + 1
-    place = frame.f_code.co_filename, frame.f_lineno, *kind
-    if not (is_search and place in _told_by_searches):
+    if kind not in told:
         warnings.warn(message, category, stacklevel=level)
-    if is_search:
-        _told_by_searches.add(place)
+    told.add(kind)
 
 
 def tells_once(fit):
