@@ -8,6 +8,8 @@ are right at any number of draws), and the continuous ranked probability score.
 
 Levels (``--levels FILE ...``, parquet files): the same for the cells of categorical columns; reported are the share of
 levels that the most probable one hits, beside the most frequent level and IterativeImputer on codes.
+
+A run replaces its own records in the JSON file and keeps the others: long runs can be done piece by piece.
 """  # noqa: D400 - a question
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from bench_density import kept_records
 from report import command_line, machine, print_table, write
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - it registers the imputer
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
@@ -102,7 +105,7 @@ def of_numbers(X, name, seed, methods):
         draws = NUMBERS[method](train, test, seed)
         seconds = time.process_time() - begun
         yield {
-            "table": name,
+            "problem": name,
             "split": seed,
             "method": method,
             **quality(draws[:, missing], X[:n_test][missing]),
@@ -113,7 +116,16 @@ def of_numbers(X, name, seed, methods):
 # ---- levels --------------------------------------------------------------------------------------
 
 
-def of_levels(frame, name, seed):
+LEVELS = {"TabularDensity": ("network", "network"), "TabularDensity, closed form": ("gaussian", "tree")}
+
+
+def filled_by(numeric, discrete, told, n_test, seed):
+    """The first rows of a table, their missing cells filled by a density of the others."""
+    density = TabularDensity(numeric, discrete, handle_unknown="na", random_state=seed).fit(told.iloc[n_test:])
+    return density.impute(told.iloc[:n_test], random_state=seed)
+
+
+def of_levels(frame, name, seed, methods):
     """Yield how often each method finds the levels that were taken from a table."""
     rng = np.random.default_rng([43, seed])
     frame = frame.iloc[rng.permutation(len(frame))].reset_index(drop=True)
@@ -123,21 +135,21 @@ def of_levels(frame, name, seed):
     for k, column in enumerate(columns):
         told[column] = frame[column].astype("object").where(~holes[:, k], None).astype("category")
     n_test = round(HELD_OUT * len(frame))
-    density = TabularDensity("gaussian", "tree", handle_unknown="na", random_state=seed).fit(told.iloc[n_test:])
-    filled = density.impute(told.iloc[:n_test], random_state=seed)
+    filled = {method: filled_by(*LEVELS[method], told, n_test, seed) for method in methods if method in LEVELS}
     codes = told.apply(lambda c: c.cat.codes.replace(-1, np.nan) if c.dtype.name == "category" else c).astype(float)
     turns = IterativeImputer(random_state=seed).fit(codes.iloc[n_test:]).transform(codes.iloc[:n_test])
-    hits = {"TabularDensity, closed form": [], "IterativeImputer on codes": [], "most frequent": []}
+    hits = {method: [] for method in (*filled, "IterativeImputer on codes", "most frequent")}
     for k, column in enumerate(columns):
         asked = holes[:n_test, k] & frame[column].notna().to_numpy()[:n_test]
         truth = frame[column].astype("object").to_numpy()[:n_test][asked]
         levels = np.array([*told[column].cat.categories], dtype=object)
         place = np.clip(np.rint(turns[asked, list(told).index(column)]), 0, len(levels) - 1).astype(int)
-        hits["TabularDensity, closed form"].append(filled[column].astype("object").to_numpy()[asked] == truth)
+        for method, frame_of_method in filled.items():
+            hits[method].append(frame_of_method[column].astype("object").to_numpy()[asked] == truth)
         hits["IterativeImputer on codes"].append(levels[place] == truth)
         hits["most frequent"].append(told[column].iloc[n_test:].mode()[0] == truth)
     for method, found in hits.items():
-        yield {"table": name, "split": seed, "method": method, "accuracy": float(np.mean(np.concatenate(found)))}
+        yield {"problem": name, "split": seed, "method": method, "accuracy": float(np.mean(np.concatenate(found)))}
 
 
 # ---- the run -------------------------------------------------------------------------------------
@@ -160,24 +172,26 @@ def main(argv=None):
     parser.add_argument("--methods", choices=NUMBERS, nargs="+", default=list(NUMBERS))
     arguments, facts = parser.parse_args(argv), machine()
     tables = [(np.load(path)["X"], path.stem) for path in arguments.numbers]
-    if not tables:
+    if arguments.quick or not (tables or arguments.levels):
         tables, arguments.methods = [(two_columns(), "two columns")], ["TabularDensity, closed form", "mean"]
-    records = []
+    fresh = []
     with threadpool_limits(1):
         for seed in arguments.splits:
             for X, name in tables:
-                records += of_numbers(X, name, seed, arguments.methods)
+                fresh += of_numbers(X, name, seed, arguments.methods)
             for path in arguments.levels:
                 import pandas as pd  # only here: numbers need no frames
 
-                records += of_levels(pd.read_parquet(path), path.stem, seed)
-    write(arguments, facts, {"records": records})
+                fresh += of_levels(pd.read_parquet(path), path.stem, seed, arguments.methods)
+    kept = kept_records(arguments.output or (None if arguments.quick else arguments.kept))
+    kept |= {(one["problem"], one["split"], one["method"]): one for one in fresh}
+    write(arguments, facts, {"records": list(kept.values())})
     for names in (("rmse_of_mean", "rmse_of_a_draw", "coverage", "width", "crps", "cpu_seconds"), ("accuracy",)):
-        rows = [one for one in records if names[0] in one]
+        rows = [one for one in fresh if names[0] in one]
         if rows:
             cells = [[f"{one[n]:.3f}" if n in one else "–" for n in names] for one in rows]
             print_table(
-                ["", *names], [[f"{one['table']} {one['method']}", *c] for one, c in zip(rows, cells, strict=True)]
+                ["", *names], [[f"{one['problem']} {one['method']}", *c] for one, c in zip(rows, cells, strict=True)]
             )
 
 

@@ -9,6 +9,7 @@ from .estimators.conditional import ConditionalScoreDensity
 from .estimators.denoising import DenoisingScoreEstimator
 from .estimators.denoising_cv import DenoisingScoreEstimatorCV
 from .estimators.ica import ScoreMatchingICA
+from .estimators.outliers import DensityOutlierDetector
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.score_matching_cv import ScoreMatchingDensityCV
 from .estimators.sklearn_transformers import BijectiveTransformer
@@ -22,6 +23,7 @@ __all__ = [
     "ConditionalScoreDensity",
     "DenoisingScoreEstimator",
     "DenoisingScoreEstimatorCV",
+    "DensityOutlierDetector",
     "ScoreMatchingDensity",
     "ScoreMatchingDensityCV",
     "ScoreMatchingICA",

@@ -194,21 +194,21 @@ class FitCallbacks:
     Parameters
     ----------
     estimator : CallbackSupportMixin
-    X : ndarray of shape (n_samples, n_features)
+    X : array-like of shape (n_samples, n_features)
         Training rows.
     max_rounds : int or None
         Maximal number of rounds; None if it is not known.
     """
 
-    def __init__(self, estimator: Any, X: np.ndarray, max_rounds: int | None) -> None:
+    def __init__(self, estimator: Any, X: Any, max_rounds: int | None) -> None:
         self.estimator, self.X = estimator, X
         self.context: Any = None
         if hasattr(estimator, "_init_callback_context"):
             self.context = estimator._init_callback_context(max_subtasks=max_rounds)
             self.context.call_on_fit_task_begin(estimator=estimator, X=X)
 
-    def round(self, attributes: Callable[[], dict[str, Any]]) -> bool:
-        """End a round, with the fitted attributes that `attributes()` returns; return whether to stop."""
+    def round(self, attributes: Callable[[], dict[str, Any]] | None = None) -> bool:
+        """End a round, with the fitted attributes of `attributes()`, if any; return whether to stop."""
         if self.context is None:
             return False
         task = self.context.subcontext(task_name="round")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
-from functools import singledispatch
+from contextvars import ContextVar
+from functools import singledispatch, wraps
 
 import numpy as np
 from sklearn import config_context
@@ -34,6 +36,7 @@ __all__ = [
     "rows_of_weight",
     "seed_of",
     "seeded",
+    "tells_once",
     "warn_of",
     "warn_user",
     "well_within_range",
@@ -43,18 +46,56 @@ __all__ = [
 NAMED_MODELS = {**MODELS, "network": ScoreNetwork, "neural_energy": NeuralEnergy}
 NEGLIGIBLE_WEIGHT = np.finfo(np.float64).eps ** 2  # of the largest: at 1e8 standard deviations it moves no variance
 SMALLEST_SPREAD = 1e-150  # of a column; its square, with room for products and shares, is a double
-NOT_THE_USER = {"skscore", "sklearn", "joblib"}
+NOT_THE_USER, SEARCHES = {"skscore", "sklearn", "joblib"}, "sklearn.model_selection"
+FIGURE = re.compile(r"\d[\d.]*(e[-+]?\d+)?")
 
 
 # ---- warnings ------------------------------------------------------------------------------------
 
 
+_to_be_told: ContextVar[dict | None] = ContextVar("to_be_told", default=None)  # by text without figures
+_told_by_searches: set = set()  # as Python's registry of warnings, which a search empties before each of its fits
+
+
 def warn_user(message, category=ConvergenceWarning):
-    """Warn at the user's line: in the first frame outside skscore, scikit-learn and joblib."""
-    frame, level = sys._getframe(), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in NOT_THE_USER:
+    """Warn at the user's line: in the first frame outside skscore, scikit-learn and joblib.
+
+    A search of scikit-learn fits many times. What these fits tell that differs in its figures alone is told once for
+    each line of the user, as Python does with a text that repeats.
+    """
+    kind = FIGURE.sub("", message), category
+    if (later := _to_be_told.get()) is not None:
+        later[kind] = message, category
+        return
+    frame, level, is_search = sys._getframe(), 1, False
+    while frame.f_back is not None and (name := frame.f_globals.get("__name__", "")).partition(".")[0] in NOT_THE_USER:
+        is_search |= name.startswith(SEARCHES)
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
+    place = frame.f_code.co_filename, frame.f_lineno, *kind
+    if not (is_search and place in _told_by_searches):
+        warnings.warn(message, category, stacklevel=level)
+    if is_search:
+        _told_by_searches.add(place)
+
+
+def tells_once(fit):
+    """Return the method `fit` of a search, which warns at its end, and once of what differs in its figures alone.
+
+    The figures are those of the last fit that the search made.
+    """
+
+    @wraps(fit)
+    def fit_and_tell(self, *args, **kwargs):
+        found: dict = {}
+        token = _to_be_told.set(found)
+        try:
+            return fit(self, *args, **kwargs)
+        finally:
+            _to_be_told.reset(token)
+            for message, category in found.values():
+                warn_user(message, category)
+
+    return fit_and_tell
 
 
 def warn_of(remarks):

@@ -310,6 +310,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         validate_parameters(model)
         check_noise(model)
         at_least = 1 if resume else 2
+        X = X if resume else self._first_seen(X)
         X = validate_numpy(self, X, reset=not resume, dtype=np.float64, ensure_min_samples=at_least)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
         check_spread(X)

@@ -15,7 +15,7 @@ from ..models.family import Model
 from ..models.folds import distinct, group_rows
 from ..neural import ScoreNetwork
 from .all_or_nothing import all_or_nothing
-from .checks import check_spread, model_object, rows_of_weight, warn_user
+from .checks import check_spread, model_object, rows_of_weight, tells_once, warn_user
 from .denoising import DenoisingScoreEstimator
 from .denoising_routes import read_path
 from .noise_path import choose_level, noise_path
@@ -168,6 +168,7 @@ class DenoisingScoreEstimatorCV(DenoisingScoreEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
+    @tells_once
     def fit(
         self,
         X: ArrayLike,

@@ -17,9 +17,10 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_sample_weight, get_namespace, validate_numpy
+from .._compat import check_sample_weight, get_namespace, native_frame, validate_numpy
 from ..formulas import score_losses
 from .checks import NAMED_MODELS, seed_of
+from .frames import FrameKind, frame_kind, frame_of_kind
 
 __all__ = ["DensityEstimator"]
 
@@ -28,6 +29,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
     """Density estimator with a score: log-likelihoods, gradients, Hyvärinen scores and samples in the units of X."""
 
     _found_when_asked: str | None = None  # a fitted attribute that needs time
+    _frame_kind: FrameKind | None = None  # of the rows that `fit` saw
 
     def __getstate__(self):
         """The state with what is found when first asked for, so that a pickle or hash does not show if it was."""
@@ -65,6 +67,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         raise ValueError(
             f"{name} cannot be set: {prefix}={value!r} is a string, which has no parameters. Pass the object {remedy}."
         )
+
+    def _first_seen(self, X):
+        """The rows of a first fit, a lazy frame computed; what kind of frame they are is kept for `sample`."""
+        X = native_frame(X)
+        self._frame_kind = frame_kind(X)
+        return X
 
     def _check_rows(self, X: Any) -> np.ndarray:
         """Rows as float64, of the width and column names seen in fit."""
@@ -210,7 +218,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 
     def sample(
         self, n_samples: int = 1, random_state: int | np.random.RandomState | np.random.Generator | None = None
-    ) -> np.ndarray:
+    ) -> Any:
         """Draw rows from the fitted density.
 
         Parameters
@@ -223,11 +231,12 @@ class DensityEstimator(DensityMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            In the units and the support of X.
+        ndarray of shape (n_samples, n_features), or frame
+            In the units and the support of X. If `fit` saw a frame of pandas, polars or pyarrow, it is such a frame, of
+            the same names and dtypes. Columns of whole numbers whose density is continuous are of float64.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples={n_samples!r}: the number of rows to draw is an integer of at least 1.")
         rng = self._stream if random_state is None else np.random.default_rng(seed_of(random_state))
-        return self._draw(int(n_samples), rng)
+        return frame_of_kind(self._draw(int(n_samples), rng), self._frame_kind)

@@ -388,7 +388,9 @@ class ScoreMatchingDensity(DensityEstimator):
         model = model_object(self.model)
         validate_parameters(model)
         at_least = 2 if is_first else 1
-        if not is_first:
+        if is_first:
+            X = self._first_seen(X)
+        else:
             self._check_library(X, "partial_fit")
         X = self._validated(X, reset=is_first, dtype="numeric", ensure_min_samples=at_least)
         objective = resolve_objective(self.objective, self.noise_level, model, X.shape[1])

@@ -30,7 +30,7 @@ from ..models.interactions.penalty_path import (
     split_statistics,
 )
 from .all_or_nothing import all_or_nothing
-from .checks import edge_of_the_path, rows_of_weight, warn_of, warn_user
+from .checks import edge_of_the_path, rows_of_weight, tells_once, warn_of, warn_user
 from .score_matching import ScoreMatchingDensity
 
 __all__ = ["ScoreMatchingDensityCV"]
@@ -183,6 +183,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         self.verbose = verbose
 
     @all_or_nothing
+    @tells_once
     def fit(
         self,
         X: ArrayLike,

@@ -26,7 +26,7 @@ from sklearn.utils.metadata_routing import MetadataRequest, MetadataRouter, Meth
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_sample_weight, has_own_requests, metadata_of_rows, native_frame, routed_metadata
+from .._compat import check_sample_weight, has_own_requests, metadata_of_rows, routed_metadata
 from ..formulas.moments import moments
 from ..maps.affine import n_dependent
 from .all_or_nothing import all_or_nothing
@@ -163,7 +163,7 @@ class TransformedDensity(DensityEstimator):
         """
         if not (hasattr(self.density, "fit") and hasattr(self.density, "score_samples")):
             raise ValueError(f"density={self.density!r} needs fit and score_samples: give a density estimator.")
-        X = native_frame(X)
+        X = self._first_seen(X)
         every_row = numeric_rows(self, X, reset=True)
         routed = routed_metadata(self, "fit", sample_weight, metadata)
         weight = check_sample_weight(sample_weight if routed is None else _weight_of_density(routed, "fit"), every_row)

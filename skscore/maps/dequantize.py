@@ -31,7 +31,7 @@ import numpy as np
 
 from .cells import Atoms, Cells, EvenCells, OwnCells
 
-__all__ = ["FEW", "HEAVY", "MULTIPLICITY", "SMALL_SET", "even_cells", "find_cells", "neighbours"]
+__all__ = ["FEW", "HEAVY", "MULTIPLICITY", "SMALL_SET", "even_cells", "find_cells", "is_complete", "neighbours"]
 
 FEW = 0.05  # the share of rows that may be overlooked: ties, rare roundings; what is above it is heavy
 RARE = 0.01  # the share of rows whose value is theirs alone, at most, in a complete set: about that of values unseen
@@ -90,6 +90,26 @@ def _distinct_rows(X, weight):
     return X[start], *(np.add.reduceat(of_rows[order], start) for of_rows in (times, weight))
 
 
+def is_complete(counts):
+    """Whether fresh rows hold no other values than those seen, each in so many of the rows, shape (n_values,).
+
+    The share of the rows that are alone with their value is about the probability of a value not seen yet (Good, 1953).
+
+    References
+    ----------
+    Good, I. J. (1953). The population frequencies of species and the estimation of population parameters. Biometrika,
+    40(3-4), 237-264.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.maps.dequantize import is_complete
+    >>> is_complete(np.array([40, 30, 29, 1])), is_complete(np.array([90, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]))
+    (True, False)
+    """
+    return bool((counts <= 1.0).sum() <= max(1, RARE * counts.sum()))
+
+
 def _cells(x, times, weight, rows):
     """Cells of a column x of distinct rows; its spacing is looked for in those at the places `rows`."""
     noise = _noise(x, np.float64)
@@ -102,7 +122,7 @@ def _cells(x, times, weight, rows):
     heavy = (counts > max(FEW * n, MULTIPLICITY)) | (repeated > max(FEW * times.sum(), HEAVY_ROW * typical))
     if len(values) == 1 or (counts[counts > 1.0].sum() <= FEW * n and not heavy.any()):
         return None
-    discrete, complete = n >= MULTIPLICITY * len(values), (counts <= 1.0).sum() <= max(1, RARE * n)
+    discrete, complete = n >= MULTIPLICITY * len(values), is_complete(counts)
     if discrete and sparse:
         even = None
     if discrete and ((few and complete) or (not even and (few or complete))):

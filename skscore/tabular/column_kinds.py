@@ -7,9 +7,10 @@
 - **constant**: one value in every cell, or nothing but missing cells, of which nothing is to be learnt;
 - **ignore**: left out.
 
-Levels, true and false are discrete. So are integers of at most 20 values, and real numbers and dates of as few that
-recur (:func:`skscore.tabular.number_line.heavy_values`), unless the user asks for this kind. Text of which nearly every
-cell differs, and integers that count the rows, name the rows: they are refused, as no density of them means anything.
+Levels, true and false are discrete. So are numbers and dates of at most 20 values that recur, so that fresh rows hold
+no others (:func:`skscore.tabular.number_line.heavy_values`), unless the user asks for this kind. Text of which nearly
+every cell differs, and integers that count the rows, name the rows: they are refused, as no density of them means
+anything.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from collections.abc import Hashable, Iterable, Mapping
 import numpy as np
 from numpy import ndarray
 
-from ..maps.dequantize import SMALL_SET
 from .frame_cells import ColumnCells
 from .number_line import are_whole
 
@@ -73,7 +73,7 @@ def is_discrete(kind: str, asked: bool, n_values: int, few: bool) -> bool:
     """
     if kind in LEVELS or n_values < 2:
         return True
-    return not asked and (n_values <= SMALL_SET if kind == "integer" else few)
+    return few and not asked
 
 
 def refuse_names(name: Hashable, cells: ColumnCells, n_values: int) -> None:

@@ -20,11 +20,18 @@ Shapley, L. S. (1953). A value for n-person games. In Contributions to the Theor
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 import numpy as np
+
+from ..formulas.moments import row_blocks
+from ..models.mixed.rows import CellMask
 
 __all__ = ["cell_contributions"]
 
 ORDERS, SEED = 8, 0x0DE5  # half of them reverses of the others, the same in every call
+BLOCK = 1 << 13  # rows, each with one set of cells, at a time
 
 
 def cell_contributions(density, rows, known, columns):
@@ -39,13 +46,24 @@ def cell_contributions(density, rows, known, columns):
     columns : list of CellMask
         The cells of each column.
     """
-    rng, total = np.random.default_rng(SEED), np.zeros((rows.n, len(columns)))
-    orders = [rng.permutation(len(columns)) for _ in range(ORDERS // 2)]
-    for order in [*orders, *(order[::-1] for order in orders)]:
-        seen, before = known.none, np.zeros(rows.n)
-        for j in order:
-            seen |= columns[j] & known
-            log_p = density.log_prob(rows, seen, known.none)
-            total[:, j] += before - log_p
-            before = log_p
+    rng, d = np.random.default_rng(SEED), len(columns)
+    orders = [rng.permutation(d).tolist() for _ in range(ORDERS // 2)]
+    orders += [order[::-1] for order in orders]
+    log_p = _of_sets(density, rows, known, columns, {frozenset(order[: k + 1]) for order in orders for k in range(d)})
+    total = np.zeros((rows.n, d))
+    for order in orders:
+        for k, j in enumerate(order):
+            total[:, j] += log_p[frozenset(order[:k])] - log_p[frozenset(order[: k + 1])]
     return total / ORDERS
+
+
+def _of_sets(density, rows, known, columns, sets):
+    """log p(x_S) of each set of columns, shape (n,), by set; 0 of the empty one. Many sets pass together."""
+    sets = sorted(sets, key=sorted)
+    log_p: dict[frozenset, np.ndarray] = {frozenset(): np.zeros(rows.n)}
+    for block in row_blocks(len(sets), rows.n, BLOCK):
+        masks = [reduce(or_, (columns[j] for j in some)) & known for some in sets[block]]
+        asked, many = CellMask(*map(np.concatenate, zip(*masks, strict=True))), np.tile(np.arange(rows.n), len(masks))
+        values = density.log_prob(rows.at(many), asked, asked.none).reshape(len(masks), rows.n)
+        log_p |= dict(zip(sets[block], values, strict=True))
+    return log_p

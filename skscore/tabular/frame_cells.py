@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from datetime import date
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import narwhals as nw
@@ -15,7 +16,7 @@ from numpy import ndarray
 
 from .._compat import native_frame
 
-__all__ = ["ColumnCells", "columns_of", "library_of", "object_array", "read_cells", "scalar_cell"]
+__all__ = ["ColumnCells", "array_name", "columns_of", "library_of", "object_array", "read_cells", "scalar_cell"]
 
 FRAMES = ("pandas", "polars", "pyarrow")
 
@@ -63,7 +64,12 @@ def _columns_of_array(X):
             f"An array of shape {X.shape} and dtype {X.dtype} is no table: give two dimensions of numbers, or a frame "
             "if columns differ in dtype."
         )
-    return {f"x{j}": column for j, column in enumerate(X.T)}
+    return {array_name(j): column for j, column in enumerate(X.T)}
+
+
+def array_name(key: Hashable) -> Hashable:
+    """Return the name of the column of an array at the position `key`; a name stays as it is."""
+    return f"x{key}" if isinstance(key, Integral) else key
 
 
 def _narwhals_frame(X):

@@ -34,15 +34,15 @@ def rows_with_holes(told, layout):
 
 
 def draw_missing(density, rows, told, missing, n_draws, rng):
-    """Draws of the rows with their missing cells, levels first: `n_draws` of each row, one after the other."""
+    """Draws of the rows with their missing cells, levels first: `n_draws` of each row, one after the other; remarks."""
     allowed = [
         np.setdiff1d(np.arange(K), [] if level is None else [level])
         for K, level in zip(density.layout.n_levels, missing, strict=True)
     ]
-    codes = draw_levels(density, rows, told, ~told.codes, allowed, n_draws, rng)
+    codes, remarks = draw_levels(density, rows, told, ~told.codes, allowed, n_draws, rng)
     codes = codes.reshape(rows.n * n_draws, codes.shape[2])
     numbers, there = (np.repeat(array, n_draws, axis=0) for array in (rows.numbers, told.numbers))
-    return density.sample(Rows(codes, numbers), CellMask(np.ones(codes.shape, dtype=bool), there), rng)
+    return density.sample(Rows(codes, numbers), CellMask(np.ones(codes.shape, dtype=bool), there), rng), remarks
 
 
 def central(draws, rows, told, layout):

@@ -1,9 +1,9 @@
 """Coordinates in which the numbers of a table are nearer to a Gaussian, chosen on rows held out.
 
 A column is standardised, stretched where its values heap up (:mod:`skscore.tabular.heaps`), and then left alone, or
-bent by a power (Yeo & Johnson, 2000), or turned into normal scores by a mixture of Gaussians, of a size chosen by the
-Bayesian information criterion (Schwarz, 1978). Columns of one table are treated alike. What is compared is the density
-of the numbers given the levels, in the units of the table.
+bent by a power (Yeo & Johnson, 2000), or turned into normal scores by a mixture of Gaussians, which grows as long as
+the Bayesian information criterion asks for it (Schwarz, 1978). Columns of one table are treated alike. What is compared
+is the density of the numbers given the levels, in the units of the table.
 
 References
 ----------
@@ -19,19 +19,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy import ndarray
 from scipy.optimize import minimize_scalar
+from scipy.stats import norm
 
+from ..levels.mixture import largest_likelihood
 from ..maps.elementwise import YeoJohnson
 from ..maps.mixture_scores import MixtureScores
 from ..maps.stretch import Stretch
 from ..models.mixed.coordinates import Coordinates
-from ..models.mixed.latent_classes import latent_class_path
+from ..models.mixed.latent_classes import grow_latent_classes
 from ..models.mixed.rows import ALWAYS, CellMask, Layout, Rows
 from .heaps import Heaps, smoothed
 
 __all__ = ["MARGINALS", "Marginals"]
 
 POWERS = 0.0, 2.0  # between them the map is onto all of R
-WIDE_WEIGHT, WIDE_SCALE = 0.01, 5.0  # of the Gaussian that keeps far rows from the edge of a mixture
+WIDE_SCALE = 5.0  # standard deviations, of the Gaussian that keeps far rows from the edge of a mixture
 MOST_COMPONENTS = 8
 PARTS = ("weights", "means", "scales")
 
@@ -155,15 +157,24 @@ def _power(z, weight):
 
 
 def _mixture(z, weight):
-    """The mixture of one column, a wide Gaussian among its parts."""
+    """The mixture of one column, a wide Gaussian among its parts.
+
+    The weight of this one is the likeliest, and at least that of one row more: draws of it are far from all rows.
+    """
     rows, one = Rows(np.empty((len(z), 0), dtype=np.int64), z[:, None]), Layout((), (ALWAYS,))
     nothing = CellMask(np.empty((len(z), 0), dtype=bool), np.zeros((len(z), 1), dtype=bool))
     every = nothing._replace(numbers=~nothing.numbers)
-    path = latent_class_path(rows, one, MOST_COMPONENTS, weight)
-    n_free = [3 * len(mixture.weights) - 1 for mixture in path]
-    fits = [weight @ mixture.log_prob(rows, every, nothing) for mixture in path]
-    best = path[int(np.argmin(np.log(weight.sum()) * np.array(n_free) - 2.0 * np.array(fits)))]
-    weights = np.append((1.0 - WIDE_WEIGHT) * best.weights, WIDE_WEIGHT)
+    smallest = np.inf
+    for mixture in grow_latent_classes(rows, one, MOST_COMPONENTS, weight):
+        log_p, n_free = mixture.log_prob(rows, every, nothing), 3 * len(mixture.weights) - 1
+        criterion = np.log(weight.sum()) * n_free - 2.0 * (weight @ log_p)
+        if criterion >= smallest:
+            break
+        best, smallest, own_log_p = mixture, criterion, log_p
+    both = np.stack([own_log_p, norm.logpdf(z, 0.0, WIDE_SCALE)], axis=1)
+    least = np.array([0.0, 1.0 / (1.0 + weight.sum())])
+    (own, wide), _ = largest_likelihood(both, weight, least, np.ones(2, dtype=bool))
+    weights = np.append(own * best.weights, wide)
     scales = np.append(np.sqrt(best.covariances[:, 0, 0]), WIDE_SCALE)
     return MixtureScores([weights], [np.append(best.means[:, 0], 0.0)], [scales])
 

@@ -32,7 +32,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..maps.cells import EvenCells, OwnCells
-from ..maps.dequantize import FEW, HEAVY, MULTIPLICITY, SMALL_SET, even_cells, neighbours
+from ..maps.dequantize import FEW, HEAVY, MULTIPLICITY, SMALL_SET, even_cells, is_complete, neighbours
 
 __all__ = ["NumberLine", "are_whole", "heavy_values"]
 
@@ -132,6 +132,8 @@ def are_whole(x: ndarray) -> bool:
 def heavy_values(x: ndarray, weight: ndarray | None = None) -> tuple[ndarray, bool]:
     """Return the values that hold a large share of a column of many; or none, and that it has few, which recur.
 
+    Few are at most 20, if fresh rows hold no others (:func:`skscore.maps.dequantize.is_complete`).
+
     A heavy value (no rain, a censored top, a round amount) holds more than 5 % of the rows, and three times as many as
     the two values below and the two above it together, so that no value of a smooth count is one.
 
@@ -154,7 +156,7 @@ def heavy_values(x: ndarray, weight: ndarray | None = None) -> tuple[ndarray, bo
     """
     values, place = np.unique(x, return_inverse=True)
     rows = np.bincount(place, weight)
-    if len(values) <= SMALL_SET and rows.sum() >= MULTIPLICITY * len(values):
+    if len(values) <= SMALL_SET and rows.sum() >= MULTIPLICITY * len(values) and is_complete(rows):
         return values[:0], True
     return values[(rows > FEW * rows.sum()) & (rows > HEAVY * neighbours(rows))], False
 

@@ -8,22 +8,26 @@ The experts are
 - **latent_classes**: mixtures of 2, 4, … classes of independent levels and Gaussian numbers;
 - **tail**: the tree and a Student t with few degrees of freedom, for rows far from all others.
 
-Each is fitted to the rows without every fold in turn, where it says what it thinks of that fold, and to all rows. The
-weights are those of largest likelihood on the rows held out (:mod:`skscore.levels.mixture`).
+Each is fitted to the rows without every fold in turn, where it says what it thinks of that fold. The weights are those
+of largest likelihood on the rows held out (:mod:`skscore.levels.mixture`). Experts of which the mixture makes next to
+no use are left out, all others are fitted to all rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import logsumexp, softmax
 
-from ..levels.mixture import FIRST, WORTH, Offer, choose_weights
+from ..levels.mixture import FIRST, FLOOR, WORTH, Offer, choose_weights
 from ..models.mixed.blocks import BlockDensity
 from ..models.mixed.conditional_student import ConditionalStudent
 from ..models.mixed.guided_blocks import GuidedBlocks
-from ..models.mixed.latent_classes import latent_class_path
+from ..models.mixed.latent_classes import grow_latent_classes, refit_latent_classes
 from ..models.mixed.row_mixture import RowMixture
 
 __all__ = ["CrossFit", "Stack", "blocks", "cross_fit", "deal", "fit_without", "stack"]
@@ -32,6 +36,8 @@ FEW_ROWS, FOLDS, HELD_OUT = 2000, 5, 0.15  # up to which every row is held out o
 DEGREES_OF_FREEDOM = (3.0, 10.0)
 PRIOR_ROWS = 1.0, 0.03  # of the covariance of a latent class: numbers that heap up want little
 LEAST_TAIL = 1e-3  # its weight, but at most a tenth of a row
+TINY = np.finfo(float).tiny
+LEAST_USE = 5e-4  # nats per row that the mixture loses without an expert, below which it is left out
 
 
 class CrossFit(NamedTuple):
@@ -45,6 +51,13 @@ class CrossFit(NamedTuple):
 
     whole: Any
     parts: list
+
+
+class _Expert(NamedTuple):
+    """A density of the stack."""
+
+    parts: list  # fitted to the rows without each fold
+    whole: Callable  # makes that of all rows
 
 
 class Stack(NamedTuple):
@@ -118,9 +131,9 @@ def stack(rows, layout, folds, model, closed_form, weight, has_tail=True) -> Sta
     if not folds:
         return Stack(RowMixture(np.ones(1), [model.whole]), {FIRST: 1.0}, np.empty(0))
     offered = {
-        "closed_form": [] if closed_form is model else [closed_form],
+        "closed_form": [] if closed_form is model else [_ready(closed_form)],
         "latent_classes": _latent_classes(rows, layout, folds, weight),
-        "tail": [_tail(closed_form, df) for df in DEGREES_OF_FREEDOM if has_tail],
+        "tail": [_ready(_tail(closed_form, df)) for df in DEGREES_OF_FREEDOM if has_tail],
     }
     insured = {"tail": min(LEAST_TAIL, 0.1 / weight.sum())}
     offers = {
@@ -128,11 +141,43 @@ def stack(rows, layout, folds, model, closed_form, weight, has_tail=True) -> Sta
         for name, own in offered.items()
         if own
     }
-    of_each, mixed = choose_weights(_held_out([model], rows, folds)[:, 0], offers, weight[np.concatenate(folds)])
-    experts, weights = [model, *(expert for name in offers for expert in offered[name])], np.concatenate(of_each)
-    kept = np.flatnonzero(weights > 0.0)
-    density = RowMixture(weights[kept], [experts[k].whole for k in kept])
-    return Stack(density, dict(zip([FIRST, *offers], (float(w.sum()) for w in of_each), strict=True)), mixed)
+    experts = [_ready(model), *(expert for name in offers for expert in offered[name])]
+    log_p, of_rows = _held_out(experts[:1], rows, folds), weight[np.concatenate(folds)]
+    of_each, _ = choose_weights(log_p[:, 0], offers, of_rows)
+    log_p = np.column_stack([log_p, *(offer.log_p for offer in offers.values())])
+    weights = _of_use(of_each, [True, *(name in insured for name in offers)], log_p, of_rows)
+    kept, owner = np.flatnonzero(weights), np.repeat(np.arange(len(of_each)), list(map(len, of_each)))
+    density = RowMixture(weights[kept], [experts[k].whole() for k in kept])
+    mixed = logsumexp(np.log(weights[kept]) + np.fmax(log_p[:, kept], -np.inf), axis=1)
+    return Stack(density, dict(zip([FIRST, *offers], np.bincount(owner, weights).tolist(), strict=True)), mixed)
+
+
+def _ready(fitted):
+    """The expert of a `CrossFit`."""
+    return _Expert(fitted.parts, lambda: fitted.whole)
+
+
+def _of_use(of_each, insured, log_p, of_rows):
+    """The weights of all experts, zero for those without which rows held out lose nearly nothing.
+
+    Parameters
+    ----------
+    of_each : list of ndarray
+        The weights, offer by offer.
+    insured : list of bool
+        Whether the largest of an offer stays in any case.
+    log_p : ndarray of shape (k, J)
+        Log-densities of the rows held out.
+    of_rows : ndarray of shape (k,)
+        Weights of these rows.
+    """
+    weights = np.concatenate(of_each)
+    stays = np.concatenate([keep & (np.arange(len(w)) == w.argmax()) for keep, w in zip(insured, of_each, strict=True)])
+    with np.errstate(divide="ignore"):
+        log_w, log_rest = np.log(weights), np.log1p(-weights)
+    without = np.average(np.log(np.maximum(1.0 - softmax(log_w + np.fmax(log_p, FLOOR), axis=1), TINY)), 0, of_rows)
+    kept = np.where(stays | (log_rest - without >= LEAST_USE), weights, 0.0)
+    return kept / kept.sum()
 
 
 def _no_part(weights):
@@ -155,15 +200,29 @@ def _latent_classes(rows, layout, folds, weight):
     """Mixtures of 2, 4, … latent classes, as many as there are for each fold, under each prior."""
     experts = []
     for prior_rows in PRIOR_ROWS:
-        fit = partial(_path, layout=layout, prior_rows=prior_rows)
-        path = cross_fit(fit, rows, folds, weight)
-        sizes = range(1, min(map(len, [path.whole, *path.parts])))
-        experts += [CrossFit(path.whole[k], [part[k] for part in path.parts]) for k in sizes]
+        grow = partial(_grow, layout=layout, prior_rows=prior_rows)
+        paths = [list(path) for path in fit_without(grow, rows, folds, weight)]
+        grown = _Lazy(grow(rows, weight))
+        for k, parts in list(enumerate(zip(*paths, strict=False)))[1:]:
+            refit = partial(refit_latent_classes, parts[0], rows, weight, prior_rows)
+            experts.append(_Expert(list(parts), refit if len(folds) == 1 else partial(grown.at, k)))
     return experts
 
 
-def _path(rows, weight, layout, prior_rows):
-    return latent_class_path(rows, layout, weight=weight, prior_rows=prior_rows)
+def _grow(rows, weight, layout, prior_rows):
+    return grow_latent_classes(rows, layout, weight=weight, prior_rows=prior_rows)
+
+
+class _Lazy:
+    """The items of an iterator, made when one is asked for; the last of them for all that it lacks."""
+
+    def __init__(self, items):
+        self.made, self.items = [], items
+
+    def at(self, k):
+        """Item k."""
+        self.made.extend(islice(self.items, max(0, k + 1 - len(self.made))))
+        return self.made[min(k, len(self.made) - 1)]
 
 
 def _tail(closed_form, df):

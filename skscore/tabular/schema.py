@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..estimators.native_dtypes import native_frame_of
 from ..maps.cells import EvenCells, OwnCells
 from ..models.mixed.rows import ALWAYS, CellMask, Layout, Rows
 from .column_kinds import check_column_types
 from .columns import NOT_KNOWN, Column
-from .frame_cells import ColumnCells, columns_of, library_of, read_cells, scalar_cell
-from .native_dtypes import native_frame_of
+from .frame_cells import ColumnCells, array_name, columns_of, library_of, read_cells, scalar_cell
 from .schema_table import html_table, text_table
 
 __all__ = ["Schema"]
@@ -114,6 +114,8 @@ class Schema:
         if missingness not in MISSINGNESS:
             raise ValueError(f"missingness is {missingness!r}: give one of {list(MISSINGNESS)}.")
         native = columns_of(frame)
+        if isinstance(frame, ndarray):
+            column_types = {array_name(key): kind for key, kind in (column_types or {}).items()}
         asked = check_column_types(column_types, native)
         columns = [Column.learn(name, column, asked.get(name), missingness, weight) for name, column in native.items()]
         if all(column.kind == "ignore" for column in columns):
@@ -147,9 +149,10 @@ class Schema:
         return [column for column in self.columns if column.kind != "ignore"]
 
     def column(self, name: Hashable) -> Column:
-        """Return the column of this name; a ValueError if there is none."""
+        """Return the column of this name, of an array also by its position; a ValueError if there is none."""
+        sought = array_name(name) if self.library == "numpy" else name
         for column in self.columns:
-            if column.name == name:
+            if column.name == sought:
                 return column
         raise ValueError(f"There is no column {name!r}: fit saw {[column.name for column in self.columns]}.")
 
@@ -194,7 +197,7 @@ class Schema:
         for column, cells in self._read(native):
             found = column.encode(cells)
             if handle_unknown == "error":
-                _refuse_unlike(column.name, cells, found.unlike, LEAVE_OUT)
+                _refuse_unlike(column, cells, found.unlike, f"{LEAVE_OUT}{_instead_of_levels(column, cells)}")
             _write(rows, column, found.codes, found.numbers)
         return rows
 
@@ -224,7 +227,8 @@ class Schema:
         rows, mask = self._nothing_known(n), self._no_cells(n)
         for column, cells in self._single(given, n) if isinstance(given, Mapping) else self._some(given, n):
             found = column.encode(cells)
-            _refuse_unlike(column.name, cells, found.unlike & ~cells.missing, "Only what fit saw can be given.")
+            remedy = f"Only what fit saw can be given.{_instead_of_levels(column, cells)}"
+            _refuse_unlike(column, cells, found.unlike & ~cells.missing, remedy)
             _write(rows, column, found.codes, found.numbers)
             _write(mask, column, ~cells.missing, ~np.isnan(found.numbers))
         return rows, mask
@@ -318,10 +322,20 @@ def _write(table: Rows | CellMask, column, codes, numbers):
         table.numbers[:, column.numeric] = numbers
 
 
-def _refuse_unlike(name, cells, unlike, remedy):
-    """Raise a ValueError with this remedy if any cells of the column called `name` are unlike those that fit saw."""
+def _instead_of_levels(column, cells):
+    """How numbers that were taken as levels become numbers, of which any is known."""
+    if column.kind not in ("integer", "real") or column.line is not None or cells.content != "number":
+        return ""
+    return (
+        f" Or fit the column as numbers instead of levels, with column_types={{{column.name!r}: {column.kind!r}}}: a "
+        "density of numbers knows those that it did not see."
+    )
+
+
+def _refuse_unlike(column, cells, unlike, remedy):
+    """Raise a ValueError with this remedy if any cells of a column are unlike those that fit saw."""
     if unlike.any():
         values = list(dict.fromkeys(cells.values[unlike & ~cells.missing].tolist()))
         what = [*map(repr, values[:SHOWN]), *(["…"] if len(values) > SHOWN else [])]
         what += ["missing cells"] if (unlike & cells.missing).any() else []
-        raise ValueError(f"Column {name!r} holds what fit did not see there: {', '.join(what)}. {remedy}")
+        raise ValueError(f"Column {column.name!r} holds what fit did not see there: {', '.join(what)}. {remedy}")

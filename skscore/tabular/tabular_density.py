@@ -21,10 +21,11 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import StrOptions, check_sample_weight, fit_context
+from .._compat import CallbackSupportMixin, FitCallbacks, StrOptions, check_sample_weight, fit_context
 from ..estimators.all_or_nothing import all_or_nothing
-from ..estimators.checks import rows_of_weight, seed_of
-from ..models.mixed.completions import log_posterior
+from ..estimators.checks import rows_of_weight, seed_of, warn_of
+from ..estimators.native_dtypes import with_index_of
+from ..models.mixed.completions import draw_rows, log_posterior
 from ..models.mixed.rows import Rows
 from ..neural import ScoreNetwork
 from .contributions import cell_contributions
@@ -37,9 +38,10 @@ from .table_fit import Table, fit_table
 __all__ = ["TabularDensity"]
 
 POINT_DRAWS = 100  # of a missing cell, behind its median or mode
+FITTED = ("schema_", "_density", "_stream", "held_out_score_", "feature_names_in_", "n_features_in_")  # of a last round
 
 
-class TabularDensity(DensityMixin, BaseEstimator):
+class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
     """Density of a data frame with categories, whole numbers, dates and missing cells.
 
     Parameters
@@ -89,7 +91,8 @@ class TabularDensity(DensityMixin, BaseEstimator):
         table has a single row.
     consistency_ : float
         Mean of log p(A) + log p(B | A) − log p(A, B) over random splits A, B of the numbers of rows that were not seen,
-        in nats: how far conditionals of a network are from those of its joint density. 0 in closed form.
+        in nats: how far conditionals of a network are from those of its joint density. 0 in closed form, negative where
+        numbers given others are known less well than all of them at once.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -177,7 +180,9 @@ class TabularDensity(DensityMixin, BaseEstimator):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
-            How many rows each stands for.
+            How many rows each stands for: exactly as rows that are repeated, if these are held out together. A weighted
+            row lies in one fold, and rows that are repeated may lie in several, as equal rows of a table of levels
+            have to; this can change the weights of the mixture and the training of networks.
 
         Returns
         -------
@@ -201,25 +206,28 @@ class TabularDensity(DensityMixin, BaseEstimator):
         weight = np.ones(len(index)) if weight is None else weight
         limits = limits_of(self.bounds, schema, rows)
         table = Table.of(rows.at(index), schema.layout, schema.cells, weight, 0 if seed is None else seed, limits)
-        fitted = fit_table(table, self.marginals, self.tail is not None, *self._networks(table))
+        callbacks = FitCallbacks(self, X, None)
+        fitted = fit_table(table, self.marginals, self.tail is not None, *self._networks(table, callbacks))
         self.schema_, self._density = schema, fitted.density
         self.marginals_, self.mixture_weights_ = fitted.marginals, fitted.weight_of
         self.held_out_score_, self.consistency_ = fitted.held_out, fitted.consistency
         self._set_names(schema)
+        callbacks.round(lambda: {name: value for name, value in vars(self).items() if name in FITTED})
+        callbacks.end()
         return self
 
-    def _networks(self, table):
+    def _networks(self, table, callbacks):
         """What learns the levels and the numbers, None where they are in closed form or there is nothing to learn."""
         of_levels = of_numbers = None
         if self.discrete == "network" and len(table.layout.n_levels) > 1 and table.folds:
-            of_levels = partial(learn_levels, watch=self._watch("levels"))
+            of_levels = partial(learn_levels, watch=self._watch("levels", callbacks))
         if self.numeric != "gaussian" and len(table.layout.state) > 0 and table.folds:
             network = self.numeric if isinstance(self.numeric, ScoreNetwork) else ScoreNetwork()
-            of_numbers = partial(learn_numbers, network=network, watch=self._watch("numbers"))
+            of_numbers = partial(learn_numbers, network=network, watch=self._watch("numbers", callbacks))
         return of_levels, of_numbers
 
-    def _watch(self, block):
-        """What is told the state of a training after each validation, and prints it if `verbose`."""
+    def _watch(self, block, callbacks):
+        """What is told the state of a training after each validation: a round of callbacks, printed if `verbose`."""
 
         def watch(state):
             if self.verbose and len(state.validation_curve) % self.verbose == 0:
@@ -227,7 +235,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
                     f"{block}: step {state.step}, {-state.validation_curve[-1]:.3f} nats gained on rows held out, "
                     f"{state.seconds_to_go:.0f} s to go at most"
                 )
-            return False
+            return callbacks.round()
 
         return watch
 
@@ -361,15 +369,15 @@ class TabularDensity(DensityMixin, BaseEstimator):
 
         Returns
         -------
-        frame of the kind of X, of shape (n_samples, n_features)
-            In nats. They sum to ``-score_samples(X)`` in each row: those of a column are the means of
-            −log p(its cell | the cells before it) over orders of the columns.
+        frame of the kind that `fit` saw, of shape (n_samples, n_features)
+            In nats, with the index of X. They sum to ``-score_samples(X)`` in each row: those of a column are the means
+            of −log p(its cell | the cells before it) over orders of the columns.
         """
         rows, _ = self._rows(X)
         names = [column.name for column in self.schema_.columns if column.kind != "ignore"]
         cells = [self.schema_.cells_of([name], rows.n) for name in names]
         values = cell_contributions(self._density, rows, rows.known, cells)
-        return self.schema_.frame_of(dict(zip(names, values.T, strict=True)))
+        return with_index_of(X, self.schema_.frame_of(dict(zip(names, values.T, strict=True))))
 
     # ---- draws -----------------------------------------------------------------------------------
 
@@ -388,6 +396,7 @@ class TabularDensity(DensityMixin, BaseEstimator):
         Returns
         -------
         frame of the kind that `fit` saw
+            With the index of `given`, if this is a frame.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
@@ -395,7 +404,10 @@ class TabularDensity(DensityMixin, BaseEstimator):
         is_frame = given is not None and not isinstance(given, Mapping)
         n = len(given) if is_frame else int(n_samples)
         rows, known = self.schema_.encode_given({} if given is None else given, n)
-        return self.schema_.decode(self._density.sample(rows, known, self._rng(random_state)))
+        drawn_rows, remarks = draw_rows(self._density, rows, known, self._rng(random_state))
+        warn_of(remarks)
+        drawn = self.schema_.decode(drawn_rows)
+        return with_index_of(given, drawn) if is_frame else drawn
 
     def impute(self, X: Any, n_draws: int | None = None, random_state: Any = None) -> Any:
         """Fill missing cells from their density given the other cells of their row.
@@ -411,7 +423,8 @@ class TabularDensity(DensityMixin, BaseEstimator):
 
         Returns
         -------
-        frame, or list of n_draws frames
+        frame of the kind that `fit` saw, or list of n_draws frames
+            With the index of X.
         """
         if n_draws is not None and (not isinstance(n_draws, Integral) or n_draws < 1):
             raise ValueError(f"n_draws={n_draws!r}: give a positive integer, or None for medians and modes.")
@@ -420,10 +433,14 @@ class TabularDensity(DensityMixin, BaseEstimator):
         told = told_cells(rows, missing)
         places = rows_with_holes(told, layout)
         few, few_told = rows.at(places), told.at(places)
-        draws = draw_missing(self._density, few, few_told, missing, n_draws or POINT_DRAWS, rng)
+        draws, remarks = draw_missing(self._density, few, few_told, missing, n_draws or POINT_DRAWS, rng)
+        warn_of(remarks)
         if n_draws is None:
-            return self.schema_.decode(_put(rows, places, central(draws, few, few_told, layout)))
-        return [self.schema_.decode(_put(rows, places, draws.at(slice(k, None, n_draws)))) for k in range(n_draws)]
+            filled = [central(draws, few, few_told, layout)]
+        else:
+            filled = [draws.at(slice(k, None, n_draws)) for k in range(n_draws)]
+        frames = [with_index_of(X, self.schema_.decode(_put(rows, places, some))) for some in filled]
+        return frames[0] if n_draws is None else frames
 
     def _rng(self, random_state):
         """Source of random numbers of one call."""

@@ -4,7 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.model_selection import cross_val_score
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -12,13 +14,15 @@ from sklearn.preprocessing import StandardScaler
 from skscore import (
     ConditionalScoreDensity,
     DenoisingScoreEstimator,
+    DenoisingScoreEstimatorCV,
     ScoreMatchingDensity,
     ScoreMatchingDensityCV,
     ScoreMatchingICA,
     TransformedDensity,
 )
 from skscore.domains import Orthant
-from skscore.estimators.checks import warn_of
+from skscore.estimators import checks
+from skscore.estimators.checks import FIGURE, warn_of
 from skscore.models import ExponentialFamily, Kernel, PairwiseInteraction, TruncatedGaussian
 
 WARNINGS = {}
@@ -156,3 +160,35 @@ def test_a_remark_made_twice_is_told_once():
         warnings.simplefilter("always")
         warn_of(["a", "b", "a"])
     assert [str(record.message) for record in records] == ["a", "b"]
+
+
+NOISY = DenoisingScoreEstimator("gaussian", n_levels=4, n_likelihood_steps=4)
+LADDERS = {"sigma_mins": [0.1, 0.3], "n_levels": 4, "n_likelihood_steps": 4}
+UNPENALISED = ScoreMatchingDensity(Kernel(10, bandwidth=1.0, base_scale=1.0), alpha=0.0)
+SEARCHES = {
+    "same text": GridSearchCV(NOISY, {"sigma_min": [0.1, 0.3]}, cv=3, error_score="raise"),
+    "other figures": GridSearchCV(UNPENALISED, {"random_state": [0, 1]}, cv=3, error_score="raise"),
+    "own folds": DenoisingScoreEstimatorCV("gaussian", cv=3, **LADDERS),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_tells_once_what_all_its_fits_tell(name, rng, monkeypatch):
+    monkeypatch.setattr(checks, "_told_by_searches", set())
+    with warnings.catch_warnings(record=True) as records:
+        warnings.simplefilter("always")
+        clone(SEARCHES[name]).fit(collinear(rng.standard_normal((61, 2))))
+    told = [FIGURE.sub("", str(record.message)) for record in records]
+    assert told
+    assert len(told) == len(set(told))
+    assert {record.filename for record in records} == {__file__}
+
+
+def test_a_warning_that_is_an_error_ends_a_search(rng):
+    search = clone(SEARCHES["own folds"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ConvergenceWarning, match="correlated"):
+            search.fit(collinear(rng.standard_normal((60, 2))))
+    with pytest.raises(NotFittedError):
+        search.sample()

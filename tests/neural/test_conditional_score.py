@@ -21,7 +21,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from skscore.neural.conditional_rows import random_split  # noqa: E402
-from skscore.neural.conditional_score import fit_conditional_score  # noqa: E402
+from skscore.neural.conditional_score import ConditionalScore, fit_conditional_score  # noqa: E402
 
 BEND, WIDTH = np.array([-1.0, 1.0]), np.array([0.3, 0.8])
 
@@ -116,7 +116,33 @@ def test_they_learn_conditionals_too():
     for kinds, gain in (("ab", 0.5), ("ba", 0.4), ("-b", 0.1)):
         pair = [each.log_prob(rows.numbers, rows.codes, *masks(rows.n, kinds)) for each in (arcs(), arcs().gaussian)]
         assert np.subtract(*pair).mean() > gain
-    assert -0.7 < arcs().consistency(rows, rng(9)) < 0.05
+
+
+def test_consistency_is_what_two_steps_lose_to_one():
+    rows, density = rows_of_law(1500, seed=8), arcs()
+
+    def mean(kinds):
+        return density.log_prob(rows.numbers, rows.codes, *masks(rows.n, kinds)).mean()
+
+    two_steps = mean("b-") + mean("ab"), mean("-b") + mean("ba")
+    assert max(two_steps) < log_density_of_law(rows).mean() + 0.02
+    assert density.consistency(rows, rng(9)) == pytest.approx(np.mean(two_steps) - mean("bb"), abs=0.1)
+
+
+def test_conditionals_that_know_nothing_of_what_is_given_lose_the_mutual_information():
+    correlation, n = 0.8, 40_000
+    x, z = rng(12).standard_normal((2, n))
+    rows = Rows(np.zeros((n, 0), dtype=int), np.column_stack([x, correlation * x + np.sqrt(1.0 - correlation**2) * z]))
+
+    class Forgetful:
+        """The true joint density of two numbers, and of each alone its marginal whatever is given."""
+
+        def log_prob(self, numbers, codes, target, given):
+            joint = stats.multivariate_normal(cov=[[1.0, correlation], [correlation, 1.0]]).logpdf(numbers)
+            return np.where(target.all(axis=1), joint, np.where(target, stats.norm.logpdf(numbers), 0.0).sum(axis=1))
+
+    mutual_information = -0.5 * np.log(1.0 - correlation**2)
+    assert ConditionalScore.consistency(Forgetful(), rows, rng(13)) == pytest.approx(-mutual_information, abs=0.02)
 
 
 @pytest.mark.parametrize("kinds", ["bb", "ab", "ba", "b-", "-b"])

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
+from sklearn.pipeline import make_pipeline
 
 from skscore import TabularDensity
 from skscore.neural import ScoreNetwork
@@ -86,6 +87,44 @@ def test_a_verbose_fit_tells_of_both_trainings(capsys):
     told = capsys.readouterr().out
     assert "levels: step" in told
     assert "numbers: step" in told
+
+
+class Rounds:
+    """A callback that counts the rounds of a fit, ends each training after one, and keeps the score of the last."""
+
+    def __init__(self):
+        self.counted, self.score = 0, None
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, X=None):
+        self.counted += 1
+        if fitted_estimator is not None:
+            self.score = fitted_estimator.score(X)
+        return True
+
+
+def test_callbacks_follow_both_trainings_and_see_the_density_at_the_end():
+    pytest.importorskip("sklearn.callback")
+    network, rounds, frame = (
+        ScoreNetwork(hidden_layer_sizes=(8,), max_iter=1000, device="cpu"),
+        Rounds(),
+        sums(2100, 11),
+    )
+    fitted = TabularDensity(network, random_state=0).set_callbacks(rounds).fit(frame)
+    assert rounds.counted == 4  # one of the levels, one of the numbers, the density, the whole fit
+    assert rounds.score == fitted.score(frame)
+    of_a_pipeline = make_pipeline("passthrough", TabularDensity("gaussian", "tree", random_state=0))
+    monitored = Rounds()
+    of_a_pipeline[-1].set_callbacks(monitored)
+    assert of_a_pipeline.fit(frame).score(frame) == monitored.score
 
 
 def test_a_single_number_has_conditionals_that_agree():

@@ -409,3 +409,13 @@ def test_a_schema_prints_as_a_table(frame, schema):
     assert f"{frame['born'].min():%Y-%m-%d} to {frame['born'].max():%Y-%m-%d}; step 1 days" in lines[7]
     assert lines[9].endswith("always CH")
     assert "<td>3 levels: m, f, x</td>" in schema._repr_html_()
+
+
+def test_numbers_of_which_fresh_rows_hold_others_are_no_levels():
+    """A number of many zeros: each table has its own values beside them."""
+    rng = np.random.default_rng(21)
+    rain = np.where(rng.random(120) < 0.9, 0.0, np.round(rng.exponential(size=120), 5))
+    column = Schema.of(pd.DataFrame({"rain": rain, "x": rng.standard_normal(120)})).column("rain")
+    assert len(np.unique(rain)) <= 20
+    assert column.line is not None
+    assert column.levels.tolist() == [0.0]

@@ -1,8 +1,10 @@
 """TabularDensity: identities, draws, missing cells, unknown levels, scikit-learn's manners."""
 
 import pickle
+from dataclasses import replace
 
 import joblib
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skscore import TabularDensity
+from skscore.tabular.schema import Schema
+from skscore.tabular.table_fit import Table, fit_table
 
 
 def pets(n, seed):
@@ -135,6 +139,52 @@ def test_missing_cells_are_filled_from_their_conditional(density):
     assert frame["weight"].isna().sum() == 1  # X is left as it was
 
 
+LIBRARIES = {
+    "pandas": lambda frame: frame,
+    "polars": lambda frame: nw.from_native(frame).to_polars(),
+    "pyarrow": lambda frame: nw.from_native(frame).to_arrow(),
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_rows_that_are_passed_come_back_in_their_library_and_with_their_index(library):
+    of_library = LIBRARIES[library]
+    fitted = closed_form(random_state=0).fit(of_library(pets(200, 27)))
+    few = pets(5, 28).set_index(pd.Index([7, 3, 9, 3, 1], name="animal"))
+    X = few if library == "pandas" else of_library(few.reset_index(drop=True))
+    some = X if library == "pyarrow" else X[["kind", "length"]]
+    made = fitted.impute(X), *fitted.impute(X, n_draws=2), fitted.feature_contributions(X), fitted.sample(given=some)
+    assert {type(frame) for frame in made} == {type(X)}
+    if library == "pandas":
+        for frame in made:
+            pd.testing.assert_index_equal(frame.index, few.index)
+        pd.testing.assert_frame_equal(made[0].dropna(), made[0])
+        assert fitted.sample(3).index.tolist() == [0, 1, 2]
+
+
+def test_columns_of_an_array_are_known_by_position_and_by_name():
+    rng = np.random.default_rng(29)
+    X = np.column_stack([rng.normal(size=200), rng.integers(0, 3, 200), rng.normal(size=200)])
+    fitted = closed_form(column_types={2: "real"}, bounds={0: (None, 9.0)}, random_state=0).fit(X)
+    by_position, by_name = (fitted.sample(4, given=given, random_state=1) for given in ({1: 2}, {"x1": 2}))
+    np.testing.assert_array_equal(by_position, by_name)
+    np.testing.assert_array_equal(by_position[:, 1], 2.0)
+    np.testing.assert_array_equal(fitted.predict_proba(X, 1), fitted.predict_proba(X, "x1"))
+    of_rest = fitted.conditional_score_samples(X, given=[0, 1]) + fitted.marginal_score_samples(X, [0, 1])
+    np.testing.assert_allclose(of_rest, fitted.score_samples(X))
+    with pytest.raises(ValueError, match=r"no column 3: fit saw \['x0', 'x1', 'x2'\]"):
+        fitted.sample(given={3: 0.0})
+
+
+def test_whole_numbers_that_were_taken_as_levels_can_be_numbers():
+    frame = pets(60, 30).assign(owners=np.arange(60) % 5)
+    test = frame.head(2).assign(owners=[1, 17])
+    with pytest.raises(ValueError, match=r"'owners'.*17.*handle_unknown.*column_types={'owners': 'integer'}"):
+        closed_form(random_state=0).fit(frame).score_samples(test)
+    numbers = closed_form(column_types={"owners": "integer"}, random_state=0).fit(frame)
+    assert np.isfinite(numbers.score_samples(test)).all()
+
+
 def test_missing_categories_are_filled_with_levels():
     rng = np.random.default_rng(12)
     kind, x = rng.choice(["a", "b"], 600), rng.normal(size=600)
@@ -192,6 +242,21 @@ def test_weights_count_rows():
     assert of_weighted[0] > of_weighted[1]
     with pytest.raises(ValueError, match="zero"):
         closed_form().fit(frame, sample_weight=np.zeros(120))
+
+
+def test_weights_are_repetitions_of_rows_that_are_held_out_together():
+    schema = Schema.of(pets(150, 31))
+    rows, times = schema.encode(pets(150, 31)), np.random.default_rng(32).integers(1, 4, 150)
+    weighted = Table.of(rows, schema.layout, schema.cells, times.astype(float), 0)
+    place = np.repeat(np.arange(150), times)
+    folds = [np.flatnonzero(np.isin(place, fold)) for fold in weighted.folds]
+    repeated = replace(weighted, rows=rows.at(place), weight=np.ones(len(place)), folds=folds)
+    fits = [fit_table(table, "auto") for table in (weighted, repeated)]
+    assert fits[0].marginals == fits[1].marginals
+    assert fits[0].weight_of == pytest.approx(fits[1].weight_of)
+    assert fits[0].held_out == pytest.approx(fits[1].held_out)
+    new = schema.encode(pets(50, 33))
+    np.testing.assert_allclose(*(fit.density.log_prob(new, new.known, new.known.none) for fit in fits), atol=1e-9)
 
 
 def test_a_row_does_not_depend_on_its_batch_nor_on_the_order_of_columns(density):

@@ -9,6 +9,7 @@ from skscore import (
     ConditionalScoreDensity,
     DenoisingScoreEstimator,
     DenoisingScoreEstimatorCV,
+    DensityOutlierDetector,
     ScoreMatchingDensity,
     ScoreMatchingDensityCV,
     ScoreMatchingICA,
@@ -48,6 +49,9 @@ def main() -> float:
         X, sample_weight=np.ones(200)
     )
     rest: np.ndarray = table.conditional_score_samples(X, given=["x0"]) + table.marginal_score_samples(X, ["x0"])
+    verdicts: np.ndarray = (
+        DensityOutlierDetector(gaussian, contamination=0.1).fit(X, sample_weight=np.ones(200)).predict(X)
+    )
     sources: np.ndarray = ScoreMatchingICA(2, random_state=np.random.RandomState(0)).fit(X).transform(X)
     conditional = ConditionalScoreDensity(20, bandwidth="median", input_bandwidth=1.0, alpha=0.1).fit(X[:, :1], X[:, 1])
 
@@ -55,6 +59,7 @@ def main() -> float:
     nats: float = (
         table.score(X)
         + rest.mean()
+        + verdicts.mean()
         + kernel.score(X)
         + shares.score(X, sample_weight=np.ones(200))
         + graph.score(X)

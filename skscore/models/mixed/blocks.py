@@ -8,7 +8,8 @@ With T, U and S the levels asked for, left open and known, and B, A the numbers 
                                     {\sum_{c_T, c_U} P(c_T, c_U \mid c_S)\, p(x_A \mid c)} .
 
 The sums run over every combination of levels if there are at most `MOST`. Otherwise they are means over `DRAWS` draws
-from :math:`P(c_T, c_U \mid c_S)`, the same in every call. Without numbers nothing is summed: P knows its own marginals.
+from :math:`P(c_T, c_U \mid c_S)`, the same in every call and in all rows that know the same levels.
+Without numbers nothing is summed: P knows its own marginals.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from .rows import AnyOrder, ConditionalNumbers, Layout, Rows, distinct
+from .rows import NOT_KNOWN, AnyOrder, ConditionalNumbers, Layout, Rows, distinct
 
 __all__ = ["BlockDensity", "draw_index"]
 
@@ -120,8 +121,10 @@ class BlockDensity:
     def _drawn_ways(self, rows, columns, target, given):
         """Draws of the free `columns` given all other levels, (k, m, q), and the terms of their mean, (k, m)."""
         rest = np.tile(~columns, (DRAWS, 1))
-        each = (np.repeat(codes, DRAWS, axis=0) for codes in np.split(rows.codes, rows.n))
-        codes = np.concatenate([self.levels.sample(row, rest, np.random.default_rng(SEED)) for row in each])
+        told, of_row = np.unique(np.where(columns, NOT_KNOWN, rows.codes), axis=0, return_inverse=True)
+        each = (np.repeat(codes[None], DRAWS, axis=0) for codes in told)
+        draws = np.stack([self.levels.sample(row, rest, np.random.default_rng(SEED)) for row in each])
+        codes = draws[of_row.ravel()].reshape(rows.n * DRAWS, -1)
         many = rows.repeat(DRAWS)._replace(codes=codes)
         log_p = self._log_numbers(many, target.repeat(DRAWS), given.repeat(DRAWS)).reshape(rows.n, DRAWS)
         log_rest = self.levels.log_prob(rows.codes, target.codes & ~columns, given.codes)

@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..._kernels import one_hot, triangles
 from ...formulas.moments import row_blocks
 
 __all__ = ["ConditionalGaussian", "fit_conditional_gaussian"]
@@ -72,10 +73,8 @@ class ConditionalGaussian:
 
     def mean(self, codes):
         """Bᵀφ(c) of levels (n, q), shape (n, p)."""
-        first = 1 + np.cumsum([0, *self.n_levels[:-1]])[: len(self.n_levels)]
         means = np.tile(self.coef[0], (len(codes), 1))
-        for start, c in zip(first, codes.T, strict=True):
-            means += self.coef[start + c]
+        one_hot.add_levels(_places(codes, self.n_levels), self.coef, means)
         return means
 
     # ---- white coordinates -----------------------------------------------------------------------
@@ -102,7 +101,7 @@ class ConditionalGaussian:
         R, log_det = np.empty(rest.shape), np.empty(len(rest))
         for block in _patterns(target, given):
             L = block.factors(self.covariance)
-            R[block.rows] = block.by_row(_solved, L, rest[block.rows])
+            R[block.rows] = block.by_row(triangles.solve, L, rest[block.rows])
             logs = np.where(block.kinds == TARGET, np.log(np.einsum("kjj->kj", L)), 0.0)
             log_det[block.rows] = logs.sum(axis=1)[block.of_row]
         return R, log_det
@@ -111,7 +110,7 @@ class ConditionalGaussian:
         """`numbers` with the cells asked for as white coordinates `R` (n, p) say, those of given cells among them."""
         filled = self.mean(codes)
         for block in _patterns(target, given):
-            filled[block.rows] += block.by_row(_product, block.factors(self.covariance), R[block.rows])
+            filled[block.rows] += block.by_row(triangles.multiply, block.factors(self.covariance), R[block.rows])
         return np.where(target, filled, numbers)
 
     # ---- as a density ----------------------------------------------------------------------------
@@ -157,10 +156,10 @@ class _Patterns(NamedTuple):
         ordered = covariance[self.order[:, :, None], self.order[:, None, :]]
         return np.linalg.cholesky(np.where(both, ordered, np.eye(len(covariance))))
 
-    def by_row(self, apply, L, V):
-        """`apply` of the factor of each row to the row of `V`, in the order of its pattern."""
-        own, result = self.order[self.of_row], np.empty(V.shape)
-        np.put_along_axis(result, own, apply(L[self.of_row], np.take_along_axis(V, own, axis=1)), axis=1)
+    def by_row(self, kernel, L, V):
+        """What a kernel makes of the factor of each row and the row of `V`, in the order of its pattern."""
+        result = np.empty(V.shape)
+        kernel(L, self.order, self.of_row, V, result)
         return result
 
     def scattered(self, L, total):
@@ -190,26 +189,16 @@ def _distinct(kind):
     return kind[first], index
 
 
-def _product(L, V):
-    """Lv of lower triangles (n, p, p) and rows v (n, p)."""
-    return np.einsum("nij,nj->ni", L, V)
-
-
-def _solved(L, V):
-    """L⁻¹v, by forward substitution."""
-    R = np.zeros(V.shape)
-    for k in range(V.shape[1]):
-        R[:, k] = (V[:, k] - np.einsum("nj,nj->n", L[:, k, :k], R[:, :k])) / L[:, k, k]
-    return R
+def _places(codes, n_levels):
+    """Entries of φ(c) that are one beside the first, int32 (n, q)."""
+    return (1 + codes + np.cumsum([0, *n_levels])[:-1]).astype(np.int32)
 
 
 def _features(codes, n_levels):
     """φ(c)."""
     phi = np.zeros((len(codes), 1 + sum(n_levels)))
-    phi[:, 0], first = 1.0, 1
-    for c, n in zip(codes.T, n_levels, strict=True):
-        phi[np.arange(len(codes)), first + c] = 1.0
-        first += n
+    phi[:, 0] = 1.0
+    np.put_along_axis(phi, _places(codes, n_levels), 1.0, axis=1)
     return phi
 
 
@@ -284,8 +273,8 @@ def _expected(gaussian, rows, present, weight, patterns):
     rest = np.where(present, rows.numbers - filled, 0.0)
     for block in patterns:
         L, total = block.factors(gaussian.covariance), np.bincount(block.of_row, weight[block.rows])
-        R = np.where(present[block.rows], block.by_row(_solved, L, rest[block.rows]), 0.0)
-        filled[block.rows] += block.by_row(_product, L, R)
+        R = np.where(present[block.rows], block.by_row(triangles.solve, L, rest[block.rows]), 0.0)
+        filled[block.rows] += block.by_row(triangles.multiply, L, R)
         logs = np.where(block.kinds == GIVEN, np.log(np.einsum("kjj->kj", L)), 0.0).sum(axis=1)
         log_p -= 0.5 * weight[block.rows] @ np.square(R).sum(axis=1) + total @ logs
         spread += block.scattered(L, total)
@@ -315,4 +304,7 @@ def _gram(codes, n_levels, weight):
 
 def _cross(codes, n_levels, Y):
     """ΦᵀY of Y (n, p)."""
-    return sum(_features(codes[rows], n_levels).T @ Y[rows] for rows in _blocks(codes, n_levels))
+    cross = np.zeros((1 + sum(n_levels), Y.shape[1]))
+    cross[0] = Y.sum(axis=0)
+    one_hot.sum_levels(_places(codes, n_levels), Y, cross)
+    return cross

@@ -38,20 +38,22 @@ Applied latent class analysis (pp. 89-106). Cambridge University Press.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from scipy.sparse import csr_array
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import expit, softmax
 
-from ...formulas.moments import moments, row_blocks
+from ..._kernels import latent_classes as kernels
+from ..._kernels.one_hot import add_levels
+from ...formulas.moments import moments
+from .known_cells import ClassProducts, KnownCells
 from .rows import ALWAYS, CellMask, Layout, Rows
 
-__all__ = ["LatentClasses", "fit_latent_classes", "latent_class_path"]
+__all__ = ["LatentClasses", "fit_latent_classes", "grow_latent_classes", "refit_latent_classes"]
 
 
 MOST_CLASSES, ROWS_OF_ONE = 16, 10  # of a path, and the rows that each class has on average, at least
@@ -62,8 +64,6 @@ STALLED = 2e-3  # gain in nats per row at which they end
 AXIS_ROUNDS = 4
 STEEPNESS = 5.0  # of the logit of the shares of two halves, in standard deviations along the axis
 LEAST_LENGTH = 1e-100  # of an axis, instead of 0 in a class of equal rows
-OFTEN, RARE_ROWS = 16, 64  # rows of a pattern of missing numbers that is a part alone, and of a part of rare ones
-BLOCK = 1 << 16  # numbers in the largest array of a block of rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +109,8 @@ class LatentClasses:
         """The `Rows` with every cell that is not given drawn; numbers are NaN where their state says so."""
         rows, given = _with_states(rows, given, self.layout)
         classes = np.empty(rows.n, dtype=np.int64)
-        for block in _blocks(self, rows, given, _patterns(given.numbers)):
-            classes[block.places] = _drawn(softmax(block.log_joint, axis=1), rng)
+        for order, log_joint in self._log_joint(rows, given):
+            classes[order] = _drawn(softmax(log_joint, axis=1), rng)
         codes = self._sampled_levels(rows.codes, given.codes, classes, rng)
         numbers = self._sampled_numbers(rows.numbers, given.numbers, classes, rng)
         return Rows(codes, np.where(self.layout.holds_number(codes), numbers, np.nan))
@@ -119,9 +119,16 @@ class LatentClasses:
         """log p of the cells that are known, shape (n,)."""
         rows, known = _with_states(rows, known, self.layout)
         log_mass = np.empty(rows.n)
-        for block in _blocks(self, rows, known, _patterns(known.numbers)):
-            log_mass[block.places] = logsumexp(block.log_joint, axis=1)
+        for order, log_joint in self._log_joint(rows, known):
+            log_mass[order] = kernels.log_sums(log_joint)
         return log_mass
+
+    def _log_joint(self, rows, known):
+        """Places of the rows, a block after the other, and logarithms of the joint density of class and known cells."""
+        cells = KnownCells.of(rows, known, self.layout.n_levels, self.weights @ self.means)
+        for seen in _Seen.parts(self, cells):
+            for block, log_joint in seen.blocks():
+                yield block.order, log_joint
 
     def _sampled_levels(self, codes, given, classes, rng):
         """The codes with the others drawn from P_kj."""
@@ -136,12 +143,13 @@ class LatentClasses:
         roots, sampled = np.linalg.cholesky(self.covariances), rng.standard_normal(numbers.shape)
         for k in np.unique(classes):
             sampled[classes == k] = self.means[k] + sampled[classes == k] @ roots[k].T
-        for part in _patterns(given):
-            gains = _Seen(self, part.masks).gains
-            for rows in row_blocks(len(part.places), self.means.shape[1] ** 2 + 1, BLOCK):
-                places = part.places[rows]
-                away = np.where(given[places], numbers[places] - sampled[places], 0.0)
-                sampled[places] += (gains[part.which[rows], classes[places]] @ away[:, :, None])[:, :, 0]
+        away = Rows(np.empty((len(given), 0), dtype=np.int64), numbers - sampled)
+        known = CellMask(np.empty((len(given), 0), dtype=bool), given)
+        cells = KnownCells.of(away, known, (), origin=np.zeros(given.shape[1]))
+        for part, gaussians in cells.parts(self):
+            for block in part.blocks(part.masks.shape[1] ** 2 + 1):
+                gains = gaussians.gains[block.pattern, classes[block.order]]
+                sampled[block.order] += (gains @ block.numbers[:, 1:, None])[:, :, 0]
         return np.where(given, numbers, sampled)
 
 
@@ -161,113 +169,54 @@ def _with_states(rows, known, layout):
     return Rows(codes, rows.numbers), CellMask(known_codes, known.numbers)
 
 
-# ---- blocks of rows in which few patterns of numbers are known ------------------------------------
-
-
-class _Part(NamedTuple):
-    """Rows of one pattern of known numbers, or of some patterns that are rare."""
-
-    masks: ndarray  # (G, p)
-    places: ndarray  # of the rows
-    which: ndarray  # of the masks each of them has
-
-
-def _patterns(known):
-    """Parts of all rows, by their `known` numbers (n, p)."""
-    _, first, pattern, n_rows = np.unique(
-        np.packbits(known, axis=1), axis=0, return_index=True, return_inverse=True, return_counts=True
-    )
-    order = np.argsort(pattern.ravel(), kind="stable")
-    is_rare = n_rows[pattern.ravel()[order]] < OFTEN
-    often = np.split(order[~is_rare], np.cumsum(n_rows[n_rows >= OFTEN]))[:-1]
-    rare = [order[is_rare][rows] for rows in row_blocks(is_rare.sum(), 1, RARE_ROWS)]
-    distinct = [np.unique(pattern.ravel()[places], return_inverse=True) for places in often + rare]
-    return [
-        _Part(known[first[masks]], places, which) for places, (masks, which) in zip(often + rare, distinct, strict=True)
-    ]
+# ---- rows as the classes see them ----------------------------------------------------------------
 
 
 class _Seen:
-    """The Gaussians N(μ_kO, Σ_kOO) of the cells of each mask, and what they say of all; matrices are 0 outside O.
+    """Rows of a few patterns of known numbers, as the classes see them."""
 
-    Parameters
-    ----------
-    classes : LatentClasses
-    masks : ndarray of bool, shape (G, p)
-    """
+    def __init__(self, classes, cells, gaussians):
+        self.cells, self.gaussians, self.log_weights = cells, gaussians, np.log(classes.weights)
+        self.log_levels = _of_places(np.log(classes.levels))
 
-    def __init__(self, classes, masks):
-        scale = np.sqrt(np.diagonal(classes.covariances, axis1=1, axis2=2))
-        correlations = classes.covariances / (scale[:, :, None] * scale[:, None, :])
-        both = masks[:, None, :, None] & masks[:, None, None, :]
-        roots = np.linalg.cholesky(np.where(both, correlations, np.eye(masks.shape[1])))
-        self.masks, self.covariances = masks, classes.covariances
-        self.whitening = np.where(both, np.linalg.inv(roots) / scale[:, None, :], 0.0)  # L⁻¹, (G, K, p, p)
-        log_det = np.log(np.diagonal(roots, axis1=2, axis2=3)).sum(axis=2) + masks @ np.log(scale).T
-        self.log_peaks = -log_det - 0.5 * np.log(2.0 * np.pi) * masks.sum(axis=1)[:, None]
+    @classmethod
+    def parts(cls, classes, cells):
+        """All rows, some patterns after the other."""
+        for part, gaussians in cells.parts(classes):
+            yield cls(classes, part, gaussians)
 
-    @cached_property
-    def gains(self):
-        """Σ_k·O Σ_kOO⁻¹, shape (G, K, p, p)."""
-        return self.covariances @ self.whitening.mT @ self.whitening
+    def blocks(self):
+        """The rows in blocks, and the logarithms of the joint density of class and known cells, (b, K)."""
+        for cells in self.cells.blocks(len(self.log_weights)):
+            log_joint = np.tile(self.log_weights, (len(cells.order), 1))
+            add_levels(cells.places, self.log_levels, log_joint)
+            self.gaussians.add_log_density(cells, log_joint)
+            yield cells, log_joint
 
-    @cached_property
-    def unexplained(self):
-        """Covariances of all cells given those of the mask, shape (G, K, p, p)."""
-        return self.covariances - self.gains @ self.covariances
+    def products(self):
+        """Sums over rows, none as yet."""
+        return ClassProducts(*self.log_levels.shape, *self.cells.masks.shape)
 
-    def log_density(self, away, which):
-        """log N(x_O; μ_kO, Σ_kOO) of x − μ_k (K, b, p), 0 outside O, shape (b, K)."""
-        z = _of_each(self.whitening, which, away)
-        return self.log_peaks[which] - 0.5 * np.einsum("kbp,kbp->bk", z, z)
-
-    def completed(self, away, which):
-        """E[x − μ_k | x_O], shape (K, b, p)."""
-        return away if self.masks.all() else _of_each(self.gains, which, away)
-
-    def missed(self, shares, which):
-        """Sum over the rows of the unexplained covariances, by the shares (b, K) of the classes, shape (K, p, p)."""
-        n = np.eye(len(self.masks))[which].T @ shares
-        return 0.0 if self.masks.all() else np.einsum("gk,gkij->kij", n, self.unexplained)
+    def expected(self, products):
+        """The expected sums of each class from those over rows."""
+        return _ClassSums(products.levels[:-1].T, *self.gaussians.expected(products.products))
 
 
-def _of_each(matrices, which, vectors):
-    """The products of vectors (K, b, p) of each class and row with the matrices (G, K, p, p) of its mask."""
-    if len(matrices) == 1:
-        return vectors @ matrices[0].mT
-    return (matrices[which].swapaxes(0, 1) @ vectors[:, :, :, None])[:, :, :, 0]
+def _of_places(of_levels):
+    """Terms of the levels (K, sum of K_j) by their place (1 + sum of K_j, K): 0 for one that is not known."""
+    return np.vstack([of_levels.T, np.zeros(len(of_levels))])
 
 
-class _Block(NamedTuple):
-    """Some rows of a part."""
+class _ClassSums(NamedTuple):
+    """Expected sums over the rows of each class."""
 
-    places: ndarray
-    which: ndarray
-    seen: _Seen
-    levels: csr_array  # one-hot, zero where a level is not known, shape (b, sum of K_j)
-    away: ndarray  # x − μ_k, 0 where a number is not known, shape (K, b, p)
-    log_joint: ndarray  # of class and known cells, shape (b, K)
+    levels: ndarray  # (K, sum of K_j)
+    n: ndarray  # (K,)
+    numbers: ndarray  # of x − μ_k, (K, p)
+    products: ndarray  # (K, p, p)
 
 
-def _blocks(classes, rows, known, patterns):
-    """The rows in blocks; `patterns` are those of the known numbers."""
-    log_weights, log_levels = np.log(classes.weights), np.log(classes.levels.T)
-    for part in patterns:
-        seen = _Seen(classes, part.masks)
-        for block in row_blocks(len(part.places), max(classes.means.size, len(classes.weights)), BLOCK):
-            places, which = part.places[block], part.which[block]
-            levels = _one_hot(rows.codes[places], known.codes[places], classes.layout.n_levels)
-            away = np.where(known.numbers[places], rows.numbers[places] - classes.means[:, None], 0.0)
-            log_joint = log_weights + levels @ log_levels + seen.log_density(away, which)
-            yield _Block(places, which, seen, levels, away, log_joint)
-
-
-def _one_hot(codes, known, n_levels):
-    """1 at each known level, shape (n, sum of K_j)."""
-    n, q = codes.shape
-    starts = np.cumsum([0, *n_levels])
-    columns = np.where(known, codes + starts[:-1], 0)
-    return csr_array((known.ravel().astype(float), columns.ravel(), q * np.arange(n + 1)), shape=(n, starts[-1]))
+NOTHING = _ClassSums(*np.zeros(4))
 
 
 # ---- the fit -------------------------------------------------------------------------------------
@@ -303,11 +252,14 @@ def fit_latent_classes(rows, layout, n_classes, weight=None, seed=0, prior_rows=
     (array([0.5, 0.5]), array([1. , 4.9]))
     """
     sizes = [*takewhile(lambda size: size < n_classes, (2**k for k in range(n_classes))), n_classes]
-    return _grown(_table(rows, weight), layout, sizes, seed, prior_rows)[-1]
+    *_, largest = _grown(_table(rows, layout, weight), sizes, seed, prior_rows)
+    return largest
 
 
-def latent_class_path(rows, layout, most=MOST_CLASSES, weight=None, seed=0, prior_rows=1.0) -> list[LatentClasses]:
-    """Mixtures of 1, 2, 4, … classes, each grown from the one before.
+def grow_latent_classes(
+    rows, layout, most=MOST_CLASSES, weight=None, seed=0, prior_rows=1.0
+) -> Iterator[LatentClasses]:
+    """Mixtures of 1, 2, 4, … classes, each grown from the one before when it is asked for.
 
     Parameters
     ----------
@@ -327,40 +279,64 @@ def latent_class_path(rows, layout, most=MOST_CLASSES, weight=None, seed=0, prio
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.models.mixed.latent_classes import latent_class_path
+    >>> from skscore.models.mixed.latent_classes import grow_latent_classes
     >>> from skscore.models.mixed.rows import Layout, Rows
     >>> rows = Rows(np.random.default_rng(0).integers(3, size=(100, 2)), np.empty((100, 0)))
-    >>> [len(mixture.weights) for mixture in latent_class_path(rows, Layout((3, 3), ()))]
+    >>> [len(mixture.weights) for mixture in grow_latent_classes(rows, Layout((3, 3), ()))]
     [1, 2, 4, 8]
     """
-    table = _table(rows, weight)
-    most = max(
-        1.0, min(most, table.weight.sum() / ROWS_OF_ONE, MOST_SYSTEMS / sum(len(part.masks) for part in table.patterns))
-    )
-    return _grown(table, layout, [2**k for k in range(int(np.log2(most)) + 1)], seed, prior_rows)
+    table = _table(rows, layout, weight)
+    most = max(1.0, min(most, table.weight.sum() / ROWS_OF_ONE, MOST_SYSTEMS / len(table.cells.masks)))
+    return _grown(table, [2**k for k in range(int(np.log2(most)) + 1)], seed, prior_rows)
+
+
+def refit_latent_classes(start, rows, weight=None, prior_rows=1.0) -> LatentClasses:
+    """The mixture of rows that steps from one lead to which most of them have seen.
+
+    Parameters
+    ----------
+    start : LatentClasses
+    rows : Rows
+        All levels are known; a number that is NaN is missing.
+    weight : ndarray of shape (n,), optional
+        Of the rows: how many they stand for.
+    prior_rows : float
+        ν.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.mixed.latent_classes import fit_latent_classes, refit_latent_classes
+    >>> from skscore.models.mixed.rows import ALWAYS, Layout, Rows
+    >>> codes = np.tile([[0], [1]], (500, 1))
+    >>> rows = Rows(codes, np.random.default_rng(0).normal(1.0 + 4.0 * codes, 1.0))
+    >>> of_most = fit_latent_classes(rows.at(slice(100, None)), Layout((2,), (ALWAYS,)), 2)
+    >>> refit_latent_classes(of_most, rows).weights.round(2)
+    array([0.5, 0.5])
+    """
+    table = _table(rows, start.layout, weight)
+    return _fitted(start, table, _prior(table, prior_rows).of(len(start.weights)))
 
 
 class _Table(NamedTuple):
     """What the steps of a fit read."""
 
-    rows: Rows
-    there: CellMask
+    cells: KnownCells  # all levels, and the numbers that are there
     weight: ndarray
-    patterns: list[_Part]  # of numbers that are there
+    marginals: LatentClasses  # one class of independent columns
 
-    def blocks(self, classes):
-        """Blocks of the rows, with what each class has of each of them, (b, K), and their log-densities."""
-        for block in _blocks(classes, self.rows, self.there, self.patterns):
-            top = block.log_joint.max(axis=1, keepdims=True)
-            shares = np.exp(block.log_joint - top)
-            total = shares.sum(axis=1, keepdims=True)
-            yield block, self.weight[block.places, None] * shares / total, (top + np.log(total))[:, 0]
+    def shares(self, seen):
+        """Blocks of the rows seen, what each class has of each of them (b, K), and the sum of their log-densities."""
+        for cells, log_joint in seen.blocks():
+            weight = self.weight[cells.order]
+            yield cells, log_joint, kernels.to_shares(log_joint, weight)
 
 
-def _table(rows, weight):
+def _table(rows, layout, weight):
     there = CellMask(np.ones(rows.codes.shape, dtype=bool), ~np.isnan(rows.numbers))
     weight = np.ones(rows.n) if weight is None else np.asarray(weight, dtype=np.float64)
-    return _Table(rows, there, weight, _patterns(there.numbers))
+    marginals = _marginals(rows, layout, weight)
+    return _Table(KnownCells.of(rows, there, layout.n_levels, marginals.means[0]), weight, marginals)
 
 
 class _Prior(NamedTuple):
@@ -381,38 +357,30 @@ class _Prior(NamedTuple):
         return (np.log(classes.levels) @ self.levels - 0.5 * self.rows * (log_det + precisions @ self.variance)).sum()
 
 
-class _ClassSums(NamedTuple):
-    """Expected sums over the rows of each class."""
-
-    n: ndarray  # (K,)
-    levels: ndarray  # (K, sum of K_j)
-    numbers: ndarray  # of x − μ_k, (K, p)
-    products: ndarray  # (K, p, p)
+def _prior(table, prior_rows):
+    return _Prior(table.marginals.levels[0], np.diag(table.marginals.covariances[0]), prior_rows)
 
 
-NOTHING = _ClassSums(*np.zeros(4))
-
-
-def _grown(table, layout, sizes, seed, prior_rows):
+def _grown(table, sizes, seed, prior_rows):
     """Mixtures of these sizes, of which the first is 1 and none more than twice the one before."""
-    marginals, prior = _marginals(table, layout, prior_rows)
-    path, rng = [_fitted(marginals, table, prior)], np.random.default_rng(seed)
+    prior = _prior(table, prior_rows)
+    mixture, rng = _fitted(table.marginals, table, prior), np.random.default_rng(seed)
+    yield mixture
     for size in sizes[1:]:
-        path.append(_fitted(_split(path[-1], size, table, prior, rng), table, prior.of(size)))
-    return path
+        mixture = _fitted(_split(mixture, size, table, prior, rng), table, prior.of(size))
+        yield mixture
 
 
-def _marginals(table, layout, prior_rows):
-    """One class of independent columns, and the prior that it makes."""
-    (codes, numbers), n = table.rows, table.weight.sum()
+def _marginals(rows, layout, weight):
+    """One class of independent columns."""
     columns = [
-        (np.bincount(codes[:, j], table.weight, n_levels) + 1.0 / n_levels) / (n + 1.0)
-        for j, n_levels in enumerate(layout.n_levels)
+        (np.bincount(codes, weight, n_levels) + 1.0 / n_levels) / (weight.sum() + 1.0)
+        for codes, n_levels in zip(rows.codes.T, layout.n_levels, strict=True)
     ]
-    levels = np.concatenate([*columns, np.empty(0)])
-    means, variances = np.array([_mean_and_variance(x, table.weight) for x in numbers.T]).reshape(-1, 2).T
-    one = LatentClasses(layout, np.ones(1), levels[None], means[None], np.diag(variances)[None])
-    return one, _Prior(levels, variances, prior_rows)
+    means, variances = np.array([_mean_and_variance(x, weight) for x in rows.numbers.T]).reshape(-1, 2).T
+    return LatentClasses(
+        layout, np.ones(1), np.concatenate([*columns, np.empty(0)])[None], means[None], np.diag(variances)[None]
+    )
 
 
 def _mean_and_variance(x, weight):
@@ -438,9 +406,12 @@ def _fitted(classes, table, prior):
 def _step(classes, table, prior):
     """The log-density of rows and prior for each row, and the mixture that follows."""
     value, sums = prior.log_density(classes), NOTHING
-    for block, shares, log_density in table.blocks(classes):
-        value += table.weight[block.places] @ log_density
-        sums = _plus(sums, _expected(block, shares))
+    for seen in _Seen.parts(classes, table.cells):
+        products = seen.products()
+        for cells, shares, log_density in table.shares(seen):
+            value += log_density
+            products.add(cells, shares)
+        sums = _plus(sums, seen.expected(products))
     return value / table.weight.sum(), _maximised(sums, classes, prior)
 
 
@@ -448,18 +419,10 @@ def _plus(one, other):
     return _ClassSums(*(a + b for a, b in zip(one, other, strict=True)))
 
 
-def _expected(block, shares):
-    """The sums over a block, given the shares (b, K) of the classes in its rows."""
-    away = block.seen.completed(block.away, block.which)
-    shared = shares.T[:, :, None] * away
-    products = away.mT @ shared + block.seen.missed(shares, block.which)
-    return _ClassSums(shares.sum(axis=0), (block.levels.T @ shares).T, shared.sum(axis=1), products)
-
-
 def _maximised(sums, classes, prior):
     """The mixture whose classes have these sums of their rows."""
     kept = sums.n > LEAST_ROWS
-    n, levels, numbers, products = (of_class[kept] for of_class in sums)
+    levels, n, numbers, products = (of_class[kept] for of_class in sums)
     shift = numbers / n[:, None]
     scatter = products - n[:, None, None] * shift[:, :, None] * shift[:, None, :]
     return replace(
@@ -480,10 +443,14 @@ class _Axes(NamedTuple):
     levels: ndarray  # (K, sum of K_j)
     numbers: ndarray  # (K, p)
 
-    def of(self, block, classes):
+    def of(self, cells, gaussians, classes):
         """Places of the rows along them, shape (b, K); a number that is missing is that of the mean."""
-        by_levels = block.levels @ self.levels.T - (self.levels * classes.levels).sum(axis=1)
-        return by_levels + np.einsum("kbp,kp->bk", block.away, self.numbers)
+        means = (self.levels * classes.levels).sum(axis=1) + np.einsum("gkp,kp->gk", gaussians.offsets, self.numbers)
+        slopes = np.broadcast_to(self.numbers.T, (len(means), *self.numbers.T.shape))
+        places = np.zeros((len(cells.order), len(self.levels)))
+        add_levels(cells.places, _of_places(self.levels), places)
+        kernels.add_linear(cells.numbers, cells.pattern, np.concatenate([-means[:, None], slopes], axis=1), places)
+        return places
 
 
 def _split(classes, size, table, prior, rng):
@@ -491,10 +458,13 @@ def _split(classes, size, table, prior, rng):
     n_classes, axes = len(classes.weights), _longest_axes(classes, table, prior.variance, rng)
     whole = np.argsort(np.argsort(-classes.weights)) >= size - n_classes
     upper = lower = NOTHING
-    for block, shares, _ in table.blocks(classes):
-        share = np.where(whole, 1.0, expit(STEEPNESS * axes.of(block, classes)))
-        upper = _plus(upper, _expected(block, shares * share))
-        lower = _plus(lower, _expected(block, shares * (1.0 - share)))
+    for seen in _Seen.parts(classes, table.cells):
+        above, below = seen.products(), seen.products()
+        for cells, shares, _ in table.shares(seen):
+            share = np.where(whole, 1.0, expit(STEEPNESS * axes.of(cells, seen.gaussians, classes)))
+            above.add(cells, shares * share)
+            below.add(cells, shares * (1.0 - share))
+        upper, lower = _plus(upper, seen.expected(above)), _plus(lower, seen.expected(below))
     twice = replace(classes, means=np.tile(classes.means, (2, 1)))
     return _maximised(_ClassSums(*map(np.concatenate, zip(upper, lower, strict=True))), twice, prior.of(size))
 
@@ -505,11 +475,15 @@ def _longest_axes(classes, table, variance, rng):
     axes = _Axes(directions[0], directions[1] / np.sqrt(variance))
     for _ in range(AXIS_ROUNDS):
         levels, numbers, n = np.zeros_like(axes.levels), np.zeros_like(axes.numbers), np.zeros(len(classes.weights))
-        for block, shares, _ in table.blocks(classes):
-            places = shares * axes.of(block, classes)
-            levels += (block.levels.T @ places).T - places.sum(axis=0)[:, None] * classes.levels
-            numbers += np.einsum("bk,kbp->kp", places, block.away)
-            n += shares.sum(axis=0)
+        for seen in _Seen.parts(classes, table.cells):
+            along = seen.products()
+            for cells, shares, _ in table.shares(seen):
+                places = shares * axes.of(cells, seen.gaussians, classes)
+                along.add(cells, places)
+                levels -= places.sum(axis=0)[:, None] * classes.levels
+                n += shares.sum(axis=0)
+            levels += along.levels[:-1].T
+            numbers += seen.gaussians.away(along.products)
         length = np.sqrt((levels**2).sum(axis=1) + (numbers**2 / variance).sum(axis=1))[:, None] + LEAST_LENGTH
         axes = _Axes(levels / length, numbers / variance / length)
     deviation = np.sqrt(length / n[:, None])  # the length of S v is the variance along a unit vector v of an axis of S

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import narwhals as nw
 import numpy as np
 
-__all__ = ["NativeDtype", "native_column", "native_dtype", "native_frame_of"]
+from .._compat import native_frame
+
+__all__ = ["NativeDtype", "native_column", "native_dtype", "native_frame_of", "with_index_of"]
 
 SHOWN = ("time_unit", "unit", "time_zone", "tz", "precision", "scale")  # arguments that matter to a reader
 
@@ -73,7 +75,7 @@ def native_column(values: np.ndarray, missing: np.ndarray, dtype: NativeDtype) -
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.tabular.native_dtypes import NativeDtype, native_column
+    >>> from skscore.estimators.native_dtypes import NativeDtype, native_column
     >>> size = NativeDtype("polars", "Enum", {}, categories=("S", "M", "L"), ordered=True)
     >>> native_column(np.array([2, 0]), np.array([False, True]), size).to_list()
     ['L', None]
@@ -92,6 +94,12 @@ def native_frame_of(columns: dict, library: str, n: int) -> Any:
     if library == "pandas":
         return module.DataFrame(columns, index=module.RangeIndex(n))
     return module.DataFrame(columns) if library == "polars" else module.table(columns)
+
+
+def with_index_of(X: Any, frame: Any) -> Any:
+    """Return the `frame` with the index of the rows X, of which its rows are; only frames of pandas have one."""
+    X = native_frame(X)
+    return frame.set_axis(X.index) if all(map(nw.dependencies.is_pandas_dataframe, (X, frame))) else frame
 
 
 def _is_text(values):
