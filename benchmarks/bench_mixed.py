@@ -26,7 +26,7 @@ from mixed_rivals import RIVALS, absence, independent_law
 from report import command_line, machine, write
 from threadpoolctl import threadpool_limits
 
-from skscore.maps.cells import dequantize
+from skscore.maps.cells import EvenCells, dequantize
 from skscore.models.mixed.rows import ALWAYS, Layout, Rows
 from skscore.neural import ScoreNetwork
 from skscore.tabular.network_blocks import learn_levels, learn_numbers
@@ -57,7 +57,8 @@ def table_problem(frame, name, seed):
     test, train = frame.iloc[order[:n_test]], frame.iloc[order[n_test:]]
     schema, rng = Schema.of(train), np.random.default_rng([seed, n_test])
     parts = [schema.encode(part, "na").at(~schema.unlike(part)) for part in (train, test)]
-    spread = [part._replace(numbers=dequantize(part.numbers, schema.cells, rng)) for part in parts]
+    even = [cell if isinstance(cell, EvenCells) else None for cell in schema.cells]
+    spread = [part._replace(numbers=dequantize(part.numbers, even, rng)) for part in parts]
     mean, scale = np.nanmean(spread[0].numbers, axis=0), np.nanstd(spread[0].numbers, axis=0)
     learn, judge = (part._replace(numbers=(part.numbers - mean) / scale) for part in spread)
     return Problem(name, seed, learn, judge, schema.layout)

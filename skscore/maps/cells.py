@@ -62,6 +62,11 @@ class EvenCells(NamedTuple):
         """Which cell each number lies in."""
         return np.rint((x - self.first / self.denominator) / self.width)
 
+    def ends(self, cell):
+        """Ends of some cells, shape (k, 2)."""
+        middle = (self.first + cell * self.stride) / self.denominator
+        return np.stack([middle - self.width / 2, middle + self.width / 2], axis=1)
+
     def round(self, y):
         """The nearest of the values."""
         return (self.first + self.cell_of(y) * self.stride) / self.denominator
@@ -94,6 +99,10 @@ class OwnCells(NamedTuple):
     def cell_of(self, x):
         """Which cell each number lies in; the first stands for none."""
         return self._cell(x)[0]
+
+    def ends(self, cell):
+        """Ends of some cells, shape (k, 2)."""
+        return np.stack([self.edges[cell], self.edges[cell + 1]], axis=1)
 
     def spread(self, x, u):
         """Points u of the cells."""

@@ -12,7 +12,7 @@ __all__ = ["limits_of", "rows_outside"]
 def limits_of(bounds, schema, rows):
     """The limits of all numeric columns, None if there are none.
 
-    A value of an evenly spaced column stands for a cell around it, so that its limits lie half a step further out.
+    A value of a column that has cells stands for the one around it, so that its limits lie where the cell ends.
 
     Parameters
     ----------
@@ -47,9 +47,8 @@ def _ends(pair, name, column):
     """Lower and upper limit of one column as floats."""
     try:
         lower, upper = pair
-        half = 0.0 if column.line.cells is None else column.line.cells.width / 2
         ends = [
-            sign * np.inf if end is None else float(column.line.numbers(np.array([end]))[0]) + sign * half
+            sign * np.inf if end is None else _outer_end(column.line.numbers(np.array([end])), sign, column.line.cells)
             for end, sign in ((lower, -1.0), (upper, 1.0))
         ]
     except (TypeError, ValueError):
@@ -57,6 +56,12 @@ def _ends(pair, name, column):
     if not ends[0] < ends[1]:
         raise ValueError(f"bounds: {name!r} has {pair!r}. The lower limit has to lie below the upper one.")
     return ends
+
+
+def _outer_end(x, sign, cells):
+    """The number x, (1,), or the lower or upper end of its cell if it has one."""
+    places = np.array([0.0, 1.0])
+    return float(x[0] if cells is None else np.max(sign * cells.spread(x, places)) * sign)
 
 
 def rows_outside(limits, rows):

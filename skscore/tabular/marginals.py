@@ -1,9 +1,9 @@
 """Coordinates in which the numbers of a table are nearer to a Gaussian, chosen on rows held out.
 
-A column is standardised, and then left alone, or bent by a power (Yeo & Johnson, 2000), or turned into normal scores by
-a mixture of Gaussians, which grows as long as the Bayesian information criterion asks for it (Schwarz, 1978). Columns
-of one table are treated alike. What is compared is the density of the numbers given the levels, in the units of the
-table.
+A column is standardised, stretched where its values heap up (:mod:`skscore.tabular.heaps`), and then left alone, or
+bent by a power (Yeo & Johnson, 2000), or turned into normal scores by a mixture of Gaussians, which grows as long as
+the Bayesian information criterion asks for it (Schwarz, 1978). Columns of one table are treated alike. What is compared
+is the density of the numbers given the levels, in the units of the table.
 
 References
 ----------
@@ -14,51 +14,101 @@ Yeo, I.-K., & Johnson, R. A. (2000). A new family of power transformations to im
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
+from numpy import ndarray
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 from ..levels.mixture import largest_likelihood
 from ..maps.elementwise import YeoJohnson
 from ..maps.mixture_scores import MixtureScores
+from ..maps.stretch import Stretch
 from ..models.mixed.coordinates import Coordinates
 from ..models.mixed.latent_classes import grow_latent_classes
 from ..models.mixed.rows import ALWAYS, CellMask, Layout, Rows
+from .heaps import Heaps, smoothed
 
-__all__ = ["MARGINALS", "fit_coordinates"]
+__all__ = ["MARGINALS", "Marginals"]
 
 POWERS = 0.0, 2.0  # between them the map is onto all of R
 WIDE_SCALE = 5.0  # standard deviations, of the Gaussian that keeps far rows from the edge of a mixture
 MOST_COMPONENTS = 8
+PARTS = ("weights", "means", "scales")
 
 
-def fit_coordinates(marginals, numbers, weight=None, limits=None) -> Coordinates:
-    """Coordinates of the columns of a table.
+@dataclass(frozen=True, eq=False)
+class Marginals:
+    """The columns of a table, standardised, and stretched where their values heap up.
 
     Parameters
     ----------
-    marginals : {"none", "power", "mixture"}
-    numbers : ndarray of shape (n, p)
-        NaN where a cell holds no number.
-    weight : ndarray of shape (n,), optional
+    plain : Coordinates
+        In which they are that, and no more.
+    Z : ndarray of shape (n, p)
+        Their numbers there, NaN where a cell holds none.
+    weight : ndarray of shape (n,)
         How many rows each stands for.
-    limits : Limits, optional
-        Within which the numbers lie.
+    gain : ndarray of shape (n,)
+        Nats that each row gains by having been counted itself among the heaps.
+    mixtures : MixtureScores
+        A mixture of Gaussians for each column.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.tabular.marginals import fit_coordinates
+    >>> from skscore.tabular.marginals import Marginals
     >>> x = np.exp(np.random.default_rng(0).standard_normal((500, 1)))
-    >>> u = fit_coordinates("mixture", x).forward(x)
+    >>> u = Marginals.of(x, np.ones(500), [None]).coordinates("mixture").forward(x)
     >>> u.mean().round(1), u.std().round(1)
     (np.float64(0.0), np.float64(1.0))
     """
-    weight = np.ones(len(numbers)) if weight is None else weight
-    numbers = numbers if limits is None else limits.forward(numbers)
-    location, scale = np.array([_centre(x, weight) for x in numbers.T]).reshape(-1, 2).T
-    shape = SHAPES[marginals]((numbers - location) / scale, weight) if numbers.shape[1] else None
-    return Coordinates(location, scale, shape, limits)
+
+    plain: Coordinates
+    Z: ndarray
+    weight: ndarray
+    gain: ndarray
+    mixtures: MixtureScores
+
+    @classmethod
+    def of(cls, numbers, weight, cells, limits=None) -> Marginals:
+        """The columns of `numbers` (n, p), spread over their `cells`, of rows of this `weight`, within `limits`."""
+        inner = numbers if limits is None else limits.forward(numbers)
+        location, scale = np.array([_centre(x, weight) for x in inner.T]).reshape(-1, 2).T
+        plain = Coordinates(location, scale, None, limits)
+        Z = plain.forward(numbers)
+        mixtures = [_mixture(z[~np.isnan(z)], weight[~np.isnan(z)]) for z in Z.T]
+        heaps = [_heaps(j, numbers, weight, cells[j], plain, mixture) for j, mixture in enumerate(mixtures)]
+        stretch = Stretch([each.knots for each in heaps], [each.values for each in heaps])
+        laws = [
+            smoothed(mixture) if len(each.knots) else mixture for mixture, each in zip(mixtures, heaps, strict=True)
+        ]
+        gain = sum((each.gain for each in heaps), start=np.zeros(len(Z)))
+        return cls(replace(plain, stretch=stretch), stretch.forward(Z), weight, gain, _side_by_side(laws))
+
+    def coordinates(self, kind) -> Coordinates:
+        """Coordinates in which the columns are nearer to a Gaussian, of this kind."""
+        return replace(self.plain, shape=SHAPES[kind](self) if self.Z.shape[1] else None)
+
+
+def _side_by_side(mixtures):
+    """One map of all columns from those of each."""
+    return MixtureScores(*([part for mixture in mixtures for part in getattr(mixture, name)] for name in PARTS))
+
+
+def _heaps(j, numbers, weight, cell, plain, mixture):
+    """The heaps of column j on its cells, none if it has no cells or no numbers."""
+    there = ~np.isnan(numbers[:, j])
+    if cell is None or not weight[there].any():
+        return Heaps(np.empty(0), np.empty(0), np.zeros(len(numbers)))
+    index, place = np.unique(cell.cell_of(numbers[there, j]), return_inverse=True)
+    ends = np.full((2 * len(index), numbers.shape[1]), np.nan)
+    ends[:, j] = cell.ends(index).ravel()
+    heaps = Heaps.of(plain.forward(ends)[:, j].reshape(-1, 2), place, weight[there], mixture)
+    gain = np.zeros(len(numbers))
+    gain[there] = heaps.gain
+    return heaps._replace(gain=gain)
 
 
 def _centre(x, weight):
@@ -76,14 +126,20 @@ def _centre(x, weight):
 # ---- shapes of standardised columns --------------------------------------------------------------
 
 
-def _as_they_are(Z, weight):
+def _as_they_are(columns):
     return None
 
 
-def _powers(Z, weight):
+def _powers(columns):
     """The likeliest power of each column."""
-    there = ~np.isnan(Z)
-    return YeoJohnson(np.array([_power(z[on], weight[on]) for z, on in zip(Z.T, there.T, strict=True)]))
+    Z, there = columns.Z, ~np.isnan(columns.Z)
+    powers = [_power(z[on], columns.weight[on]) for z, on in zip(Z.T, there.T, strict=True)]
+    return YeoJohnson(np.array(powers))
+
+
+def _normal_scores(columns):
+    """Those of the mixture of each column, which after the stretch is its law."""
+    return columns.mixtures
 
 
 def _power(z, weight):
@@ -100,16 +156,10 @@ def _power(z, weight):
     return float(minimize_scalar(minus_log_likelihood, bounds=POWERS, method="bounded").x)
 
 
-def _mixtures(Z, weight):
-    """A mixture for each column."""
-    columns = [_mixture(z[~np.isnan(z)], weight[~np.isnan(z)]) for z in Z.T]
-    return MixtureScores(*zip(*columns, strict=True))
-
-
 def _mixture(z, weight):
-    """Weights, means and standard deviations of the mixture of one column, a wide Gaussian among them.
+    """The mixture of one column, a wide Gaussian among its parts.
 
-    Its weight is the likeliest, and at least that of one row more: draws of it are far from all rows.
+    The weight of this one is the likeliest, and at least that of one row more: draws of it are far from all rows.
     """
     rows, one = Rows(np.empty((len(z), 0), dtype=np.int64), z[:, None]), Layout((), (ALWAYS,))
     nothing = CellMask(np.empty((len(z), 0), dtype=bool), np.zeros((len(z), 1), dtype=bool))
@@ -125,8 +175,9 @@ def _mixture(z, weight):
     least = np.array([0.0, 1.0 / (1.0 + weight.sum())])
     (own, wide), _ = largest_likelihood(both, weight, least, np.ones(2, dtype=bool))
     weights = np.append(own * best.weights, wide)
-    return weights, np.append(best.means[:, 0], 0.0), np.append(np.sqrt(best.covariances[:, 0, 0]), WIDE_SCALE)
+    scales = np.append(np.sqrt(best.covariances[:, 0, 0]), WIDE_SCALE)
+    return MixtureScores([weights], [np.append(best.means[:, 0], 0.0)], [scales])
 
 
-SHAPES = {"none": _as_they_are, "power": _powers, "mixture": _mixtures}
+SHAPES = {"none": _as_they_are, "power": _powers, "mixture": _normal_scores}
 MARGINALS = tuple(SHAPES)

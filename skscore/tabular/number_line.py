@@ -13,6 +13,15 @@ Values that lie on an even spacing have the cells of this lattice: the greatest 
 and times, that of decimals by :func:`skscore.maps.dequantize.even_cells` over all values; fewer than 12 values do not
 show their divisor, and have the step of their last decimal. A number on its way back is rounded to the lattice, and
 kept within what its dtype can hold.
+
+Other values of a column in which four rows or more share one on average (the logarithm of a round amount) have own
+cells (:class:`skscore.maps.cells.OwnCells`) around those that two rows or more hold. A value of a single row stands for
+the cell in which it lies: as many more are still to come (Good, 1953).
+
+References
+----------
+Good, I. J. (1953). The population frequencies of species and the estimation of population parameters. Biometrika,
+40(3-4), 237-264.
 """
 
 from __future__ import annotations
@@ -22,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from ..maps.cells import EvenCells
+from ..maps.cells import EvenCells, OwnCells
 from ..maps.dequantize import FEW, HEAVY, MULTIPLICITY, SMALL_SET, even_cells, is_complete, neighbours
 
 __all__ = ["NumberLine", "are_whole", "heavy_values"]
@@ -47,8 +56,8 @@ class NumberLine(NamedTuple):
         u, in steps of the stored dtype.
     origin : int
         o, in steps of the stored dtype.
-    cells : EvenCells or None
-        Of the numbers; None if they are continuous.
+    cells : EvenCells, OwnCells or None
+        Of the numbers: an even lattice, or those that recur on none; None if they are continuous.
     precision : str
         Dtype of floats to which the values were once rounded: that of the column, or float32.
     bounds : tuple of two float
@@ -59,7 +68,7 @@ class NumberLine(NamedTuple):
     unit: str
     steps: int
     origin: int
-    cells: EvenCells | None
+    cells: EvenCells | OwnCells | None
     precision: str
     bounds: tuple[float, float]
 
@@ -69,9 +78,13 @@ class NumberLine(NamedTuple):
         unit, steps = _time_unit(values) if values.dtype.kind in "mM" else ("", 1)
         stored = str(values.dtype)
         line = cls(stored, unit, steps, _origin(_counted(values), steps), None, stored, (0.0, 0.0))
-        x = np.unique(line.numbers(values))
+        x, rows = np.unique(line.numbers(values), return_counts=True)
         line = line._replace(bounds=(float(x[0]), float(x[-1])))
-        return line._replace(cells=_integer_cells(x)) if are_whole(x) else line._on_decimals(x)
+        if are_whole(x):
+            return line._replace(cells=_integer_cells(x))
+        line = line._on_decimals(x)
+        recurs = rows.sum() >= MULTIPLICITY * len(x)
+        return line._replace(cells=OwnCells.between(x[rows > 1])) if line.cells is None and recurs else line
 
     def _on_decimals(self, x):
         """The line with the lattice that holds all the numbers x, in double or single precision; as it is if none."""
@@ -99,7 +112,7 @@ class NumberLine(NamedTuple):
 
     def values(self, numbers: ndarray) -> ndarray:
         """The values nearest to `numbers`, on the lattice and in the range of the stored dtype, shape (n,)."""
-        x = numbers if self.cells is None else self.cells.round(numbers)
+        x = self.cells.round(numbers) if isinstance(self.cells, EvenCells) else numbers
         dtype = np.dtype(self.stored)
         if dtype.kind == "f":
             limits = np.finfo(self.precision)

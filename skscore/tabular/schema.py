@@ -21,7 +21,7 @@ import numpy as np
 from numpy import ndarray
 
 from ..estimators.native_dtypes import native_frame_of
-from ..maps.cells import EvenCells
+from ..maps.cells import EvenCells, OwnCells
 from ..models.mixed.rows import ALWAYS, CellMask, Layout, Rows
 from .column_kinds import check_column_types
 from .columns import NOT_KNOWN, Column
@@ -131,8 +131,8 @@ class Schema:
         return Layout(n_levels, tuple(ALWAYS if c.discrete is None else c.discrete for c in self._numeric))
 
     @property
-    def cells(self) -> list[EvenCells | None]:
-        """Lattice of each numeric column, None if it is continuous."""
+    def cells(self) -> list[EvenCells | OwnCells | None]:
+        """Cells of each numeric column, None if it is continuous."""
         return [column.line.cells for column in self._numeric]
 
     @property

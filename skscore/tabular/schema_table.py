@@ -7,6 +7,7 @@ from html import escape
 
 import numpy as np
 
+from ..maps.cells import EvenCells
 from .columns import Column
 
 __all__ = ["html_table", "text_table"]
@@ -57,8 +58,10 @@ def _line(column):
     line = column.line
     yield " to ".join(_end(line, bound) for bound in line.bounds)
     unit = f" {UNITS.get(line.unit, 'nanoseconds')}" if line.unit else ""
-    if line.cells is not None:
+    if isinstance(line.cells, EvenCells):
         yield f"step {line.cells.width:g}{unit}"
+    elif line.cells is not None:
+        yield f"{len(line.cells.values)} recur"
     if len(column.levels):
         yield f"often {_listed(column.levels)}"
 

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..formulas.moments import evenly
-from ..maps.cells import EvenCells, dequantize
+from ..maps.cells import EvenCells, OwnCells, dequantize
 from ..maps.limits import Limits
 from ..models.discrete.tree import fit_tree
 from ..models.mixed.conditional_gaussian import fit_conditional_gaussian
 from ..models.mixed.coordinates import Coordinates, MovedRows
 from ..models.mixed.rows import Layout, Rows
-from .marginals import MARGINALS, fit_coordinates
+from .marginals import MARGINALS, Marginals
 from .network_blocks import consistency
 from .row_stack import CrossFit, blocks, cross_fit, deal, fit_without, stack
 
@@ -33,8 +33,8 @@ class Table:
     ----------
     rows : Rows
     layout : Layout
-    cells : sequence of p EvenCells or None
-        Lattice of each numeric column.
+    cells : sequence of p EvenCells, OwnCells or None
+        Of each numeric column.
     weight : ndarray of shape (n,)
         How many rows each stands for.
     folds : list of ndarray of int
@@ -46,7 +46,7 @@ class Table:
 
     rows: Rows
     layout: Layout
-    cells: Sequence[EvenCells | None]
+    cells: Sequence[EvenCells | OwnCells | None]
     weight: np.ndarray
     folds: list
     seed: int
@@ -104,22 +104,21 @@ class _Numbers(NamedTuple):
     coordinates: Coordinates
     rows: Rows
     gaussians: list  # of each fold, fitted to the other rows
-    log_slope: np.ndarray  # (n,)
+    log_slope: np.ndarray  # (n,), less what rows gain by having been counted themselves
     value: float  # mean log-density of the numbers held out
 
     @classmethod
-    def of(cls, table, marginals):
-        """The numbers in coordinates of this kind."""
-        numbers = table.spread(np.random.default_rng(SPREAD_SEED))
-        coordinates = fit_coordinates(marginals, numbers, table.weight, table.limits)
+    def of(cls, table, numbers, columns, kind):
+        """The `numbers` of a table, spread over their cells, in coordinates of this kind of their `columns`."""
+        coordinates = columns.coordinates(kind)
         there, rows = ~np.isnan(numbers), table.rows._replace(numbers=coordinates.forward(numbers))
-        log_slope = np.where(there, coordinates.log_slope(numbers), 0.0).sum(axis=1)
+        log_slope = np.where(there, coordinates.log_slope(numbers), 0.0).sum(axis=1) - columns.gain
         gaussians, total = fit_without(table.gaussian, rows, table.folds, table.weight), 0.0
         for part, fold in zip(gaussians, table.folds, strict=True):
             nothing = np.zeros_like(there[fold])
             log_p = part.log_prob(rows.numbers[fold], rows.codes[fold], there[fold], nothing) + log_slope[fold]
             total += table.weight[fold] @ log_p
-        return cls(marginals, coordinates, rows, gaussians, log_slope, total)
+        return cls(kind, coordinates, rows, gaussians, log_slope, total)
 
 
 def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=None) -> TableFit:
@@ -136,7 +135,9 @@ def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=
         of a block. Without them it is the trees, or the Gaussians.
     """
     kinds = MARGINALS if marginals == "auto" else (marginals,)
-    chosen = max((_Numbers.of(table, kind) for kind in kinds), key=lambda numbers: numbers.value)
+    spread = table.spread(np.random.default_rng(SPREAD_SEED))
+    columns = Marginals.of(spread, table.weight, table.cells, table.limits)
+    chosen = max((_Numbers.of(table, spread, columns, kind) for kind in kinds), key=lambda numbers: numbers.value)
     trees = cross_fit(table.tree, table.rows, table.folds, table.weight)
     gaussians = CrossFit(table.gaussian(chosen.rows, table.weight), chosen.gaussians)
     closed_form, consistent = blocks(table.layout, trees, gaussians), 0.0

@@ -1,26 +1,29 @@
 r"""A density of rows in other coordinates of their numbers.
 
-Each numeric column has a coordinate :math:`u_j = f_j((l_j(x_j) - m_j)/s_j)`, in which a density p_U is fitted:
+Each numeric column has a coordinate :math:`u_j = f_j(t_j((l_j(x_j) - m_j)/s_j))`, in which a density p_U is fitted:
 
 .. math:: \log p(c_T, x_B \mid c_S, x_A) = \log p_U(c_T, u_B \mid c_S, u_A)
-          + \sum_{j \in B}\bigl[\log l_j' + \log f_j' - \log s_j\bigr].
+          + \sum_{j \in B}\bigl[\log l_j' + \log t_j' + \log f_j' - \log s_j\bigr].
 
-A value of an evenly spaced column stands for a cell of one step w around it. Its density is its probability over w, the
-mean over the cell, here over points that are the same in every call; what is known of such a column is its value.
+A value of a column that has cells stands for its cell: of one step around it in an evenly spaced column. Its density is
+its probability over the width of the cell, the mean over the cell, here over points that are the same in every call;
+what is known of such a column is its value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 
 from ...formulas.moments import row_blocks
 from ...maps.algebra import Elementwise
 from ...maps.cell_points import log_mean, unit_points
-from ...maps.cells import EvenCells
+from ...maps.cells import EvenCells, OwnCells
 from ...maps.limits import Limits
+from ...maps.stretch import Stretch
 from .rows import RowDensity, Rows
 
 __all__ = ["Coordinates", "MovedRows"]
@@ -40,24 +43,31 @@ class Coordinates:
         f; None is the identity.
     limits : Limits or None
         l, which takes columns between limits onto all of R; None is the identity.
+    stretch : Stretch or None
+        t, which makes room where values heap up; None is the identity.
     """
 
     location: np.ndarray
     scale: np.ndarray
     shape: Elementwise | None = None
     limits: Limits | None = None
+    stretch: Stretch | None = None
 
     def _standardised(self, X):
         return ((X if self.limits is None else self.limits.forward(X)) - self.location) / self.scale
 
+    @property
+    def _after(self):
+        """The maps of standardised numbers."""
+        return [f for f in (self.stretch, self.shape) if f is not None]
+
     def forward(self, X):
         """u of numbers (n, p)."""
-        Z = self._standardised(X)
-        return Z if self.shape is None else self.shape.forward(Z)
+        return reduce(lambda Z, f: f.forward(Z), self._after, self._standardised(X))
 
     def inverse(self, U):
         """x of coordinates (n, p)."""
-        L = self.location + self.scale * (U if self.shape is None else self.shape.inverse(U))
+        L = self.location + self.scale * reduce(lambda Z, f: f.inverse(Z), reversed(self._after), U)
         return L if self.limits is None else self.limits.inverse(L)
 
     def log_slope(self, X):
@@ -65,7 +75,10 @@ class Coordinates:
         slope = np.broadcast_to(-np.log(self.scale), X.shape)
         if self.limits is not None:
             slope = slope + self.limits.log_slope(X)
-        return slope if self.shape is None else slope + self.shape.log_slope(self._standardised(X))
+        Z = self._standardised(X)
+        for f in self._after:
+            slope, Z = slope + f.log_slope(Z), f.forward(Z)
+        return slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +90,7 @@ class MovedRows:
     inner : RowDensity
         p_U.
     coordinates : Coordinates
-    cells : sequence of p EvenCells or None
+    cells : sequence of p EvenCells, OwnCells or None
         Of each numeric column, None if it is continuous.
     n_points : int
         Of the cells of a row, a power of two.
@@ -85,7 +98,7 @@ class MovedRows:
 
     inner: RowDensity
     coordinates: Coordinates
-    cells: Sequence[EvenCells | None]
+    cells: Sequence[EvenCells | OwnCells | None]
     n_points: int = 1
 
     @property
@@ -103,7 +116,7 @@ class MovedRows:
         return log_p
 
     @property
-    def _with_cells(self) -> list[tuple[int, EvenCells]]:
+    def _with_cells(self) -> list[tuple[int, EvenCells | OwnCells]]:
         """The columns that have cells."""
         return [(j, cell) for j, cell in enumerate(self.cells) if cell is not None]
 
