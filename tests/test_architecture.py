@@ -28,7 +28,7 @@ FLOORS = (
     ("maps", "fitting", "samplers", "datasets", "metrics"),
     ("models", "likelihood"),
     ("levels", "neural"),
-    ("estimators", "tabular", "plotting", "demo"),
+    ("estimators", "tabular", "plotting", "persistence", "cli", "demo", "__main__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
