@@ -3,6 +3,7 @@
 The archive is one of skops: a schema in JSON, in which each part names its type and how it is put together again, and
 arrays. Before anything is put together, all of these are checked:
 
+- **names**: the schema, and arrays with a number for a name. Nothing is unpacked to the disk;
 - **size**: nothing in the archive is compressed, and no array stands in two places, so that what is read is never
   larger than the file; a part that comes twice is written twice, so that the schema does not unfold either;
 - **loaders**: the ways of `LOADERS` alone. Bound methods, partial functions, calls of constructors are not among them;
@@ -13,6 +14,7 @@ arrays. Before anything is put together, all of these are checked:
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from io import BytesIO
 from typing import Any
@@ -22,6 +24,7 @@ from sklearn import model_selection
 
 __all__ = ["trusted_types"]
 
+ENTRY = re.compile(r"schema\.json|\d+\.npy")
 LOADERS = {
     *("JsonNode", "DictNode", "ListNode", "TupleNode", "SetNode", "SliceNode"),
     *("NdArrayNode", "DTypeNode", "RandomStateNode", "RandomGeneratorNode"),
@@ -58,6 +61,8 @@ def trusted_types(archive: bytes) -> list[str]:
     with ZipFile(BytesIO(archive)) as files:
         entries = files.infolist()
         schema = json.loads(files.read("schema.json"))
+    if strange := [entry.filename for entry in entries if not ENTRY.fullmatch(entry.filename)]:
+        raise ValueError(f"it holds {strange[0]!r}, which is no part of a model")
     if any(entry.compress_type != ZIP_STORED for entry in entries):
         raise ValueError("its parts are compressed, which those of a model are not")
     if sum(entry.file_size for entry in entries) > len(archive):
