@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -47,13 +48,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return NO_READER
     except KeyboardInterrupt:
-        print("skscore: interrupted, nothing was written", file=sys.stderr)
+        print(f"skscore: interrupted, {_what_is_left(asked)}", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         return _wrong(f"{error.filename or 'the output'}: {error.strerror or error}")
     except (ValueError, ImportError) as error:
         return _wrong(str(error))
     return 0
+
+
+def _what_is_left(asked):
+    """What an interrupted command leaves behind."""
+    training = commands.training_file(asked.output or "")
+    if asked.run is commands.fit and os.path.exists(training):
+        return f"{training} keeps the training: the same command goes on from there"
+    return "nothing was written"
 
 
 def _table(path):

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ..neural import ScoreNetwork
 from ..persistence.model_file import load, save
 from ..tabular import TabularDensity
 from .progress import progress_on_a_terminal
 from .table_file import read_table, write_table
 
-__all__ = ["fit", "impute", "sample", "score"]
+__all__ = ["fit", "impute", "sample", "score", "training_file"]
 
 TRUTH = {"true": True, "false": False}
 
@@ -26,11 +27,17 @@ def fit(asked: Namespace) -> None:
         raise ValueError(f"{asked.output} cannot be written: {folder} is no folder that you may write to.")
     kinds = {**dict(_pairs(asked.column_types, "--column-types")), **dict.fromkeys(asked.drop, "ignore")}
     table = read_table(asked.table, text=[name for name, kind in kinds.items() if kind == "categorical"])
+    training = training_file(asked.output)
+    numeric = asked.numeric if asked.numeric == "gaussian" else ScoreNetwork(checkpoint=training, checkpoint_every=200)
+    density = TabularDensity(numeric, asked.discrete, column_types=kinds, random_state=asked.random_state)
     with progress_on_a_terminal() as shown:
-        density = TabularDensity(
-            asked.numeric, asked.discrete, column_types=kinds, random_state=asked.random_state, verbose=int(shown)
-        ).fit(table)
-    save(density.set_params(verbose=0), asked.output)
+        density.set_params(verbose=int(shown)).fit(table)
+    save(density.set_params(numeric=asked.numeric, verbose=0), asked.output)
+
+
+def training_file(model: str) -> str:
+    """Where `fit` keeps the training of a network while it lasts, for a model that goes to this file."""
+    return f"{model}.training"
 
 
 def score(asked: Namespace) -> None:

@@ -293,14 +293,26 @@ def test_a_warning_is_one_line_and_comes_once(capfd):
     assert lines_of(capfd)[1] == ["skscore: warning: two lines"]
 
 
-def test_an_interrupted_fit_leaves_nothing(here, monkeypatch, capfd):
-    def interrupted(self, X):
-        raise KeyboardInterrupt
+def interrupted(self, X):
+    """In place of `fit`, after a while."""
+    Path(self.numeric.checkpoint).write_bytes(b"a training") if self.discrete == "network" else None
+    raise KeyboardInterrupt
 
+
+def test_an_interrupted_fit_keeps_the_training(here, monkeypatch, capfd):
     monkeypatch.setattr(TabularDensity, "fit", interrupted)
     assert main(["fit", "table.csv", "-o", "other.skops"]) == 130
-    assert lines_of(capfd)[1] == ["skscore: interrupted, nothing was written"]
+    kept = "skscore: interrupted, other.skops.training keeps the training: the same command goes on from there"
+    assert lines_of(capfd)[1] == [kept]
+    assert (here / "other.skops.training").exists()
     assert not (here / "other.skops").exists()
+
+
+def test_an_interrupted_fit_without_a_training_leaves_nothing(here, monkeypatch, capfd):
+    monkeypatch.setattr(TabularDensity, "fit", interrupted)
+    assert main(["fit", "table.csv", "-o", "third.skops", "--discrete", "tree"]) == 130
+    assert lines_of(capfd)[1] == ["skscore: interrupted, nothing was written"]
+    assert not list(here.glob("third*"))
 
 
 # ---- the process ---------------------------------------------------------------------------------
