@@ -5,6 +5,8 @@ exponential families, `DenoisingScoreEstimator` at all noise levels. Both replac
 in a Pipeline, in GridSearchCV, as a sampler and for anomaly scores.
 """
 
+__version__ = "0.1.0"
+
 from .estimators.conditional import ConditionalScoreDensity
 from .estimators.denoising import DenoisingScoreEstimator
 from .estimators.denoising_cv import DenoisingScoreEstimatorCV
@@ -14,9 +16,8 @@ from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.score_matching_cv import ScoreMatchingDensityCV
 from .estimators.sklearn_transformers import BijectiveTransformer
 from .estimators.transformed import TransformedDensity
+from .persistence.model_file import load, save
 from .tabular import TabularDensity
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BijectiveTransformer",
@@ -30,4 +31,6 @@ __all__ = [
     "TabularDensity",
     "TransformedDensity",
     "__version__",
+    "load",
+    "save",
 ]

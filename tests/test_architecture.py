@@ -28,7 +28,7 @@ FLOORS = (
     ("maps", "fitting", "samplers", "datasets", "metrics"),
     ("models", "likelihood"),
     ("levels", "neural"),
-    ("estimators", "tabular", "plotting", "demo"),
+    ("estimators", "tabular", "plotting", "persistence", "cli", "demo", "__main__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -37,7 +37,7 @@ FENCES = {"torch": {"neural"}, "numba": {"_kernels"}, "matplotlib": {"plotting",
 PRIVATE_SKLEARN = re.compile(r"sklearn\.(.*\.)?_(?!_)")
 PRIVATE_SKLEARN_ROOM = "_compat"
 
-WARNING_FILE = Path("skscore/estimators/checks.py")  # all others return remarks
+WARNS, SHOWS = Path("skscore/estimators/checks.py"), Path("skscore/cli/progress.py")  # all others return remarks
 
 DRAWERS = {"utils", "util", "helpers", "common", "core", "misc", "tools"}
 OPEN_ENDS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
@@ -148,7 +148,7 @@ def private_sklearn_has_one_door(source):
 
 def warnings_point_at_the_user(source):
     for name, line in source.imports:
-        if name.split(".")[0] == "warnings" and source.path != WARNING_FILE:
+        if name.split(".")[0] == "warnings" and source.path not in (WARNS, SHOWS):
             yield f"{line}: imports warnings: return remarks, of which estimators warn at the user's line"
 
 

@@ -14,7 +14,7 @@ from ._torch import torch
 
 __all__ = ["Checkpoint", "fingerprint", "progress", "take_up"]
 
-FORMAT = "skscore training 3"
+FORMAT = "skscore training 4"
 NOT_OF_A_TRAINING = {"callback", "checkpoint", "checkpoint_every", "random_state", "verbose"}
 PROGRESS = ("step", "train_curve", "validation_curve")  # of every training
 

@@ -76,6 +76,15 @@ class ConditionalRows:
         y = torch.cat([bits * batch.y, known], dim=1)
         return batch._replace(y=y, target=bits * batch.target, nats=bits * batch.nats)
 
+    def state(self):
+        """Where the source of randomness stands, and the numbers as they are spread now."""
+        return {"rng": self.rng.bit_generator.state, "numbers": torch.tensor(self.numbers), "n_drawn": self.n_drawn}
+
+    def restore(self, state):
+        """Go back to a state."""
+        self.rng.bit_generator.state = state["rng"]
+        self.numbers, self.n_drawn = state["numbers"].numpy(), state["n_drawn"]
+
 
 def what_is_known(R, features, target, given):
     """Inputs of the network beside y: the bits of B and of A, white coordinates on A, and one-hot levels."""

@@ -60,6 +60,18 @@ class Member(Learner):
         loss = m * mean_sum(loss_weight(self.config.weighting, batch.sigma, self.variance) * error, weight)
         return loss, mean_sum(batch.nats * (error.detach() - batch.target**2), weight)
 
+    # ---- state -----------------------------------------------------------------------------------
+
+    def whole_state(self):
+        """`state` with every source of randomness."""
+        return {**super().whole_state(), "rows": self.rows.state()}
+
+    def restore(self, state):
+        """Go back to a state."""
+        super().restore(state)
+        if "rows" in state:
+            self.rows.restore(state["rows"])
+
     # ---- validation ------------------------------------------------------------------------------
 
     def averaged(self, batches):

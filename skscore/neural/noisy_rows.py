@@ -5,7 +5,8 @@ What makes them differs from model to model, what is done with them does not. So
 - ``variance``, a tensor (d,) on the device: λ, of the columns that carry noise,
 - ``weight``, a tensor (n,) or None: of its ``len`` rows,
 - ``clean(index)``, a tensor (k, …): those rows without noise,
-- ``noisy(clean, u, noise)``, a `Batch`: these with standard normal noise (k, d) at quantiles u (k,) of the levels.
+- ``noisy(clean, u, noise)``, a `Batch`: these with standard normal noise (k, d) at quantiles u (k,) of the levels,
+- ``state()`` and ``restore(state)``: what the next rows depend on, if they have chance of their own.
 """
 
 from __future__ import annotations
@@ -54,6 +55,13 @@ class NoisyRows(NamedTuple):
     def noisy(self, clean, u, noise):
         """The same with noise."""
         return noisy_batch(clean, u, noise, self.schedule, self.variance)
+
+    def state(self):
+        """Nothing: the rows stay as they are."""
+        return {}
+
+    def restore(self, state):
+        """Nothing to go back to."""
 
 
 def validation_batch(rows, index, repeats, generator) -> Batch:

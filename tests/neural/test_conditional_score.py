@@ -221,6 +221,28 @@ def test_the_seed_decides():
     assert curves[0] == curves[1] != curves[2]
 
 
+def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path):
+    rows, layout = rows_of_law(300, seed=21), Layout((2,), (ALWAYS, ALWAYS))
+    options = {"hidden_layer_sizes": (8,), "max_iter": 200, "dropout": 0.1}
+    file, steps = tmp_path / "training", []
+
+    def interrupts(state):
+        steps.append(state.step)
+        if state.step == 150:
+            raise KeyboardInterrupt
+
+    whole = fit(rows, layout, **options)
+    saved = {**options, "checkpoint": file, "checkpoint_every": 50}
+    with pytest.raises(KeyboardInterrupt):
+        fit(rows, layout, watch=interrupts, **saved)
+    assert file.exists()
+    resumed = fit(rows, layout, watch=lambda state: steps.append(state.step), **saved)
+    assert steps == [50, 100, 150, 150, 200]
+    assert not file.exists()
+    values = (density.log_prob(*rows[::-1], *masks(rows.n, "bb")) for density in (whole, resumed))
+    np.testing.assert_array_equal(*values)
+
+
 def test_networks_that_cannot_know_levels_are_refused():
     with pytest.raises(ValueError, match="parametrization='energy': numbers given levels need"):
         fit(rows_of_law(30, seed=20), Layout((2,), (ALWAYS, ALWAYS)), parametrization="energy")

@@ -15,6 +15,8 @@ from skscore import (
     ScoreMatchingICA,
     TabularDensity,
     TransformedDensity,
+    load,
+    save,
 )
 from skscore.datasets import DISTRIBUTIONS, GaussianMixtureDistribution, Moons
 from skscore.domains import Box, Capped, Orthant, Power
@@ -99,6 +101,12 @@ def train_networks(X: np.ndarray) -> float:
     energy = ScoreMatchingDensity(NeuralEnergy((16, 16), max_iter=10, callback=stop_early), objective="sliced").fit(X)
     gradients: np.ndarray = noisy.grad_log_density(X, sigma=0.5) - energy.grad_log_density(X)
     return noisy.score(X) + short.partial_fit(X).score(X) + float(gradients.mean())
+
+
+def keep(density: TabularDensity, X: np.ndarray, path: Path) -> float:
+    """Save a density and ask the file."""
+    save(density, path)
+    return float(load(path).score(X))
 
 
 def stop_early(step: int, objective: float, validation: float) -> bool:

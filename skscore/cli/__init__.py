@@ -1,0 +1,1 @@
+"""The command line: tables and models in files, one command for each job."""

@@ -1,0 +1,1 @@
+"""Fitted estimators in files that are read without trust in them."""
