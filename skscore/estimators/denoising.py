@@ -37,6 +37,7 @@ from ..maps.affine import PRECONDITIONINGS
 from ..models.catalog import MODELS
 from ..models.family import Model, Sample
 from ..neural import ScoreNetwork
+from ..samplers import tweedie
 from .all_or_nothing import all_or_nothing
 from .checks import check_noise, check_spread, model_object, rows_of_weight, seed_of, warn_of, warn_user
 from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale, read_best
@@ -460,12 +461,35 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         """
         if sigma is None:
             return super().grad_log_density(X)
-        X = self._check_rows(X)
-        if not (isinstance(sigma, Real) and 0.0 < float(sigma) < np.inf):
-            raise ValueError(f"sigma={sigma!r}: a noise level is a positive number.")
+        X, sigma = self._check_rows(X), _noise_level(sigma)
         centre = self._preprocessing.points(X, 1)
-        score = self._density.noisy_score.score(centre.Z, float(sigma))
+        score = self._density.noisy_score.score(centre.Z, sigma)
         return centre.mean_score(None, self._map.pull_score(centre.Y, score))
+
+    def denoise(self, X: ArrayLike, sigma: float) -> np.ndarray:
+        """Mean of the noiseless row given each noisy one, by Tweedie's formula z + σ² s(z, σ).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with Gaussian noise, in the units of the training data. They may lie between the values of discrete
+            columns, and beyond bounds.
+        sigma : float
+            Level of their noise, in the coordinates of ``sigma_min``: with "auto" and "standardize" as
+            ``preconditioning``, noise of standard deviation `sigma` times that of each column.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In the units of X, not rounded to the values of discrete columns. The mean is taken in the coordinates of
+            ``sigma_min``; for rows with scales of their own (``scale_slopes_``) it is mapped back from there.
+
+        References
+        ----------
+        Efron, B. (2011). Tweedie's formula and selection bias. JASA, 106(496), 1602-1614.
+        """
+        X, sigma = self._check_rows(X), _noise_level(sigma)
+        return self._map.inverse(tweedie(self._map.forward(X), self._density.noisy_score, sigma))
 
     @property
     def _map(self):
@@ -545,3 +569,10 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
             return drawn.rows
 
         return self._preprocessing.draw(sample, n_samples)
+
+
+def _noise_level(sigma):
+    """The noise level as a float; a ValueError if it is none."""
+    if not (isinstance(sigma, Real) and 0.0 < float(sigma) < np.inf):
+        raise ValueError(f"sigma={sigma!r}: a noise level is a positive number.")
+    return float(sigma)

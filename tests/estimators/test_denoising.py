@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 
-from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
+from skscore import DenoisingScoreEstimator, DenoisingScoreEstimatorCV, ScoreMatchingDensity
 from skscore.datasets import Funnel
 from skscore.neural import ScoreNetwork
 
@@ -77,6 +77,30 @@ def test_the_gaussian_closed_form_is_the_gaussian(levels):
     assert_allclose(fitted.grad_log_density(X), -np.linalg.solve(covariance, (X - mean).T).T, rtol=1e-7, atol=1e-7)
     expected = multivariate_normal(mean, covariance).logpdf(X)
     assert_allclose(fitted.score_samples(X), expected, atol=1e-6 if "noise_levels" in levels else 0.05)
+
+
+@pytest.mark.parametrize("estimator", [DenoisingScoreEstimator, DenoisingScoreEstimatorCV])
+def test_rows_are_denoised_as_under_a_gaussian(estimator):
+    X, sigma = gaussian_rows(seed=5), 0.7
+    fitted = estimator("gaussian", dequantize=False, tail=None).fit(X)
+    noisy = X + sigma * X.std(axis=0) * np.random.default_rng(6).standard_normal(X.shape)
+    (mean, clean), (_, covariance) = gaussian_of(X, 0.0), gaussian_of(X, sigma)
+    expected = mean + (noisy - mean) @ np.linalg.solve(covariance, clean)
+    assert_allclose(fitted.denoise(noisy, sigma), expected, atol=1e-4)  # the ladder is read between its levels
+
+
+def test_noisy_rows_lie_between_the_values_of_discrete_columns_and_beyond_bounds():
+    X = np.column_stack([gaussian_rows(seed=7)[:, 0], np.random.default_rng(8).integers(0, 2, 400)])
+    fitted = density(model="gaussian", tail=None, bounds=([-np.inf, -0.5], [np.inf, 1.5])).fit(X)
+    denoised = fitted.denoise([[3.0, 0.4], [3.0, 9.0]], 0.5)
+    assert np.isfinite(denoised).all()
+    assert (denoised[1] < [3.3, 9.0]).all()
+
+
+@pytest.mark.parametrize("sigma", [0.0, -1.0, np.inf, "low"])
+def test_a_noise_level_is_a_positive_number(sigma):
+    with pytest.raises(ValueError, match="a noise level is a positive number"):
+        density(model="gaussian").fit(gaussian_rows()).denoise(gaussian_rows(), sigma)
 
 
 def test_a_small_noise_level_is_the_implicit_objective():

@@ -67,6 +67,7 @@ def main() -> float:
         + graph.score(X)
         + scaled.score(X)
     )
+    denoised: np.ndarray = noisy.denoise(X, sigma=0.2)
     scores: np.ndarray = noisy.grad_log_density(X, sigma=0.2) + gaussian.hyvarinen_score(X, standardize=True)[:, None]
     draws: np.ndarray = (path if path.best_score_ > noisy.score(X) else noisy).sample(200, random_state=1)
     expected: np.ndarray = conditional.predict(X[:, :1])
@@ -77,7 +78,7 @@ def main() -> float:
     target = Target(mixture.score_samples, mixture.grad_log_density)
     chains = run_chains(MALA(0.5), target, X, n_warmup=10, n_draws=10, rng=np.random.default_rng(0))
     rings: np.ndarray = DISTRIBUTIONS["rings"].score_samples([[1.0, 0.0]])
-    arrays = [log_density, scores, expected, sources, rings, chains.draws]
+    arrays = [log_density, denoised, scores, expected, sources, rings, chains.draws]
     return nats + distance + loss + sum(float(array.mean()) for array in arrays)
 
 
