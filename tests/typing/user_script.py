@@ -20,6 +20,7 @@ from skscore import (
 )
 from skscore.datasets import DISTRIBUTIONS, GaussianMixtureDistribution, Moons
 from skscore.domains import Box, Capped, Orthant, Power
+from skscore.inspection import box_probability, highest_density_level, marginal_log_density, modes, quantiles
 from skscore.metrics import energy_distance, hyvarinen_score, log_likelihood_scorer
 from skscore.models import (
     ExponentialFamily,
@@ -74,11 +75,19 @@ def main() -> float:
     distance: float = energy_distance(draws, X) + log_likelihood_scorer(gaussian, X)
     loss: float = hyvarinen_score(gaussian.grad_log_density, X, divergence=lambda X: np.full(len(X), -2.0))
 
+    level: float = (
+        highest_density_level(polynomial, 0.9, n_draws=100).value + box_probability(gaussian, {0: (0, 1)}).value
+    )
+    middle: np.ndarray = (
+        quantiles(gaussian, [0.5], columns=[0]).value + marginal_log_density(gaussian, X[:, :1], [0]).value
+    )
+    distance += level
+
     mixture = GaussianMixtureDistribution([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], np.tile(np.eye(2), (2, 1, 1)))
     target = Target(mixture.score_samples, mixture.grad_log_density)
     chains = run_chains(MALA(0.5), target, X, n_warmup=10, n_draws=10, rng=np.random.default_rng(0))
     rings: np.ndarray = DISTRIBUTIONS["rings"].score_samples([[1.0, 0.0]])
-    arrays = [log_density, denoised, scores, expected, sources, rings, chains.draws]
+    arrays = [log_density, denoised, middle, modes(gaussian).points, scores, expected, sources, rings, chains.draws]
     return nats + distance + loss + sum(float(array.mean()) for array in arrays)
 
 
