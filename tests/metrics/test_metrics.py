@@ -18,7 +18,6 @@ from sklearn.neighbors import KernelDensity
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skscore import metrics
 from skscore.metrics import (
     classifier_two_sample_auc,
     energy_distance,
@@ -27,6 +26,7 @@ from skscore.metrics import (
     hyvarinen_scorer,
     log_likelihood_scorer,
     sliced_score,
+    two_samples,
 )
 
 PRECISION = np.array([[2.0, 0.6, -0.3], [0.6, 1.0, 0.2], [-0.3, 0.2, 0.5]])
@@ -303,12 +303,12 @@ def test_energy_distance_does_not_depend_on_its_blocks(monkeypatch):
     X, Y = GAUSSIAN.sample(101, rng), GUMBEL.sample(57, rng)
     whole = energy_distance(X, Y)
     for block in (1, 500):
-        monkeypatch.setattr(metrics, "_BLOCK", block)
+        monkeypatch.setattr(two_samples, "_BLOCK", block)
         assert energy_distance(X, Y) == pytest.approx(whole, rel=1e-12)
 
 
 def test_energy_distance_never_holds_all_pairs(monkeypatch):
-    monkeypatch.setattr(metrics, "_BLOCK", 2**16)
+    monkeypatch.setattr(two_samples, "_BLOCK", 2**16)
     X = np.random.default_rng(16).normal(size=(3000, 2))
     tracemalloc.start()
     energy_distance(X, X + 1)

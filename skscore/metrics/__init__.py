@@ -1,0 +1,22 @@
+"""Metrics of scores, densities and samplers.
+
+Some compare a score with rows or with the true score, some two samples; scorers are for scikit-learn's
+searches. This room knows all others: nothing but ``demo.py`` imports it.
+"""
+
+from .scorers import hyvarinen_scorer, log_likelihood_scorer
+from .scores import fisher_divergence, hyvarinen_score, sliced_score
+from .stein_test import SteinTest, kernel_stein_test
+from .two_samples import classifier_two_sample_auc, energy_distance
+
+__all__ = [
+    "SteinTest",
+    "classifier_two_sample_auc",
+    "energy_distance",
+    "fisher_divergence",
+    "hyvarinen_score",
+    "hyvarinen_scorer",
+    "kernel_stein_test",
+    "log_likelihood_scorer",
+    "sliced_score",
+]
