@@ -8,5 +8,13 @@ from .graph import GraphDisplay
 from .noise_levels import NoiseLevelDisplay
 from .pairs import DensityDisplay, ScoreFieldDisplay
 from .path import PathDisplay
+from .synthetic import SyntheticReportDisplay
 
-__all__ = ["DensityDisplay", "GraphDisplay", "NoiseLevelDisplay", "PathDisplay", "ScoreFieldDisplay"]
+__all__ = [
+    "DensityDisplay",
+    "GraphDisplay",
+    "NoiseLevelDisplay",
+    "PathDisplay",
+    "ScoreFieldDisplay",
+    "SyntheticReportDisplay",
+]

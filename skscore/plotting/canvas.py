@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 __all__ = ["column_names", "new_axes"]
 
 
-def new_axes() -> Axes:
-    """Return the axes of a new figure."""
+def new_axes(**options: Any) -> Axes:
+    """Return the axes of a new figure, with the options of ``plt.subplots``."""
     try:
         import matplotlib.pyplot as plt
     except ImportError:
         raise ImportError("skscore.plotting needs matplotlib: pip install 'skscore[plot]'.") from None
-    return plt.subplots()[1]
+    return plt.subplots(**options)[1]
 
 
 def column_names(estimator: Any, X: Any) -> list[str]:

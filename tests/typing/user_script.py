@@ -21,7 +21,13 @@ from skscore import (
 from skscore.datasets import DISTRIBUTIONS, GaussianMixtureDistribution, Moons
 from skscore.domains import Box, Capped, Orthant, Power
 from skscore.inspection import box_probability, highest_density_level, marginal_log_density, modes, quantiles
-from skscore.metrics import energy_distance, hyvarinen_score, kernel_stein_test, log_likelihood_scorer
+from skscore.metrics import (
+    energy_distance,
+    hyvarinen_score,
+    kernel_stein_test,
+    log_likelihood_scorer,
+    synthetic_report,
+)
 from skscore.models import (
     ExponentialFamily,
     Gaussian,
@@ -82,6 +88,9 @@ def main() -> float:
         quantiles(gaussian, [0.5], columns=[0]).value + marginal_log_density(gaussian, X[:, :1], [0]).value
     )
     distance += level + kernel_stein_test(gaussian, X, bandwidth=1.0, n_bootstrap=9, random_state=0).p_value
+
+    report = synthetic_report(X[:100], draws, holdout=X[100:], density=gaussian)
+    distance += report.quantities[0].value
 
     mixture = GaussianMixtureDistribution([0.5, 0.5], [[-1.0, 0.0], [1.0, 0.0]], np.tile(np.eye(2), (2, 1, 1)))
     target = Target(mixture.score_samples, mixture.grad_log_density)
