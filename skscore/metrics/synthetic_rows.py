@@ -112,13 +112,23 @@ class Quantity(NamedTuple):
 class SyntheticReport:
     """What `synthetic_report` found.
 
-    Attributes
+    Parameters
     ----------
     quantities : tuple of Quantity
+        In the order of the frame.
     n_rows : int
         Of the synthetic rows, and of the real ones beside them.
     n_target : int
         Of the rows that both were compared with.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.metrics import synthetic_report
+    >>> rng = np.random.default_rng(1)
+    >>> report = synthetic_report(rng.normal(size=(60, 2)), rng.normal(size=(60, 2)))
+    >>> report.frame[report.frame["column"] == "all"]["quantity"].tolist()
+    ['two-sample AUC', 'coverage']
     """
 
     quantities: tuple[Quantity, ...]

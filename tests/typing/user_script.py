@@ -38,7 +38,14 @@ from skscore.models import (
     TruncatedGaussian,
 )
 from skscore.neural import NeuralEnergy, ScoreNetwork
-from skscore.plotting import DensityDisplay, GraphDisplay, NoiseLevelDisplay, PathDisplay, ScoreFieldDisplay
+from skscore.plotting import (
+    DensityDisplay,
+    GraphDisplay,
+    NoiseLevelDisplay,
+    PathDisplay,
+    ScoreFieldDisplay,
+    SyntheticReportDisplay,
+)
 from skscore.samplers import MALA, Target, run_chains
 
 
@@ -138,6 +145,7 @@ def draw_figures(density: ScoreMatchingDensity, graph: ScoreMatchingDensityCV, n
     X: np.ndarray = Moons().sample(50)
     GraphDisplay.from_estimator(graph, layout="circle").plot(threshold=0.1)
     PathDisplay.from_estimator(graph, feature_names=["a", "b"]).plot()
+    SyntheticReportDisplay(synthetic_report(X, Moons().sample(50))).plot()
     NoiseLevelDisplay.from_estimator(noisy, X, n_levels=9).plot()
     DensityDisplay.from_estimator(density, X, grid_resolution=20).plot(log=True)
     ScoreFieldDisplay.from_estimator(density, X, features=(0, 1), limits=((0, 8), (0, 5))).plot(show_rows=True)
