@@ -15,6 +15,7 @@ from skscore import (
     ConditionalScoreDensity,
     DenoisingScoreEstimator,
     DenoisingScoreEstimatorCV,
+    DensityOutlierDetector,
     ScoreMatchingDensity,
     ScoreMatchingDensityCV,
     ScoreMatchingICA,
@@ -52,6 +53,7 @@ def table_density(*blocks, **parameters):
 
 
 ESTIMATORS = {
+    "outliers": lambda X: DensityOutlierDetector(ScoreMatchingDensity()).fit(X),
     "gaussian": lambda X: ScoreMatchingDensity(random_state=np.random.default_rng(1)).fit(X),
     "polynomial": lambda X: ScoreMatchingDensity(Polynomial(base=None), alpha=0.1, random_state=1).fit(X),
     "kernel": lambda X: ScoreMatchingDensity(Kernel(n_landmarks=10), alpha=0.1, random_state=1).fit(X),
@@ -122,6 +124,8 @@ def _answers(estimator):
     X = frame(7) if isinstance(estimator, TabularDensity) else rows(7)
     if isinstance(estimator, ScoreMatchingICA):
         return [estimator.transform(X)]
+    if isinstance(estimator, DensityOutlierDetector):
+        return [estimator.score_samples(X), estimator.predict(X)]
     if isinstance(estimator, ConditionalScoreDensity):
         return [estimator.score_samples(X[:, :1], X[:, 1]), estimator.sample(X[:, :1], random_state=2)]
     if isinstance(estimator, Pipeline):
