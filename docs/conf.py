@@ -1,6 +1,11 @@
 """Sphinx: the user guide, the gallery and the API reference, built offline with warnings as errors."""
 
+import sys
+from pathlib import Path
+
 import skscore
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "skscore"
 author = "skscore developers"
@@ -8,15 +13,16 @@ copyright = f"2026, {author}"
 version = release = skscore.__version__
 
 extensions = [
+    "mathml",
+    "matplotlib.sphinxext.plot_directive",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_templates", "examples", "api/generated/*.examples"]
+exclude_patterns = ["_build", "_extensions", "pictures", "_templates", "examples", "api/generated/*.examples"]
 templates_path = ["_templates"]
 default_role = "code"  # `alpha` in a docstring is code
 toc_object_entries_show_parents = "hide"
@@ -36,10 +42,16 @@ sphinx_gallery_conf = {
     "min_reported_time": 5,
     "show_memory": False,
 }
+plot_formats = [("png", 160)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 suppress_warnings = ["config.cache"]  # sphinx-gallery puts a function into its configuration
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme = "pydata_sphinx_theme"
 html_title = "skscore"
 html_show_sourcelink = False
