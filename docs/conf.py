@@ -32,10 +32,12 @@ autodoc_typehints = "none"  # numpydoc types are the documented ones
 numpydoc_show_class_members = False  # the class template lists them
 numpydoc_validation_checks = set()  # `numpydoc lint` and tests/test_docstrings.py check docstrings
 
+GALLERY = ["tables", "densities", "graphs", "noise", "kernels", "samplers"]  # in this order on its page
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
+    "subsection_order": [f"examples/{name}" for name in GALLERY],
     "abort_on_example_error": True,
     "backreferences_dir": "api/generated",
     "doc_module": ("skscore",),
