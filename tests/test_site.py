@@ -40,7 +40,7 @@ def test_a_formula_that_is_not_known_is_an_error():
 @pytest.mark.parametrize("path", GUIDE, ids=lambda path: path.stem)
 def test_a_page_of_the_guide_starts_with_code(path):
     text = path.read_text("utf-8")
-    code = re.search(r"^>>> |^\.\. code-block:: |^\.\. list-table:: ", text, re.MULTILINE).start()
+    code = re.search(r"^>>> |^\.\. code-block:: |^\.\. list-table::", text, re.MULTILINE).start()
     before = text[:code]
     assert ".. math::" not in before
     assert len(re.findall(r"^([-=~])\1{3,}$", before, re.MULTILINE)) <= 2  # the title, and one heading
