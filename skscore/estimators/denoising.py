@@ -58,6 +58,14 @@ BLOCK_POINTS = 1 << 16  # rows times points of their cells, evaluated together
 class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     r"""Density estimator fitted by denoising score matching over one or many noise levels.
 
+    The five parameters to touch; all others may stay as they are:
+
+    - ``model``: "polynomial" or another closed form, fitted in seconds, or a :class:`~skscore.neural.ScoreNetwork`;
+    - ``sigma_min``: "auto" lets validation rows choose the smallest noise level;
+    - ``bounds``: limits of the columns;
+    - ``parzen``: None if no draw may lie close to a row of the table;
+    - ``random_state``: an integer repeats the fit and its draws.
+
     Parameters
     ----------
     model : "network", ScoreNetwork, str or model object, default="network"

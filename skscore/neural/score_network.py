@@ -28,6 +28,14 @@ N_WAVES = 2  # of each column, which help in narrow tables
 class ScoreNetwork(BaseEstimator):
     r"""Neural network that learns the score at all noise levels, for :class:`~skscore.DenoisingScoreEstimator`.
 
+    The five parameters to touch; all others may stay as they are:
+
+    - ``max_time``: seconds of the fit;
+    - ``n_folds``: 1 trains one network in the place of ten on a small table, and is faster;
+    - ``hidden_layer_sizes``: widths of the layers;
+    - ``checkpoint``: a file from which a fit goes on after a crash;
+    - ``device``: "cpu" if the GPU is for others.
+
     Parameters
     ----------
     parametrization : {"score", "energy"}, default="score"

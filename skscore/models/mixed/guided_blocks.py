@@ -4,7 +4,7 @@ The sums of :mod:`skscore.models.mixed.blocks` over combinations of levels c are
 of its draws,
 
 .. math:: \sum_c p(c, \cdot) = \Bigl[\sum_c g(c, \cdot)\Bigr]\,
-          \mathbb E_{c \sim g(c \mid \cdot)}\Bigl[\frac{p(c, \cdot)}{g(c, \cdot)}\Bigr].
+          E_{c \sim g(c \mid \cdot)}\Bigl[\frac{p(c, \cdot)}{g(c, \cdot)}\Bigr].
 
 The draws are the evenly spaced quantiles of g(c | ·), the same in every call, so that the sum is that of the guide if p
 is the guide. With no more combinations than draws every term is taken. Draws of levels are the guide's, drawn once more

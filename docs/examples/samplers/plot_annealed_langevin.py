@@ -54,7 +54,7 @@ print(f"{energy_distance(ring(0.0).sample(2000, random_state=2), rows):.5f}")
 
 # %%
 # Contours are the density at the level of the frame. The rows lag slightly behind, since five moves do not quite
-# forget the level before; the samplers of :ref:`sphx_glr_auto_examples_plot_denoising_samplers.py` do not.
+# forget the level before; the samplers of :ref:`sphx_glr_auto_examples_samplers_plot_denoising_samplers.py` do not.
 
 shown = sampler.levels[[0, 45, 58, 66, 75, 99]]
 figure, axes = plt.subplots(1, 6, figsize=(14, 2.8), layout="constrained")

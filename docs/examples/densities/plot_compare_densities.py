@@ -47,7 +47,7 @@ for truth_name, truth in truths.items():
 # -------
 # The banana is a polynomial of degree 4, and score matching finds it as well as eight Gaussians do. On the four
 # separated Gaussians it finds the modes but not their weights, and loses to both competitors: see
-# :ref:`sphx_glr_auto_examples_plot_separated_modes.py`. A mixture of Gaussians is the right model there. In each line
+# :ref:`sphx_glr_auto_examples_densities_plot_separated_modes.py`. A mixture of Gaussians is right there. In each line
 # the darkest shade is the largest density of the truth.
 
 corners = {"banana": [[-5.0, -4.5], [5.0, 7.0]], "four Gaussians": [[-5.5, -5.0], [5.5, 5.5]]}

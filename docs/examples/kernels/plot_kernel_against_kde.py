@@ -53,7 +53,7 @@ for name, truth in truths.items():
 # The kernel density is a sum of bumps, and its score points to the nearest of them. On the banana the kernel family is
 # better in both. Rings are long and narrow: scores along them are small, and their errors accumulate around the ring.
 # So the kernel family sees rows as few as these through noise, and what it finds is near the kernel density. See
-# :ref:`sphx_glr_auto_examples_plot_kernel_smoothing.py`. More rows help both.
+# :ref:`sphx_glr_auto_examples_kernels_plot_kernel_smoothing.py`. More rows help both.
 
 windows = {"banana": [[-5.0, -4.0], [5.0, 6.5]], "rings": [[-4.2, -4.2], [4.2, 4.2]]}
 figure, axes = plt.subplots(2, 3, figsize=(11, 7), sharex="row", sharey="row", layout="constrained")
