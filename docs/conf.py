@@ -43,6 +43,7 @@ sphinx_gallery_conf = {
     "doc_module": ("skscore",),
     "min_reported_time": 5,
     "show_memory": False,
+    "write_computation_times": False,  # its page would load scripts from a content network
 }
 plot_formats = [("png", 160)]
 plot_html_show_formats = False
