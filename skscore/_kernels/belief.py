@@ -30,14 +30,15 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _relative(logs, begin, end, weight):
-    """Write exp(logs[begin:end] − their maximum) into `weight`; return the maximum and the sum."""
+def _relative(logs, begin, end, weight, place):
+    """Write exp(logs[begin:end] − their maximum) to a place of `weight`; return the maximum and the sum."""
     top, total = logs[begin], 0.0
     for k in range(begin + 1, end):
         top = max(top, logs[k])
     for k in range(begin, end):
-        weight[k - begin] = np.exp(logs[k] - top)
-        total += weight[k - begin]
+        term = np.exp(logs[k] - top)
+        weight[place + k - begin] = term
+        total += term
     return top, total
 
 
@@ -63,7 +64,7 @@ def _upward(r, codes, given, order, parent, first, start, tables, log_tables, be
                 messages[j, k] = log_tables[start[j] + k * n_own + level] + below[begin + level]
                 below[above + k] += messages[j, k]
             continue
-        top, _ = _relative(below, begin, begin + n_own, weight)
+        top, _ = _relative(below, begin, begin + n_own, weight, 0)
         for k in range(n_above):
             row, total = start[j] + k * n_own, 0.0
             for level in range(n_own):
@@ -87,7 +88,7 @@ def _downward(r, j, codes, given, order, parent, first, start, tables, log_table
         return
     for k in range(n_above):
         rest[k] = pi[first[i] + k] + below[first[i] + k] - sent[k]
-    _relative(rest, 0, n_above, weight)
+    _relative(rest, 0, n_above, weight, 0)
     for level in range(n_own):
         pi[begin + level] = 0.0
     for k in range(n_above):
@@ -146,27 +147,52 @@ def log_conditionals(codes, given, order, parent, first, start, tables, log_tabl
             n_own = first[j + 1] - first[j]
             for level in range(n_own):
                 rest[level] = pi[first[j] + level] + below[first[j] + level]
-            top, total = _relative(rest, 0, n_own, weight)
+            top, total = _relative(rest, 0, n_own, weight, 0)
             shift = top + np.log(total)
             for level in range(n_own):
                 out[r, place[j] + level] = rest[level] - shift
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _weigh_open(r, given, first, below, of_level):
+    """Write what the messages leave each level of the columns that are not given, relative to the largest."""
+    for j in range(given.shape[1]):
+        if not given[r, j]:
+            _relative(below, first[j], first[j + 1], of_level, first[j])
+
+
+@njit(cache=True, nogil=True)
+def _knows_the_same(r, codes, given):
+    """Whether row r has the same given cells as the row before, with the same levels."""
+    if r == 0:
+        return False
+    for j in range(given.shape[1]):
+        if given[r, j] != given[r - 1, j] or (given[r, j] and codes[r, j] != codes[r - 1, j]):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def draw(codes, given, order, parent, first, start, tables, log_tables, uniform):
-    """Draw the cells of `codes` that are not given from their conditional law, by `uniform` (n, q), in place."""
+    """Draw the cells of `codes` that are not given from their conditional law, by `uniform` (n, q), in place.
+
+    Rows that know the same as the row before share its messages.
+    """
     below, weight, messages, heard = _scratch(first)
-    rest = np.empty(weight.shape[0])
+    of_level = np.empty(first[-1])
     for r in range(codes.shape[0]):
-        _upward(r, codes, given, order, parent, first, start, tables, log_tables, below, weight, messages, heard)
+        if not _knows_the_same(r, codes, given):
+            _upward(r, codes, given, order, parent, first, start, tables, log_tables, below, weight, messages, heard)
+            _weigh_open(r, given, first, below, of_level)
         for j in order:
             if given[r, j]:
                 continue
             n_own = first[j + 1] - first[j]
             row = start[j] + (codes[r, parent[j]] * n_own if parent[j] < order.shape[0] else 0)
+            total = 0.0
             for level in range(n_own):
-                rest[level] = log_tables[row + level] + below[first[j] + level]
-            _, total = _relative(rest, 0, n_own, weight)
+                weight[level] = tables[row + level] * of_level[first[j] + level]
+                total += weight[level]
             left, level = uniform[r, j] * total, 0
             while level < n_own - 1 and left >= weight[level]:
                 left -= weight[level]

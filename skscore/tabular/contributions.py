@@ -25,13 +25,9 @@ from operator import or_
 
 import numpy as np
 
-from ..formulas.moments import row_blocks
-from ..models.mixed.rows import CellMask
-
 __all__ = ["cell_contributions"]
 
 ORDERS, SEED = 8, 0x0DE5  # half of them reverses of the others, the same in every call
-BLOCK = 1 << 13  # rows, each with one set of cells, at a time
 
 
 def cell_contributions(density, rows, known, columns):
@@ -39,7 +35,7 @@ def cell_contributions(density, rows, known, columns):
 
     Parameters
     ----------
-    density : RowDensity
+    density : MovedRows
     rows : Rows
     known : CellMask
         Cells that hold something.
@@ -58,12 +54,7 @@ def cell_contributions(density, rows, known, columns):
 
 
 def _of_sets(density, rows, known, columns, sets):
-    """log p(x_S) of each set of columns, shape (n,), by set; 0 of the empty one. Many sets pass together."""
+    """log p(x_S) of each set of columns, shape (n,), by set; 0 of the empty one."""
     sets = sorted(sets, key=sorted)
-    log_p: dict[frozenset, np.ndarray] = {frozenset(): np.zeros(rows.n)}
-    for block in row_blocks(len(sets), rows.n, BLOCK):
-        masks = [reduce(or_, (columns[j] for j in some)) & known for some in sets[block]]
-        asked, many = CellMask(*map(np.concatenate, zip(*masks, strict=True))), np.tile(np.arange(rows.n), len(masks))
-        values = density.log_prob(rows.at(many), asked, asked.none).reshape(len(masks), rows.n)
-        log_p |= dict(zip(sets[block], values, strict=True))
-    return log_p
+    masks = [reduce(or_, (columns[j] for j in some)) & known for some in sets]
+    return {frozenset(): np.zeros(rows.n)} | dict(zip(sets, density.log_marginals(rows, masks), strict=True))

@@ -22,6 +22,7 @@ Transactions on Information Theory, 14(3), 462-467.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -83,19 +84,25 @@ class Tree:
         return self._pass(belief.draw, codes, given, rng.random(codes.shape))
 
     def _log_evidence(self, codes, given):
-        out = np.empty(len(codes))
+        out = np.zeros(len(codes))
+        if not given.any():
+            return out
         self._pass(belief.log_evidence, codes, given, out)
         return out
 
     def _pass(self, kernel, codes, given, *last):
         """A kernel on copies of rows, of the one layout for which it is compiled; the copy of `codes` comes back."""
         rows, given = np.array(codes, dtype=np.int64, order="C"), np.array(given, dtype=bool, order="C")
+        kernel(rows, given, *self._arrays, *last)
+        return rows
+
+    @cached_property
+    def _arrays(self):
+        """The tree as the kernels have it."""
         levels = np.array([*self.n_levels, 1])
         first = np.concatenate([[0], np.cumsum(levels)])
         sizes = levels[:-1] * levels[self.parent]
-        start = np.cumsum(sizes) - sizes
-        kernel(rows, given, self.order, self.parent, first, start, self.tables, np.log(self.tables), *last)
-        return rows
+        return self.order, self.parent, first, np.cumsum(sizes) - sizes, self.tables, np.log(self.tables)
 
 
 # ---- fit -----------------------------------------------------------------------------------------

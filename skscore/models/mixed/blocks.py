@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
-from .rows import NOT_KNOWN, AnyOrder, ConditionalNumbers, Layout, Rows, distinct
+from ..._kernels.latent_classes import log_sums
+from .rows import NOT_KNOWN, AnyOrder, Layout, Rows, distinct, distinct_rows
 
 __all__ = ["BlockDensity", "draw_index"]
 
@@ -39,7 +40,7 @@ class BlockDensity:
     levels : AnyOrder
         P(c).
     numbers : ConditionalNumbers
-        p(x | c).
+        p(x | c); for sums over levels, with the ``log_prob_of_ways`` of a closed form.
 
     Examples
     --------
@@ -58,7 +59,7 @@ class BlockDensity:
 
     layout: Layout
     levels: AnyOrder
-    numbers: ConditionalNumbers
+    numbers: Any
 
     def log_prob(self, rows, target, given):
         """log p(c_T, x_T | c_S, x_S), shape (n,)."""
@@ -80,12 +81,12 @@ class BlockDensity:
         """Levels given others and numbers, shape (n, q); rows that know the same are weighed once."""
         first, of_row = distinct(rows, given)
         few, known, codes = rows.at(first), given.at(first), np.empty_like(rows.codes)
-        for index, completed, log_w in self._completed(few, ~known.codes, known.none, known):
+        for index, kind, ways, log_w in self._completed(few, ~known.codes, known.none, known):
             place = np.full(len(first), -1)
             place[index] = np.arange(len(index))
             some = np.flatnonzero(place[of_row] >= 0)
             own = place[of_row[some]]
-            codes[some] = completed[own, draw_index(log_w, rng, own)]
+            codes[some] = ways[kind[own], draw_index(log_w, rng, own)]
         return codes
 
     def _log_sum(self, rows, free, target, given):
@@ -93,42 +94,42 @@ class BlockDensity:
         log_p, summed = np.empty(rows.n), free.any(axis=1) & (given.numbers | target.numbers).any(axis=1)
         rest, summed = np.flatnonzero(~summed), np.flatnonzero(summed)
         log_p[rest] = self._log_term(rows.at(rest), target.at(rest), given.at(rest))
-        for index, _, log_w in self._completed(rows.at(summed), free[summed], target.at(summed), given.at(summed)):
-            log_p[summed[index]] = logsumexp(log_w, axis=1)
+        for index, _, _, log_w in self._completed(rows.at(summed), free[summed], target.at(summed), given.at(summed)):
+            log_p[summed[index]] = log_sums(log_w)
         return log_p
 
     def _completed(self, rows, free, target, given):
-        """Of some rows each: their indices (k,), their free levels filled in m ways (k, m, q), and the terms (k, m)."""
-        patterns, of_row = np.unique(free, axis=0, return_inverse=True)
-        for number, columns in enumerate(patterns):
-            index = np.flatnonzero(of_row.ravel() == number)
+        """Of some rows each: indices and kinds (k,), the ways to fill each kind (t, m, q), and the terms (k, m)."""
+        first, of_row = distinct_rows(free)
+        for number, columns in enumerate(free[first]):
+            index = np.flatnonzero(of_row == number)
             n_ways = np.prod(np.array(self.layout.n_levels, dtype=float)[columns])
             fill, m = (self._every_way, int(n_ways)) if n_ways <= MOST else (self._drawn_ways, DRAWS)
             for few in np.array_split(index, min(len(index), -(-len(index) * m // BLOCK))):
-                yield few, *fill(rows.at(few), columns, target.at(few), given.at(few))
+                yield few, *self._terms(fill, rows.at(few), columns, target.at(few), given.at(few))
 
-    def _every_way(self, rows, columns, target, given):
-        """Every combination of levels in the free `columns`, (k, m, q), and its term of the sum, (k, m)."""
+    def _terms(self, fill, rows, columns, target, given):
+        """The kinds of rows, their ways, and the terms: rows of a kind differ in their numbers only."""
+        known = target.numbers | given.numbers
+        same = np.hstack([np.where(columns, NOT_KNOWN, rows.codes), target.codes, given.codes, known])
+        first, kind = distinct_rows(same)
+        ways, log_levels = fill(rows.codes[first], columns, target.codes[first], given.codes[first])
+        log_numbers = self.numbers.log_prob_of_ways(rows.numbers, known[first], ways, kind)
+        return kind, ways, log_levels[kind] + log_numbers
+
+    def _every_way(self, codes, columns, target, given):
+        """Every combination of levels in the free `columns`, (t, m, q), and log P(c_T, c_F | c_S), (t, m)."""
         n_levels = np.array(self.layout.n_levels, dtype=np.int64)[columns]
-        ways = np.indices(n_levels).reshape(len(n_levels), np.prod(n_levels)).T
-        codes = np.repeat(rows.codes[:, None], len(ways), axis=1)
-        codes[:, :, columns] = ways
-        many = rows.repeat(len(ways))._replace(codes=np.concatenate(codes))
-        asked, known = target.repeat(len(ways)), given.repeat(len(ways))
-        log_p = self._log_term(many, asked._replace(codes=asked.codes | columns), known)
-        return codes, log_p.reshape(codes.shape[:2])
+        ways = np.repeat(codes[:, None], np.prod(n_levels), axis=1)
+        ways[:, :, columns] = np.indices(n_levels).reshape(len(n_levels), ways.shape[1]).T
+        asked, known = (np.repeat(mask, ways.shape[1], axis=0) for mask in (target | columns, given))
+        return ways, self.levels.log_prob(np.concatenate(ways), asked, known).reshape(ways.shape[:2])
 
-    def _drawn_ways(self, rows, columns, target, given):
-        """Draws of the free `columns` given all other levels, (k, m, q), and the terms of their mean, (k, m)."""
-        rest = np.tile(~columns, (DRAWS, 1))
-        told, of_row = np.unique(np.where(columns, NOT_KNOWN, rows.codes), axis=0, return_inverse=True)
-        each = (np.repeat(codes[None], DRAWS, axis=0) for codes in told)
+    def _drawn_ways(self, codes, columns, target, given):
+        """Draws of the free `columns` given all other levels, (t, m, q), and log P(c_T | c_S) / m, (t, 1)."""
+        rest, each = np.tile(~columns, (DRAWS, 1)), (np.repeat(row[None], DRAWS, axis=0) for row in codes)
         draws = np.stack([self.levels.sample(row, rest, np.random.default_rng(SEED)) for row in each])
-        codes = draws[of_row.ravel()].reshape(rows.n * DRAWS, -1)
-        many = rows.repeat(DRAWS)._replace(codes=codes)
-        log_p = self._log_numbers(many, target.repeat(DRAWS), given.repeat(DRAWS)).reshape(rows.n, DRAWS)
-        log_rest = self.levels.log_prob(rows.codes, target.codes & ~columns, given.codes)
-        return codes.reshape(rows.n, DRAWS, -1), log_p + log_rest[:, None] - np.log(DRAWS)
+        return draws, self.levels.log_prob(codes, target & ~columns, given)[:, None] - np.log(DRAWS)
 
     def _log_term(self, rows, target, given):
         """log P(c_T | c_S) p(x_A | c) p(x_B | x_A, c), shape (n,)."""

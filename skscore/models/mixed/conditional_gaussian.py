@@ -29,7 +29,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..._kernels import one_hot, triangles
+from ..._kernels.way_distances import way_distances
 from ...formulas.moments import row_blocks
+from .rows import distinct_rows
 
 __all__ = ["ConditionalGaussian", "fit_conditional_gaussian"]
 
@@ -98,6 +100,10 @@ class ConditionalGaussian:
         """
         known = target | given
         rest = np.where(known, numbers, 0.0) - np.where(known, self.mean(codes), 0.0)
+        return self._solved(rest, target, given)
+
+    def _solved(self, rest, target, given):
+        """L⁻¹ of one vector of each row, (n, p), or of m, (n, m, p), all 0 in other cells; and Σ log L_jj over B."""
         R, log_det = np.empty(rest.shape), np.empty(len(rest))
         for block in _patterns(target, given):
             L = block.factors(self.covariance)
@@ -105,6 +111,31 @@ class ConditionalGaussian:
             logs = np.where(block.kinds == TARGET, np.log(np.einsum("kjj->kj", L)), 0.0)
             log_det[block.rows] = logs.sum(axis=1)[block.of_row]
         return R, log_det
+
+    def distances(self, numbers, known, ways, kind):
+        """Squared norms of the white coordinates of rows, for each way that their levels may be.
+
+        Parameters
+        ----------
+        numbers : ndarray of shape (n, p)
+        known : ndarray of bool, shape (G, p)
+            The cells A of each kind of rows.
+        ways : ndarray of int, shape (G, m, q)
+            Levels c that rows of this kind may have.
+        kind : ndarray of int, shape (n,)
+            Of each row.
+
+        Returns
+        -------
+        squares : ndarray of shape (n, m)
+            ‖r_A‖².
+        log_det : ndarray of shape (n,)
+            Σ log L_jj over A.
+        """
+        means = self.mean(ways.reshape(-1, ways.shape[2])).reshape(*ways.shape[:2], -1)
+        V, log_det = self._solved(np.where(known[:, None], means, 0.0), known, np.zeros_like(known))
+        U, _ = self._solved(np.where(known[kind], numbers, 0.0), known[kind], np.zeros_like(known[kind]))
+        return way_distances(U, np.ascontiguousarray(V.mT), kind), log_det[kind]
 
     def unwhiten(self, R, numbers, codes, target, given):
         """`numbers` with the cells asked for as white coordinates `R` (n, p) say, those of given cells among them."""
@@ -119,6 +150,12 @@ class ConditionalGaussian:
         """log p(x_B | x_A, c), shape (n,)."""
         R, log_det = self.whiten(numbers, codes, target, given)
         return np.where(target, -0.5 * R**2 - 0.5 * np.log(2.0 * np.pi), 0.0).sum(axis=1) - log_det
+
+    def log_prob_of_ways(self, numbers, known, ways, kind):
+        """log p(x_A | c) of each row and way, shape (n, m): see `distances`."""
+        squares, log_det = self.distances(numbers, known, ways, kind)
+        peak = -0.5 * np.log(2.0 * np.pi) * known.sum(axis=1)[kind] - log_det
+        return peak[:, None] - 0.5 * squares
 
     def sample(self, numbers, codes, given, rng):
         """`numbers` with every cell that is not given drawn, shape (n, p)."""
@@ -157,10 +194,11 @@ class _Patterns(NamedTuple):
         return np.linalg.cholesky(np.where(both, ordered, np.eye(len(covariance))))
 
     def by_row(self, kernel, L, V):
-        """What a kernel makes of the factor of each row and the row of `V`, in the order of its pattern."""
-        result = np.empty(V.shape)
-        kernel(L, self.order, self.of_row, V, result)
-        return result
+        """What a kernel makes of the factor of each row and its vectors in `V` (n, ..., p), in their order."""
+        n_each = np.prod(V.shape[1:-1], dtype=int)
+        result = np.empty((len(V) * n_each, V.shape[-1]))
+        kernel(L, self.order, np.repeat(self.of_row, n_each), V.reshape(result.shape), result)
+        return result.reshape(V.shape)
 
     def scattered(self, L, total):
         """Σ of the covariances of B given A over `total` (k,) rows of each pattern, shape (p, p)."""
@@ -175,18 +213,10 @@ def _patterns(target, given):
     """The patterns of each block of rows."""
     kind = np.where(given, GIVEN, np.where(target, TARGET, ABSENT)).astype(np.int8)
     for rows in row_blocks(len(kind), 8 * kind.shape[1] ** 2 + 8, BLOCK):
-        kinds, index = _distinct(kind[rows])
+        first, index = distinct_rows(kind[rows])
+        kinds = kind[rows][first]
         order = np.argsort(kinds, axis=1, kind="stable")
         yield _Patterns(rows, order, np.take_along_axis(kinds, order, axis=1), index)
-
-
-def _distinct(kind):
-    """The different rows of small numbers (n, p), and which of them each is; rows compare as text, which is fast."""
-    if kind.shape[1] == 0:
-        return kind[:1], np.zeros(len(kind), dtype=np.int64)
-    text = np.ascontiguousarray(kind + 1, dtype=np.int8).view(f"S{kind.shape[1]}")[:, 0]
-    _, first, index = np.unique(text, return_index=True, return_inverse=True)
-    return kind[first], index
 
 
 def _places(codes, n_levels):

@@ -61,6 +61,13 @@ class ConditionalStudent:
         constant = gammaln((df + b) / 2) - gammaln(df / 2) - b / 2 * np.log(np.pi * width)
         return constant - (df + b) / 2 * np.log1p(q / width) - log_det
 
+    def log_prob_of_ways(self, numbers, known, ways, kind):
+        """log p(x_A | c) of each row and way, shape (n, m): see `ConditionalGaussian.distances`."""
+        squares, log_det = self.gaussian.distances(numbers, known, ways, kind)
+        a = known.sum(axis=1)[kind]
+        peak = gammaln((self.df + a) / 2) - gammaln(self.df / 2) - a / 2 * np.log(np.pi * self.df) - log_det
+        return peak[:, None] - ((self.df + a) / 2)[:, None] * np.log1p(squares / self.df)
+
     def sample(self, numbers, codes, given, rng):
         """`numbers` with every cell that is not given drawn, shape (n, p)."""
         R, _, df, width = self._white(numbers, codes, np.zeros_like(given), given)

@@ -24,7 +24,7 @@ from ...maps.cell_points import log_mean, unit_points
 from ...maps.cells import EvenCells, OwnCells
 from ...maps.limits import Limits
 from ...maps.stretch import Stretch
-from .rows import RowDensity, Rows
+from .rows import CellMask, RowDensity, Rows
 
 __all__ = ["Coordinates", "MovedRows"]
 
@@ -114,6 +114,29 @@ class MovedRows:
             for some in (places[block] for block in row_blocks(len(places), n_points, BLOCK)):
                 log_p[some] = with_points._mean_of_points(rows.at(some), target.at(some), given.at(some))
         return log_p
+
+    def log_marginals(self, rows, targets):
+        """log p(c_T, x_T) of each of some masks T of the same rows, shape (len(targets), n).
+
+        The points of a row and their coordinates serve every mask.
+        """
+        log_p, numbers = np.empty((len(targets), rows.n)), rows.known.numbers
+        for some in row_blocks(rows.n, self.n_points, BLOCK):
+            few = rows.at(some)
+            points = self._points(few.numbers, numbers[some])
+            many, log_slope = few.repeat(self.n_points), self.coordinates.log_slope(points)
+            many = many._replace(numbers=self.coordinates.forward(points))
+            for together in row_blocks(len(targets), many.n, BLOCK):
+                asked = [target.at(some).repeat(self.n_points) for target in targets[together]]
+                log_p[together, some] = self._means(many, log_slope, asked)
+        return log_p
+
+    def _means(self, many, log_slope, asked):
+        """Means over the points of each row, for each mask, by the slopes of all numbers."""
+        slopes = [np.where(target.numbers, log_slope, 0.0).sum(axis=1) for target in asked]
+        every = CellMask(*map(np.concatenate, zip(*asked, strict=True)))
+        log_p = self.inner.log_prob(many.at(np.tile(np.arange(many.n), len(asked))), every, every.none)
+        return log_mean((log_p + np.concatenate(slopes)).reshape(-1, self.n_points)).reshape(len(asked), -1)
 
     @property
     def _with_cells(self) -> list[tuple[int, EvenCells | OwnCells]]:

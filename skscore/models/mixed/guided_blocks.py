@@ -48,9 +48,9 @@ class GuidedBlocks(BlockDensity):
     guide: BlockDensity
 
     def _completed(self, rows, free, target, given):
-        for index, codes, log_w in self.guide._completed(rows, free, target, given):
-            few = codes.shape[1] <= DRAWS
-            chosen = codes if few else _quantiles(codes, log_w)
+        for index, kind, ways, log_w in self.guide._completed(rows, free, target, given):
+            few = ways.shape[1] <= DRAWS
+            chosen = ways[kind] if few else ways[kind[:, None], _quantiles(log_w)]
             m = chosen.shape[1]
             many, asked, known = (pair.at(index).repeat(m) for pair in (rows, target, given))
             many = many._replace(codes=np.concatenate(chosen))
@@ -59,12 +59,11 @@ class GuidedBlocks(BlockDensity):
             if not few:
                 log_p = log_p - self.guide._log_term(many, asked, known)
             whole = 0.0 if few else logsumexp(log_w, axis=1, keepdims=True) - np.log(m)
-            yield index, chosen, whole + log_p.reshape(len(index), m)
+            yield index, np.arange(len(index)), chosen, whole + log_p.reshape(len(index), m)
 
 
-def _quantiles(codes, log_w):
-    """`DRAWS` ways of each row at evenly spaced quantiles of their weights, shape (k, DRAWS, q)."""
+def _quantiles(log_w):
+    """Places of the ways of each row at evenly spaced quantiles of their weights, shape (k, DRAWS)."""
     below = np.cumsum(softmax(log_w, axis=1), axis=1)
     u = (np.arange(DRAWS) + 0.5) / DRAWS
-    place = np.stack([np.minimum(np.searchsorted(row, u), len(row) - 1) for row in below])
-    return np.take_along_axis(codes, place[:, :, None], axis=1)
+    return np.stack([np.minimum(np.searchsorted(row, u), len(row) - 1) for row in below])

@@ -29,6 +29,7 @@ from numpy import ndarray
 from ..._kernels import latent_classes as kernels
 from ..._kernels.one_hot import sum_levels
 from ...formulas.moments import row_blocks
+from .rows import distinct_rows
 
 __all__ = ["ClassGaussians", "ClassProducts", "KnownCells"]
 
@@ -92,8 +93,8 @@ class KnownCells(NamedTuple):
 
 def _patterns(known):
     """The different rows of `known` (n, p), and which of them each row has."""
-    _, first, pattern = np.unique(np.packbits(known, axis=1), axis=0, return_index=True, return_inverse=True)
-    return known[first], pattern.ravel()
+    first, pattern = distinct_rows(np.packbits(known, axis=1))
+    return known[first], pattern
 
 
 class ClassGaussians:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -98,6 +99,19 @@ def test_draws_have_the_conditional_law(dependent_rows, all_rows, rng):
     frequency = (drawn[:, None] == rows).all(axis=2).mean(axis=0)
     assert abs(p.sum() - 1) < 1e-10
     assert (abs(frequency - p) <= 4.5 * np.sqrt(p * (1 - p) / n)).all()
+
+
+def test_a_draw_does_not_depend_on_the_row_before(dependent_rows, all_rows):
+    n_levels = (3, 2, 4, 2, 3)
+    tree = fit_tree(dependent_rows(np.random.default_rng(5), n_levels, 60), n_levels)
+    rng = np.random.default_rng(6)
+    rows, given = np.repeat(all_rows(n_levels)[::7], 3, axis=0), np.repeat(rng.random((21, 5)) < 0.5, 3, axis=0)
+    uniform, order = rng.random(rows.shape), rng.permutation(len(rows))
+    drawn, apart = (
+        tree.sample(rows[places], given[places], SimpleNamespace(random=lambda _, u=uniform[places]: u))
+        for places in (np.arange(len(rows)), order)
+    )
+    np.testing.assert_array_equal(drawn[order], apart)
 
 
 def test_weights_are_repetition(dependent_rows, all_rows, rng):

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from skscore.models.mixed.conditional_gaussian import ConditionalGaussian, fit_conditional_gaussian
+from skscore.models.mixed.conditional_student import ConditionalStudent
 from skscore.models.mixed.rows import ALWAYS, Layout, Rows
 
 LEVELS = (2, 3)
@@ -49,6 +50,17 @@ def test_a_conditional_is_the_joint_over_the_marginal(density):
 
     found = density.log_prob(rows.numbers, rows.codes, target, given)
     np.testing.assert_allclose(found, marginal(target | given) - marginal(given), atol=1e-12)
+
+
+@pytest.mark.parametrize("df", [None, 3.0])
+def test_every_way_of_a_kind_of_rows_has_the_density_of_its_levels(density, df):
+    rng, kind = np.random.default_rng(2), np.array([2, 0, 1, 0, 3, 2])
+    known = np.array([[True, True, False], [False, True, True], [True, True, False], [False] * 3])
+    ways, numbers = rng.integers(0, LEVELS, (4, 5, 2)), np.where(known[kind], rng.standard_normal((6, 3)), np.nan)
+    law = density if df is None else ConditionalStudent(density, df)
+    many, asked = np.repeat(numbers, 5, axis=0), np.repeat(known[kind], 5, axis=0)
+    each = law.log_prob(many, np.concatenate(ways[kind]), asked, np.zeros_like(asked)).reshape(6, 5)
+    np.testing.assert_allclose(law.log_prob_of_ways(numbers, known, ways, kind), each, atol=1e-12)
 
 
 def test_white_coordinates_come_back(density):

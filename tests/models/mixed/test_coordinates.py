@@ -5,6 +5,7 @@ import pytest
 
 from skscore.maps.cells import EvenCells
 from skscore.maps.elementwise import YeoJohnson
+from skscore.models.mixed import coordinates
 from skscore.models.mixed.blocks import BlockDensity
 from skscore.models.mixed.conditional_gaussian import ConditionalGaussian
 from skscore.models.mixed.coordinates import Coordinates, MovedRows
@@ -64,3 +65,13 @@ def test_known_numbers_stay_as_they_are_and_bits_do_not_depend_on_the_batch(move
     np.testing.assert_array_equal(drawn.numbers[:, 0], rows.numbers[:, 0])
     together = moved.log_prob(rows, target, given)
     np.testing.assert_array_equal(moved.log_prob(rows.at([1]), target.at([1]), given.at([1])), together[1:])
+
+
+def test_marginals_of_many_masks_are_those_of_each(moved, monkeypatch):
+    monkeypatch.setattr(coordinates, "BLOCK", 64)
+    rng = np.random.default_rng(6)
+    rows = moved.sample(Rows(np.zeros((9, 3), dtype=int), np.full((9, 2), np.nan)), masks(9, [0] * 3, [0] * 2), rng)
+    there = rows.known
+    targets = [masks(9, rng.random(3) < 0.5, rng.random(2) < 0.5) & there for _ in range(6)] + [there.none]
+    each = [moved.log_prob(rows, target, target.none) for target in targets]
+    np.testing.assert_allclose(moved.log_marginals(rows, targets), each, atol=1e-12)
