@@ -1,9 +1,9 @@
 """Coordinates in which the numbers of a table are nearer to a Gaussian, chosen on rows held out.
 
-A column is standardised, stretched where its values heap up (:mod:`skscore.tabular.heaps`), and then left alone, or
-bent by a power (Yeo & Johnson, 2000), or turned into normal scores by a mixture of Gaussians, which grows as long as
-the Bayesian information criterion asks for it (Schwarz, 1978). Columns of one table are treated alike. What is compared
-is the density of the numbers given the levels, in the units of the table.
+A column is standardised and left alone; or it is stretched where its values heap up (:mod:`skscore.tabular.heaps`), if
+that pays, and bent by a power (Yeo & Johnson, 2000), or turned into normal scores by a mixture of Gaussians, which
+grows as long as the Bayesian information criterion asks for it (Schwarz, 1978). Columns of one table are treated alike.
+What is compared is the density of the numbers given the levels, in the units of the table.
 
 References
 ----------
@@ -52,7 +52,7 @@ class Marginals:
         How many rows each stands for.
     gain : ndarray of shape (n,)
         Nats that each row gains by having been counted itself among the heaps.
-    mixtures : MixtureScores
+    mixtures : list of MixtureScores
         A mixture of Gaussians for each column.
 
     Examples
@@ -60,7 +60,7 @@ class Marginals:
     >>> import numpy as np
     >>> from skscore.tabular.marginals import Marginals
     >>> x = np.exp(np.random.default_rng(0).standard_normal((500, 1)))
-    >>> u = Marginals.of(x, np.ones(500), [None]).coordinates("mixture").forward(x)
+    >>> u = Marginals.of(x, np.ones(500)).coordinates("mixture").forward(x)
     >>> u.mean().round(1), u.std().round(1)
     (np.float64(0.0), np.float64(1.0))
     """
@@ -69,32 +69,37 @@ class Marginals:
     Z: ndarray
     weight: ndarray
     gain: ndarray
-    mixtures: MixtureScores
+    mixtures: list[MixtureScores]
 
     @classmethod
-    def of(cls, numbers, weight, cells, limits=None) -> Marginals:
-        """The columns of `numbers` (n, p), spread over their `cells`, of rows of this `weight`, within `limits`."""
+    def of(cls, numbers, weight, limits=None) -> Marginals:
+        """The columns of `numbers` (n, p), of rows of this `weight`, within `limits`, not stretched."""
         inner = numbers if limits is None else limits.forward(numbers)
         location, scale = np.array([_centre(x, weight) for x in inner.T]).reshape(-1, 2).T
         plain = Coordinates(location, scale, None, limits)
         Z = plain.forward(numbers)
         mixtures = [_mixture(z[~np.isnan(z)], weight[~np.isnan(z)]) for z in Z.T]
-        heaps = [_heaps(j, numbers, weight, cells[j], plain, mixture) for j, mixture in enumerate(mixtures)]
+        return cls(plain, Z, weight, np.zeros(len(Z)), mixtures)
+
+    def stretched(self, numbers, cells) -> Marginals:
+        """The columns of `numbers`, spread over their `cells`, stretched where they heap up; self if none does."""
+        heaps = [_heaps(j, numbers, self.weight, *of) for j, of in enumerate(self._with(cells))]
+        if not any(len(each.knots) for each in heaps):
+            return self
         stretch = Stretch([each.knots for each in heaps], [each.values for each in heaps])
         laws = [
-            smoothed(mixture) if len(each.knots) else mixture for mixture, each in zip(mixtures, heaps, strict=True)
+            smoothed(mixture) if len(each.knots) else mixture
+            for mixture, each in zip(self.mixtures, heaps, strict=True)
         ]
-        gain = sum((each.gain for each in heaps), start=np.zeros(len(Z)))
-        return cls(replace(plain, stretch=stretch), stretch.forward(Z), weight, gain, _side_by_side(laws))
+        gain = sum(each.gain for each in heaps)
+        return Marginals(replace(self.plain, stretch=stretch), stretch.forward(self.Z), self.weight, gain, laws)
+
+    def _with(self, cells):
+        return ((cell, self.plain, mixture) for cell, mixture in zip(cells, self.mixtures, strict=True))
 
     def coordinates(self, kind) -> Coordinates:
         """Coordinates in which the columns are nearer to a Gaussian, of this kind."""
         return replace(self.plain, shape=SHAPES[kind](self) if self.Z.shape[1] else None)
-
-
-def _side_by_side(mixtures):
-    """One map of all columns from those of each."""
-    return MixtureScores(*([part for mixture in mixtures for part in getattr(mixture, name)] for name in PARTS))
 
 
 def _heaps(j, numbers, weight, cell, plain, mixture):
@@ -139,7 +144,8 @@ def _powers(columns):
 
 def _normal_scores(columns):
     """Those of the mixture of each column, which after the stretch is its law."""
-    return columns.mixtures
+    parts = ([part for mixture in columns.mixtures for part in getattr(mixture, name)] for name in PARTS)
+    return MixtureScores(*parts)
 
 
 def _power(z, weight):
