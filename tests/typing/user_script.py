@@ -39,12 +39,14 @@ from skscore.models import (
 )
 from skscore.neural import NeuralEnergy, ScoreNetwork
 from skscore.plotting import (
+    ContributionsDisplay,
     DensityDisplay,
     GraphDisplay,
     NoiseLevelDisplay,
     PathDisplay,
     ScoreFieldDisplay,
     SyntheticReportDisplay,
+    TrainingDisplay,
 )
 from skscore.samplers import MALA, Target, run_chains
 
@@ -149,6 +151,13 @@ def draw_figures(density: ScoreMatchingDensity, graph: ScoreMatchingDensityCV, n
     NoiseLevelDisplay.from_estimator(noisy, X, n_levels=9).plot()
     DensityDisplay.from_estimator(density, X, grid_resolution=20).plot(log=True)
     ScoreFieldDisplay.from_estimator(density, X, features=(0, 1), limits=((0, 8), (0, 5))).plot(show_rows=True)
+
+
+def draw_rows_and_training(table: TabularDensity, noisy: DenoisingScoreEstimator) -> None:
+    """Draw what a row is made of, and how a network was trained."""
+    X: np.ndarray = Moons().sample(50)
+    ContributionsDisplay.from_estimator(table, X[:1], reference=X).plot(max_columns=1)
+    TrainingDisplay.from_estimator(noisy).plot()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,44 @@
+"""Displays of 30 columns with long names: at the real size of a figure no text meets another, and none is cut."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from skscore.plotting import ContributionsDisplay, TrainingDisplay
+from skscore.plotting.canvas import fitted_to, spread
+
+
+def test_texts_that_meet_or_are_cut_are_found(overlaps):
+    figure = plt.figure()
+    figure.text(0.1, 0.1, "alpha")
+    figure.text(0.1, 0.12, "beta", rotation=90)
+    figure.text(0.99, 0.5, "cut off")
+    figure.text(0.5, 0.9, "alone")
+    assert overlaps(figure) == [("cut off", "the edge of the figure"), ("alpha", "beta")]
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_long_names_stay_distinct_on_the_lines_they_have(long_names, lines):
+    fitted = [fitted_to(name, 14, lines) for name in long_names]
+    assert len(set(fitted)) == len(long_names)
+    assert all(name.count("\n") < lines and max(map(len, name.split("\n"))) <= 14 for name in fitted)
+    assert fitted_to("ash", 14, lines) == "ash"
+
+
+def test_places_are_moved_apart_in_their_order_and_no_further(rng):
+    at = rng.standard_normal(40)
+    apart = spread(at, 0.05)
+    np.testing.assert_array_equal(np.argsort(apart), np.argsort(at))
+    assert np.diff(np.sort(apart)).min() >= 0.05 - 1e-12
+    np.testing.assert_array_equal(spread(at, 0.0), at)
+
+
+def test_contributions(overlaps, long_names, rng):
+    cells = ["a level with a very long name", -123456.789, *rng.standard_normal(28)]
+    display = ContributionsDisplay(rng.standard_normal(30), long_names, cells, above_reference=True).plot()
+    assert overlaps(display.figure_) == []
+
+
+def test_trainings(overlaps, rng):
+    losses = np.cumsum(rng.standard_normal(300)) * 1e4
+    assert overlaps(TrainingDisplay(losses, losses, 30_000).plot().figure_) == []
