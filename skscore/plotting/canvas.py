@@ -12,7 +12,7 @@ from sklearn.isotonic import isotonic_regression
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["column_names", "fitted_to", "new_axes", "new_grid", "spread"]
+__all__ = ["column_names", "fitted_to", "new_axes", "new_grid", "size_in_points", "spread"]
 
 
 def new_axes(width: float = 6.4, height: float = 4.8) -> Axes:
@@ -27,6 +27,12 @@ def new_grid(p: int, width: float, height: float) -> ndarray:
     except ImportError:
         raise ImportError("skscore.plotting needs matplotlib: pip install 'skscore[plot]'.") from None
     return plt.subplots(p, p, squeeze=False, figsize=(width, height), layout="constrained")[1]
+
+
+def size_in_points(ax: Axes) -> tuple[float, float]:
+    """Return the width and height of axes, as far as they are known before they are drawn."""
+    box, inch = ax.get_window_extent(), ax.figure.dpi
+    return box.width * 72.0 / inch, box.height * 72.0 / inch
 
 
 def column_names(estimator: Any, X: Any) -> list[str]:

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from skscore.plotting import ContributionsDisplay, TrainingDisplay
+from skscore.plotting import (
+    ContributionsDisplay,
+    GraphDisplay,
+    NoiseLevelDisplay,
+    PathDisplay,
+    TrainingDisplay,
+)
 from skscore.plotting.canvas import fitted_to, spread
 
 
@@ -42,3 +48,37 @@ def test_contributions(overlaps, long_names, rng):
 def test_trainings(overlaps, rng):
     losses = np.cumsum(rng.standard_normal(300)) * 1e4
     assert overlaps(TrainingDisplay(losses, losses, 30_000).plot().figure_) == []
+
+
+@pytest.fixture
+def interactions(rng):
+    """A sparse matrix K of 30 columns, positive definite."""
+    K = np.triu(rng.standard_normal((30, 30)) * (rng.random((30, 30)) < 0.15), 1)
+    return K + K.T + np.eye(30) * (np.linalg.norm(K + K.T, 2) + 0.1)
+
+
+@pytest.mark.parametrize(("p", "kind"), [(3, "graph"), (20, "auto"), (30, "auto"), (30, "graph")])
+def test_graphs(overlaps, long_names, interactions, p, kind):
+    display = GraphDisplay(interactions[:p, :p], long_names[:p]).plot(kind=kind)
+    assert overlaps(display.figure_) == []
+
+
+def test_a_map_of_many_columns_has_as_many_names_as_there_is_room_for(overlaps):
+    display = GraphDisplay(np.eye(150)).plot()
+    assert 30 < len(display.ax_.get_yticks()) < 150
+    assert overlaps(display.figure_) == []
+    small = GraphDisplay(np.eye(30)).plot(ax=plt.subplots(figsize=(3.0, 3.0), layout="constrained")[1])
+    assert overlaps(small.figure_) == []
+
+
+def test_paths(overlaps, long_names, interactions):
+    alphas = np.geomspace(1.0, 0.01, 9)
+    path = [np.sign(interactions) * np.maximum(np.abs(interactions) - alpha, 0.0) for alpha in alphas]
+    assert overlaps(PathDisplay(alphas, path, alphas[5], long_names).plot().figure_) == []
+    same = [np.triu(np.ones((30, 30)))] * 9  # all lines end at one place
+    assert overlaps(PathDisplay(alphas, same, alphas[5], long_names).plot().figure_) == []
+
+
+def test_noise_levels(overlaps):
+    levels = np.geomspace(1e3, 1e-4, 9)
+    assert overlaps(NoiseLevelDisplay(levels, levels * 1e5, (levels, levels)).plot().figure_) == []
