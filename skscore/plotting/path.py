@@ -145,7 +145,9 @@ class PathDisplay:
         self.text_ = self._write_names(ax, at_choice, max_names)
         meanings = {"positive": SIGN_COLOURS[1], "negative": SIGN_COLOURS[-1], "not chosen": "0.8"}
         handles = [ax.plot([], [], color=colour, label=label)[0] for label, colour in meanings.items()]
-        self.legend_ = ax.legend(handles=handles, title="partial correlation", fontsize="small", title_fontsize="small")
+        self.legend_ = ax.legend(
+            handles=handles, title="partial correlation", loc="upper left", fontsize="small", title_fontsize="small"
+        )
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

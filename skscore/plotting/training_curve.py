@@ -119,6 +119,6 @@ class TrainingDisplay:
             (self.best_,) = ax.plot(*at, "o", color="tab:red", label=f"best: validation {self.best}")
         ax.set(xlabel=f"validation, {len(self.train)} in {self.n_iter} steps", ylabel=self.loss)
         ax.locator_params(axis="x", integer=True)
-        ax.legend(frameon=False)
+        ax.legend(loc="upper right", frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -6,9 +6,11 @@ from matplotlib import pyplot as plt
 
 from skscore.plotting import (
     ContributionsDisplay,
+    DensityDisplay,
     GraphDisplay,
     NoiseLevelDisplay,
     PathDisplay,
+    ScoreFieldDisplay,
     TrainingDisplay,
 )
 from skscore.plotting.canvas import fitted_to, spread
@@ -82,3 +84,18 @@ def test_paths(overlaps, long_names, interactions):
 def test_noise_levels(overlaps):
     levels = np.geomspace(1e3, 1e-4, 9)
     assert overlaps(NoiseLevelDisplay(levels, levels * 1e5, (levels, levels)).plot().figure_) == []
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_densities(overlaps, long_names, log):
+    axes = [np.linspace(-1e6, 1e6, 9), np.linspace(-1e-4, 1e-4, 9)]
+    log_density = -np.add.outer(np.arange(9.0), np.arange(9.0) ** 2)
+    levels = {0.5: -5.0, 0.8: -9.25, 0.95: -12.125}
+    display = DensityDisplay(axes, log_density, long_names[:2], np.zeros((1, 2)), 28, "marginal", levels)
+    assert overlaps(display.plot(log=log).figure_) == []
+
+
+def test_score_fields(overlaps, long_names, rng):
+    score = rng.standard_normal((9, 9, 2)) * 1e5
+    display = ScoreFieldDisplay([np.linspace(-1e6, 1e6, 9)] * 2, score, long_names[:2], np.zeros((1, 2)), held=28)
+    assert overlaps(display.plot().figure_) == []

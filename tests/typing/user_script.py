@@ -149,7 +149,7 @@ def draw_figures(density: ScoreMatchingDensity, graph: ScoreMatchingDensityCV, n
     PathDisplay.from_estimator(graph, feature_names=["a", "b"]).plot()
     SyntheticReportDisplay(synthetic_report(X, Moons().sample(50))).plot()
     NoiseLevelDisplay.from_estimator(noisy, X, n_levels=9).plot()
-    DensityDisplay.from_estimator(density, X, grid_resolution=20).plot(log=True)
+    DensityDisplay.from_estimator(density, X, kind="marginal", regions=(0.5, 0.9)).plot(log=True, colorbar=False)
     ScoreFieldDisplay.from_estimator(density, X, features=(0, 1), limits=((0, 8), (0, 5))).plot(show_rows=True)
 
 
