@@ -7,6 +7,7 @@ them and may be called again with other options.
 from .contributions_bar import ContributionsDisplay
 from .graph import GraphDisplay
 from .noise_levels import NoiseLevelDisplay
+from .pair_matrix import PairDisplay
 from .pairs import DensityDisplay, ScoreFieldDisplay
 from .path import PathDisplay
 from .synthetic import SyntheticReportDisplay
@@ -17,6 +18,7 @@ __all__ = [
     "DensityDisplay",
     "GraphDisplay",
     "NoiseLevelDisplay",
+    "PairDisplay",
     "PathDisplay",
     "ScoreFieldDisplay",
     "SyntheticReportDisplay",

@@ -1,6 +1,7 @@
 """Displays of 30 columns with long names: at the real size of a figure no text meets another, and none is cut."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
@@ -9,6 +10,7 @@ from skscore.plotting import (
     DensityDisplay,
     GraphDisplay,
     NoiseLevelDisplay,
+    PairDisplay,
     PathDisplay,
     ScoreFieldDisplay,
     TrainingDisplay,
@@ -99,3 +101,15 @@ def test_score_fields(overlaps, long_names, rng):
     score = rng.standard_normal((9, 9, 2)) * 1e5
     display = ScoreFieldDisplay([np.linspace(-1e6, 1e6, 9)] * 2, score, long_names[:2], np.zeros((1, 2)), held=28)
     assert overlaps(display.plot().figure_) == []
+
+
+def test_pairs(overlaps, long_names, rng):
+    real, synthetic = (pd.DataFrame(rng.standard_normal((40, 30)) * 1e7, columns=long_names) for _ in range(2))
+    for frame in (real, synthetic):
+        frame[long_names[-1]] = rng.choice(["a level with a very long name", "another of the kind"], 40)
+        frame[long_names[-2]] = [f"level {k} of many" for k in range(40)]
+        frame.loc[rng.random(40) < 0.5, long_names[-3]] = np.nan
+    display = PairDisplay(real, synthetic)
+    last_ten = display.plot(features=long_names[-10:])
+    assert overlaps(last_ten.figure_) == []
+    assert overlaps(display.plot(max_columns=2).figure_) == []

@@ -43,6 +43,7 @@ from skscore.plotting import (
     DensityDisplay,
     GraphDisplay,
     NoiseLevelDisplay,
+    PairDisplay,
     PathDisplay,
     ScoreFieldDisplay,
     SyntheticReportDisplay,
@@ -154,8 +155,9 @@ def draw_figures(density: ScoreMatchingDensity, graph: ScoreMatchingDensityCV, n
 
 
 def draw_rows_and_training(table: TabularDensity, noisy: DenoisingScoreEstimator) -> None:
-    """Draw what a row is made of, and how a network was trained."""
+    """Draw rows against those drawn, what a row is made of, and how a network was trained."""
     X: np.ndarray = Moons().sample(50)
+    PairDisplay.from_estimator(table, X, n_draws=20).plot(features=[1, "x0"])
     ContributionsDisplay.from_estimator(table, X[:1], reference=X).plot(max_columns=1)
     TrainingDisplay.from_estimator(noisy).plot()
 
