@@ -2,7 +2,8 @@
 
 Panels below the diagonal show the real rows, those above it the synthetic ones, with the same limits: equal tables are
 mirror images. The diagonal has the shares of both in the bins or levels of a column. Levels of a category have the
-places 0, 1, ..., around which their rows are scattered, so that counts are seen as dots.
+places 0, 1, ..., around which their rows are scattered, so that counts are seen as dots. Numbers far beyond the middle
+99 % of a column are drawn at its end.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy import ndarray
 from ..tabular.frame_cells import columns_of, read_cells
 from .canvas import fitted_to, new_grid
 from .drawn import drawn_rows
+from .pairs import limits_around
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,17 +58,21 @@ class PairColumn(NamedTuple):
         """Ends of the bins, shape (n_bins + 1,): of the levels, of whole numbers if they are few, or of equal bins."""
         everything = np.concatenate(list(self.values.values()))
         known = everything[~np.isnan(everything)]
-        low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+        low, high = limits_around(known[:, None], margin=0.0)[:, 0] if known.size else (0.0, 0.0)
         if self.levels:
             low, high = 0.0, len(self.levels) - 1.0
         if (known == np.floor(known)).all() and high - low < BINS:
-            return np.arange(low, high + 2.0) - 0.5
-        return np.linspace(low, high, BINS + 1)
+            return np.arange(np.floor(low), np.ceil(high) + 2.0) - 0.5
+        return np.linspace(low, high, BINS + 1) if high > low else low + np.array([-0.5, 0.5])
+
+    def near(self, values: ndarray) -> ndarray:
+        """Move values beyond the bins to their ends."""
+        return np.clip(values, *self.edges[[0, -1]])
 
     def shares(self, table: str) -> ndarray:
         """Shares of the rows of a table in the bins, shape (n_bins,); those that are missing are in none."""
         values = self.values[table]
-        return np.histogram(values[~np.isnan(values)], self.edges)[0] / len(values)
+        return np.histogram(self.near(values[~np.isnan(values)]), self.edges)[0] / len(values)
 
     @property
     def distance(self) -> float:
@@ -77,7 +83,7 @@ class PairColumn(NamedTuple):
     def places(self, table: str, every: int, rng: np.random.Generator) -> ndarray:
         """Where some rows of a table are drawn along the column."""
         values = self.values[table][::every]
-        return values + rng.uniform(-SCATTER, SCATTER, len(values)) if self.levels else values
+        return values + rng.uniform(-SCATTER, SCATTER, len(values)) if self.levels else self.near(values)
 
 
 def _numbers(cells: Any) -> tuple[ndarray, str]:

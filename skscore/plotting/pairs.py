@@ -21,7 +21,7 @@ from .drawn import checked_shares, drawn_rows, log_density_at, region_levels, sm
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["DensityDisplay", "ScoreFieldDisplay"]
+__all__ = ["DensityDisplay", "ScoreFieldDisplay", "limits_around"]
 
 MAX_ROWS_SHOWN = 1000
 INNER = 0.005  # share of the values of a column beyond each end of its middle
@@ -46,8 +46,8 @@ def _pair(features: Any, names: list[str]) -> tuple[int, int]:
     return i, j
 
 
-def _limits(values: ndarray, margin: float) -> ndarray:
-    """Return ends (2, 2) around the middle 99 % of two columns, or around all values if they reach little further."""
+def limits_around(values: ndarray, margin: float) -> ndarray:
+    """Return ends (2, p) around the middle 99 % of p columns, or around all values if they reach little further."""
     (low, least), (high, greatest) = np.quantile(values, [INNER, 0.0], axis=0), np.quantile(values, [1 - INNER, 1.0], 0)
     spread = np.where(high > low, high - low, 1.0)
     low = np.where(low - least > FAR * spread, low, least)
@@ -58,7 +58,7 @@ def _limits(values: ndarray, margin: float) -> ndarray:
 
 def _grid_axes(values: ndarray, resolution: int, margin: float, limits: Any) -> list[ndarray]:
     """Return the axes of the grid over two columns (n, 2)."""
-    low, high = _limits(values, margin) if limits is None else _checked_limits(limits).T
+    low, high = limits_around(values, margin) if limits is None else _checked_limits(limits).T
     return [np.linspace(a, b, resolution) for a, b in zip(low, high, strict=True)]
 
 

@@ -143,8 +143,8 @@ class PathDisplay:
         if self.alphas.min() < self.alphas.max():
             ax.set_xlim(self.alphas.max(), self.alphas.min())
         self.text_ = self._write_names(ax, at_choice, max_names)
-        meanings = {"positive": SIGN_COLOURS[1], "negative": SIGN_COLOURS[-1], "not chosen": "0.8"}
-        handles = [ax.plot([], [], color=colour, label=label)[0] for label, colour in meanings.items()]
+        meanings = {SIGN_COLOURS[1]: "positive", SIGN_COLOURS[-1]: "negative", "0.8": "not chosen"}
+        handles = [ax.plot([], [], color=c, label=name)[0] for c, name in meanings.items() if c in colours]
         self.legend_ = ax.legend(
             handles=handles, title="partial correlation", loc="upper left", fontsize="small", title_fontsize="small"
         )

@@ -81,6 +81,28 @@ def test_times_are_years_and_durations_days(tables):
     assert [column.unit for column in display.columns] == ["year", "days"]
 
 
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_one_far_row_does_not_hide_the_others(rng, scale):
+    values = scale * rng.standard_normal(300)
+    real, synthetic = (pd.DataFrame({"x": x, "n": np.round(x)}) for x in (values, np.append(values[1:], 1e6)))
+    display = PairDisplay.from_tables(real, synthetic)
+    for j, column in enumerate(display.columns):
+        low, high = display.axes_[j, j].get_xlim()
+        assert low < values.min()
+        assert np.quantile(values, 0.99) < high < 6 * scale
+        assert [column.shares(table).sum() for table in ("real", "synthetic")] == pytest.approx([1.0, 1.0])
+    (dots,) = display.axes_[0, 1].lines
+    assert dots.get_ydata().max() == display.columns[0].edges[-1]
+    assert (display.distances > 0.0).all()
+
+
+def test_constant_columns(rng):
+    constant = pd.DataFrame({"a": np.full(9, 0.3), "b": np.full(9, np.nan), "c": np.full(9, 2)})
+    display = PairDisplay.from_tables(constant, constant)
+    assert display.distances.tolist() == [0.0, 0.0, 0.0]
+    assert [column.shares("real").tolist() for column in display.columns] == [[1.0], [0.0], [1.0]]
+
+
 def test_rare_levels_share_a_place(rng):
     real = pd.DataFrame({"city": [f"c{k}" for k in range(20)] + ["c0", "c1"]})
     (column,) = PairDisplay(real, real).columns
