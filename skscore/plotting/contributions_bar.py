@@ -98,7 +98,8 @@ class ContributionsDisplay:
         Parameters
         ----------
         estimator : fitted estimator
-            With ``feature_contributions``: a :class:`~skscore.TabularDensity`.
+            With ``feature_contributions``: a :class:`~skscore.TabularDensity`, or a
+            :class:`~skscore.DensityOutlierDetector` of one.
         row : frame of one row
             With the columns that ``fit`` saw.
         reference : frame, optional
@@ -119,7 +120,9 @@ class ContributionsDisplay:
             If the estimator knows no contributions, or ``row`` is not one row.
         """
         if not hasattr(estimator, "feature_contributions"):
-            raise ValueError(f"estimator={estimator!r} has no feature_contributions: give a TabularDensity.")
+            raise ValueError(
+                f"estimator={estimator!r} has no feature_contributions: give a TabularDensity or a detector of one."
+            )
         if np.ndim(row) != 2 or len(row) != 1:
             raise ValueError(f"row has shape {np.shape(row)}: give a table of one row, for example frame.iloc[[0]].")
         parts = _columns(estimator, estimator.feature_contributions(row))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.neighbors import KernelDensity
 
-from skscore import TabularDensity
+from skscore import DensityOutlierDetector, TabularDensity
 from skscore.plotting import ContributionsDisplay
 
 
@@ -44,6 +44,12 @@ def test_above_a_reference_units_do_not_matter(density, table, odd):
     medians = density.feature_contributions(table).median()
     np.testing.assert_allclose(display.contributions, density.feature_contributions(odd).iloc[0] - medians)
     assert display.names[display.contributions.argmax()] != "grams"
+
+
+def test_a_detector_of_a_density_tells_why(table, odd):
+    detector = DensityOutlierDetector(TabularDensity("gaussian", "tree", random_state=0)).fit(table)
+    display = ContributionsDisplay.from_estimator(detector, odd)
+    np.testing.assert_allclose(display.contributions, detector.feature_contributions(odd).iloc[0])
 
 
 def test_columns_beyond_the_first_share_a_bar():

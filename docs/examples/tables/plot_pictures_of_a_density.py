@@ -2,8 +2,8 @@ r"""
 A density in pictures
 =====================
 
-Is a fitted density like its table? Which rows are common, which are odd, and why? Four displays answer, and all of them
-take a frame as it is. The table: 178 wines of three cultivars, with the cultivar as a category.
+Is a fitted density like its table? Which rows are common, which are odd, and why? Three displays answer, and all of
+them take a frame as it is. The table: 178 wines of three cultivars, with the cultivar as a category.
 """
 
 import matplotlib.pyplot as plt
@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.datasets import load_wine
 
 from skscore import TabularDensity
-from skscore.plotting import ContributionsDisplay, DensityDisplay, GraphDisplay, PairDisplay
+from skscore.plotting import ContributionsDisplay, DensityDisplay, PairDisplay
 
 bunch = load_wine(as_frame=True)
 cultivar = pd.Series(bunch.target).map({0: "Barolo", 1: "Grignolino", 2: "Barbera"})
@@ -52,14 +52,4 @@ plt.show()
 
 odd = fresh.iloc[[density.score_samples(fresh).argmin()]]
 ContributionsDisplay.from_estimator(density, odd, reference=table)
-plt.show()
-
-# %%
-# Which columns hang together
-# ---------------------------
-# A table of 30 columns would be a heat map; all 13 measurements of the wines are still a graph. It has the 20 strongest
-# edges of a Gaussian on standardised columns.
-
-everything = (bunch.data - bunch.data.mean()) / bunch.data.std()
-GraphDisplay(np.linalg.inv(np.cov(everything.T)), list(everything.columns)).plot(max_edges=20)
 plt.show()
