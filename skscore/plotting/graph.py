@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["SIGN_COLOURS", "GraphDisplay", "feature_names_of"]
 
 SIGN_COLOURS = {1: "tab:blue", -1: "tab:red"}
+SAMPLE = 0.1  # partial correlation whose width the legend shows
 MAX_NODES = 20  # beyond which a graph is a heat map
 FONT_SIZE, LETTER_WIDTH = 8.3, 5.3  # points; of a name and of its letters
 LETTERS, NAMES_OF_LINES = 18, 10  # of a line of a name; names on a side that have room for two lines
@@ -298,7 +299,7 @@ class GraphDisplay:
         ]
 
     def _explain(self, ax: Axes, rho: ndarray, max_width: float) -> Any:
-        """Draw a legend with the strongest edge of each sign and the weakest of all."""
+        """Draw a legend with the strongest edge of each sign, and one of a known width."""
         drawn = rho[rho != 0.0]
         if not drawn.size:
             return None
@@ -307,7 +308,7 @@ class GraphDisplay:
             for sign, name in [(1, "positive"), (-1, "negative")]
             if (of_sign := drawn[np.sign(drawn) == sign]).size
         ]
-        samples.append((f"the weakest, {np.abs(drawn).min():.2f}", "0.5", np.abs(drawn).min()))
+        samples.append((f"width of {SAMPLE:.2f}", "0.5", SAMPLE))
         handles = [
             ax.plot([], [], color=colour, linewidth=max_width * width, label=label)[0]
             for label, colour, width in samples

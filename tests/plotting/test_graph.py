@@ -96,7 +96,7 @@ def test_a_legend_explains_signs_and_widths():
     assert {text: line.get_linewidth() for text, line in said.items()} == {
         "positive, at most 0.50": pytest.approx(5.0),
         "negative, at most 0.20": pytest.approx(2.0),
-        "the weakest, 0.20": pytest.approx(2.0),
+        "width of 0.10": pytest.approx(1.0),
     }
     assert legend.get_title().get_text() == "partial correlation"
     assert GraphDisplay(np.eye(3)).plot().legend_ is None
