@@ -41,6 +41,8 @@ class NoiseLevelDisplay:
         Axes and figure of the last plot.
     line_, path_line_ : matplotlib Line2D
         The last lines drawn; the second is None without a path.
+    legend_ : matplotlib Legend
+        The last legend, which says what the area is in nats.
 
     Examples
     --------
@@ -90,7 +92,7 @@ class NoiseLevelDisplay:
         return cls(levels, estimator._denoising_gain(X, levels), path).plot(ax=ax, **plot_options)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> Self:
-        """Draw the gain over log σ.
+        """Draw the gain over log σ, with its area in nats in the legend.
 
         Parameters
         ----------
@@ -107,6 +109,7 @@ class NoiseLevelDisplay:
         options = {"label": f"{self.area:.2f} nats above the Gaussian"} | kwargs
         (self.line_,) = ax.semilogx(self.levels, self.gain, **options)
         ax.fill_between(self.levels, self.gain, color=self.line_.get_color(), alpha=0.15)
+        self.legend_ = ax.legend(frameon=False, fontsize="small")
         ax.set(xlabel="noise level σ", ylabel="gain, nats per unit of log σ")
         self.ax_, self.figure_, self.path_line_ = ax, ax.figure, self._plot_path(ax)
         return self

@@ -1,11 +1,12 @@
 """A density and its score field on a grid of two columns.
 
-If a table has more than two columns, a display shows two of them, with the others fixed at their medians: a slice of
-the density, not a marginal.
+If a table has more than two columns, a display shows two of them: a slice of the density, with the others fixed at
+their medians, or the marginal density of the two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import narwhals as nw
@@ -15,14 +16,16 @@ from numpy.typing import ArrayLike
 
 from .._compat import check_numpy
 from .canvas import column_names, new_axes
+from .drawn import checked_shares, drawn_rows, log_density_at, region_levels, smoothed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["DensityDisplay", "ScoreFieldDisplay"]
+__all__ = ["DensityDisplay", "ScoreFieldDisplay", "limits_around"]
 
 MAX_ROWS_SHOWN = 1000
 INNER = 0.005  # share of the values of a column beyond each end of its middle
+REGION_STYLES = ("-", "--", ":")  # from the smallest region on
 FAR = 1.0  # lengths of the middle beyond which rows are left out of the picture
 
 
@@ -43,8 +46,8 @@ def _pair(features: Any, names: list[str]) -> tuple[int, int]:
     return i, j
 
 
-def _limits(values: ndarray, margin: float) -> ndarray:
-    """Return ends (2, 2) around the middle 99 % of two columns, or around all values if they reach little further."""
+def limits_around(values: ndarray, margin: float) -> ndarray:
+    """Return ends (2, p) around the middle 99 % of p columns, or around all values if they reach little further."""
     (low, least), (high, greatest) = np.quantile(values, [INNER, 0.0], axis=0), np.quantile(values, [1 - INNER, 1.0], 0)
     spread = np.where(high > low, high - low, 1.0)
     low = np.where(low - least > FAR * spread, low, least)
@@ -53,10 +56,15 @@ def _limits(values: ndarray, margin: float) -> ndarray:
     return np.array([low - pad, high + pad])
 
 
+def _grid_axes(values: ndarray, resolution: int, margin: float, limits: Any) -> list[ndarray]:
+    """Return the axes of the grid over two columns (n, 2)."""
+    low, high = limits_around(values, margin) if limits is None else _checked_limits(limits).T
+    return [np.linspace(a, b, resolution) for a, b in zip(low, high, strict=True)]
+
+
 def _grid(rows: ndarray, pair: list[int], resolution: int, margin: float, limits: Any) -> tuple[list[ndarray], ndarray]:
     """Return the axes of the two columns, and the rows of the slice through the medians of the others."""
-    low, high = _limits(rows[:, pair], margin) if limits is None else _checked_limits(limits).T
-    axes = [np.linspace(a, b, resolution) for a, b in zip(low, high, strict=True)]
+    axes = _grid_axes(rows[:, pair], resolution, margin, limits)
     points = np.tile(np.median(rows, axis=0), (resolution**2, 1))
     points[:, pair[0]], points[:, pair[1]] = (values.ravel() for values in np.meshgrid(*axes))
     return axes, points
@@ -73,11 +81,17 @@ def _checked_limits(limits: Any) -> ndarray:
     return ends
 
 
-def _like(X: Any, points: ndarray) -> Any:
-    """Return `points` as a frame of the kind of X, with its column names; as an array if X is no frame."""
-    if not hasattr(X, "columns"):
+def _like(X: Any, points: Any) -> Any:
+    """Return `points` as a frame of the kind of X, with its column names, if X is one and they are none."""
+    if not hasattr(X, "columns") or hasattr(points, "columns"):
         return points
     return nw.from_numpy(points, list(X.columns), backend=nw.get_native_namespace(X)).to_native()
+
+
+def _some_within(values: ndarray, axes: list[ndarray]) -> ndarray:
+    """Return the rows of two columns to show, which lie on the grid."""
+    seen = np.all([(a[0] <= x) & (x <= a[-1]) for a, x in zip(axes, values.T, strict=True)], axis=0)
+    return values[seen][:: max(1, np.count_nonzero(seen) // MAX_ROWS_SHOWN)]
 
 
 def _prepared(
@@ -88,19 +102,29 @@ def _prepared(
     names = column_names(estimator, X)
     pair = _pair(features, names)
     axes, points = _grid(rows, list(pair), grid_resolution, eps, limits)
-    seen = np.all([(a[0] <= x) & (x <= a[-1]) for a, x in zip(axes, rows[:, pair].T, strict=True)], axis=0)
-    shown = rows[seen][:: max(1, np.count_nonzero(seen) // MAX_ROWS_SHOWN), list(pair)]
-    return axes, _like(X, points), [names[k] for k in pair], shown, len(names) - 2
+    return axes, _like(X, points), [names[k] for k in pair], _some_within(rows[:, list(pair)], axes), len(names) - 2
 
 
-def _labelled_axes(ax: Axes | None, names: list[str], held: int, xlabel: str | None, ylabel: str | None) -> Axes:
-    """Return the axes with the names of the columns, and a title if others are held."""
+def _labelled_axes(ax: Axes | None, names: list[str], title: str, xlabel: str | None, ylabel: str | None) -> Axes:
+    """Return the axes with the names of the columns, and a title unless that is empty."""
     ax = new_axes() if ax is None else ax
     ax.set_xlabel(names[0] if xlabel is None else xlabel)
     ax.set_ylabel(names[1] if ylabel is None else ylabel)
-    if held:
-        ax.set_title(f"slice: {held} other column{'s' * (held > 1)} at the median", fontsize="medium")
+    if title:
+        ax.set_title(title, fontsize="medium")
     return ax
+
+
+def _slice_title(held: int) -> str:
+    return f"slice: {held} other column{'s' * (held > 1)} at the median" if held else ""
+
+
+def _two_columns(X: Any, pair: tuple[int, int]) -> ndarray:
+    """Return the numbers of two columns of a frame or array, which may have others that are no numbers."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        return frame[:, list(pair)].to_numpy().astype(np.float64)
+    return check_numpy(X)[:, list(pair)].astype(np.float64)
 
 
 def _show_rows(ax: Axes, rows: ndarray) -> None:
@@ -121,7 +145,11 @@ class DensityDisplay:
     rows : ndarray of shape (n_shown, 2)
         Rows of the table that may be shown, all within the grid.
     held : int
-        Number of columns that are fixed at their medians.
+        Number of columns that are fixed at their medians, or integrated out.
+    kind : {"slice", "marginal"}, default="slice"
+        What became of the other columns.
+    levels : dict of float to float, optional
+        For the share of the mass that each region of highest density holds, the log-density in nats at its boundary.
 
     Attributes
     ----------
@@ -129,6 +157,10 @@ class DensityDisplay:
         Axes and figure of the last plot.
     surface_ : matplotlib artist
         The last surface drawn.
+    colorbar_ : matplotlib Colorbar or None
+        The last colour bar.
+    regions_ : matplotlib QuadContourSet or None
+        Boundaries of the last regions of highest density, the largest region first.
 
     Examples
     --------
@@ -142,10 +174,17 @@ class DensityDisplay:
     """
 
     def __init__(
-        self, axes: list[ndarray], log_density: ndarray, names: list[str], rows: ndarray, held: int = 0
+        self,
+        axes: list[ndarray],
+        log_density: ndarray,
+        names: list[str],
+        rows: ndarray,
+        held: int = 0,
+        kind: str = "slice",
+        levels: dict[float, float] | None = None,
     ) -> None:
         self.axes, self.names, self.rows, self.held = axes, names, rows, held
-        self.log_density = log_density
+        self.log_density, self.kind, self.levels = log_density, kind, levels or {}
 
     @classmethod
     def from_estimator(
@@ -157,26 +196,41 @@ class DensityDisplay:
         grid_resolution: int = 100,
         eps: float = 0.1,
         limits: ArrayLike | None = None,
+        kind: str = "slice",
+        regions: Sequence[float] = (),
+        n_draws: int = 5000,
+        random_state: Any = 0,
         ax: Axes | None = None,
         **plot_options: Any,
     ) -> Self:
-        """Evaluate ``estimator.score_samples`` on a grid over two columns and plot it.
+        """Evaluate a density on a grid over two columns and plot it.
 
         Parameters
         ----------
         estimator : fitted density estimator
             Any estimator with ``score_samples``: a density of skscore, ``KernelDensity``, ``GaussianMixture``, or a
-            Pipeline that ends in one.
+            Pipeline that ends in one. Marginals and regions need ``sample`` too.
         X : array-like of shape (n_samples, n_features)
-            Rows whose ranges define the grid, but for rows far beyond the middle 99 % of a column.
+            Rows whose ranges define the grid, but for rows far beyond the middle 99 % of a column. For a marginal
+            its other columns may be categories.
         features : tuple of two int or str, optional
-            Columns to show; required if X has more than two. The others are fixed at their medians.
+            Columns to show; required if X has more than two.
         grid_resolution : int, default=100
             Number of grid points along each column.
         eps : float, default=0.1
             Margin around the rows, as a fraction of their range.
         limits : array-like of shape (2, 2), optional
             Ends of the grid, ``((low, high), (low, high))`` of the two columns in their units, in place of the rows'.
+        kind : {"slice", "marginal"}, default="slice"
+            The density with the other columns fixed at their medians, or the density of the two columns alone: that
+            of draws, smoothed by a Gaussian as wide as Scott's rule says.
+        regions : sequence of float, default=()
+            Shares of the mass, such as ``(0.5, 0.8, 0.95)``. The smallest region that holds each is outlined, at the
+            level of log p that draws find (Hyndman, 1996). Those of a slice are regions of all columns.
+        n_draws : int, default=5000
+            Draws for a marginal or regions. A share a is found with the standard error √(a(1 − a)/n_draws).
+        random_state : int, RandomState or Generator, default=0
+            Of the draws.
         ax : matplotlib Axes, optional
             Axes to draw in; by default those of a new figure.
         **plot_options : dict
@@ -189,11 +243,27 @@ class DensityDisplay:
         Raises
         ------
         ValueError
-            If ``features`` does not name two columns of X, or ``limits`` are not two intervals.
+            If ``features`` does not name two columns of X, ``limits`` are not two intervals, ``regions`` are no
+            shares, or the estimator cannot be drawn from where that is needed.
         """
-        axes, points, names, rows, held = _prepared(estimator, X, features, grid_resolution, eps, limits)
-        log_density = np.asarray(estimator.score_samples(points)).reshape(grid_resolution, grid_resolution)
-        return cls(axes, log_density, names, rows, held).plot(ax=ax, **plot_options)
+        if kind not in ("slice", "marginal"):
+            raise ValueError(f"kind={kind!r}: choose 'slice' or 'marginal'.")
+        shares = checked_shares(regions)
+        draws = drawn_rows(estimator, n_draws, random_state) if shares or kind == "marginal" else None
+        if kind == "slice":
+            axes, points, names, rows, held = _prepared(estimator, X, features, grid_resolution, eps, limits)
+            log_density = np.asarray(estimator.score_samples(points)).reshape(grid_resolution, grid_resolution)
+            of_draws = np.asarray(estimator.score_samples(_like(X, draws))) if shares else np.empty(0)
+        else:
+            all_names = column_names(estimator, X)
+            pair, held = _pair(features, all_names), len(all_names) - 2
+            values, names = _two_columns(X, pair), [all_names[k] for k in pair]
+            axes = _grid_axes(values, grid_resolution, eps, limits)
+            rows, drawn = _some_within(values, axes), _two_columns(draws, pair)
+            log_density = smoothed(drawn, axes)
+            of_draws = log_density_at(drawn, axes, log_density)
+        levels = region_levels(of_draws, shares)
+        return cls(axes, log_density, names, rows, held, kind, levels).plot(ax=ax, **plot_options)
 
     def plot(
         self,
@@ -202,6 +272,7 @@ class DensityDisplay:
         plot_method: str = "contourf",
         log: bool = False,
         show_rows: bool = True,
+        colorbar: bool | None = None,
         xlabel: str | None = None,
         ylabel: str | None = None,
         **kwargs: Any,
@@ -218,6 +289,8 @@ class DensityDisplay:
             Show log p in nats, at most 10 nats below its maximum, instead of p.
         show_rows : bool, default=True
             Draw the rows as points.
+        colorbar : bool, optional
+            Draw a colour bar; by default in a new figure, not in axes that are given.
         xlabel, ylabel : str, optional
             Labels that replace the column names.
         **kwargs : dict
@@ -229,7 +302,10 @@ class DensityDisplay:
         """
         if plot_method not in ("contourf", "contour", "pcolormesh"):
             raise ValueError(f"plot_method={plot_method!r}: choose 'contourf', 'contour' or 'pcolormesh'.")
-        self.ax_ = ax = _labelled_axes(ax, self.names, self.held, xlabel, ylabel)
+        colorbar = ax is None if colorbar is None else colorbar
+        title = f"marginal over {self.held} other column{'s' * (self.held > 1)}" if self.held else ""
+        title = _slice_title(self.held) if self.kind == "slice" else title
+        self.ax_ = ax = _labelled_axes(ax, self.names, title, xlabel, ylabel)
         self.figure_ = ax.figure
         top = self.log_density.max()
         values = np.maximum(self.log_density, top - 10.0) if log else np.exp(self.log_density)
@@ -237,9 +313,26 @@ class DensityDisplay:
             {"cmap": "Blues"} | ({"levels": 20} if "contour" in plot_method else {"shading": "auto"}) | kwargs
         )
         self.surface_ = getattr(ax, plot_method)(*self.axes, values, **options)
+        unit = "log-density, nats" if log else "density, per unit of each column"
+        self.colorbar_ = ax.figure.colorbar(self.surface_, ax=ax, label=unit) if colorbar else None
         if show_rows:
             _show_rows(ax, self.rows)
+        self.regions_ = self._outline(ax, top) if self.levels else None
         return self
+
+    def _outline(self, ax: Axes, top: float) -> Any:
+        """Outline the regions of highest density, and say in a legend what they hold."""
+        share_at = {float(np.exp(level - top)): share for share, level in sorted(self.levels.items(), reverse=True)}
+        at = sorted(share_at)
+        styles = [REGION_STYLES[k % len(REGION_STYLES)] for k in range(len(at))][::-1]
+        drawn = ax.contour(*self.axes, np.exp(self.log_density - top), levels=at, colors="k", linestyles=styles)
+        handles: list[Any] = []
+        for level, style in zip(reversed(at), reversed(styles), strict=True):
+            share = share_at[level]
+            label = f"{100 * share:.4g} % of the mass: log p ≥ {self.levels[share]:.3g} nats"
+            handles += ax.plot([], [], color="k", linestyle=style, label=label.replace("-", "−"))
+        ax.legend(handles=handles, loc="upper right", fontsize="small")
+        return drawn
 
 
 class ScoreFieldDisplay:
@@ -264,6 +357,8 @@ class ScoreFieldDisplay:
         Axes and figure of the last plot.
     quiver_ : matplotlib Quiver
         The last field drawn.
+    colorbar_ : matplotlib Colorbar or None
+        The last colour bar, of the norms of the scores in nats per step of the grid.
 
     Examples
     --------
@@ -338,6 +433,7 @@ class ScoreFieldDisplay:
         *,
         max_length: float = 0.95,
         show_rows: bool = False,
+        colorbar: bool | None = None,
         xlabel: str | None = None,
         ylabel: str | None = None,
         **kwargs: Any,
@@ -353,6 +449,8 @@ class ScoreFieldDisplay:
             |s|/median|s|)``, so that the field is readable far from the data.
         show_rows : bool, default=False
             Draw the rows as points.
+        colorbar : bool, optional
+            Draw a colour bar; by default in a new figure, not in axes that are given or if arrows have one colour.
         xlabel, ylabel : str, optional
             Labels that replace the column names.
         **kwargs : dict
@@ -362,7 +460,8 @@ class ScoreFieldDisplay:
         -------
         ScoreFieldDisplay
         """
-        self.ax_ = ax = _labelled_axes(ax, self.names, self.held, xlabel, ylabel)
+        colorbar = ax is None and "color" not in kwargs if colorbar is None else colorbar
+        self.ax_ = ax = _labelled_axes(ax, self.names, _slice_title(self.held), xlabel, ylabel)
         self.figure_ = ax.figure
         if show_rows:
             _show_rows(ax, self.rows)
@@ -376,7 +475,10 @@ class ScoreFieldDisplay:
             "scale": 1.0,
             "pivot": "mid",
             "cmap": "viridis",
+            "norm": "log",
         } | kwargs
-        colour = () if "color" in options else (np.log10(length[..., 0] + np.finfo(float).tiny),)
+        colour = () if "color" in options else (length[..., 0],)
         self.quiver_ = ax.quiver(*self.axes, arrows[..., 0], arrows[..., 1], *colour, **options)
+        unit = "score, nats from one arrow to the next"
+        self.colorbar_ = ax.figure.colorbar(self.quiver_, ax=ax, label=unit) if colorbar else None
         return self

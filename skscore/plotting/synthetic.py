@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from .canvas import new_axes
+from .canvas import fitted_to, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ class SyntheticReportDisplay:
         """
         shown = list(self._shown())
         if ax is None:
-            ax = new_axes(figsize=(8.0, 1.2 + LINE * len(shown)), layout="constrained")
+            ax = new_axes(8.0, 1.2 + LINE * len(shown))
         y = np.arange(len(shown))
         value, real, best = (np.array([getattr(each, name) for each in shown]) for name in ("value", "real", "best"))
         low, high = (np.array([getattr(each, name) for each in shown]) for name in ("low", "high"))
@@ -91,10 +91,4 @@ def _name(each):
     if each.column == "all":
         return each.quantity
     columns = each.column.split(" × ")
-    return f"{each.quantity}: {' × '.join(_shortened(column, LONGEST // len(columns)) for column in columns)}"
-
-
-def _shortened(name, length):
-    """The name with its middle left out if it is longer: names often differ in their last letters."""
-    half = length // 2
-    return name if len(name) <= length else f"{name[:half]}…{name[1 - half :]}"
+    return f"{each.quantity}: {' × '.join(fitted_to(column, LONGEST // len(columns)) for column in columns)}"

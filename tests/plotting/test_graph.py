@@ -68,7 +68,7 @@ def test_the_graph_of_any_estimator(standardized, estimator):
     nodes = display.nodes_.get_xydata()
     edges = {tuple(sorted(ends(line, nodes))) for line in display.edges_}
     assert edges == set(zip(*np.nonzero(np.triu(matrix, 1)), strict=True))
-    assert [text.get_text() for text in display.text_] == list(standardized.columns)
+    assert [text.get_text().replace("\n", "") for text in display.text_] == list(standardized.columns)
 
 
 def test_positive_rows():
@@ -82,6 +82,47 @@ def test_positive_rows():
 def test_a_threshold_leaves_out_weak_edges():
     assert len(GraphDisplay(K).plot(threshold=0.2).edges_) == 1
     assert GraphDisplay(K).plot(threshold=0.5).edges_ == []
+
+
+def test_the_strongest_edges_are_kept():
+    (edge,) = GraphDisplay(K).plot(max_edges=1).edges_
+    assert edge.get_linewidth() == pytest.approx(8.0 * 0.5)
+    assert len(GraphDisplay(K).plot(max_edges=5).edges_) == 2
+
+
+def test_a_legend_explains_signs_and_widths():
+    legend = GraphDisplay(K).plot(max_width=10.0).legend_
+    said = {text.get_text(): line for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)}
+    assert {text: line.get_linewidth() for text, line in said.items()} == {
+        "positive, at most 0.50": pytest.approx(5.0),
+        "negative, at most 0.20": pytest.approx(2.0),
+        "width of 0.10": pytest.approx(1.0),
+    }
+    assert legend.get_title().get_text() == "partial correlation"
+    assert GraphDisplay(np.eye(3)).plot().legend_ is None
+
+
+def test_names_stand_beside_their_nodes():
+    positions = [[0.0, 0.0], [1.0, 5.0], [2.0, 0.0], [3.0, 5.0]]
+    display = GraphDisplay(np.eye(4), list("abcd")).plot(layout=positions)
+    for text, (x, y) in zip(display.text_, positions, strict=True):
+        assert text.xy == (x, y)
+        assert (text.get_ha() == "left") == (x > 1.5)
+        assert not -0.1 < text.xyann[0] < 3.1
+
+
+@pytest.mark.parametrize(("p", "kind", "is_map"), [(20, "auto", False), (21, "auto", True), (3, "heatmap", True)])
+def test_many_columns_are_a_heat_map(p, kind, is_map):
+    matrix = np.eye(p)
+    matrix[0, 1] = matrix[1, 0] = -0.5
+    matrix[1, 2] = matrix[2, 1] = 0.25
+    display = GraphDisplay(matrix).plot(kind=kind, max_edges=1)
+    assert (display.image_ is not None, display.nodes_ is None, display.edges_ == []) == (is_map, is_map, is_map)
+    if is_map:
+        expected = np.zeros((p, p))
+        expected[0, 1] = expected[1, 0] = 0.5
+        np.testing.assert_array_equal(display.image_.get_array(), expected)
+        assert display.image_.colorbar.ax.get_ylabel() == "partial correlation"
 
 
 def test_layouts_and_other_axes():
@@ -104,6 +145,7 @@ def test_a_diagonal_without_sign_still_has_a_graph():
     [
         (lambda: GraphDisplay(np.ones((2, 3))), "give a square matrix"),
         (lambda: GraphDisplay(K, ["a", "b"]), "2 names for 3 columns"),
+        (lambda: GraphDisplay(K).plot(kind="tree"), "choose 'auto', 'graph' or 'heatmap'"),
         (lambda: GraphDisplay(K).plot(layout="spring"), "give 'circle', or positions"),
         (lambda: GraphDisplay(K).plot(layout=np.zeros((2, 2))), r"positions of shape \(3, 2\)"),
         (lambda: GraphDisplay.from_estimator(KernelDensity()), "neither interaction_ nor precision_"),

@@ -26,6 +26,12 @@ def test_the_area_under_the_gains_is_what_correlations_are_worth(wine, noisy_gau
     assert display.area == pytest.approx(bound - independent, abs=4 * wine.shape[1] / np.sqrt(draws))
 
 
+def test_the_area_is_written_in_nats():
+    levels = np.geomspace(1.0, np.exp(-2.0), 5)
+    display = NoiseLevelDisplay(levels, np.full(5, 0.75)).plot()
+    assert [text.get_text() for text in display.legend_.get_texts()] == ["1.50 nats above the Gaussian"]
+
+
 def test_gains_are_drawn_again_elsewhere(wine, noisy_gaussian):
     display = NoiseLevelDisplay.from_estimator(noisy_gaussian, wine, n_levels=5)
     _, ax = plt.subplots()

@@ -84,6 +84,24 @@ def test_wrong_features(wine, display, features, message):
         display.from_estimator(density, wine, features=features)
 
 
+@pytest.mark.parametrize(("log", "unit"), [(False, "density, per unit of each column"), (True, "log-density, nats")])
+def test_a_figure_of_its_own_has_a_colour_bar_with_its_unit(wine, log, unit):
+    X = wine.to_numpy()[:, :2]
+    display = DensityDisplay.from_estimator(ScoreMatchingDensity().fit(X), X, grid_resolution=5, log=log)
+    assert display.colorbar_.ax.get_ylabel() == unit
+    assert display.plot(ax=plt.subplots()[1]).colorbar_ is None
+    assert display.plot(ax=plt.subplots()[1], colorbar=True).colorbar_ is not None
+
+
+def test_colours_of_arrows_are_nats_from_one_to_the_next(wine):
+    X = wine.to_numpy()[:, :2]
+    display = ScoreFieldDisplay.from_estimator(ScoreMatchingDensity().fit(X), X, grid_resolution=5)
+    step = [axis[1] - axis[0] for axis in display.axes]
+    np.testing.assert_allclose(display.quiver_.get_array(), np.linalg.norm(display.score * step, axis=2).ravel())
+    assert "nats" in display.colorbar_.ax.get_ylabel()
+    assert display.plot(color="k").colorbar_ is None
+
+
 def test_what_an_estimator_lacks_is_said(wine):
     X = wine.to_numpy()[:, :2]
     with pytest.raises(ValueError, match="no grad_log_density"):

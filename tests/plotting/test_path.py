@@ -42,6 +42,21 @@ def test_the_choice_is_marked(chosen):
     assert {colors.to_hex(line.get_color()) for line in display.lines_} == {blue, red, grey}
 
 
+def test_the_strongest_lines_are_named_at_their_ends(chosen):
+    display = PathDisplay.from_estimator(chosen).plot(max_names=3)
+    at_choice = display.entries[list(chosen.alphas_).index(chosen.alpha_)]
+    names, ends = chosen.feature_names_in_, display.entries[chosen.alphas_.argmin()]
+    strongest = np.argsort(-np.abs(at_choice))[:3]
+    assert {text.xy[1] for text in display.text_} == {ends[k] for k in strongest}
+    for text, k in zip(display.text_, strongest, strict=True):
+        first, second = (names[j] for j in display.pairs[k])
+        short = text.get_text().split(" – ")
+        assert [short[0][:8], short[1][:8]] == [first[:8], second[:8]]
+    low, high = chosen.alphas_.min(), chosen.alphas_.max()
+    assert display.ax_.get_xlim() == (high, low)
+    assert PathDisplay.from_estimator(chosen, max_names=0).text_ == []
+
+
 def test_paths_are_drawn_again_elsewhere_with_other_names():
     path = [[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.5], [0.5, 1.0]]]
     display = PathDisplay([1.0, 0.1], path, 0.1, feature_names=["a", "b"])

@@ -39,12 +39,15 @@ from skscore.models import (
 )
 from skscore.neural import NeuralEnergy, ScoreNetwork
 from skscore.plotting import (
+    ContributionsDisplay,
     DensityDisplay,
     GraphDisplay,
     NoiseLevelDisplay,
+    PairDisplay,
     PathDisplay,
     ScoreFieldDisplay,
     SyntheticReportDisplay,
+    TrainingDisplay,
 )
 from skscore.samplers import MALA, Target, run_chains
 
@@ -147,8 +150,16 @@ def draw_figures(density: ScoreMatchingDensity, graph: ScoreMatchingDensityCV, n
     PathDisplay.from_estimator(graph, feature_names=["a", "b"]).plot()
     SyntheticReportDisplay(synthetic_report(X, Moons().sample(50))).plot()
     NoiseLevelDisplay.from_estimator(noisy, X, n_levels=9).plot()
-    DensityDisplay.from_estimator(density, X, grid_resolution=20).plot(log=True)
+    DensityDisplay.from_estimator(density, X, kind="marginal", regions=(0.5, 0.9)).plot(log=True, colorbar=False)
     ScoreFieldDisplay.from_estimator(density, X, features=(0, 1), limits=((0, 8), (0, 5))).plot(show_rows=True)
+
+
+def draw_rows_and_training(table: TabularDensity, noisy: DenoisingScoreEstimator) -> None:
+    """Draw rows against those drawn, what a row is made of, and how a network was trained."""
+    X: np.ndarray = Moons().sample(50)
+    PairDisplay.from_estimator(table, X, n_draws=20).plot(features=[1, "x0"])
+    ContributionsDisplay.from_estimator(table, X[:1], reference=X).plot(max_columns=1)
+    TrainingDisplay.from_estimator(noisy).plot()
 
 
 if __name__ == "__main__":

@@ -58,5 +58,5 @@ for name, graph in graphs.items():
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
 PathDisplay.from_estimator(graphs["eBIC"], ax=left)
-GraphDisplay.from_estimator(graphs["eBIC"], ax=right)
+GraphDisplay.from_estimator(graphs["eBIC"], kind="graph", ax=right)
 plt.show()
