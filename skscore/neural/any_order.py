@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..models.discrete.orders import level_blocks
-from ..models.discrete.tree import Tree, fit_tree
+from ..models.discrete.tree import Tree
 from ._torch import torch
 from .devices import threads_for
 from .layers import product
@@ -130,8 +130,9 @@ def _stack(n_levels, hidden_layer_sizes, dropout, n_networks):
 @torch.inference_mode(False)
 @torch.enable_grad()
 def fit_any_order(
+    tree,
+    parts,
     codes,
-    n_levels,
     folds,
     weight=None,
     seed=0,
@@ -145,10 +146,12 @@ def fit_any_order(
 
     Parameters
     ----------
+    tree : Tree
+        Of all rows.
+    parts : list of Tree
+        Of the rows that are not in each fold.
     codes : ndarray of int64, shape (n, q)
         Level of each cell, 0 to K_j − 1.
-    n_levels : tuple of q int
-        K_j.
     folds : list of ndarray of int
         Indices of the rows that are held out from each network, and validate it.
     weight : ndarray of shape (n,) or None
@@ -168,19 +171,20 @@ def fit_any_order(
     --------
     >>> import numpy as np
     >>> from skscore.models.discrete.orders import OrderMixture, draw_orders
+    >>> from skscore.models.discrete.tree import fit_tree
     >>> from skscore.neural.any_order import fit_any_order
     >>> from skscore.neural.training_config import TrainingConfig
     >>> codes = np.random.default_rng(0).integers(0, 2, (100, 4))
     >>> few_steps = TrainingConfig(batch_size=32, max_iter=50)
-    >>> network = fit_any_order(codes, (2, 2, 2, 2), [np.arange(20)], config=few_steps)
+    >>> trees = [fit_tree(rows, (2, 2, 2, 2)) for rows in (codes, codes[20:])]
+    >>> network = fit_any_order(trees[0], trees[1:], codes, [np.arange(20)], config=few_steps)
     >>> OrderMixture(network, draw_orders(4)).sample(codes[:1], codes[:1] < 2, np.random.default_rng(1)) == codes[:1]
     array([[ True,  True,  True,  True]])
     """
-    seen = [np.setdiff1d(np.arange(len(codes)), fold) for fold in folds]
-    parts = tuple(fit_tree(codes[rows], n_levels, None if weight is None else weight[rows]) for rows in seen)
-    start = AnyOrderNetwork(fit_tree(codes, n_levels, weight), [], 0.0, parts, tuple(hidden_layer_sizes))
-    if len(n_levels) < 2:
+    start = AnyOrderNetwork(tree, [], 0.0, tuple(parts), tuple(hidden_layer_sizes))
+    if len(tree.n_levels) < 2:
         return start
+    seen = [np.setdiff1d(np.arange(len(codes)), fold) for fold in folds]
     table, generator = LevelTable(codes, start.n_levels, weight), torch.Generator().manual_seed(seed)
     stack = _stack(start.n_levels, hidden_layer_sizes, dropout, len(folds)).initialise(generator)
     held_out = HeldOutCells.of(table, parts, folds, generator)

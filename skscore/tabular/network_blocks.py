@@ -24,11 +24,11 @@ def learn_levels(table, trees, watch) -> CrossFit:
     """
     from ..neural.any_order import fit_any_order
 
-    codes, n_levels = table.rows.codes, table.layout.n_levels
-    network = fit_any_order(codes, n_levels, table.folds, table.weight, table.seed, watch=watch)
+    rows = table.rows.codes, table.folds, table.weight
+    network = fit_any_order(trees.whole, trees.parts, *rows, table.seed, watch=watch)
     if network.exponent == 0.0:
         return trees
-    orders = draw_orders(len(n_levels))
+    orders = draw_orders(len(table.layout.n_levels))
     parts = [OrderMixture(network.part(k), orders) for k in range(len(table.folds))]
     return CrossFit(OrderMixture(network, orders), parts)
 

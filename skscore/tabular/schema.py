@@ -190,24 +190,25 @@ class Schema:
         every : bool
             Whether each column has to be there; if not, nothing is known of those that are not.
         """
+        return self.rows_and_unlike(frame, handle_unknown, every)[0]
+
+    def unlike(self, frame: Any) -> ndarray:
+        """Return which rows of a `frame` hold a cell that fit did not see the like of, shape (n,)."""
+        return self.rows_and_unlike(frame, "na")[1]
+
+    def rows_and_unlike(self, frame: Any, handle_unknown: str = "error", every: bool = True) -> tuple[Rows, ndarray]:
+        """Return what `encode` and `unlike` do, of a `frame` that is read once."""
         if handle_unknown not in HANDLE_UNKNOWN:
             raise ValueError(f"handle_unknown is {handle_unknown!r}: give one of {list(HANDLE_UNKNOWN)}.")
         native = self._columns_in(frame, every)
-        rows = self._nothing_known(_height(native))
+        rows, unlike = self._nothing_known(_height(native)), np.zeros(_height(native), dtype=bool)
         for column, cells in self._read(native):
             found = column.encode(cells)
             if handle_unknown == "error":
                 _refuse_unlike(column, cells, found.unlike, f"{LEAVE_OUT}{_instead_of_levels(column, cells)}")
             _write(rows, column, found.codes, found.numbers)
-        return rows
-
-    def unlike(self, frame: Any, every: bool = True) -> ndarray:
-        """Return which rows of a `frame` hold a cell that fit did not see the like of, shape (n,); see `encode`."""
-        native = self._columns_in(frame, every)
-        unlike = np.zeros(_height(native), dtype=bool)
-        for column, cells in self._read(native):
-            unlike |= column.encode(cells).unlike
-        return unlike
+            unlike |= found.unlike
+        return rows, unlike
 
     def encode_given(self, given: Any, n: int) -> tuple[Rows, CellMask]:
         """Return `n` rows of which some cells are known, and the mask of these.

@@ -286,9 +286,9 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
     def _rows(self, X, every=True):
         """The rows of a frame, and which of them are to have the log-density −∞."""
         check_is_fitted(self)
-        rows = self.schema_.encode(X, self.handle_unknown, every)
+        rows, unlike = self.schema_.rows_and_unlike(X, self.handle_unknown, every)
         outside = rows_outside(self._density.coordinates.limits, rows)
-        return rows, outside | self.schema_.unlike(X, every) if self.handle_unknown == "neg_inf" else outside
+        return rows, outside | unlike if self.handle_unknown == "neg_inf" else outside
 
     # ---- some cells given others -----------------------------------------------------------------
 

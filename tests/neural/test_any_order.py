@@ -41,6 +41,13 @@ def random_network(n_networks=2, exponent=0.7):
     return AnyOrderNetwork(tree, weights_of(stack, theta.float()), exponent, (tree,) * n_networks, (16, 16))
 
 
+def fitted(codes, n_levels, folds, weight=None, **settings):
+    """The network of rows beside their trees."""
+    rest = [np.setdiff1d(np.arange(len(codes)), fold) for fold in folds]
+    parts = [fit_tree(codes[rows], n_levels, None if weight is None else weight[rows]) for rows in rest]
+    return fit_any_order(fit_tree(codes, n_levels, weight), parts, codes, folds, weight, **settings)
+
+
 @pytest.fixture(scope="module")
 def parity():
     """Three fair coins of which the third says whether the first two differ, nine times in ten; and their network."""
@@ -49,7 +56,7 @@ def parity():
     codes = np.column_stack([first, second, (first ^ second) ^ (rng.random(1500) < 0.1)])
     config = replace(FEW_STEPS, max_iter=200)
     folds = np.array_split(np.random.default_rng(12).permutation(1500), 2)
-    return codes, fit_any_order(codes, (2, 2, 2), folds, config=config, hidden_layer_sizes=(32, 32))
+    return codes, fitted(codes, (2, 2, 2), folds, config=config, hidden_layer_sizes=(32, 32))
 
 
 def test_every_order_and_their_mixture_have_mass_one():
@@ -133,7 +140,7 @@ def test_the_rows_of_a_fold_do_not_move_its_network():
     """The same rows of the fold in another order: other validation losses, and the same network."""
     codes, config = parity_beside_noise(300), replace(FEW_STEPS, check_every=100)
     networks = [
-        fit_any_order(rows, LEVELS, [np.arange(60)], config=config, hidden_layer_sizes=(32, 32))
+        fitted(rows, LEVELS, [np.arange(60)], config=config, hidden_layer_sizes=(32, 32))
         for rows in (codes, np.concatenate([codes[59::-1], codes[60:]]))
     ]
     assert min(network.exponent for network in networks) > 0
@@ -144,7 +151,7 @@ def test_the_rows_of_a_fold_do_not_move_its_network():
 def test_the_seed_decides_all():
     codes = parity_beside_noise(120)
     found = [
-        fit_any_order(codes, LEVELS, [np.arange(30)], seed=seed, config=FEW_STEPS, hidden_layer_sizes=(16,))
+        fitted(codes, LEVELS, [np.arange(30)], seed=seed, config=FEW_STEPS, hidden_layer_sizes=(16,))
         for seed in (1, 1, 2)
     ]
     same, again, other = (whole(network, every_row()) for network in found)
@@ -158,7 +165,7 @@ def test_what_gains_nothing_ends_soon_and_leaves_the_tree():
     codes, steps = parity_beside_noise(300), []
     codes[:100, 3] = 1 - codes[:100, 3]
     config = replace(FEW_STEPS, max_iter=1000)
-    network = fit_any_order(
+    network = fitted(
         codes,
         LEVELS,
         [np.arange(100)],
@@ -174,7 +181,7 @@ def test_what_gains_nothing_ends_soon_and_leaves_the_tree():
 @pytest.mark.parametrize("n_levels", [(), (3,)])
 def test_few_columns_need_no_network(n_levels):
     codes = np.random.default_rng(0).integers(0, 3, (30, len(n_levels)))
-    network, rows = fit_any_order(codes, n_levels, [np.arange(5)]), codes[:4]
+    network, rows = fitted(codes, n_levels, [np.arange(5)]), codes[:4]
     np.testing.assert_allclose(whole(network, rows), whole(fit_tree(codes, n_levels), rows))
     np.testing.assert_allclose(whole(network.part(0), rows), whole(fit_tree(codes[5:], n_levels), rows))
 
@@ -195,7 +202,7 @@ def test_a_cell_is_hidden_in_every_row():
 
 def test_a_training_that_explodes_leaves_the_tree():
     config = replace(FEW_STEPS, learning_rate=1e10, check_every=20, max_iter=20)
-    network = fit_any_order(parity_beside_noise(50), LEVELS, [np.arange(20)], config=config, hidden_layer_sizes=(8,))
+    network = fitted(parity_beside_noise(50), LEVELS, [np.arange(20)], config=config, hidden_layer_sizes=(8,))
     assert np.isfinite(whole(network, every_row())).all()
     assert network.exponent == 0.0
 
@@ -255,7 +262,7 @@ def test_rows_that_weigh_nothing_move_nothing():
     other[:60] = [0, 2, 0, 1]
     fold, found = np.arange(40, 110), []
     for rows in (codes, other):
-        network = fit_any_order(rows, LEVELS, [fold], weight, config=FEW_STEPS, hidden_layer_sizes=(16,))
+        network = fitted(rows, LEVELS, [fold], weight, config=FEW_STEPS, hidden_layer_sizes=(16,))
         found.append(whole(network, every_row()))
     assert network.exponent > 0
     np.testing.assert_array_equal(*found)
@@ -277,6 +284,6 @@ def test_it_is_saved_and_loaded(parity):
 def test_running_the_table_through_leaves_the_global_generators_alone():
     before = torch.random.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
     codes = np.random.default_rng(0).integers(0, 2, (40, 3))
-    fit_any_order(codes, (2, 2, 2), [np.arange(10)], config=replace(FEW_STEPS, max_iter=5))
+    fitted(codes, (2, 2, 2), [np.arange(10)], config=replace(FEW_STEPS, max_iter=5))
     assert torch.equal(before[0], torch.random.get_rng_state())
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002

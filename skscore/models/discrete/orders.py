@@ -23,6 +23,8 @@ import numpy as np
 from numpy import ndarray
 from scipy.special import logsumexp
 
+from .level_draws import draw_level
+
 __all__ = ["CellConditionals", "OrderMixture", "draw_orders", "level_blocks"]
 
 FEW_COLUMNS = 3  # up to which all orders are taken
@@ -140,11 +142,5 @@ class OrderMixture:
             uniform = rng.random(len(rows))
             for j, law in self._laws(codes[rows], known[rows], set(columns[rows].tolist())).items():
                 of_j = columns[rows] == j
-                codes[rows[of_j], j] = _level(law[of_j], uniform[of_j])
+                codes[rows[of_j], j] = draw_level(law[of_j], uniform[of_j])
             known[rows, columns[rows]] = True
-
-
-def _level(log_p, uniform):
-    """Level of each row whose cumulated probability is the first above `uniform` (n,)."""
-    cumulated = np.exp(log_p).cumsum(axis=1)
-    return (cumulated[:, :-1] <= (uniform * cumulated[:, -1])[:, None]).sum(axis=1)

@@ -14,16 +14,16 @@ Without numbers nothing is summed: P knows its own marginals.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..._kernels.latent_classes import log_sums
+from ..discrete.level_draws import draw_level
 from .rows import NOT_KNOWN, AnyOrder, Layout, Rows, distinct, distinct_rows
 
-__all__ = ["BlockDensity", "draw_index"]
+__all__ = ["BlockDensity"]
 
 MOST, DRAWS = 1024, 512  # combinations of levels that are summed, and draws of them if there are more
 BLOCK = 1 << 17  # rows, each with one combination of levels, at a time
@@ -86,7 +86,7 @@ class BlockDensity:
             place[index] = np.arange(len(index))
             some = np.flatnonzero(place[of_row] >= 0)
             own = place[of_row[some]]
-            codes[some] = ways[kind[own], draw_index(log_w, rng, own)]
+            codes[some] = ways[kind[own], draw_level(log_w, rng.random(len(own)), own)]
         return codes
 
     def _log_sum(self, rows, free, target, given):
@@ -142,14 +142,3 @@ class BlockDensity:
             some = asked.any(axis=1)
             log_p[some] += self.numbers.log_prob(rows.numbers[some], rows.codes[some], asked[some], known[some])
         return log_p
-
-
-def draw_index(log_w, rng, rows):
-    """An index for each of some `rows` of logarithms of weights (k, m), drawn by them."""
-    below = np.cumsum(np.exp(log_w - log_w.max(axis=1, keepdims=True)), axis=1)
-    u = rng.random(len(rows)) * below[rows, -1]
-    order = np.argsort(rows, kind="stable")
-    drawn, ends = np.empty(len(rows), dtype=np.int64), np.searchsorted(rows[order], np.arange(len(log_w) + 1))
-    for k, (start, stop) in enumerate(itertools.pairwise(ends)):
-        drawn[order[start:stop]] = np.searchsorted(below[k], u[order[start:stop]], side="right")
-    return np.minimum(drawn, log_w.shape[1] - 1)

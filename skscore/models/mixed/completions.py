@@ -27,7 +27,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from ...formulas.moments import evenly
-from .blocks import draw_index
+from ..discrete.level_draws import draw_level
 from .rows import CellMask, Rows, distinct
 
 __all__ = ["draw_levels", "draw_rows", "log_posterior"]
@@ -126,7 +126,8 @@ def _drawn(density, rows, known, columns, allowed, n_draws, rng):
     """Levels of these columns drawn together, shape (n, n_draws, f)."""
     ways = _ways(columns, allowed)
     log_p = log_posterior(density, rows, known, columns, ways)
-    return ways[draw_index(log_p, rng, np.repeat(np.arange(rows.n), n_draws))].reshape(rows.n, n_draws, len(columns))
+    of_draw = np.repeat(np.arange(rows.n), n_draws)
+    return ways[draw_level(log_p, rng.random(len(of_draw)), of_draw)].reshape(rows.n, n_draws, len(columns))
 
 
 def _drawn_in_turn(density, rows, known, columns, allowed, n_draws, rng):
@@ -156,7 +157,7 @@ def _swept(density, rows, every, columns, allowed, rng):
         others, ways = CellMask(every.codes.copy(), every.numbers), _ways(block, allowed)
         others.codes[:, block] = False
         log_p = _log_joint(density, rows, others, block, ways)
-        place = draw_index(log_p, rng, np.arange(rows.n))
+        place = draw_level(log_p, rng.random(rows.n))
         rows.codes[:, block] = ways[place]
     return log_p[np.arange(rows.n), place]
 

@@ -45,11 +45,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
-from scipy.special import expit, softmax
+from scipy.special import expit
 
 from ..._kernels import latent_classes as kernels
 from ..._kernels.one_hot import add_levels
 from ...formulas.moments import moments
+from ..discrete.level_draws import draw_level
 from .known_cells import ClassProducts, KnownCells
 from .rows import ALWAYS, CellMask, Layout, Rows
 
@@ -110,7 +111,7 @@ class LatentClasses:
         rows, given = _with_states(rows, given, self.layout)
         classes = np.empty(rows.n, dtype=np.int64)
         for order, log_joint in self._log_joint(rows, given):
-            classes[order] = _drawn(softmax(log_joint, axis=1), rng)
+            classes[order] = draw_level(log_joint, rng.random(len(log_joint)))
         codes = self._sampled_levels(rows.codes, given.codes, classes, rng)
         numbers = self._sampled_numbers(rows.numbers, given.numbers, classes, rng)
         return Rows(codes, np.where(self.layout.holds_number(codes), numbers, np.nan))
@@ -134,8 +135,8 @@ class LatentClasses:
         """The codes with the others drawn from P_kj."""
         sampled = codes.copy()
         for j, end in enumerate(np.cumsum(self.layout.n_levels, dtype=np.int64)):
-            P = self.levels[:, end - self.layout.n_levels[j] : end]
-            sampled[:, j] = np.where(given[:, j], codes[:, j], _drawn(P[classes], rng))
+            log_P = np.log(self.levels[:, end - self.layout.n_levels[j] : end])
+            sampled[:, j] = np.where(given[:, j], codes[:, j], draw_level(log_P, rng.random(len(codes)), classes))
         return sampled
 
     def _sampled_numbers(self, numbers, given, classes, rng):
@@ -151,12 +152,6 @@ class LatentClasses:
                 gains = gaussians.gains[block.pattern, classes[block.order]]
                 sampled[block.order] += (gains @ block.numbers[:, 1:, None])[:, :, 0]
         return np.where(given, numbers, sampled)
-
-
-def _drawn(P, rng):
-    """A level by each row of probabilities, shape (n,)."""
-    below = np.cumsum(P, axis=1)
-    return (rng.random((len(P), 1)) * below[:, -1:] >= below[:, :-1]).sum(axis=1)
 
 
 def _with_states(rows, known, layout):

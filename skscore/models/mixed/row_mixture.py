@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+from scipy.special import logsumexp
 
+from ..discrete.level_draws import draw_level
 from .rows import Rows, distinct
 
 __all__ = ["RowMixture"]
@@ -57,8 +58,7 @@ class RowMixture:
 
     def sample(self, rows, given, rng):
         """The `Rows` with every cell that is not given drawn."""
-        below = softmax(self._log_shares(rows, given), axis=1).cumsum(axis=1)
-        of_row = (below[:, :-1] < rng.random((rows.n, 1))).sum(axis=1)
+        of_row = draw_level(self._log_shares(rows, given), rng.random(rows.n))
         codes, numbers = rows.codes.copy(), rows.numbers.copy()
         for k, part in enumerate(self.parts):
             index = np.flatnonzero(of_row == k)
