@@ -110,6 +110,14 @@ def _parser():
     job = _command(jobs, "impute", commands.impute)
     _add_model_and_table(job, tables, required=True)
     _add_seed(job)
+
+    job = _command(jobs, "report", commands.report)
+    job.add_argument("real", metavar="REAL", type=_table, help=f"rows that the model was fitted to; {tables}")
+    job.add_argument("synthetic", metavar="SYNTHETIC", type=_table, help="rows that it drew")
+    job.add_argument("--holdout", metavar="TABLE", type=_table, help="real rows that no model has seen")
+    job.add_argument("--figure", metavar="IMAGE", help="where a picture goes, for example report.png")
+    _add_output(job, required=False, otherwise="a summary on the standard output")
+    _add_seed(job)
     return parser
 
 
@@ -126,8 +134,8 @@ def _add_model_and_table(job, tables, required):
     _add_output(job, required)
 
 
-def _add_output(job, required):
-    where = "where the table goes" + ("" if required else " (default: CSV to the standard output)")
+def _add_output(job, required, otherwise="CSV to the standard output"):
+    where = "where the table goes" + ("" if required else f" (default: {otherwise})")
     job.add_argument("-o", "--output", metavar="OUT", type=_table, required=required, help=where)
 
 

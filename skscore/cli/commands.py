@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics import synthetic_report
 from ..neural import ScoreNetwork
 from ..persistence.model_file import load, save
 from ..tabular import TabularDensity
 from .progress import progress_on_a_terminal
 from .table_file import read_table, write_table
 
-__all__ = ["fit", "impute", "sample", "score", "training_file"]
+__all__ = ["fit", "impute", "report", "sample", "score", "training_file"]
 
 TRUTH = {"true": True, "false": False}
 
@@ -73,6 +74,22 @@ def impute(asked: Namespace) -> None:
     write_table(
         _columns({name: known[name] if name in names else table[name] for name in table.column_names}), asked.output
     )
+
+
+def report(asked: Namespace) -> None:
+    """Say how near synthetic rows are to a real table, each number beside its value for real rows."""
+    real, synthetic = read_table(asked.real), read_table(asked.synthetic)
+    holdout = None if asked.holdout is None else read_table(asked.holdout)
+    found = synthetic_report(real, synthetic, holdout, random_state=asked.random_state or 0)
+    if asked.figure is not None:
+        found.plot().figure_.savefig(asked.figure)
+    if asked.output is None:
+        print(found)
+    else:
+        names = found.quantities[0]._fields
+        write_table(
+            _columns(dict(zip(names, map(list, zip(*found.quantities, strict=True)), strict=True))), asked.output
+        )
 
 
 def _model(asked, method):

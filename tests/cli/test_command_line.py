@@ -70,6 +70,26 @@ def is_on_steps(column, step):
 # ---- jobs ----------------------------------------------------------------------------------------
 
 
+def test_new_rows_are_compared_with_a_table(here, capfd):
+    write_table(table(60), "other.csv")
+    assert main(["report", "table.csv", "other.csv", "-o", "report.csv", "--figure", "report.png"]) == 0
+    found = read_table("report.csv")
+    assert "two-sample AUC" in found["quantity"].to_pylist()
+    assert (here / "report.png").stat().st_size > 1000
+    assert main(["report", "table.csv", "other.csv", "--holdout", "other.csv"]) == 0
+    out, err = lines_of(capfd)
+    assert any(line.startswith("two-sample AUC") for line in out)
+    assert not err
+
+
+def test_tables_of_other_columns_are_not_compared(here, capfd):
+    write_table(table(60).drop_columns("weight"), "less.csv")
+    assert main(["report", "table.csv", "less.csv"]) == 2
+    _, err = lines_of(capfd)
+    assert len(err) == 1
+    assert "weight" in err[0]
+
+
 def test_from_a_table_to_scores_new_rows_and_filled_cells(here, capfd):
     original = read_table("table.csv", ["zip"])
     assert main(["score", "model.skops", "table.csv", "-o", "scores.csv"]) == 0
