@@ -44,10 +44,11 @@ class ColumnCells(NamedTuple):
 
 
 def columns_of(X: Any) -> dict[Hashable, nw.Series | ndarray]:
-    """Return the columns of a frame, or of a 2-d array, by name.
+    """Return the columns of a frame, or of a 2-d array or list of lists, by name.
 
     A ValueError if `X` is neither, has no column or no row, or two columns of one name.
     """
+    X = np.asarray(X) if isinstance(X, list | tuple) else X
     if isinstance(X, np.ndarray):
         columns = _columns_of_array(X)
     else:

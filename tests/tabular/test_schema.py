@@ -266,7 +266,9 @@ def test_frames_that_cannot_be_read_are_refused(frame, schema, change, message):
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        ([[1.0, 2.0]], "list is no frame: give one of pandas"),
+        ({1.0, 2.0}, "set is no frame: give one of pandas"),
+        ([1.0, 2.0], r"shape \(2,\) and dtype float64 is no table"),
+        ([["a", 1.0], ["b", 2.0]], "or a frame if columns differ in dtype"),
         (np.zeros(3), r"shape \(3,\) and dtype float64 is no table"),
         (np.array([["a"]]), "dtype <U1 is no table"),
         (pl.LazyFrame({"x": [1]}), "LazyFrame is no frame"),
@@ -419,3 +421,8 @@ def test_numbers_of_which_fresh_rows_hold_others_are_no_levels():
     assert len(np.unique(rain)) <= 20
     assert column.line is not None
     assert column.levels.tolist() == [0.0]
+
+
+def test_lists_of_rows_are_an_array():
+    X = np.random.default_rng(22).normal(size=(20, 2))
+    assert_array_equal(Schema.of(X.tolist()).encode(X.tolist()).numbers, X)
