@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import inv
 
 from ..._kernels import one_hot, triangles
 from ..._kernels.way_distances import way_distances
@@ -39,7 +40,7 @@ RIDGE = 1.0  # rows that each level has at the common mean, besides its own
 LEAST_VARIANCE, LEAST_SHRINKAGE = 1e-8, 1e-6  # of a residual as a share of its column, and of all correlations
 MAX_ROUNDS, STALLED = 50, 3e-4  # of EM, and the gain in nats per row at which it ends
 GIVEN, TARGET, ABSENT = range(3)  # kinds of cells, in the order that they have in a factor
-BLOCK = 1 << 24  # bytes of the features or the factors of a block of rows
+BLOCK = 1 << 22  # bytes of the levels or the factors of a block of rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,9 +281,10 @@ def _fit_standardised(rows, present, n_levels, weight):
     """The fit to numbers of mean 0 and variance 1, with zeros in missing cells."""
     gram = _gram(rows.codes, n_levels, weight)
     penalty = np.append(np.finfo(float).eps * weight.sum(), np.full(len(gram) - 1, RIDGE))
-    ridge = np.linalg.inv(gram + np.diag(penalty))
-    freedom = max(1.0, weight.sum() - np.sum(ridge * gram))
-    gaussian = ConditionalGaussian(n_levels, np.zeros((len(gram), rows.numbers.shape[1])), np.eye(present.shape[1]))
+    gram.flat[:: len(gram) + 1] += penalty
+    ridge = inv(gram.T, overwrite_a=True)  # in place, as the transpose of a symmetric matrix has the order of LAPACK
+    freedom = max(1.0, weight.sum() - len(ridge) + np.diag(ridge) @ penalty)  # n less the trace of ridge times Φᵀ W Φ
+    gaussian = ConditionalGaussian(n_levels, np.zeros((len(ridge), rows.numbers.shape[1])), np.eye(present.shape[1]))
     patterns, last, filled, spread = list(_patterns(~present, present)), -np.inf, rows.numbers, 0.0
     for _ in range(1 if present.all() else MAX_ROUNDS):
         if not present.all():
@@ -321,15 +323,13 @@ def _shrunk(covariance, n):
     return np.outer(scale, scale) * ((1.0 - rho) * r * ~np.eye(len(r), dtype=bool) + np.eye(len(r)))
 
 
-def _blocks(codes, n_levels):
-    """Slices of rows whose features take no more memory than a block."""
-    return row_blocks(len(codes), 8 * (1 + sum(n_levels)), BLOCK)
-
-
 def _gram(codes, n_levels, weight):
     """Φᵀ diag(w) Φ."""
-    features = ((_features(codes[rows], n_levels), weight[rows]) for rows in _blocks(codes, n_levels))
-    return sum((phi * w[:, None]).T @ phi for phi, w in features)
+    gram = np.zeros((1 + sum(n_levels), 1 + sum(n_levels)))
+    for rows in row_blocks(len(codes), 8 * (1 + len(n_levels)), BLOCK):
+        places = np.pad(_places(codes[rows], n_levels), ((0, 0), (1, 0)))  # the first entry is one in every row
+        one_hot.sum_pairs(places, weight[rows], gram)
+    return gram
 
 
 def _cross(codes, n_levels, Y):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from skscore.models.mixed import conditional_gaussian
 from skscore.models.mixed.conditional_gaussian import ConditionalGaussian, fit_conditional_gaussian
 from skscore.models.mixed.conditional_student import ConditionalStudent
 from skscore.models.mixed.rows import ALWAYS, Layout, Rows
@@ -125,6 +126,13 @@ def test_columns_that_repeat_or_are_told_by_levels_keep_a_density():
     rows = Rows(codes, np.column_stack([x, 2.0 * x, codes[:, 0]]))
     fitted, every = fit_conditional_gaussian(rows, Layout((2,), (ALWAYS,) * 3)), np.ones((100, 3), dtype=bool)
     assert np.isfinite(fitted.log_prob(rows.numbers, codes, every, ~every)).all()
+
+
+def test_pairs_of_levels_sum_to_the_product_of_features(density):
+    rng = np.random.default_rng(8)
+    rows, weight = draw(density, 50, rng), rng.random(50)
+    phi = density.features(rows.codes)
+    np.testing.assert_allclose(conditional_gaussian._gram(rows.codes, LEVELS, weight), (phi.T * weight) @ phi)
 
 
 def test_rows_without_numbers_and_tables_without_levels_are_fitted():
