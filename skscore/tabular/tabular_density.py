@@ -371,7 +371,9 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
         -------
         frame of the kind that `fit` saw, of shape (n_samples, n_features)
             In nats, with the index of X. They sum to ``-score_samples(X)`` in each row: those of a column are the means
-            of −log p(its cell | the cells before it) over orders of the columns.
+            of −log p(its cell | the cells before it) over orders of the columns. What a cell of a number adds depends
+            on the unit of its column. To compare cells of a row, take away what such cells add in the mean:
+            ``parts - density.feature_contributions(table).mean()``.
         """
         rows, _ = self._rows(X)
         names = [column.name for column in self.schema_.columns if column.kind != "ignore"]
