@@ -88,8 +88,9 @@ def _parser():
     job = _command(jobs, "fit", commands.fit)
     job.add_argument("table", metavar="TABLE", type=_table, help=tables)
     job.add_argument("-o", "--output", metavar="MODEL", required=True, help="where the model goes, for example m.skops")
-    job.add_argument("--numeric", choices=["network", "gaussian"], default="network", help="numbers: a network (default), or closed form")
-    job.add_argument("--discrete", choices=["network", "tree"], default="network", help="categories: a network (default), or closed form")
+    either = "by a network (default) or in closed form"
+    job.add_argument("--numeric", choices=["network", "gaussian"], default="network", help=f"numbers {either}")
+    job.add_argument("--discrete", choices=["network", "tree"], default="network", help=f"categories {either}")
     kinds = f"where the guess is wrong: {', '.join(KINDS)}"
     job.add_argument("--column-types", nargs="+", action="extend", default=[], metavar="COLUMN=KIND", help=kinds)
     job.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
