@@ -339,3 +339,12 @@ def test_a_tail_can_be_left_out():
     frame = pets(200, 25)
     assert "tail" in closed_form(random_state=0).fit(frame).mixture_weights_
     assert "tail" not in closed_form(tail=None, random_state=0).fit(frame).mixture_weights_
+
+
+def test_a_table_of_numbers_alone_is_filled_and_conditioned():
+    X = np.random.default_rng(31).standard_normal((60, 3))
+    density = TabularDensity("gaussian", "tree", handle_unknown="na", random_state=0).fit(X)
+    holes = X[:10].copy()
+    holes[:, 1] = np.nan
+    assert np.isfinite(density.impute(holes, random_state=1)).all()
+    np.testing.assert_array_equal(density.sample(4, given={"x1": 0.5}, random_state=1)[:, 1], 0.5)

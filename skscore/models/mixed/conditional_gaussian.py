@@ -133,7 +133,7 @@ class ConditionalGaussian:
         log_det : ndarray of shape (n,)
             Σ log L_jj over A.
         """
-        means = self.mean(ways.reshape(-1, ways.shape[2])).reshape(*ways.shape[:2], -1)
+        means = self.mean(np.concatenate(ways)).reshape(*ways.shape[:2], numbers.shape[1])
         V, log_det = self._solved(np.where(known[:, None], means, 0.0), known, np.zeros_like(known))
         U, _ = self._solved(np.where(known[kind], numbers, 0.0), known[kind], np.zeros_like(known[kind]))
         return way_distances(U, np.ascontiguousarray(V.mT), kind), log_det[kind]
