@@ -258,12 +258,24 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         tried = {"alphas": path.alphas, "path": [family.path_entry(theta) for theta in path.thetas]}
         if path.edges:
             results["n_edges"] = path.n_edges
+            warn_of(self._passed_over(results, index))
             is_refitted = self.selection == "ebic" and self.refit
             family = family.on_graph(path.edges[index]) if is_refitted else family
         fit = replace(fit, choice=Choice(family, float(path.alphas[index]), results), path=tried)
         if thetas[index] is None:  # no graph of the path could be refitted
             return super()._estimate(fit, sample)
         return fit, family.as_density(Estimate(thetas[index]), fit.summary, fit.objective, fit.choice.alpha)
+
+    def _passed_over(self, results, index):
+        """Remarks on a graph that is better by eBIC than the chosen one, and no density."""
+        best = int(np.nanargmax(results["mean_test_score"]))
+        if self.selection != "ebic" or best == index:
+            return
+        yield (
+            f"the best graph by eBIC, of {results['n_edges'][best]} edges, is no density: its mass is infinite. The "
+            f"best that is one, of {results['n_edges'][index]} edges, was chosen. Leave out columns that nearly repeat "
+            'others, or set selection="cv".'
+        )
 
     def _results(self, fit, sample):
         """Fitted attributes by name, with those of the path."""

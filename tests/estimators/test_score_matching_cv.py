@@ -430,6 +430,12 @@ def test_folds_do_not_depend_on_the_number_of_threads(rng, monkeypatch):
         np.testing.assert_array_equal(two.cv_results_[name], column)
 
 
+def test_a_better_graph_that_is_no_density_is_told():
+    """Radius, perimeter and area of one tumour repeat each other."""
+    with pytest.warns(ConvergenceWarning, match=r"by eBIC, of \d+ edges, is no density.* of \d+ edges, was chosen"):
+        ScoreMatchingDensityCV(selection="ebic", n_alphas=15).fit(scale(load_breast_cancer().data))
+
+
 @pytest.mark.parametrize("table", [load_wine, load_breast_cancer, load_diabetes])
 @pytest.mark.parametrize("unit", [scale, np.asarray], ids=["standardised", "raw"])
 @pytest.mark.parametrize("selection", ["cv", "ebic"])
@@ -439,6 +445,7 @@ def test_real_tables_converge(table, unit, selection):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "the best graph by eBIC")
         fitted = ScoreMatchingDensityCV(selection=selection, n_alphas=15).fit(X)
     S, K = np.cov(X.T, ddof=0), fitted.path_[-1]
     root = np.sqrt(np.diag(S))
