@@ -12,6 +12,7 @@ import numpy as np
 from ..metrics import synthetic_report
 from ..neural import ScoreNetwork
 from ..persistence.model_file import load, save
+from ..plotting import SyntheticReportDisplay
 from ..tabular import TabularDensity
 from .progress import progress_on_a_terminal
 from .table_file import read_table, write_table
@@ -82,7 +83,8 @@ def report(asked: Namespace) -> None:
     holdout = None if asked.holdout is None else read_table(asked.holdout)
     found = synthetic_report(real, synthetic, holdout, random_state=asked.random_state or 0)
     if asked.figure is not None:
-        found.plot().figure_.savefig(asked.figure)
+        display: Any = SyntheticReportDisplay(found).plot()
+        display.figure_.savefig(asked.figure)
     if asked.output is None:
         print(found)
     else:

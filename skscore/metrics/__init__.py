@@ -1,7 +1,7 @@
 """Metrics of scores, densities, samplers and synthetic tables.
 
 Some compare a score with rows or with the true score, some two samples, some a table of synthetic rows with the real
-one; scorers are for scikit-learn's searches. This room knows all others: nothing but ``demo.py`` imports it.
+one; scorers are for scikit-learn's searches.
 """
 
 from .scorers import hyvarinen_scorer, log_likelihood_scorer

@@ -40,7 +40,7 @@ from .table_distances import (
 )
 from .two_samples import cross_validated_auc
 
-__all__ = ["Quantity", "SyntheticReport", "synthetic_report"]
+__all__ = ["NO_PROOF", "Quantity", "SyntheticReport", "synthetic_report"]
 
 MAX_ROWS = 10_000  # of each table behind distances of rows and behind classifiers
 MAX_CODES, MAX_CLASSES = 254, 20  # levels that a classifier tells apart, and predicts; the rarest are one
@@ -144,17 +144,6 @@ class SyntheticReport:
             raise ImportError("The frame of a report needs pandas: pip install pandas.") from None
         return pd.DataFrame(list(self.quantities), columns=Quantity._fields)
 
-    def plot(self) -> Any:
-        """Draw every quantity beside its value for real rows.
-
-        Returns
-        -------
-        SyntheticReportDisplay
-        """
-        from ..plotting import SyntheticReportDisplay
-
-        return SyntheticReportDisplay(self).plot()
-
     def __repr__(self) -> str:
         rows = [("", "value", "real", "best", "worst column"), *map(_line, self._groups())]
         width = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -217,7 +206,8 @@ def synthetic_report(
     Returns
     -------
     SyntheticReport
-        ``frame`` has one row for each quantity, with its value for real rows and what is best; ``plot()`` draws them.
+        ``frame`` has one row for each quantity, with its value for real rows and what is best;
+        :class:`~skscore.plotting.SyntheticReportDisplay` draws them.
 
     Raises
     ------

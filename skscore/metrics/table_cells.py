@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from ..tabular.frame_cells import ColumnCells, columns_of, read_cells
+from ..domains.frame_cells import ColumnCells, columns_of, read_cells
 
 __all__ = ["TableCells", "read_tables"]
 

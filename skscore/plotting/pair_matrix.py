@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy import ndarray
 
-from ..tabular.frame_cells import columns_of, read_cells
+from ..domains.frame_cells import columns_of, read_cells
 from .canvas import fitted_to, new_grid
 from .drawn import drawn_rows
 from .pairs import limits_around

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ..metrics.synthetic_rows import NO_PROOF
 from .canvas import fitted_to, new_axes
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ __all__ = ["SyntheticReportDisplay"]
 
 LONGEST = 28  # letters of a name that are drawn
 LINE = 0.24  # inches for each quantity
-NO_PROOF = "A pass is no proof of privacy."
 FARTHEST_PAIRS = 10  # pairs of columns that are drawn
 
 

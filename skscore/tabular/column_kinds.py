@@ -20,7 +20,7 @@ from collections.abc import Hashable, Iterable, Mapping
 import numpy as np
 from numpy import ndarray
 
-from .frame_cells import ColumnCells
+from ..domains.frame_cells import ColumnCells
 from .number_line import are_whole
 
 __all__ = ["check_column_types", "check_kind", "guess_kind", "is_discrete", "refuse_names"]

@@ -15,10 +15,10 @@ import narwhals as nw
 import numpy as np
 from numpy import ndarray
 
+from ..domains.frame_cells import ColumnCells, object_array, read_cells
 from ..estimators.native_dtypes import NativeDtype, native_column, native_dtype
 from ..models.mixed.rows import NOT_KNOWN
 from .column_kinds import check_kind, guess_kind, is_discrete, refuse_names
-from .frame_cells import ColumnCells, object_array, read_cells
 from .number_line import NumberLine, heavy_values
 
 __all__ = ["NOT_KNOWN", "Column", "EncodedColumn"]

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..domains.frame_cells import ColumnCells, array_name, columns_of, library_of, read_cells, scalar_cell
 from ..estimators.native_dtypes import native_frame_of
 from ..maps.cells import EvenCells, OwnCells
 from ..models.mixed.rows import ALWAYS, CellMask, Layout, Rows
 from .column_kinds import check_column_types
 from .columns import NOT_KNOWN, Column
-from .frame_cells import ColumnCells, array_name, columns_of, library_of, read_cells, scalar_cell
 from .schema_table import html_table, text_table
 
 __all__ = ["Schema"]

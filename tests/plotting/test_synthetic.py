@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from skscore.metrics import synthetic_report
+from skscore.plotting import SyntheticReportDisplay
 
 
 def test_a_report_is_drawn_with_every_column_and_few_pairs():
@@ -11,7 +12,7 @@ def test_a_report_is_drawn_with_every_column_and_few_pairs():
     names = [f"a column with a name as long as nobody would give {j}" for j in range(6)]
     real, drawn = (pd.DataFrame(rng.standard_normal((40, 6)), columns=names) for _ in range(2))
     report = synthetic_report(real, drawn)
-    display = report.plot()
+    display = SyntheticReportDisplay(report).plot()
     labels = [text.get_text() for text in display.ax_.get_yticklabels()]
     assert sum(label.startswith("association") for label in labels) == 10
     assert sum(label.startswith("Wasserstein") for label in labels) == 6
