@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from functools import update_wrapper
+from inspect import signature
 from typing import Any, Self, TypeVar
 
 import narwhals as nw
@@ -44,6 +45,7 @@ __all__ = [
     "check_numpy",
     "check_same_namespace",
     "check_sample_weight",
+    "draws_of",
     "fit_context",
     "get_namespace",
     "has_own_requests",
@@ -81,6 +83,13 @@ def native_frame(X: Any) -> Any:
     """Return a frame whose column names scikit-learn reads: that behind one of narwhals, a computed one of dask."""
     X = nw.to_native(X, pass_through=True)
     return X.compute() if nw.dependencies.is_dask_dataframe(X) else X
+
+
+def draws_of(density: Any, n_samples: int, random_state: Any) -> Any:
+    """Return draws of a density as its `sample` gives them, a frame or an array, seeded if it takes a seed."""
+    seeded = {"random_state": random_state} if "random_state" in signature(density.sample).parameters else {}
+    drawn = density.sample(n_samples, **seeded)
+    return drawn[0] if isinstance(drawn, tuple) else drawn  # a GaussianMixture tells the components, too
 
 
 def validate_data(estimator: BaseEstimator, X: Any, *y: Any, **checks: Any) -> Any:

@@ -18,7 +18,6 @@ Barzilai, J., & Borwein, J. M. (1988). Two-point step size gradient methods. IMA
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
-from inspect import signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -30,6 +29,8 @@ from scipy.spatial.distance import cdist
 from scipy.special import ndtri
 from scipy.stats import chi2, multivariate_normal
 from sklearn.utils import gen_batches
+
+from ._compat import draws_of
 
 __all__ = [
     "Estimated",
@@ -415,9 +416,7 @@ def _draws(density, n, random_state):
     """Rows of the density, seeded where it can be."""
     if not isinstance(n, Integral) or n < 2:
         raise ValueError(f"{n!r} draws: give an integer of at least 2.")
-    seeded = {"random_state": random_state} if "random_state" in signature(density.sample).parameters else {}
-    drawn = density.sample(int(n), **seeded)
-    return drawn[0] if isinstance(drawn, tuple) else drawn  # a mixture of scikit-learn tells its components, too
+    return draws_of(density, int(n), random_state)
 
 
 def _position(density, column):

@@ -15,13 +15,14 @@ Scott, D. W. (1992). Multivariate Density Estimation. Wiley.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from inspect import signature
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import gaussian_filter
+
+from .._compat import draws_of
 
 __all__ = ["checked_shares", "drawn_rows", "log_density_at", "region_levels", "smoothed"]
 
@@ -33,9 +34,7 @@ def drawn_rows(estimator: Any, n_draws: int, random_state: Any) -> Any:
     """Return draws of any estimator that has `sample`, as it gives them: a frame or an array."""
     if not hasattr(estimator, "sample"):
         raise ValueError(f"estimator={estimator!r} has no sample: give a density that can be drawn from.")
-    seeded = "random_state" in signature(estimator.sample).parameters
-    drawn = estimator.sample(n_draws, **({"random_state": random_state} if seeded else {}))
-    return drawn[0] if isinstance(drawn, tuple) else drawn  # a GaussianMixture adds the components
+    return draws_of(estimator, n_draws, random_state)
 
 
 def checked_shares(regions: Sequence[float]) -> list[float]:
