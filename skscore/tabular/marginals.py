@@ -15,6 +15,7 @@ Yeo, I.-K., & Johnson, R. A. (2000). A new family of power transformations to im
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy import ndarray
@@ -52,8 +53,8 @@ class Marginals:
         How many rows each stands for.
     gain : ndarray of shape (n,)
         Nats that each row gains by having been counted itself among the heaps.
-    mixtures : list of MixtureScores
-        A mixture of Gaussians for each column.
+    laws : list of MixtureScores or None
+        Those of stretched columns; None if they are not stretched.
 
     Examples
     --------
@@ -69,7 +70,7 @@ class Marginals:
     Z: ndarray
     weight: ndarray
     gain: ndarray
-    mixtures: list[MixtureScores]
+    laws: list[MixtureScores] | None = None
 
     @classmethod
     def of(cls, numbers, weight, limits=None) -> Marginals:
@@ -78,12 +79,18 @@ class Marginals:
         location, scale = np.array([_centre(x, weight) for x in inner.T]).reshape(-1, 2).T
         plain = Coordinates(location, scale, None, limits)
         Z = plain.forward(numbers)
-        mixtures = [_mixture(z[~np.isnan(z)], weight[~np.isnan(z)]) for z in Z.T]
-        return cls(plain, Z, weight, np.zeros(len(Z)), mixtures)
+        return cls(plain, Z, weight, np.zeros(len(Z)))
+
+    @cached_property
+    def mixtures(self) -> list[MixtureScores]:
+        """A mixture of Gaussians for each column."""
+        if self.laws is not None:
+            return self.laws
+        return [_mixture(z[~np.isnan(z)], self.weight[~np.isnan(z)]) for z in self.Z.T]
 
     def stretched(self, numbers, cells) -> Marginals:
         """The columns of `numbers`, spread over their `cells`, stretched where they heap up; self if none does."""
-        heaps = [_heaps(j, numbers, self.weight, *of) for j, of in enumerate(self._with(cells))]
+        heaps = [self._heaps(j, numbers, cell) for j, cell in enumerate(cells)]
         if not any(len(each.knots) for each in heaps):
             return self
         stretch = Stretch([each.knots for each in heaps], [each.values for each in heaps])
@@ -94,26 +101,23 @@ class Marginals:
         gain = sum(each.gain for each in heaps)
         return Marginals(replace(self.plain, stretch=stretch), stretch.forward(self.Z), self.weight, gain, laws)
 
-    def _with(self, cells):
-        return ((cell, self.plain, mixture) for cell, mixture in zip(cells, self.mixtures, strict=True))
+    def _heaps(self, j, numbers, cell):
+        """The heaps of column j on its cells, none if it has no cells or no numbers."""
+        there = ~np.isnan(numbers[:, j])
+        if cell is None or not self.weight[there].any():
+            return Heaps(np.empty(0), np.empty(0), np.zeros(len(numbers)))
+        index, place = np.unique(cell.cell_of(numbers[there, j]), return_inverse=True)
+        ends = np.full((2 * len(index), numbers.shape[1]), np.nan)
+        ends[:, j] = cell.ends(index).ravel()
+        ends = self.plain.forward(ends)[:, j].reshape(-1, 2)
+        heaps = Heaps.of(ends, place, self.weight[there], self.mixtures[j])
+        gain = np.zeros(len(numbers))
+        gain[there] = heaps.gain
+        return heaps._replace(gain=gain)
 
     def coordinates(self, kind) -> Coordinates:
         """Coordinates in which the columns are nearer to a Gaussian, of this kind."""
         return replace(self.plain, shape=SHAPES[kind](self) if self.Z.shape[1] else None)
-
-
-def _heaps(j, numbers, weight, cell, plain, mixture):
-    """The heaps of column j on its cells, none if it has no cells or no numbers."""
-    there = ~np.isnan(numbers[:, j])
-    if cell is None or not weight[there].any():
-        return Heaps(np.empty(0), np.empty(0), np.zeros(len(numbers)))
-    index, place = np.unique(cell.cell_of(numbers[there, j]), return_inverse=True)
-    ends = np.full((2 * len(index), numbers.shape[1]), np.nan)
-    ends[:, j] = cell.ends(index).ravel()
-    heaps = Heaps.of(plain.forward(ends)[:, j].reshape(-1, 2), place, weight[there], mixture)
-    gain = np.zeros(len(numbers))
-    gain[there] = heaps.gain
-    return heaps._replace(gain=gain)
 
 
 def _centre(x, weight):

@@ -137,10 +137,8 @@ def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=
     kinds = MARGINALS if marginals == "auto" else (marginals,)
     spread = table.spread(np.random.default_rng(SPREAD_SEED))
     plain = Marginals.of(spread, table.weight, table.limits)
-    stretched = plain.stretched(spread, table.cells)
-    ways = [(plain, kind) for kind in kinds]
-    if stretched is not plain and marginals != "none":
-        ways += [(stretched, kind) for kind in kinds]
+    stretched = plain if marginals == "none" else plain.stretched(spread, table.cells)
+    ways = [(columns, kind) for columns in dict.fromkeys((plain, stretched)) for kind in kinds]
     chosen = max((_Numbers.of(table, spread, *way) for way in ways), key=lambda numbers: numbers.value)
     trees = cross_fit(table.tree, table.rows, table.folds, table.weight)
     gaussians = CrossFit(table.gaussian(chosen.rows, table.weight), chosen.gaussians)
