@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from baselines import METHODS, absence, timed
 from bench_tables import split
-from report import command_line, machine, print_table, write
+from report import command_line, machine, print_table, those_here, write
 from scipy.stats import wasserstein_distance
 from threadpoolctl import threadpool_limits
 
@@ -239,10 +239,7 @@ def fresh_records(problem, methods, samples):
 def main(argv=None):
     """Run the methods that are here on all problems; write after each fit, so that an interrupted run loses one."""
     arguments, facts = arguments_of(argv), machine()
-    missing = {method: absence(method) for method in arguments.methods}
-    for method in filter(missing.get, missing):
-        print(f"{method} is left out: {missing[method]}")
-    methods = [method for method in arguments.methods if not missing[method]]
+    methods = those_here(arguments.methods, absence)
     records, fresh = kept_records(arguments.path), []
     with threadpool_limits(1):
         for problem in problems_of(arguments):

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from bench_density import kept_records, print_quantity
 from mixed_rivals import RIVALS, absence
-from report import command_line, machine, write
+from report import command_line, machine, those_here, write
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
@@ -165,14 +165,12 @@ def frames_of(arguments):
 def main(argv=None):
     """Run the methods that are here on all tables; write after each."""
     arguments, facts = arguments_of(argv), machine()
-    missing = {method: absence(method) for method in arguments.methods}
-    for method in filter(missing.get, missing):
-        print(f"{method} is left out: {missing[method]}")
+    methods = those_here(arguments.methods, absence)
     records, fresh = kept_records(arguments.path), []
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, frame in frames_of(arguments):
-            for method in [REAL, *(method for method in arguments.methods if not missing[method])]:
+            for method in [REAL, *methods]:
                 for seed in arguments.splits:
                     fresh.append(measured(name, seed, frame, method, arguments))
                     records[name, seed, method] = fresh[-1]

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from bench_density import kept_records, print_quantity
 from mixed_rivals import RIVALS, absence, independent_law
-from report import command_line, machine, write
+from report import command_line, machine, those_here, write
 from threadpoolctl import threadpool_limits
 
 from skscore.maps.cells import EvenCells, dequantize
@@ -179,13 +179,11 @@ def problems_of(arguments):
 def main(argv=None):
     """Run the methods that are here on all problems; write after each fit."""
     arguments, facts = arguments_of(argv), machine()
-    missing = {method: absence(method) for method in arguments.methods}
-    for method in filter(missing.get, missing):
-        print(f"{method} is left out: {missing[method]}")
+    methods = those_here(arguments.methods, absence)
     records, fresh = kept_records(arguments.path), []
     with threadpool_limits(1):
         for problem in problems_of(arguments):
-            for method in (method for method in arguments.methods if not missing[method]):
+            for method in methods:
                 fresh.append(measured(problem, method))
                 records[problem.name, problem.seed, method] = fresh[-1]
                 write(arguments, facts, {"records": list(records.values())})

@@ -36,6 +36,14 @@ def machine():
     }
 
 
+def those_here(methods, absence):
+    """Return the methods that can run here, and print of the others why not: `absence` tells, None if it can."""
+    missing = {method: absence(method) for method in methods}
+    for method in filter(missing.get, missing):
+        print(f"{method} is left out: {missing[method]}")
+    return [method for method in methods if not missing[method]]
+
+
 def spread(numbers, digits=2):
     """Return "median (min..max)"."""
     return f"{numbers['median']:.{digits}f} ({numbers['min']:.{digits}f}..{numbers['max']:.{digits}f})"

@@ -17,6 +17,7 @@ from dataclasses import replace
 import joblib
 import numpy as np
 import pytest
+from fit_rounds import RoundCallback
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -420,20 +421,11 @@ def test_a_function_among_the_parameters_keeps_its_fingerprint():
 # ---- callbacks, printing, searches ---------------------------------------------------------------
 
 
-class Stopper:
+class Stopper(RoundCallback):
     """Ends the training after some rounds."""
 
     def __init__(self, rounds):
         self.rounds, self.seen = rounds, 0
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, X=None):
         if fitted_estimator is None:

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from fit_rounds import RoundCallback
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
@@ -327,20 +328,11 @@ def test_what_cannot_be_is_refused_with_a_remedy(moons, parameters, message):
         DenoisingScoreEstimatorCV(**{"model": "gaussian", **parameters}).fit(moons)
 
 
-class Counter:
+class Counter(RoundCallback):
     """Counts the rounds of a training, and the estimators that it sees."""
 
     def __init__(self):
         self.seen = []
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, X=None):
         if fitted_estimator is not None:

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from fit_rounds import RoundCallback
 from scipy.stats import norm
 from sklearn.pipeline import make_pipeline
 
@@ -89,20 +90,11 @@ def test_a_verbose_fit_tells_of_both_trainings(capsys):
     assert "numbers: step" in told
 
 
-class Rounds:
+class Rounds(RoundCallback):
     """A callback that counts the rounds of a fit, ends each training after one, and keeps the score of the last."""
 
     def __init__(self):
         self.counted, self.score = 0, None
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, X=None):
         self.counted += 1
