@@ -32,6 +32,7 @@ __all__ = [
     "check_noise",
     "check_robust",
     "check_spread",
+    "check_sums",
     "check_support",
     "edge_of_the_path",
     "model_object",
@@ -278,27 +279,46 @@ def check_noise(model):
 
 
 def check_further_rows(estimator, gathered_for, former):
-    """Raise a ValueError unless further rows can be added to those of a `former` fit.
+    """Raise a ValueError unless rows gathered for a model and objective can be added to those seen before.
 
     Parameters
     ----------
     estimator : ScoreMatchingDensity
     gathered_for : tuple
         Model and objective of the further rows.
-    former : Fit
+    former : Plan
     """
     if gathered_for != former.gathered_for:
         raise ValueError(
             f"model={estimator.model!r}, objective={estimator.objective!r}, noise_level={estimator.noise_level}: not "
-            "what the rows seen so far were gathered for. partial_fit adds rows to the same model and objective; to "
-            "change them, call fit."
+            "what the rows seen so far were gathered for. partial_fit and statistics add rows to the same model and "
+            "objective; to change them, call fit."
         )
+    check_rows_part(estimator)
+
+
+def check_rows_part(estimator):
+    """Raise a ValueError if what the estimator is asked for needs all rows at once."""
     if estimator.inference:
-        raise ValueError("inference=True needs all rows at once: call fit, or set inference=False to partial_fit.")
+        raise ValueError(
+            "inference=True needs all rows at once: call fit, or set inference=False to partial_fit or to add "
+            "statistics."
+        )
     if estimator.robust is not None:
         raise ValueError(
-            "robust weights need all rows at once: call fit, or set robust=None to partial_fit further rows."
+            "robust weights need all rows at once: call fit, or set robust=None to partial_fit further rows or to add "
+            "statistics."
         )
+
+
+def check_sums(estimator):
+    """Raise a ValueError if a fit is no matter of sums over rows, which statistics are."""
+    if isinstance(model_object(estimator.model), NeuralEnergy):
+        raise ValueError(
+            f"model={estimator.model!r} is a network, which is trained on rows and keeps no statistics of them. Call "
+            "fit or partial_fit, or take a model in closed form."
+        )
+    check_rows_part(estimator)
 
 
 # ---- what a fit tells ----------------------------------------------------------------------------

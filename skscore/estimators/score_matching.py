@@ -8,13 +8,13 @@ which the normaliser of p has no part. For an exponential family J is a quadrati
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn import config_context
+from sklearn import clone, config_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -32,22 +32,22 @@ from .._compat import (
 from ..fitting.inference import pair_tests
 from ..fitting.solvers import UnboundedObjectiveError
 from ..formulas import score_losses
-from ..formulas.moments import Moments, Summary, moments
+from ..formulas.moments import moments
 from ..models.catalog import MODELS, OBJECTIVES, resolve_objective
-from ..models.family import Choice, Model, Sample
+from ..models.family import Model, Sample
 from ..models.fitted_density import SAMPLERS, FittedDensity
 from ..models.gaussian import Gaussian
 from ..models.standard_errors import parameters_and_covariance
 from ..models.windham import middle_rows, windham_weights
 from .all_or_nothing import all_or_nothing
 from .checks import (
-    NAMED_MODELS,
     check_further_rows,
     check_inference,
     check_known_scores,
     check_model,
     check_robust,
     check_spread,
+    check_sums,
     check_support,
     model_object,
     rows_of_weight,
@@ -59,80 +59,13 @@ from .checks import (
     why_unsolved,
 )
 from .density import DensityEstimator
+from .model_traits import TRAITS, check_count, check_covariance
+from .statistics import Columns, Fit, Plan, ScoreStatistics, gathering
 
-__all__ = ["Fit", "ScoreMatchingDensity"]
+__all__ = ["ScoreMatchingDensity"]
 
 NORMALIZER = {"log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"}  # found when first asked for
 NAMES_OF_COLUMNS = {"n_features_in_", "feature_names_in_"}  # which a further fit keeps
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """What a fit keeps of its rows, to which ``+`` adds those of another, and the density that it found.
-
-    Parameters
-    ----------
-    gathered_for : tuple
-        Name and parameters of the model, and the objective: rows of other ones are not to be added.
-    choice : Choice
-        What the first rows decided; its family is bound to all rows seen.
-    summary : Summary
-    reference : Moments
-        Of the rows in the coordinates ``family.domain.to_reals``.
-    density : FittedDensity or None
-        None before it is solved, and if the objective has no minimum.
-    value : float or None
-        The minimum, without penalty.
-    threshold : float or None
-        The l1 penalty from which on there would be a minimum, if it is known.
-    path : dict or None
-        The penalties of which one was chosen, and what each found, by the names of fitted attributes.
-    """
-
-    gathered_for: tuple
-    choice: Choice
-    summary: Summary
-    reference: Moments
-    density: FittedDensity | None = None
-    value: float | None = None
-    threshold: float | None = None
-    path: dict | None = None
-
-    @classmethod
-    def gather(cls, gathered_for, choice, sample):
-        """Sum up the rows of a sample; nothing is solved yet."""
-        (X, Y, weight, of_X), family, objective = sample, choice.family, gathered_for[-1]
-        table = of_X if Y is None else moments(np.hstack([X, Y]), weight)
-        reference = moments(family.domain.to_reals(X), weight) if family.domain.has_boundary else of_X
-        return cls(gathered_for, choice, Summary(table, family.assemble(X, Y, weight, objective)), reference)
-
-    def __add__(self, other):
-        """The rows of both, in the coordinates of their union; nothing is solved yet."""
-        seen = self.summary.moments + other.summary.moments
-        union = self.family.rebound(seen.leading(self.reference.mean.shape[0]))
-        forms = [union.translate(part.summary.form, part.family) for part in (self, other)]
-        return Fit(
-            self.gathered_for,
-            self.choice._replace(family=union),
-            Summary(seen, None if None in forms else forms[0] + forms[1]),
-            self.reference + other.reference,
-            path=self.path,
-        )
-
-    @property
-    def family(self):
-        """The family, bound to all rows seen."""
-        return self.choice.family
-
-    @property
-    def objective(self):
-        """What was minimised."""
-        return self.gathered_for[-1]
-
-    @property
-    def moments(self):
-        """Of the columns of X."""
-        return self.summary.moments.leading(self.reference.mean.shape[0])
 
 
 def _is_gaussian(model):
@@ -142,37 +75,6 @@ def _is_gaussian(model):
 def _total(values):
     xp, _ = get_namespace(values)
     return np.float64(float(xp.sum(values)))
-
-
-def _offers(estimator, trait):
-    """Whether the model, which may be no model at all before it is checked, has a trait."""
-    model = NAMED_MODELS.get(estimator.model, object)() if isinstance(estimator.model, str) else estimator.model
-    return isinstance(model, Model) and getattr(model, trait)
-
-
-def _check_covariance(estimator):
-    if not _offers(estimator, "is_gaussian"):
-        raise AttributeError(
-            'only Gaussians on R^d have a covariance, which are model="gaussian" and model="pairwise" with a=b=1; '
-            f"this estimator has model={estimator.model!r}"
-        )
-    return True
-
-
-def _check_count(estimator):
-    if not _offers(estimator, "counts_parameters"):
-        raise AttributeError(
-            "a count of parameters says nothing of a model whose penalty makes it smooth; "
-            f"this estimator has model={estimator.model!r}"
-        )
-    return True
-
-
-# Whether the model of an estimator has what it is asked for; scikit-learn's own message would give no reason.
-CHECKS = {
-    **dict.fromkeys(("covariance_", "get_precision", "mahalanobis", "error_norm"), _check_covariance),
-    **dict.fromkeys(("aic", "bic"), _check_count),
-}
 
 
 class ScoreMatchingDensity(DensityEstimator):
@@ -354,7 +256,12 @@ class ScoreMatchingDensity(DensityEstimator):
         -------
         self
         """
-        (self._fit_further_rows if hasattr(self, "_fit") else self._fit_first_rows)(X, y, sample_weight)
+        if hasattr(self, "_fit"):
+            self._check_library(X, "partial_fit")
+            further = self.compute_statistics(X, sample_weight, y=y, plan=self._fit.statistics.plan)
+            self._keep(Fit(self._fit.statistics + further, path=self._fit.path))
+        else:
+            self._fit_first_rows(X, y, sample_weight)
         if self._fit.density is None:
             warn_user(f"{self._why_unsolved()} The rows are kept: go on with partial_fit.")
         return self
@@ -363,25 +270,151 @@ class ScoreMatchingDensity(DensityEstimator):
         return hasattr(self, "_fit") and self._fit.density is not None
 
     def _fit_first_rows(self, X, y, sample_weight):
+        plan, sample = self._planned(X, y, sample_weight)
+        if self.inference:
+            check_inference(self, plan.choice.family)
+        if self.robust is not None:
+            check_robust(self, plan.choice.family)
+            sample = self._weighted(plan.choice, sample, plan.gathered_for[-1])
+        self._keep(Fit(ScoreStatistics.gather(plan, sample)), sample)
+
+    # ---- statistics as values --------------------------------------------------------------------
+
+    def plan(self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, y: Any = None) -> Plan:
+        """What the rows of X decide for the statistics of other rows: coordinates, landmarks, bandwidth, ridge.
+
+        Statistics of kernels, and of a model on a domain, add up only under one plan. It is made of some rows, at
+        least two, which should be like all the others.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows of the table.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights.
+        y : array-like of shape (n_samples, n_features), optional
+            Known scores, for ``objective="explicit"``.
+
+        Returns
+        -------
+        Plan
+            A value that can be pickled, and sent to where rows are.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skscore import ScoreMatchingDensity
+        >>> X, density = load_iris().data, ScoreMatchingDensity("kernel", random_state=0)
+        >>> plan = density.plan(X)
+        >>> whole = density.compute_statistics(X[:75], plan=plan) + density.compute_statistics(X[75:], plan=plan)
+        >>> bool(abs(density.fit_statistics(whole).score(X) - density.fit(X).score(X)) < 1e-6)
+        True
+        """
+        return self._named_plan(X, y, sample_weight)[0]
+
+    def compute_statistics(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, y: Any = None, plan: Plan | None = None
+    ) -> ScoreStatistics:
+        """What a fit keeps of the rows of X, as a value: the statistics of several tables add up by ``+``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numeric rows: at least two, or one with a plan.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights.
+        y : array-like of shape (n_samples, n_features), optional
+            Known scores, for ``objective="explicit"``.
+        plan : Plan or None, default=None
+            From ``plan``; None makes one of these rows. Gaussian models, models of interactions on R^d and polynomials
+            need none: their statistics add up whatever rows they were computed of.
+
+        Returns
+        -------
+        ScoreStatistics
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skscore import ScoreMatchingDensity
+        >>> density = ScoreMatchingDensity()
+        >>> monday = density.compute_statistics(np.array([[0.0], [2.0]]))
+        >>> tuesday = density.compute_statistics(np.array([[4.0], [6.0]]))
+        >>> density.fit_statistics(monday + tuesday).location_
+        array([3.])
+        >>> density.fit_statistics(monday.forget(0.5) + tuesday).location_.round(2)
+        array([3.67])
+        """
+        if plan is None:
+            plan, sample = self._named_plan(X, y, sample_weight)
+            return ScoreStatistics.gather(plan, sample)
+        reader = clone(self)
+        plan.columns.show(reader)
+        gathered_for, _, sample = reader._checked(X, y, sample_weight, is_first=False)
+        check_further_rows(reader, gathered_for, plan)
+        family = plan.choice.family.rebound(sample.moments)
+        check_support(sample.X, family.domain, self.objective)
+        return ScoreStatistics.gather(replace(plan, choice=plan.choice._replace(family=family)), sample)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def fit_statistics(self, statistics: ScoreStatistics) -> Self:
+        """Fit the density to rows of which the statistics are known.
+
+        Parameters
+        ----------
+        statistics : ScoreStatistics
+            From ``compute_statistics``, or the sum of several, for the same model and objective. The penalties are
+            those of this estimator; ``alpha="auto"`` and "cv" are what the plan found.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If they were computed for other parameters, or do not determine the model.
+        """
+        self._keep(Fit(self._penalised(statistics)))
+        statistics.plan.columns.show(self)
+        if self._fit.density is None:
+            raise ValueError(self._why_unsolved())
+        return self
+
+    def _named_plan(self, X, y, sample_weight):
+        """The plan of these rows and a sample of them; a clone has checked them."""
+        reader = clone(self)
+        reader._validate_params()
+        check_sums(reader)
+        plan, sample = reader._planned(X, y, sample_weight)
+        choosing = [repr(getattr(self, name)) for name in ("alpha", "criterion", "random_state")]
+        return plan.named(*choosing, *(np.ascontiguousarray(part) for part in sample[:3] if part is not None)), sample
+
+    def _penalised(self, statistics):
+        """The statistics under the penalties of this estimator."""
+        if not isinstance(statistics, ScoreStatistics):
+            raise ValueError(
+                f"statistics={statistics!r}: fit_statistics takes what compute_statistics of this class returns."
+            )
+        model = model_object(self.model)
+        objective = resolve_objective(self.objective, self.noise_level, model, statistics.plan.columns.number)
+        check_further_rows(self, gathering(model, objective), statistics.plan)
+        choice = statistics.choice
+        alpha = choice.alpha if isinstance(self.alpha, str) else self.alpha
+        return statistics.chosen(
+            choice._replace(family=choice.family.penalised(self.l1_ratio, self.symmetric), alpha=alpha)
+        )
+
+    def _planned(self, X, y, sample_weight):
+        """The plan of first rows, and a sample of them."""
         gathered_for, model, sample = self._checked(X, y, sample_weight, is_first=True)
         if self.criterion == "log_likelihood":
             warn_of(model.obstacles(sample.X.shape[1]))
         choice = self._choose(model, middle_rows(sample) if self.robust else sample, gathered_for[-1])
         warn_of(choice.remarks)
         check_support(sample.X, choice.family.domain, self.objective)
-        if self.inference:
-            check_inference(self, choice.family)
-        if self.robust is not None:
-            check_robust(self, choice.family)
-            sample = self._weighted(choice, sample, gathered_for[-1])
-        self._keep(Fit.gather(gathered_for, choice, sample), sample)
-
-    def _fit_further_rows(self, X, y, sample_weight):
-        gathered_for, _, sample = self._checked(X, y, sample_weight, is_first=False)
-        check_further_rows(self, gathered_for, self._fit)
-        family = self._fit.family.rebound(sample.moments)
-        check_support(sample.X, family.domain, self.objective)
-        self._keep(self._fit + Fit.gather(gathered_for, self._fit.choice._replace(family=family), sample))
+        return Plan(gathered_for, choice, Columns.seen_by(self)), sample
 
     def _checked(self, X, y, sample_weight, is_first):
         """What rows are gathered for (plain parameters of the model, and the objective), the model, and the rows."""
@@ -390,8 +423,6 @@ class ScoreMatchingDensity(DensityEstimator):
         at_least = 2 if is_first else 1
         if is_first:
             X = self._first_seen(X)
-        else:
-            self._check_library(X, "partial_fit")
         X = self._validated(X, reset=is_first, dtype="numeric", ensure_min_samples=at_least)
         objective = resolve_objective(self.objective, self.noise_level, model, X.shape[1])
         check_model(model, X.shape[1], self.alpha)
@@ -402,8 +433,7 @@ class ScoreMatchingDensity(DensityEstimator):
             doubtful = not well_within_range(table)
         if doubtful:
             check_spread(X)
-        plain = {name: repr(value) for name, value in model.get_params().items() if not callable(value)}
-        return (type(model).__name__, plain, objective), model, Sample(X, Y, weight, table)
+        return gathering(model, objective), model, Sample(X, Y, weight, table)
 
     def _choose(self, model, sample, objective):
         """What the first rows decide."""
@@ -435,7 +465,7 @@ class ScoreMatchingDensity(DensityEstimator):
         if fit.density is not None and fit.density.is_normalized:
             self._normalize()
         if self.verbose and fit.density is not None:
-            print(f"[ScoreMatchingDensity] {fit.summary.moments.n:g} rows, objective {fit.value:.6g}")
+            print(f"[ScoreMatchingDensity] {fit.statistics.n_rows:g} rows, objective {fit.value:.6g}")
 
     def _solved(self, fit, sample, seed):
         """The fit with its density, or without one if the objective has no minimum."""
@@ -447,7 +477,9 @@ class ScoreMatchingDensity(DensityEstimator):
         family, theta = fit.family, estimate.theta
         value = family.objective_value(theta, fit.summary, fit.objective)
         theta = theta if self.robust is None else family.power(theta, 1.0 / (1.0 + self.robust))
-        return replace(fit, density=FittedDensity(family, theta, fit.reference, seed, repr(self.model)), value=value)
+        return replace(
+            fit, density=FittedDensity(family, theta, fit.statistics.reference, seed, repr(self.model)), value=value
+        )
 
     def _estimate(self, fit, sample):
         """The fit with what it chose on its way, and the estimate of θ."""
@@ -481,7 +513,7 @@ class ScoreMatchingDensity(DensityEstimator):
             setattr(self, f"{name}_", value)
 
     def _why_unsolved(self):
-        return why_unsolved(self, self._penalty, self._fit.moments, self._fit.threshold)
+        return why_unsolved(self, self._penalty, self._fit.statistics.moments, self._fit.threshold)
 
     def _validated(self, X, reset, dtype, **checks):
         """Rows checked by scikit-learn; tensors stay tensors only where the model can use them."""
@@ -509,8 +541,8 @@ class ScoreMatchingDensity(DensityEstimator):
 
         Not properties: scikit-learn's HTML display evaluates every property of an estimator.
         """
-        if name in CHECKS:
-            CHECKS[name](self)
+        if name in TRAITS:
+            TRAITS[name](self)
         if name not in NORMALIZER:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         check_is_fitted(self)
@@ -535,7 +567,7 @@ class ScoreMatchingDensity(DensityEstimator):
 
     @property
     def _variance(self):
-        return self._fit.moments.variance
+        return self._fit.statistics.moments.variance
 
     def _support(self, X):
         domain = self._fit.family.domain
@@ -574,7 +606,7 @@ class ScoreMatchingDensity(DensityEstimator):
 
     # ---- the interface of sklearn.mixture --------------------------------------------------------
 
-    @available_if(_check_count)
+    @available_if(check_count)
     def bic(self, X: ArrayLike) -> float:
         """Bayesian information criterion −2 log L + k log n of the rows; smaller is better.
 
@@ -592,7 +624,7 @@ class ScoreMatchingDensity(DensityEstimator):
         values = self.score_samples(X)
         return self._n_free() * np.log(values.shape[0]) - 2.0 * _total(values)
 
-    @available_if(_check_count)
+    @available_if(check_count)
     def aic(self, X: ArrayLike) -> float:
         """Akaike's information criterion −2 log L + 2k of the rows; smaller is better.
 
@@ -632,7 +664,7 @@ class ScoreMatchingDensity(DensityEstimator):
         names = getattr(self, "feature_names_in_", None)
         return tests if names is None else {**tests, "names": np.column_stack([names[tests["i"]], names[tests["j"]]])}
 
-    @available_if(_check_covariance)
+    @available_if(check_covariance)
     def get_precision(self) -> np.ndarray:
         """Return the precision matrix.
 
@@ -644,7 +676,7 @@ class ScoreMatchingDensity(DensityEstimator):
         check_is_fitted(self)
         return self.precision_
 
-    @available_if(_check_covariance)
+    @available_if(check_covariance)
     def mahalanobis(self, X: ArrayLike) -> np.ndarray:
         """Squared Mahalanobis distances (x − μ)ᵀK(x − μ) of the rows.
 
@@ -662,7 +694,7 @@ class ScoreMatchingDensity(DensityEstimator):
         centred = X - self.location_
         return xp.sum((centred @ self.precision_) * centred, axis=-1)
 
-    @available_if(_check_covariance)
+    @available_if(check_covariance)
     def error_norm(
         self, comp_cov: ArrayLike, norm: str = "frobenius", scaling: bool = True, squared: bool = True
     ) -> float:

@@ -261,7 +261,8 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
             warn_of(self._passed_over(results, index))
             is_refitted = self.selection == "ebic" and self.refit
             family = family.on_graph(path.edges[index]) if is_refitted else family
-        fit = replace(fit, choice=Choice(family, float(path.alphas[index]), results), path=tried)
+        chosen = fit.statistics.chosen(Choice(family, float(path.alphas[index]), results))
+        fit = replace(fit, statistics=chosen, path=tried)
         if thetas[index] is None:  # no graph of the path could be refitted
             return super()._estimate(fit, sample)
         return fit, family.as_density(Estimate(thetas[index]), fit.summary, fit.objective, fit.choice.alpha)

@@ -69,6 +69,10 @@ class Moments:
         """Means of the columns, shape (d,)."""
         return self.origin + self.offset
 
+    def mean_from(self, centre: Any) -> Any:
+        """Mean minus `centre`, shape (d,), to the last digit of a centre near it."""
+        return (self.origin - centre) + self.offset
+
     @property
     def variance(self) -> Any:
         """Variances of the columns, shape (d,)."""
@@ -92,6 +96,10 @@ class Moments:
         """Correlations of the columns, shape (d, d); those of a constant column are 0 up to rounding."""
         scale = self.scale
         return self.covariance / (scale[:, None] * scale[None, :])
+
+    def counted(self, times: float) -> Moments:
+        """Return the moments with each row counted so many times."""
+        return Moments(times * self.n, self.origin, self.offset, self.covariance)
 
     def leading(self, d: int) -> Moments:
         """Return the moments of the first `d` columns."""
@@ -117,6 +125,10 @@ class Summary:
         """Return the summary of the rows of both."""
         form = None if self.form is None or other.form is None else self.form + other.form
         return Summary(self.moments + other.moments, form)
+
+    def counted(self, times: float) -> Summary:
+        """Return the summary with each row counted so many times."""
+        return Summary(self.moments.counted(times), None if self.form is None else self.form.counted(times))
 
 
 def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES) -> Iterator[slice]:

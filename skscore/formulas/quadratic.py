@@ -58,6 +58,10 @@ class QuadraticForm:
         a, b = self.n / n, other.n / n
         return QuadraticForm(a * self.Gamma + b * other.Gamma, a * self.g + b * other.g, a * self.c + b * other.c, n)
 
+    def counted(self, times: float) -> QuadraticForm:
+        """Return the form with each row counted so many times."""
+        return QuadraticForm(self.Gamma, self.g, self.c, times * self.n)
+
     def gradient(self, theta: Any) -> Any:
         """Return Γθ − g, in the shape of θ."""
         if self.Gamma.ndim == 2:  # one product for all blocks, as Γ is symmetric

@@ -129,6 +129,8 @@ class Family:
         Rows v_j along which the implicit objective takes derivatives; None for the columns.
     has_exact_normalizer : bool
         Whether log Z is analytic.
+    translates : bool
+        Whether `translate` takes the form of a family that was bound to any other rows.
     block_rows : int or None
         Rows that are evaluated at a time; None for as many as BLOCK_BYTES hold.
     """
@@ -140,6 +142,7 @@ class Family:
     closed_forms: ClassVar[Mapping[type[Objective], str]] = {}
     directions: np.ndarray | None = None
     block_rows: int | None = None
+    translates = False
     array_api_support = False
     keeps_single_precision = False  # of rows
 

@@ -101,7 +101,7 @@ class _Problem(NamedTuple):
 
 
 class _FullGaussian(Family):
-    """θ is an ``AffineScore``, whose slope is zero unless known scores have a mean."""
+    """θ is an ``AffineScore`` about the mean: its slope is what rounding took from that, and what known scores have."""
 
     array_api_support = has_exact_normalizer = True
     closed_forms = dict.fromkeys((Implicit, Sliced, Denoising, Explicit), "no_form")
@@ -137,7 +137,9 @@ class _FullGaussian(Family):
         else:
             K, collinear = self._precision(S)
         floors = constant + collinear
-        return Estimate(AffineScore(problem.mean, problem.mean_score, K), floors, is_determined=not floors)
+        rounded = 0.0 if self.assume_centered else problem.rows.mean_from(problem.mean)
+        slope = problem.mean_score + K @ (0.0 * problem.mean + rounded)
+        return Estimate(AffineScore(problem.mean, slope, K), floors, is_determined=not floors)
 
     def objective_value(self, theta, statistics, objective):
         if statistics.form is not None:

@@ -126,6 +126,8 @@ class _Parameters(NamedTuple):
 class PolynomialFamily(Family):
     """Polynomials in u = (x − centre)/scale; θ holds the coefficients of all monomials but the constant."""
 
+    translates = True
+
     def __init__(self, model, centre, scale):
         d = len(centre)
         self.centre, self.scale = centre, scale

@@ -175,7 +175,7 @@ def moment_form(moments, *, centered=False, centre=0.0) -> QuadraticForm:
         ``Gamma`` (m, m) and ``g`` (p, m).
     """
     p = len(moments.mean)
-    offset = np.append((moments.origin - centre) + moments.offset, -1.0)
+    offset = np.append(moments.mean_from(centre), -1.0)
     Gamma, varies = np.outer(offset, offset), ~moments.constant
     Gamma[:p, :p] += np.where(np.outer(varies, varies), moments.covariance, 0.0)  # of one value it is rounding
     m = p if centered else p + 1
