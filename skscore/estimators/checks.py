@@ -31,6 +31,7 @@ __all__ = [
     "check_model",
     "check_noise",
     "check_robust",
+    "check_rows_part",
     "check_spread",
     "check_sums",
     "check_support",
@@ -313,12 +314,11 @@ def check_rows_part(estimator):
 
 def check_sums(estimator):
     """Raise a ValueError if a fit is no matter of sums over rows, which statistics are."""
-    if isinstance(model_object(estimator.model), NeuralEnergy):
+    if isinstance(model_object(estimator.model), NeuralEnergy | ScoreNetwork):
         raise ValueError(
             f"model={estimator.model!r} is a network, which is trained on rows and keeps no statistics of them. Call "
             "fit or partial_fit, or take a model in closed form."
         )
-    check_rows_part(estimator)
 
 
 # ---- what a fit tells ----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
@@ -39,11 +40,13 @@ from ..models.family import Model, Sample
 from ..neural import ScoreNetwork
 from ..samplers import tweedie
 from .all_or_nothing import all_or_nothing
-from .checks import check_noise, check_spread, model_object, rows_of_weight, seed_of, warn_of, warn_user
+from .checks import check_noise, check_spread, check_sums, model_object, rows_of_weight, seed_of, warn_of, warn_user
 from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale, read_best
 from .density import DensityEstimator
+from .ladder_statistics import LadderPlan, LadderStatistics, check_same_plan, plan_ladder
 from .noise_path import noise_path, usual_level
 from .preprocessing import SpreadRows, read_preprocessing
+from .statistics import Columns
 
 __all__ = ["DenoisingScoreEstimator"]
 
@@ -304,7 +307,11 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
 
     @all_or_nothing
     def _fit_rows(self, X, sample_weight, resume, merge=False):
-        (fitted,), preprocessing, self._seen = self._readings(X, sample_weight, resume, merge)
+        return self._keep_readings(*self._readings(X, sample_weight, resume, merge))
+
+    def _keep_readings(self, readings, preprocessing, seen):
+        """Name the results of the one reading, and warn of it."""
+        (fitted,), self._seen = readings, seen
         self._keep(fitted, preprocessing)
         if self.bounds is None:
             self.inside_mass_ = 1.0
@@ -313,28 +320,157 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         return self
 
     def _readings(self, X, sample_weight, resume=False, merge=False, read=read_best):
-        """What `read` makes of a training on the rows of X, the preprocessing, and the moments of all rows seen."""
-        p = self._settings()
-        model = model_object(self.model)
+        """What `read` makes of a training on the rows of X, the preprocessing, and what further rows are added to."""
+        p, model = self._settings(), model_object(self.model)
+        X, weight = self._checked(X, sample_weight, model, is_first=not resume)
+        seed = self._begin_stream(model)
+        if not isinstance(model, ScoreNetwork):
+            return self._read_statistics(p, self._summed_up(p, model, X, weight, resume, merge), X, weight, seed, read)
+        preprocessing, seen = self._preprocessed(X, weight, model, resume, merge and resume)
+        start = self._density.noisy_score if resume else None
+        rows = _in_coordinates(p, preprocessing, seen, X, weight)
+        return self._train(p, model, *rows, seed, read, start), preprocessing, seen
+
+    def _checked(self, X, sample_weight, model, is_first):
+        """Rows and weights, after checks of them and of the model."""
         validate_parameters(model)
         check_noise(model)
-        at_least = 1 if resume else 2
-        X = X if resume else self._first_seen(X)
-        X = validate_numpy(self, X, reset=not resume, dtype=np.float64, ensure_min_samples=at_least)
+        at_least = 2 if is_first else 1
+        X = self._first_seen(X) if is_first else X
+        X = validate_numpy(self, X, reset=is_first, dtype=np.float64, ensure_min_samples=at_least)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
         check_spread(X)
+        return X, weight
+
+    # ---- statistics as values --------------------------------------------------------------------
+
+    def plan(self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, y: Any = None) -> LadderPlan:
+        """What the rows of X decide for the statistics of other rows: cells, coordinates, noise levels, the family.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows of the table, at least two, which should be like all the others. A discrete column has the values
+            that it has here, and no others.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        LadderPlan
+            A value that can be pickled. It holds at most 1000 of the rows, which choose the tail and the number of
+            steps of the density in ``fit_statistics``.
+        """
+        reader, model = clone(self), model_object(self.model)
+        reader._validate_params()
+        reader._check_sums()
+        X, weight = reader._checked(X, sample_weight, model, is_first=True)
+        plan = reader._planned(reader, model, X, weight)
+        return plan.named(X, weight, repr(self.alpha), repr(self.random_state))
+
+    def compute_statistics(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, y: Any = None, plan: LadderPlan | None = None
+    ) -> LadderStatistics:
+        """What a fit in closed form keeps of the rows of X, as a value: those of several tables add up by ``+``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numeric rows: at least two, or one with a plan.
+        sample_weight : array-like of shape (n_samples,), optional
+            Non-negative weights.
+        y : None
+            Ignored.
+        plan : LadderPlan or None, default=None
+            From ``plan``; None makes one of these rows. Only statistics of one plan add up.
+
+        Returns
+        -------
+        LadderStatistics
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skscore import DenoisingScoreEstimator
+        >>> X, density = load_iris().data, DenoisingScoreEstimator("gaussian", dequantize=False, tail=None)
+        >>> plan = density.plan(X[:50])
+        >>> whole = density.compute_statistics(X[:75], plan=plan) + density.compute_statistics(X[75:], plan=plan)
+        >>> print(round(density.fit_statistics(whole).score(X), 2))
+        -2.53
+        """
+        if plan is None:
+            plan = self.plan(X, sample_weight)
+        reader, model = clone(self), model_object(self.model)
+        plan.columns.show(reader)
+        return reader._gathered(reader, model, plan, *reader._checked(X, sample_weight, model, is_first=False))
+
+    @fit_context(prefer_skip_nested_validation=True)
+    @all_or_nothing
+    def fit_statistics(self, statistics: LadderStatistics) -> Self:
+        """Fit the density, in closed form, to rows of which the statistics are known.
+
+        Parameters
+        ----------
+        statistics : LadderStatistics
+            From ``compute_statistics``, or the sum of several, for the same model, levels and coordinates.
+
+        Returns
+        -------
+        self
+        """
+        if not isinstance(statistics, LadderStatistics):
+            raise ValueError(
+                f"statistics={statistics!r}: fit_statistics takes what compute_statistics of this class returns."
+            )
+        self._check_sums()
+        p, model, plan = self._settings(), model_object(self.model), statistics.plan
+        check_same_plan(p, model, plan)
+        if not isinstance(self.alpha, str):
+            statistics = replace(statistics, plan=replace(plan, choice=plan.choice._replace(alpha=self.alpha)))
+        plan.columns.show(self)
         seed = self._begin_stream(model)
-        preprocessing, seen = self._preprocessed(X, weight, model, resume, merge and resume)
-        table = SpreadRows(X, preprocessing).at(usual_level(noise_path(p)))
-        Z = next(table.spreads())
-        rows = Sample(Z, None, weight, preprocessing.mapped_moments(seen, Z, weight))
-        if isinstance(model, ScoreNetwork):
-            start = self._density.noisy_score if resume else None
-            readings = self._train(p, model, rows, table, seed, read, start)
+        X, weight = plan.rows
+        return self._keep_readings(*self._read_statistics(p, statistics, X, weight, seed, read_best))
+
+    def _check_sums(self):
+        """Raise a ValueError if a fit is no matter of sums over rows."""
+        check_sums(self)
+
+    def _planned(self, p, model, X, weight, former=None):
+        """The plan of rows, in coordinates of their own or in those of a former fit."""
+        kind = coordinates(p, model)
+        if former is None:
+            fitted = read_preprocessing(X, weight, self.dequantize, self.bounds)
+            spread, seen = next(fitted.spreads(X)), fitted.spread_moments(X, weight)
+            fitted = fitted.isotropic(spread, seen, kind)
         else:
-            previous = (self._summary, self.alpha_) if merge and resume else None
-            readings = fit_closed_form(p, model, rows, table, seed, read, previous)
-        return readings, preprocessing, seen
+            former.check_values(X)
+            fitted = replace(former, spread=former.spread_moments(X, weight))
+        return plan_ladder(p, model, X, weight, fitted, kind, Columns.seen_by(self))
+
+    def _gathered(self, p, model, plan, X, weight):
+        """Statistics of rows under a plan."""
+        check_same_plan(p, model, plan)
+        plan.preprocessing.check_values(X)
+        return LadderStatistics.gather(plan, X, weight)
+
+    def _summed_up(self, p, model, X, weight, resume, merge):
+        """Statistics of the rows, added to those seen before if they are to `merge`."""
+        if resume and merge:
+            return self._seen + self._gathered(p, model, self._seen.plan, X, weight)
+        former = self._preprocessing if resume else None
+        return LadderStatistics.gather(self._planned(p, model, X, weight, former), X, weight)
+
+    def _read_statistics(self, p, statistics, X, weight, seed, read):
+        """As `_readings`, of statistics, and rows X that choose what these do not tell."""
+        preprocessing = statistics.preprocessing
+        rows = _in_coordinates(p, preprocessing, statistics.spread, X, weight)
+        readings = fit_closed_form(p, statistics, *rows, seed, read)
+        return readings, preprocessing, statistics.without_rows()
+
+    # ---- networks --------------------------------------------------------------------------------
 
     def _settings(self):
         """The holder of the parameters of the training."""
@@ -348,7 +484,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         return int(self._stream.integers(2**31)) if seed is None else seed
 
     def _preprocessed(self, X, weight, model, resume, merge):
-        """The preprocessing, and the moments of all spread rows seen."""
+        """The preprocessing of a network, and the moments of all spread rows seen."""
         if not resume:
             fitted, kind = read_preprocessing(X, weight, self.dequantize, self.bounds), coordinates(self, model)
             spread, seen = next(fitted.spreads(X)), fitted.spread_moments(X, weight)
@@ -359,8 +495,6 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         seen = fitted.spread_moments(X, weight)
         if merge:
             fitted, seen = replace(fitted, moments=fitted.moments + moments(X, weight)), seen + self._seen
-            if self._summary is not None and self._summary.moments_suffice:
-                fitted = fitted.standardizing(seen)  # what all rows at once would have given
         return fitted, seen
 
     def _train(self, p, network, rows, table, seed, read, start):
@@ -386,9 +520,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
 
     def _keep(self, fitted, preprocessing):
         """Name the results."""
-        density, summary = fitted.density, fitted.summary
+        density = fitted.density
         parts = {} if density.mixture is None else density.mixture.parts
-        self._density, self._summary = density, summary
+        self._density = density
         self._preprocessing = replace(preprocessing, n_points=fitted.n_points, sigma_min=fitted.sigma_min)
         self.alpha_ = fitted.alpha
         self.noise_levels_ = fitted.levels
@@ -577,6 +711,13 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
             return drawn.rows
 
         return self._preprocessing.draw(sample, n_samples)
+
+
+def _in_coordinates(p, preprocessing, seen, X, weight) -> tuple[Sample, SpreadRows]:
+    """Rows in the coordinates of the noise, with the moments of all `seen`, and as they are spread over their cells."""
+    table = SpreadRows(X, preprocessing).at(usual_level(noise_path(p)))
+    Z = next(table.spreads())
+    return Sample(Z, None, weight, preprocessing.mapped_moments(seen, Z, weight)), table
 
 
 def _noise_level(sigma):

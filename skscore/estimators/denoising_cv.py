@@ -238,6 +238,12 @@ class DenoisingScoreEstimatorCV(DenoisingScoreEstimator):
                 'choose from. Set sigma_mins="auto", or noise_levels=None.'
             )
 
+    def _check_sums(self):
+        raise ValueError(
+            "DenoisingScoreEstimatorCV chooses a noise level by the log-densities of rows held out, which statistics "
+            "do not hold. Call fit; or fit_statistics of DenoisingScoreEstimator at each level."
+        )
+
     def _settings(self):
         return self._at(self.sigma_min_)
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -18,19 +16,18 @@ import numpy as np
 from ..formulas.moments import evenly
 from ..levels.cell_accuracy import MAX_POINTS, choose_number_of_points
 from ..levels.flow_density import FlowDensity
-from ..levels.ladder import LadderSummary, fit_ladder, gather
+from ..levels.ladder import fit_ladder
 from ..levels.level_density import LevelDensity, PotentialFamily
-from ..models.family import Choice, Sample
+from ..models.family import Sample
 from ..models.fitted_density import FittedDensity
-from ..models.objectives import Implicit
 from ..neural import ScoreNetwork
 from .fit_time import seconds_of_validation, trained_in_time
-from .noise_path import explicit_levels, ladder_through, noise_path, noise_range, usual_level
+from .ladder_statistics import LadderStatistics
+from .noise_path import explicit_levels, noise_path, noise_range, usual_level
 from .validation_rows import REPORT_ROWS, SCORED_ROWS, best_level, choose_all, mix_along, validation_rows
 
 __all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "read_best", "read_path"]
 
-CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model if the user asked for no levels
 MAX_VALIDATION_ROWS = 20_000
 PATH_SHARE = 0.4  # of the steps of a log-density at each of these levels, in the mean
 
@@ -44,10 +41,8 @@ class Fitted:
     density : FlowDensity or LevelDensity
     levels : ndarray of shape (L,)
         Noise levels of the training, decreasing, or their two ends.
-    summary : LadderSummary or None
-        What a closed-form model keeps of the rows.
-    alpha : float or None
-        Its ridge.
+    alpha : float, ndarray or None
+        Ridge of a closed-form model.
     report : LikelihoodReport or None
     train_curve, validation_curve : list of float
     n_iter, best_iter : int
@@ -62,8 +57,7 @@ class Fitted:
     density: Any
     levels: np.ndarray
     sigma_min: float
-    summary: LadderSummary | None = None
-    alpha: float | None = None
+    alpha: Any = None
     report: Any = None
     train_curve: list = field(default_factory=list)
     validation_curve: list = field(default_factory=list)
@@ -98,23 +92,15 @@ def may_scale(p, model):
 # ---- closed form ---------------------------------------------------------------------------------
 
 
-def fit_closed_form(p, model, rows: Sample, table, seed, read, previous=None) -> list[Fitted]:
-    """Fit an exponential family at each level; `previous` are summary and ridge of rows seen before.
+def fit_closed_form(p, statistics: LadderStatistics, rows: Sample, table, seed, read) -> list[Fitted]:
+    """Fit an exponential family at each level.
 
-    `read` is `read_best` or `read_path`.
+    `rows`, in the coordinates of the noise, choose what else the density has; `read` is `read_best` or `read_path`.
     """
-    variance, path = table.preprocessing.variance, noise_path(p)
-    _, sigma_max, levels = noise_range(p, variance)
-    levels = ladder_through(path, sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
-    if previous is None:
-        choice = model.without_noise().choose(rows, Implicit(), p.alpha, "log_likelihood")
-    else:
-        choice = Choice(previous[0].family, previous[1])
-    summary = _gathered(choice.family, rows, table, levels)
+    plan, summary, variance, path = statistics.plan, statistics.summary, table.preprocessing.variance, noise_path(p)
+    (_, sigma_max, _), choice, levels = noise_range(p, variance), plan.choice, plan.levels
     if summary.moments_suffice:
         summary = replace(summary, table=rows.moments)
-    elif previous is not None:
-        summary = previous[0] + summary
     ladder = fit_ladder(summary, variance, choice.alpha, normalised=len(levels) == 1)
     remarks = (*choice.remarks, *ladder.remarks)
     if len(levels) == 1:
@@ -122,15 +108,8 @@ def fit_closed_form(p, model, rows: Sample, table, seed, read, previous=None) ->
         density: Any = LevelDensity(ladder, sigma_max, normalised)
     else:
         density = FlowDensity(ladder, usual_level(path), sigma_max, p.n_likelihood_steps, seed)
-    fitted = Fitted(density, levels, usual_level(path), summary, choice.alpha, remarks=remarks)
+    fitted = Fitted(density, levels, usual_level(path), choice.alpha, remarks=remarks)
     return read(p, fitted, rows, table, [])
-
-
-def _gathered(family, rows, table, levels):
-    """What the ladder of a family knows of the rows, in the mean over their spreads."""
-    weight = np.ones(len(rows.X)) if rows.weight is None else rows.weight
-    share = rows.weight if table.n_spreads == 1 else weight / table.n_spreads
-    return reduce(add, (gather(family, Z, share, levels) for Z in table.spreads()))
 
 
 # ---- network -------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ from .checks import (
     check_known_scores,
     check_model,
     check_robust,
+    check_rows_part,
     check_spread,
     check_sums,
     check_support,
@@ -387,6 +388,7 @@ class ScoreMatchingDensity(DensityEstimator):
         reader = clone(self)
         reader._validate_params()
         check_sums(reader)
+        check_rows_part(reader)
         plan, sample = reader._planned(X, y, sample_weight)
         choosing = [repr(getattr(self, name)) for name in ("alpha", "criterion", "random_state")]
         return plan.named(*choosing, *(np.ascontiguousarray(part) for part in sample[:3] if part is not None)), sample

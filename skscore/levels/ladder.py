@@ -180,6 +180,11 @@ class LadderSummary:
         forms = [None if a is None else a + b for a, b in zip(self.forms, other.forms, strict=True)]
         return replace(self, table=self.table + other.table, forms=forms)
 
+    def counted(self, times: float) -> LadderSummary:
+        """Summary with each row counted so many times."""
+        forms = [None if form is None else form.counted(times) for form in self.forms]
+        return replace(self, table=self.table.counted(times), forms=forms)
+
 
 def gather(family, X, weight, levels) -> LadderSummary:
     """Summary of the rows X (n, d), with weights (n,) or None, at each noise level.

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from skscore import ScoreMatchingDensity
+from skscore import DenoisingScoreEstimator, DenoisingScoreEstimatorCV, ScoreMatchingDensity
 from skscore.domains import Orthant
 from skscore.models import Kernel, PairwiseInteraction, TruncatedGaussian
 
@@ -21,6 +21,20 @@ BY_PLAN = {
     "chosen kernels": ScoreMatchingDensity(Kernel(n_landmarks=15), random_state=0),
     "on the orthant": ScoreMatchingDensity(PairwiseInteraction(domain=Orthant())),
     "truncated": ScoreMatchingDensity(TruncatedGaussian()),
+}
+LADDER = {
+    "noise_levels": [2.0, 0.5, 0.1],
+    "n_likelihood_steps": 2,
+    "dequantize": False,
+    "tail": None,
+    "random_state": 0,
+}
+LADDERS = {
+    "ladder of gaussians": DenoisingScoreEstimator("gaussian", **LADDER),
+    "ladder of quartics": DenoisingScoreEstimator("polynomial", **LADDER),
+    "ladder of kernels": DenoisingScoreEstimator(KERNELS, alpha=1e-3, **LADDER),
+    "one level": DenoisingScoreEstimator("polynomial", noise_levels=[0.3], random_state=0),
+    "whitened": DenoisingScoreEstimator("gaussian", preconditioning="whiten", **LADDER),
 }
 WITHOUT = {
     "gaussian": ScoreMatchingDensity(),
@@ -49,6 +63,9 @@ def test_parts_add_up_to_the_fit_of_all_rows(density, order, table):
     merged = reduce(add, (sums(density, X)[k] for k in order))
     assert merged.n_rows == len(X)
     assert_allclose(answers(clone(density).fit_statistics(merged), X), answers(clone(density).fit(X), X), rtol=1e-8)
+
+
+BY_PLAN |= LADDERS
 
 
 @pytest.mark.parametrize("density", BY_PLAN.values(), ids=BY_PLAN)
@@ -209,3 +226,55 @@ def test_fitting_twice_is_fitting_once(table):
     once.fit_statistics(statistics)
     twice.fit_statistics(statistics).fit_statistics(statistics)
     assert_array_equal(once.theta_, twice.theta_)
+
+
+@pytest.mark.parametrize("density", LADDERS.values(), ids=LADDERS)
+def test_a_ladder_goes_on_with_partial_fit_where_statistics_end(density, table):
+    X = table(60)
+    plan = density.plan(X[:30])
+    in_turn = clone(density).partial_fit(X[:30]).partial_fit(X[30:])
+    merged = density.compute_statistics(X[:30], plan=plan) + density.compute_statistics(X[30:], plan=plan)
+    fitted = clone(density).fit_statistics(merged)
+    assert_allclose(fitted.grad_log_density(X), in_turn.grad_log_density(X), rtol=1e-6)
+    assert fitted._seen.plan.rows is None  # a fit in closed form keeps sums
+
+
+def test_a_ladder_forgets(table):
+    X, density = table(60), LADDERS["ladder of gaussians"]
+    plan, weight = density.plan(X), np.repeat([0.25, 1.0], 30)
+    old, new = (density.compute_statistics(part, plan=plan) for part in (X[:30], X[30:]))
+    merged = old.forget(0.25) + new
+    assert merged.n_rows == 37.5
+    expected = clone(density).fit(X, sample_weight=weight).grad_log_density(X)
+    assert_allclose(clone(density).fit_statistics(merged).grad_log_density(X), expected, rtol=1e-8)
+
+
+def test_values_of_a_discrete_column_are_those_of_the_plan():
+    codes = np.random.default_rng(5).choice([0.0, 1.0, 5.0], size=(60, 1))
+    density = DenoisingScoreEstimator("gaussian", random_state=0)
+    plan = density.plan(codes)
+    whole = density.compute_statistics(codes[:30], plan=plan) + density.compute_statistics(codes[30:], plan=plan)
+    fitted = clone(density).fit_statistics(whole)
+    assert_allclose(np.exp(fitted.score_samples([[0.0], [1.0], [5.0]])).sum(), 1.0, rtol=1e-4)
+    with pytest.raises(ValueError, match="did not have in the first fit"):
+        density.compute_statistics(codes + 1.0, plan=plan)
+
+
+@pytest.mark.parametrize("changed", [{"noise_levels": [2.0, 0.1]}, {"model": "polynomial"}, {"bounds": (0.0, 9.0)}])
+def test_statistics_of_another_ladder_are_refused(changed, table):
+    density = LADDERS["ladder of gaussians"]
+    statistics = density.compute_statistics(table())
+    with pytest.raises(ValueError, match="not what the rows seen so far were gathered for"):
+        clone(density).set_params(**changed).fit_statistics(statistics)
+
+
+@pytest.mark.parametrize(
+    ("density", "message"),
+    [
+        (DenoisingScoreEstimator(), "keeps no statistics"),
+        (DenoisingScoreEstimatorCV("gaussian"), "rows held out, which statistics do not hold"),
+    ],
+)
+def test_what_rows_choose_has_no_statistics(density, message, table):
+    with pytest.raises(ValueError, match=message):
+        density.compute_statistics(table())
