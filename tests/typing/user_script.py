@@ -20,6 +20,7 @@ from skscore import (
 )
 from skscore.datasets import DISTRIBUTIONS, GaussianMixtureDistribution, Moons
 from skscore.domains import Box, Capped, Orthant, Power
+from skscore.estimators.statistics import Plan, ScoreStatistics
 from skscore.inspection import box_probability, highest_density_level, marginal_log_density, modes, quantiles
 from skscore.metrics import (
     energy_distance,
@@ -57,6 +58,9 @@ def main() -> float:
     X: np.ndarray = Moons(noise=0.1).sample(200, random_state=0)
     gaussian = ScoreMatchingDensity("gaussian", alpha=0.1).fit(X, sample_weight=np.ones(200))
     polynomial = ScoreMatchingDensity(Polynomial(degree=4), alpha="auto", random_state=0).partial_fit(X)
+    plan: Plan = polynomial.plan(X[:100])
+    old: ScoreStatistics = polynomial.compute_statistics(X[:100], np.ones(100), plan=plan).forget(0.5)
+    polynomial.fit_statistics(old + polynomial.compute_statistics(X[100:], plan=plan))
     kernel = ScoreMatchingDensity(Kernel(n_landmarks=20, bandwidth=1.0, base_scale=1.0), alpha=0.01).fit(X)
     shares = ScoreMatchingDensity(TruncatedGaussian(Box(-5.0, 5.0), weight=Capped(Power(), cap=1.0))).fit(X)
     graph = ScoreMatchingDensityCV("pairwise", selection="ebic", n_alphas=10).fit(X)
