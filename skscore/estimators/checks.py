@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 NAMED_MODELS = {**MODELS, "network": ScoreNetwork, "neural_energy": NeuralEnergy}
-NEGLIGIBLE_WEIGHT = np.finfo(np.float64).eps ** 2  # of the largest: at 1e8 standard deviations it moves no variance
+NEGLIGIBLE_WEIGHT = float(np.finfo(np.float64).eps) ** 2  # of the largest: at 1e8 deviations it moves no variance
 SMALLEST_SPREAD = 1e-150  # of a column; its square, with room for products and shares, is a double
 NOT_THE_USER = {"skscore", "sklearn", "joblib"}
 FIGURE = re.compile(r"\d[\d.]*(e[-+]?\d+)?")
@@ -206,14 +206,15 @@ def rows_of_weight(weight, *tables, at_least=1):
     """
     if weight is None:
         return weight, *tables
-    share = weight / weight.max()
-    if (n_heavy := int((share > np.finfo(np.float64).eps).sum())) < at_least:
+    xp, _ = get_namespace(weight)
+    share = weight / xp.max(weight)
+    if (n_heavy := int(xp.count_nonzero(share > float(np.finfo(np.float64).eps)))) < at_least:
         raise ValueError(
-            f"sample_weight: {n_heavy} of {len(share)} rows have all the weight, a fit needs {at_least}. Give more "
+            f"sample_weight: {n_heavy} of {share.shape[0]} rows have all the weight, a fit needs {at_least}. Give more "
             "rows a positive weight, of comparable size."
         )
     kept = share > NEGLIGIBLE_WEIGHT
-    if kept.all():
+    if bool(xp.all(kept)):
         return weight, *tables
     return weight[kept], *(None if table is None else table[kept] for table in tables)
 

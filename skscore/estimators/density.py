@@ -17,7 +17,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import check_sample_weight, get_namespace, native_frame, validate_numpy
+from .._compat import beside, check_sample_weight, get_namespace, native_frame, validate_numpy
 from ..formulas import score_losses
 from .checks import NAMED_MODELS, seed_of
 from .frames import FrameKind, frame_kind, frame_of_kind
@@ -202,7 +202,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             distance h to its boundary, h(½‖s‖² + ∇·s) + ∇h·s.
         """
         X = self._check_rows(X)
-        scale = self._variance**0.5 if standardize else None
+        scale = beside(X, self._variance**0.5) if standardize else None
         return self._on_support(lambda X: self._hyvarinen(X, scale), X, outside=np.full(X.shape[:1], np.nan))
 
     def _hyvarinen(self, X, scale):

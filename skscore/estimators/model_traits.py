@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..models.family import Model
 from .checks import NAMED_MODELS
 
-__all__ = ["TRAITS", "check_count", "check_covariance"]
+__all__ = ["TRAITS", "check_count", "check_covariance", "offers"]
 
 
-def _offers(estimator, trait):
+def offers(estimator, trait):
     """Whether the model, which may be no model at all before it is checked, has a trait."""
     model = NAMED_MODELS.get(estimator.model, object)() if isinstance(estimator.model, str) else estimator.model
     return isinstance(model, Model) and getattr(model, trait)
@@ -16,7 +16,7 @@ def _offers(estimator, trait):
 
 def check_covariance(estimator):
     """True; an AttributeError unless the model has a covariance."""
-    if not _offers(estimator, "is_gaussian"):
+    if not offers(estimator, "is_gaussian"):
         raise AttributeError(
             'only Gaussians on R^d have a covariance, which are model="gaussian" and model="pairwise" with a=b=1; '
             f"this estimator has model={estimator.model!r}"
@@ -26,7 +26,7 @@ def check_covariance(estimator):
 
 def check_count(estimator):
     """True; an AttributeError unless a count of parameters says how flexible the model is."""
-    if not _offers(estimator, "counts_parameters"):
+    if not offers(estimator, "counts_parameters"):
         raise AttributeError(
             "a count of parameters says nothing of a model whose penalty makes it smooth; "
             f"this estimator has model={estimator.model!r}"

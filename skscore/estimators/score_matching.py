@@ -26,6 +26,7 @@ from .._compat import (
     check_sample_weight,
     fit_context,
     get_namespace,
+    is_numpy,
     validate_data,
     validate_parameters,
 )
@@ -36,7 +37,6 @@ from ..formulas.moments import moments
 from ..models.catalog import MODELS, OBJECTIVES, resolve_objective
 from ..models.family import Model, Sample
 from ..models.fitted_density import SAMPLERS, FittedDensity
-from ..models.gaussian import Gaussian
 from ..models.standard_errors import parameters_and_covariance
 from ..models.windham import middle_rows, windham_weights
 from .all_or_nothing import all_or_nothing
@@ -60,7 +60,7 @@ from .checks import (
     why_unsolved,
 )
 from .density import DensityEstimator
-from .model_traits import TRAITS, check_count, check_covariance
+from .model_traits import TRAITS, check_count, check_covariance, offers
 from .statistics import Columns, Fit, Plan, ScoreStatistics, gathering
 
 __all__ = ["ScoreMatchingDensity"]
@@ -69,8 +69,12 @@ NORMALIZER = {"log_normalizer_", "log_normalizer_stderr_", "log_normalizer_ess_"
 NAMES_OF_COLUMNS = {"n_features_in_", "feature_names_in_"}  # which a further fit keeps
 
 
-def _is_gaussian(model):
-    return isinstance(model, Gaussian) or (isinstance(model, str) and model == "gaussian")
+def _traces(sample):
+    """Arrays of numpy that tell a sample from another: its own, or the moments of one that lies elsewhere."""
+    X, Y, weight, table = sample
+    if is_numpy(X):
+        return [np.ascontiguousarray(part) for part in (X, Y, weight) if part is not None]
+    return list(vars(table.in_numpy()).values())
 
 
 def _total(values):
@@ -210,9 +214,14 @@ class ScoreMatchingDensity(DensityEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        by_moments = self.objective != "explicit" and not self.inference and self.robust is None
-        tags.array_api_support = _is_gaussian(self.model) and by_moments
+        tags.array_api_support = self._sums_beside_rows and offers(self, "fits_beside_rows")
         return tags
+
+    @property
+    def _sums_beside_rows(self):
+        """Whether rows of other array libraries than numpy are summed up where they lie."""
+        by_sums_alone = self.objective != "explicit" and not self.inference and self.robust is None
+        return by_sums_alone and offers(self, "sums_beside_rows")
 
     # ---- fit -------------------------------------------------------------------------------------
 
@@ -391,7 +400,7 @@ class ScoreMatchingDensity(DensityEstimator):
         check_rows_part(reader)
         plan, sample = reader._planned(X, y, sample_weight)
         choosing = [repr(getattr(self, name)) for name in ("alpha", "criterion", "random_state")]
-        return plan.named(*choosing, *(np.ascontiguousarray(part) for part in sample[:3] if part is not None)), sample
+        return plan.named(*choosing, *_traces(sample)), sample
 
     def _penalised(self, statistics):
         """The statistics under the penalties of this estimator."""
@@ -431,7 +440,7 @@ class ScoreMatchingDensity(DensityEstimator):
         Y = check_known_scores(X, y) if self.objective == "explicit" else None
         weight, X, Y = rows_of_weight(check_sample_weight(sample_weight, X), X, Y, at_least=at_least)
         with np.errstate(all="ignore"):
-            table = moments(X, weight)
+            table = moments(X, weight) if model.fits_beside_rows else moments(X, weight).in_numpy()
             doubtful = not well_within_range(table)
         if doubtful:
             check_spread(X)
@@ -519,8 +528,7 @@ class ScoreMatchingDensity(DensityEstimator):
 
     def _validated(self, X, reset, dtype, **checks):
         """Rows checked by scikit-learn; tensors stay tensors only where the model can use them."""
-        keeps_namespace = self.__sklearn_tags__().array_api_support
-        with nullcontext() if keeps_namespace else config_context(array_api_dispatch=False):
+        with nullcontext() if self._sums_beside_rows else config_context(array_api_dispatch=False):
             xp, _ = get_namespace(X)
             floats = xp.float64 if dtype == "float64" else [xp.float64, xp.float32]
             return validate_data(self, X, reset=reset, dtype=floats, **checks)
@@ -580,13 +588,13 @@ class ScoreMatchingDensity(DensityEstimator):
         return self._fit.density.log_density(X)
 
     def _score(self, X):
-        return self._fit.family.score(self._fit.density.theta, X)
+        return self._fit.family.evaluator(X).score(self._fit.density.theta, X)
 
     def _curvature(self, X, V):
-        return self._fit.family.curvature(self._fit.density.theta, X, V)
+        return self._fit.family.evaluator(X).curvature(self._fit.density.theta, X, V)
 
     def _divergence(self, X):
-        return self._fit.family.divergence(self._fit.density.theta, X)
+        return self._fit.family.evaluator(X).divergence(self._fit.density.theta, X)
 
     def _hyvarinen(self, X, scale):
         family = self._fit.family

@@ -7,6 +7,10 @@ block of rows is therefore centred on its own mean, and two blocks merge by Chan
 
    \mu = \frac{n_1\mu_1 + n_2\mu_2}{n},\qquad
    S = \frac{n_1 S_1 + n_2 S_2}{n} + \frac{n_1 n_2}{n^2}\,\delta\delta^\top,\qquad \delta = \mu_2 - \mu_1 .
+
+Rows of another array library than numpy are summed up on their device. There a product of matrices has the precision of
+the rows, since many accelerators are slow in double precision; means, centred rows and sums over blocks are always
+double. Centred rows of single precision leave a relative error near 1e-6 in S, wherever they lie.
 """
 
 from __future__ import annotations
@@ -17,12 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from .._compat import get_namespace
+from .._compat import get_namespace, is_numpy, is_on_cpu, to_numpy
 from .quadratic import QuadraticForm
 
-__all__ = ["Moments", "Summary", "evenly", "is_rounding", "moments", "row_blocks"]
+__all__ = ["Moments", "Summary", "blocks_of_products", "evenly", "is_rounding", "moments", "precision", "row_blocks"]
 
 BLOCK_BYTES = 1 << 20  # a centred block of rows stays in a core's second-level cache
+ACCELERATOR_BLOCK_BYTES = 1 << 27  # enough rows to occupy an accelerator
+FEWEST_BLOCK_ROWS = 768  # below which products of wide tables take less time than adding them up
 
 
 def is_rounding(variance: Any, mean: Any) -> Any:
@@ -105,6 +111,10 @@ class Moments:
         """Return the moments of the first `d` columns."""
         return Moments(self.n, self.origin[:d], self.offset[:d], self.covariance[:d, :d])
 
+    def in_numpy(self) -> Moments:
+        """Return the same moments in arrays of numpy."""
+        return Moments(self.n, *map(to_numpy, (self.origin, self.offset, self.covariance)))
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -145,6 +155,22 @@ def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES) -> I
         yield slice(start, min(start + step, n_rows))
 
 
+def block_bytes(X: Any) -> int:
+    """Return the bytes of one block of rows where X lies: what a cache holds, or more on an accelerator."""
+    return BLOCK_BYTES if is_on_cpu(X) else ACCELERATOR_BLOCK_BYTES
+
+
+def blocks_of_products(X: Any, width: int) -> Iterator[slice]:
+    """Yield slices that cut the rows of X into blocks of which tables of so many columns are multiplied."""
+    return row_blocks(X.shape[0], 1, max(FEWEST_BLOCK_ROWS, block_bytes(X) // (8 * width)))
+
+
+def precision(X: Any) -> Any:
+    """Return the dtype of products of matrices for the rows of X: double for numpy, that of X for other libraries."""
+    xp, _ = get_namespace(X)
+    return xp.float64 if is_numpy(X) else X.dtype
+
+
 def evenly(n: int, most: int) -> np.ndarray:
     """Indices of at most `most` of n rows, evenly spaced.
 
@@ -157,7 +183,7 @@ def evenly(n: int, most: int) -> np.ndarray:
     return np.linspace(0, n - 1, min(n, most)).astype(int)
 
 
-def _block_moments(xp: Any, X: Any, weight: Any) -> Moments:
+def _block_moments(xp: Any, X: Any, weight: Any, dtype: Any) -> Moments:
     n = float(X.shape[0]) if weight is None else float(xp.sum(weight))
     share = (xp.ones_like(X[:, 0]) if weight is None else weight) / n
     origin = share @ X
@@ -165,7 +191,8 @@ def _block_moments(xp: Any, X: Any, weight: Any) -> Moments:
     offset = share @ centred  # what rounding took from the mean
     if weight is not None:
         centred *= (n * share[:, None]) ** 0.5  # the same array twice in the product, so that BLAS does half the work
-    covariance = centred.T @ centred / n
+    factor = xp.astype(centred, dtype, copy=False)
+    covariance = xp.astype(factor.T @ factor, xp.float64, copy=False) / n
     return Moments(n, origin, offset, covariance - offset[:, None] * offset[None, :])
 
 
@@ -194,10 +221,10 @@ def moments(X: Any, weight: Any = None) -> Moments:
     """
     xp, _ = get_namespace(X)
     total = Moments(0.0, 0.0, 0.0, 0.0)
-    for rows in row_blocks(X.shape[0], 8 * X.shape[1]):
+    for rows in row_blocks(X.shape[0], 8 * X.shape[1], block_bytes(X)):
         if weight is not None and not xp.any(weight[rows] > 0.0):
             continue  # a block of weight zero has no mean
         X_block = xp.astype(X[rows, :], xp.float64, copy=False)
-        block = _block_moments(xp, X_block, None if weight is None else weight[rows])
+        block = _block_moments(xp, X_block, None if weight is None else weight[rows], precision(X))
         total = block if total.n == 0.0 else total + block
     return total

@@ -21,6 +21,7 @@ import numpy as np
 from numpy import ndarray
 from sklearn.covariance import ledoit_wolf_shrinkage
 
+from .._compat import to_numpy
 from ..formulas.moments import Moments
 from .algebra import Map
 
@@ -110,7 +111,7 @@ class Affine(Map):
     @property
     def log_abs_det(self) -> float:
         """log |det A|, the same for every row."""
-        return np.linalg.slogdet(self.matrix).logabsdet
+        return float(np.linalg.slogdet(to_numpy(self.matrix)).logabsdet)
 
     def push_moments(self, moments: Moments) -> Moments:
         """Return the moments of z, given those of x."""

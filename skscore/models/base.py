@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln
 from sklearn.base import BaseEstimator
 
+from .._compat import beside, get_namespace
 from ..maps.affine import Affine
 
 __all__ = ["GaussianBase", "MappedBase", "StudentT", "resolve_base"]
@@ -42,16 +43,20 @@ class GaussianBase(BaseEstimator):
         """Whether the measure is 1 everywhere."""
         return bool(np.isinf(self.scale).all())
 
+    def _scales(self, X):
+        return beside(X, np.broadcast_to(np.asarray(self.scale, float), X.shape[1:]))
+
     def _standardized(self, X):
-        scale = np.broadcast_to(np.asarray(self.scale, float), X.shape[1:])
-        return (X - np.asarray(self.loc, float)) / scale, scale
+        scale = self._scales(X)
+        return (X - beside(X, np.asarray(self.loc, float))) / scale, scale
 
     def log_density(self, X):
         """log q₀ of each row, shape (n,): normalised, or 0 if it is flat."""
+        xp, _ = get_namespace(X)
         if self.is_flat:
-            return np.zeros(len(X))
+            return xp.zeros_like(X[:, 0])
         Z, scale = self._standardized(X)
-        return -0.5 * (Z * Z).sum(axis=1) - np.log(scale).sum() - 0.5 * X.shape[1] * np.log(2.0 * np.pi)
+        return -0.5 * xp.sum(Z * Z, axis=1) - xp.sum(xp.log(scale)) - 0.5 * X.shape[1] * float(np.log(2.0 * np.pi))
 
     def score(self, X):
         """∇ log q₀ of each row, shape (n, d)."""
@@ -60,13 +65,13 @@ class GaussianBase(BaseEstimator):
 
     def curvature(self, X, V):
         """vᵀ ∇² log q₀(x) v of each row, shape (n,), for directions V of shape (d,) or (n, d)."""
-        _, scale = self._standardized(X)
-        return np.broadcast_to(-((V / scale) ** 2).sum(axis=-1), X.shape[:1])
+        xp, _ = get_namespace(X)
+        return xp.broadcast_to(-xp.sum((V / self._scales(X)) ** 2, axis=-1), X.shape[:1])
 
     def divergence(self, X):
         """Δ log q₀ of each row, shape (n,)."""
-        _, scale = self._standardized(X)
-        return np.full(len(X), -(scale**-2.0).sum())
+        xp, _ = get_namespace(X)
+        return xp.zeros_like(X[:, 0]) - xp.sum(self._scales(X) ** -2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,17 +98,19 @@ class StudentT:
     variance: np.ndarray
 
     def _distance(self, X):
-        return (X**2 / self.variance).sum(axis=1)
+        xp, _ = get_namespace(X)
+        return xp.sum(X**2 / self.variance, axis=1)
 
     def log_density(self, X):
         """Log-density in nats, shape (n,)."""
-        nu, d = self.df, len(self.variance)
-        log_z = gammaln(nu / 2) - gammaln((nu + d) / 2) + 0.5 * (d * np.log(nu * np.pi) + np.log(self.variance).sum())
-        return -0.5 * (nu + d) * np.log1p(self._distance(X) / nu) - log_z
+        xp, _ = get_namespace(X)
+        nu, d = self.df, X.shape[1]
+        log_z = float(gammaln(nu / 2) - gammaln((nu + d) / 2) + 0.5 * d * np.log(nu * np.pi))
+        return -0.5 * (nu + d) * xp.log1p(self._distance(X) / nu) - log_z - 0.5 * xp.sum(xp.log(self.variance))
 
     def _pull(self, X):
         """c = (ν + d) / (ν + q): the weight of a row in the likelihood of the scale."""
-        return (self.df + len(self.variance)) / (self.df + self._distance(X))
+        return (self.df + X.shape[1]) / (self.df + self._distance(X))
 
     def score(self, X):
         """Score −c x/λ, shape (n, d)."""
@@ -111,9 +118,10 @@ class StudentT:
 
     def curvature(self, X, V):
         """Second derivative vᵀ ∇² log t v along `V` of shape (d,) or (n, d), shape (n,)."""
-        along = (self.score(X) * V).sum(axis=1) ** 2
-        flat = (np.broadcast_to(V, X.shape) ** 2 / self.variance).sum(axis=1)
-        return -self._pull(X) * flat + 2 / (self.df + len(self.variance)) * along
+        xp, _ = get_namespace(X)
+        along = xp.sum(self.score(X) * V, axis=1) ** 2
+        flat = xp.sum(xp.broadcast_to(V, X.shape) ** 2 / self.variance, axis=1)
+        return -self._pull(X) * flat + 2 / (self.df + X.shape[1]) * along
 
     def sample(self, n, rng):
         """Draw `n` rows, shape (n, d)."""
@@ -147,7 +155,7 @@ class MappedBase:
 
     def log_density(self, X):
         """Log-density of each row, shape (n,)."""
-        return self.law.log_density(self.coordinates.forward(X)) + self.coordinates.log_det(X)
+        return self.law.log_density(self.coordinates.forward(X)) + self.coordinates.log_abs_det
 
     def score(self, X):
         """∇ log q₀ of each row, shape (n, d)."""
@@ -160,7 +168,7 @@ class MappedBase:
     def divergence(self, X):
         """Δ log q₀ of each row, shape (n,)."""
         Y = self.coordinates.forward(X)
-        return sum(self.law.curvature(Y, axis) for axis in self.coordinates.matrix)
+        return sum(self.law.curvature(Y, self.coordinates.matrix[j, :]) for j in range(X.shape[1]))
 
     def blurred(self, noise):
         """Base measure of rows with Gaussian noise of covariance `noise` (d, d), if `law` is a GaussianBase."""

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import eye_array
 from sklearn.base import BaseEstimator
 
+from .._compat import beside, is_numpy, to_numpy
 from ..domains import Reals
 from ..fitting.solvers import solve_ridge
 from ..formulas.moments import row_blocks
@@ -52,14 +53,22 @@ class Model(BaseEstimator):
     ----------
     counts_parameters : bool
         Whether the number of free parameters says how flexible it is, as without a penalty.
+    fits_beside_rows : bool
+        Whether what it fits to rows of other array libraries lies beside them, too; otherwise solving takes numpy.
     """
 
     counts_parameters = True
+    fits_beside_rows = False
 
     @property
     def is_gaussian(self):
         """Whether its densities are Gaussians on R^d, with a mean and a covariance."""
         return False
+
+    @property
+    def sums_beside_rows(self):
+        """Whether rows of other array libraries than numpy are summed up where they lie."""
+        return self.fits_beside_rows
 
     @classmethod
     def examples(cls):
@@ -143,7 +152,6 @@ class Family:
     directions: np.ndarray | None = None
     block_rows: int | None = None
     translates = False
-    array_api_support = False
     keeps_single_precision = False  # of rows
 
     # ==== supply these four: T and its derivatives, row by row ====================================
@@ -327,6 +335,10 @@ class Family:
 
     # ---- the density at θ ------------------------------------------------------------------------
 
+    def evaluator(self, X):
+        """What evaluates the density at rows of the array library of X: the family, or one that moves rows to numpy."""
+        return self if is_numpy(X) else EvaluatedInNumpy(self)
+
     def _blockwise(self, function, *tables):
         """Rows of `function` over blocks of the tables, so that no array of n × m × d entries is formed."""
         n, d = tables[0].shape
@@ -361,3 +373,31 @@ class Family:
     def traced_curvature(self, theta, X, A):
         """Σ_j aⱼᵀ ∇² log p(x) aⱼ over the rows aⱼ of A, shape (n,): the Laplacian in coordinates z with x = zA."""
         return sum(self.curvature(theta, X, a) for a in A)
+
+
+class EvaluatedInNumpy:
+    """A family at rows of another array library, which are moved to numpy, and the values back beside them.
+
+    Parameters
+    ----------
+    family : Family
+    """
+
+    def __init__(self, family):
+        self.family = family
+
+    def log_density(self, theta, X):
+        """log q₀ + θᵀT of each row, shape (n,)."""
+        return beside(X, self.family.log_density(theta, to_numpy(X)))
+
+    def score(self, theta, X):
+        """∇ₓ log p of each row, shape (n, d)."""
+        return beside(X, self.family.score(theta, to_numpy(X)))
+
+    def divergence(self, theta, X):
+        """Δ log p of each row, shape (n,)."""
+        return beside(X, self.family.divergence(theta, to_numpy(X)))
+
+    def curvature(self, theta, X, V):
+        """vᵀ ∇² log p(x) v of each row, shape (n,)."""
+        return beside(X, self.family.curvature(theta, to_numpy(X), to_numpy(V)))

@@ -137,7 +137,7 @@ class FittedDensity:
         """Normalised log-density of each row, shape (n,)."""
         log_z = self.log_normalizer().log_z
         with np.errstate(over="ignore", invalid="ignore"):  # rows so far away that their squares overflow
-            value = self.family.log_density(self.theta, X) - log_z
+            value = self.family.evaluator(X).log_density(self.theta, X) - log_z
         xp, _ = get_namespace(value)
         return xp.where(xp.isnan(value), -float("inf"), value)
 

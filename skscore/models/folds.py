@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._compat import beside, get_namespace, is_numpy, to_numpy
+from ..formulas.moments import evenly
 from .family import Sample
 
-__all__ = ["deal", "distinct", "group_rows", "merge_equal", "taken"]
+__all__ = ["deal", "distinct", "group_rows", "in_numpy", "merge_equal", "taken"]
 
 DIGITS = 10  # of a distance, relative to the greatest: below them it ties, and rows are in the order of their columns
 TINY = np.finfo(np.float64).tiny
@@ -89,3 +91,25 @@ def _means(Y, weight, group):
     """Weighted means of the scores of equal rows, which make one and the same quadratic form."""
     sums = [np.bincount(group, y if weight is None else weight * y) for y in Y.T]
     return np.column_stack(sums) / np.bincount(group, weight)[:, None]
+
+
+def in_numpy(sample, most):
+    """A sample of numpy as it is; of tensors at most so many rows, evenly spaced, in double precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.formulas.moments import moments
+    >>> from skscore.models.family import Sample
+    >>> from skscore.models.folds import in_numpy
+    >>> X = np.eye(2)
+    >>> in_numpy(Sample(X, None, None, moments(X)), most=1).X is X
+    True
+    """
+    X, _, weight, table = sample
+    if is_numpy(X):
+        return sample
+    xp, _ = get_namespace(X)
+    rows = beside(X, evenly(X.shape[0], most))
+    taken_weight = None if weight is None else to_numpy(xp.take(weight, rows, axis=0))
+    return Sample(to_numpy(xp.take(X, rows, axis=0)).astype(np.float64), None, taken_weight, table)

@@ -65,6 +65,7 @@ class Gaussian(Model):
            [0., 1.]])
     """
 
+    fits_beside_rows = True
     _parameter_constraints = {
         "covariance_type": [StrOptions({"full", "diag", "spherical"})],
         "assume_centered": ["boolean"],
@@ -103,7 +104,7 @@ class _Problem(NamedTuple):
 class _FullGaussian(Family):
     """θ is an ``AffineScore`` about the mean: its slope is what rounding took from that, and what known scores have."""
 
-    array_api_support = has_exact_normalizer = True
+    has_exact_normalizer = True
     closed_forms = dict.fromkeys((Implicit, Sliced, Denoising, Explicit), "no_form")
 
     def __init__(self, assume_centered, moments):
@@ -229,6 +230,10 @@ class _FullGaussian(Family):
         return eye_array(len(i))
 
     # ---- the density at (μ, K) -------------------------------------------------------------------
+
+    def evaluator(self, X):
+        """The family itself: θ lies beside the rows."""
+        return self
 
     def log_density(self, theta, X):
         xp, _ = get_namespace(X)

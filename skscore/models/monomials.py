@@ -15,7 +15,9 @@ from math import comb
 import numpy as np
 from scipy.sparse import csr_array
 
+from .._compat import is_numpy
 from .._kernels import monomials as kernels
+from .monomial_products import evaluated
 
 __all__ = ["MonomialBasis"]
 
@@ -105,6 +107,8 @@ class MonomialBasis:
 
     def evaluate(self, coefficients, U):
         """Values of the polynomials with `coefficients` (k, M) at the rows of U (n, d), shape (n, k)."""
+        if not is_numpy(U):
+            return evaluated(self, coefficients, U)
         return kernels.combine(np.ascontiguousarray(U), np.ascontiguousarray(coefficients), self.parent, self.variable)
 
     # ---- operators on coefficients ---------------------------------------------------------------

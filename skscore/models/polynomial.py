@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._compat import Interval, StrOptions
+from .._compat import Interval, StrOptions, beside, get_namespace, is_numpy, to_numpy
 from ..fitting.solvers import solve_ridge
 from ..formulas.moments import row_blocks
 from ..formulas.quadratic import QuadraticForm
@@ -38,6 +38,7 @@ from .base import GaussianBase, resolve_base
 from .envelope import MOST_TERMS, bounded, n_terms
 from .family import Family, Model
 from .integrability import no_density_reason
+from .monomial_products import moments_by_products
 from .monomials import MonomialBasis
 from .objectives import Denoising, Explicit, Implicit, Sliced
 
@@ -84,6 +85,11 @@ class Polynomial(Model):
         self.degree = degree
         self.interaction_degree = interaction_degree
         self.base = base
+
+    @property
+    def sums_beside_rows(self):
+        """True."""
+        return True
 
     @classmethod
     def examples(cls):
@@ -142,7 +148,7 @@ class PolynomialFamily(Family):
         return MonomialBasis(len(self.centre), 2 * model.degree - 2, 2 * model.interaction_degree - 1)
 
     def _standardized(self, X):
-        return (X - self.centre) / self.scale
+        return (X - beside(X, self.centre)) / beside(X, self.scale)
 
     # ---- T and its derivatives, row by row -------------------------------------------------------
 
@@ -206,10 +212,18 @@ class PolynomialFamily(Family):
 
     def _moments(self, X, weight) -> tuple[np.ndarray, float]:
         """Means of all monomials of the rows that a form asks for, and the total weight."""
+        sums = self._sums if is_numpy(X) else self._sums_by_products
+        values = sums(X, weight)
+        return values / values[0], values[0]
+
+    def _sums(self, X, weight):
         weight, values = np.ones(len(X)) if weight is None else weight, np.zeros(len(self.moment_basis))
         for rows in row_blocks(len(X), 8 * X.shape[1]):
             values += self.moment_basis.moments(self._standardized(X[rows]), weight[rows])
-        return values / values[0], values[0]
+        return values
+
+    def _sums_by_products(self, X, weight):
+        return moments_by_products(self.moment_basis, X, weight, self.centre, self.scale)
 
     def rebound(self, moments):
         family = copy(self)  # the bases are shared
@@ -326,6 +340,10 @@ class PolynomialFamily(Family):
 
     # ---- the density at θ ------------------------------------------------------------------------
 
+    def evaluator(self, X):
+        """The family itself: monomials are products of columns, in any array library."""
+        return self
+
     def _coefficients(self, theta):
         return np.concatenate([[0.0], theta.flat])
 
@@ -344,12 +362,13 @@ class PolynomialFamily(Family):
     def curvature(self, theta, X, V):
         c, scaled = self._coefficients(theta), self._scaled_derivatives
         if V.ndim == 1:
-            along = sum(v * D for v, D in zip(V, scaled, strict=True))
+            along = sum(v * D for v, D in zip(to_numpy(V), scaled, strict=True))
             return self.basis.evaluate((along @ (along @ c))[None], self._standardized(X))[:, 0]
         j, k = np.triu_indices(len(self.centre))
-        second = np.stack([scaled[a] @ (scaled[b] @ c) for a, b in zip(j, k, strict=True)])
-        weights = np.where(j == k, 1.0, 2.0)
-        return (self.basis.evaluate(second, self._standardized(X)) * weights * V[:, j] * V[:, k]).sum(axis=1)
+        second = np.stack([(1.0 if a == b else 2.0) * scaled[a] @ (scaled[b] @ c) for a, b in zip(j, k, strict=True)])
+        xp, _ = get_namespace(X)
+        pairs = xp.take(V, beside(X, j), axis=1) * xp.take(V, beside(X, k), axis=1)
+        return xp.sum(self.basis.evaluate(second, self._standardized(X)) * pairs, axis=1)
 
     def log_normalizer_offset(self, theta):
         """Minus the polynomial at x = 0: the reported polynomial has no constant there."""

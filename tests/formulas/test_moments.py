@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from sklearn import config_context
 
-from skscore.formulas.moments import Moments, moments, row_blocks
+from skscore.formulas.moments import Moments, blocks_of_products, moments, row_blocks
 
 
 @pytest.fixture
@@ -60,3 +61,10 @@ def test_leading_columns(table):
 def test_blocks_cover_the_rows_once():
     rows = np.concatenate([np.arange(10)[block] for block in row_blocks(10, 8, 24)])
     np.testing.assert_array_equal(rows, np.arange(10))
+
+
+@pytest.mark.parametrize("dispatch", [False, True])
+@pytest.mark.parametrize(("width", "rows"), [(64, 2048), (1000, 768)])
+def test_blocks_of_arrays_fit_a_cache_and_are_not_too_short(dispatch, width, rows):
+    with config_context(array_api_dispatch=dispatch):
+        assert next(blocks_of_products(np.zeros((5000, 4)), width)) == slice(0, rows)

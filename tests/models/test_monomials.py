@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from skscore.models.monomial_products import evaluated, moments_by_products
 from skscore.models.monomials import MonomialBasis
 
 BASES = [MonomialBasis(1, 5, 1), MonomialBasis(3, 4, 2), MonomialBasis(2, 6, 2)]
@@ -75,3 +76,18 @@ def test_heat_flow_is_the_mean_over_noise(basis, U):
     np.testing.assert_allclose(
         basis.smoothed_moments(clean, sigma, scale), basis.moments(noisy, repeated), rtol=1e-10, atol=1e-9
     )
+
+
+@pytest.mark.parametrize(("d", "q", "p"), [(1, 5, 1), (3, 1, 1), (3, 2, 2), (4, 3, 2), (5, 3, 3), (5, 4, 2), (4, 5, 4)])
+def test_moments_are_entries_of_one_product(rng, d, q, p):
+    """Of every degree up to 2q in at most 2p − 1 variables, whatever the rows, their place and their weights."""
+    basis, X, weight = MonomialBasis(d, 2 * q, 2 * p - 1), 5.0 + rng.standard_normal((50, d)), rng.random(50)
+    centre, scale = np.full(d, 4.5), np.linspace(1.0, 2.0, d)
+    found = moments_by_products(basis, X, weight, centre, scale)
+    expected = basis.moments((X - centre) / scale, weight)
+    size = basis.moments(np.abs(X - centre) / scale, weight)
+    np.testing.assert_allclose(found / size, expected / size, rtol=0.0, atol=1e-14)
+
+
+def test_values_by_products_are_the_compiled_ones(basis, c, U):
+    np.testing.assert_allclose(evaluated(basis, np.stack([c, 2.0 * c]), U)[:, 0], value(basis, c, U), rtol=1e-12)

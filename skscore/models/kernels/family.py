@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..._compat import is_numpy, to_numpy
 from ...fitting.ridge_path import RidgePath
 from ...fitting.solvers import Estimate
 from ..base import GaussianBase, MappedBase
 from ..family import Family
 from .lite import LiteFamily
+from .placed_kernels import PlacedKernels, form_beside, placed
 
 __all__ = ["KernelFamily", "assemble_over_bases"]
 
@@ -60,6 +62,10 @@ class KernelFamily(Family):
 
     def assemble(self, X, Y, weight, objective):
         """Quadratic form, in the coordinates of the kernels unless the objective is one in the units of X."""
+        if not is_numpy(X):
+            if isinstance(self.inner, LiteFamily) and self.inner.knows(objective):
+                return form_beside(self.inner, self.coordinates, X, weight)
+            X, weight = to_numpy(X), to_numpy(weight)
         if objective.in_units_of_X:
             return super().assemble(X, Y, weight, objective)
         return self.inner.assemble(*self.own_coordinates(X, Y), weight, objective)
@@ -93,9 +99,17 @@ class KernelFamily(Family):
 
     # ---- the density at φ ------------------------------------------------------------------------
 
+    def evaluator(self, X):
+        """The family beside rows: kernels are computed in their library, and other functions in numpy."""
+        if is_numpy(X) or not isinstance(self.inner, LiteFamily):
+            return super().evaluator(X)
+        twin = copy(self)
+        twin.inner, twin.coordinates = PlacedKernels(self.inner, X), placed(self.coordinates, X)
+        return twin
+
     def log_density(self, phi, X):
         """log q₀ + f of each row, shape (n,)."""
-        return self.inner.log_density(phi, self.coordinates.forward(X)) + self.coordinates.log_det(X)
+        return self.inner.log_density(phi, self.coordinates.forward(X)) + self.coordinates.log_abs_det
 
     def score(self, phi, X):
         """∇ₓ log p of each row, shape (n, d)."""

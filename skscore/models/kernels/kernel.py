@@ -36,9 +36,10 @@ from ..._compat import Interval, StrOptions
 from ..._kernels.threads import enough_for
 from ..base import GaussianBase
 from ..family import Choice, Model
+from ..folds import in_numpy
 from .ard import optimise_precisions
 from .kernel_mixture import choose_mixture
-from .landmarks import BANDWIDTHS
+from .landmarks import BANDWIDTHS, ROWS_PER_LANDMARK
 from .lite import flops_of_a_pass
 from .selection import FoldScorer, LeaveOneOutScorer, choose, explore, tabulate
 from .setup import KernelSetup, as_numbers
@@ -110,7 +111,8 @@ class Kernel(Model):
     The estimator's ``alpha="auto"`` is chosen together with the bandwidth and the base. What was tried is
     ``cv_results_``. ``bandwidth_`` has the units of the parameter, ``column_bandwidths_`` (d,) those of X: the standard
     deviations of a kernel along the columns, as the bandwidth of a ``KernelDensity`` is. Rows added by ``partial_fit``
-    keep what the first rows chose, their landmarks and coordinates.
+    keep what the first rows chose, their landmarks and coordinates. Of tensors (:doc:`/user_guide/running`) at most
+    20,000 rows evenly spaced, or thirty for each landmark, are moved to numpy to choose from.
 
     The slope of :math:`\log p` says nothing of the weights of modes that no row connects. In one column with modes of
     unit variance, score matching loses their weights from some six standard deviations between them. ``n_components``
@@ -174,6 +176,11 @@ class Kernel(Model):
         self.cv = cv
         self.dtype = dtype
 
+    @property
+    def sums_beside_rows(self):
+        """Whether rows are not dealt to several densities."""
+        return self.n_components == 1
+
     @classmethod
     def examples(cls):
         """Every basis, with nothing left to choose, in the units of the table."""
@@ -197,13 +204,14 @@ class Kernel(Model):
         """Place the kernels, and choose on rows held out what the user left open."""
         if self.n_components > 1:
             return choose_mixture(self, sample, objective, alpha, criterion)
-        with enough_for(flops_of_a_pass(len(sample.X), self.n_landmarks)):
-            return self._choose(sample, objective, alpha, criterion)
+        seen = in_numpy(sample, max(MAX_ROWS_TO_CHOOSE, ROWS_PER_LANDMARK * self.n_landmarks))
+        with enough_for(flops_of_a_pass(len(seen.X), self.n_landmarks)):
+            return self._choose(seen, objective, alpha, criterion, sample.X.shape[0] / len(seen.X))
 
-    def _choose(self, sample, objective, alpha, criterion):
+    def _choose(self, sample, objective, alpha, criterion, n_alike):
         if self._bandwidth_is("ard") and self.basis != "lite":
             raise ValueError(f'Kernel: bandwidth="ard" is for basis="lite"; got basis={self.basis!r}.')
-        setup = KernelSetup(self, sample, chooses_ridge=isinstance(alpha, str))
+        setup = KernelSetup(self, sample, isinstance(alpha, str), n_alike)
         bandwidth, smoothing = _bandwidth(self, setup), self._fixed_smoothing(objective, criterion)
         alphas = ALPHAS * setup.unit(objective) if isinstance(alpha, str) else np.array([float(alpha)])
         scales = BASE_SCALES if self.base_scale == "cv" and isinstance(self.base, str) else [self._fixed_scale]

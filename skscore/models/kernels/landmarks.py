@@ -14,7 +14,15 @@ from sklearn.cluster import KMeans
 
 from ..folds import group_rows
 
-__all__ = ["BANDWIDTHS", "distinct_rows", "least_bandwidth", "median_bandwidth", "place_landmarks", "thinned"]
+__all__ = [
+    "BANDWIDTHS",
+    "ROWS_PER_LANDMARK",
+    "distinct_rows",
+    "least_bandwidth",
+    "median_bandwidth",
+    "place_landmarks",
+    "thinned",
+]
 
 BANDWIDTHS = 1e-50, 1e50  # whose powers neither overflow nor vanish
 ROWS_PER_LANDMARK = 30

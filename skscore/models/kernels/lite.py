@@ -84,6 +84,7 @@ class LiteFamily(Family):
 
     closed_forms = {Implicit: "by_products"}
     block_rows: int
+    surplus = 0.0  # of the objective of each row over that of the base measure
 
     def __init__(self, landmarks, factor, basis, base, block_rows=BLOCK_ROWS, dtype=np.float64):
         self.landmarks, self.centre = landmarks, landmarks.mean(axis=0)
@@ -176,8 +177,11 @@ class LiteFamily(Family):
     def by_products(self, X, Y, weight, objective):
         """Quadratic form in φ by products of kernel matrices, unless kernels cancel or the rows are few."""
         weight = np.ones(len(X)) if weight is None else weight
-        kernels_cancel = len(X) < ROWS_PER_KERNEL * len(self.landmarks) or self._cancellation > MAX_CANCELLATION
-        return self.form_of_functions(X, weight) if kernels_cancel else self.implicit_form(X, weight)
+        return (self.form_of_functions if self.kernels_cancel(len(X)) else self.implicit_form)(X, weight)
+
+    def kernels_cancel(self, n_rows):
+        """Whether Γ is to be built from functions, not kernels."""
+        return n_rows < ROWS_PER_KERNEL * len(self.landmarks) or self._cancellation > MAX_CANCELLATION
 
     @cached_property
     def _cancellation(self):
@@ -206,7 +210,11 @@ class LiteFamily(Family):
         """Quadratic form of the implicit objective by products of kernel matrices: the fast route."""
         flops = flops_of_a_pass(len(X), len(self.landmarks))
         shares = threads.deal(lambda rows: self._sums(X[rows], weight[rows]), len(X), flops)
-        sums, constant, n = reduce(add, (s for s, _ in shares)), sum(c for _, c in shares), float(weight.sum())
+        sums, constant = reduce(add, (s for s, _ in shares)), sum(c for _, c in shares)
+        return self.form_of_sums(sums, constant, float(weight.sum()))
+
+    def form_of_sums(self, sums, constant, n):
+        """Quadratic form of rows of total weight n, of which the sums of products are known."""
         slopes, linear = self._slopes_and_linear(sums)
         Gamma = self.basis.T @ slopes @ self.basis / n
         return QuadraticForm(0.5 * (Gamma + Gamma.T), -(linear @ self.basis) / n, constant / n, n)
@@ -215,7 +223,7 @@ class LiteFamily(Family):
         """Sums over rows of the products of slopes, and of the constant of the objective."""
         per_block = self.block_rows * 8 // np.dtype(self.dtype).itemsize
         block_rows, constant = min(len(X), per_block), 0.0
-        sums = self._empty_sums(block_rows)
+        sums = self.empty_sums(block_rows)
         for rows in row_blocks(len(X), 1, block_rows):
             block, b = X[rows], self.base.score(X[rows])
             self._add(sums, block, b, np.sqrt(weight[rows]).astype(self.dtype, copy=False))
@@ -223,8 +231,8 @@ class LiteFamily(Family):
         return sums, constant
 
     def _constant(self, X, b, weight):
-        """Σ w(½‖b‖² + div b), the objective of the base measure."""
-        return float(weight @ score_losses.implicit(b, self.base.divergence(X)))
+        """Σ w(½‖b‖² + div b), the objective of the base measure, with the surplus."""
+        return float(weight @ (score_losses.implicit(b, self.base.divergence(X)) + self.surplus))
 
     def linear_forms(self, X, weight, families):
         """g and c of `families` that differ from this one in the base measure alone, at the cost of the kernels."""
@@ -249,7 +257,8 @@ class LiteFamily(Family):
         """Σ w ∇k·∇k of shape (m, m), and Σ w(Δk + ∇k·b) of shape (m,)."""
         return sums.result()
 
-    def _empty_sums(self, block_rows):
+    def empty_sums(self, block_rows):
+        """Sums of products over no rows yet, which are to come in blocks of at most so many."""
         return (StackedSums if self._is_stacked else PolarSums)(self.q, self.trace, block_rows, self.dtype)
 
     def _add(self, sums, X, b, root):

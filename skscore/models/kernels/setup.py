@@ -51,11 +51,14 @@ class KernelSetup:
     sample : Sample
     chooses_ridge : bool, default=True
         Whether the ridge is to be chosen.
+    n_alike : float, default=1.0
+        Rows of the table for each one of the sample.
     """
 
-    def __init__(self, model, sample, chooses_ridge=True):
+    def __init__(self, model, sample, chooses_ridge=True, n_alike=1.0):
         table, d = sample.moments, len(sample.moments.mean)
-        self.model, self.sample, self.d, self.chooses_ridge = model, sample, d, chooses_ridge
+        self.model, self.sample, self.d = model, sample, d
+        self.chooses_ridge, self.n_alike = chooses_ridge, n_alike
         self.remarks = flat_directions(table) if model.whiten else ()
         self.standard = (Affine.whitening if model.whiten else Affine.standardizing)(table)
         self.coordinates = self.standard if model.whiten else Affine.centring(table)
@@ -94,7 +97,7 @@ class KernelSetup:
     @property
     def n_effective(self):
         """(Σw)²/Σw² of the distinct rows, which ties and a factor of the weights leave alone."""
-        return float(self.counts.sum() ** 2 / np.square(self.counts).sum())
+        return self.n_alike * float(self.counts.sum() ** 2 / np.square(self.counts).sum())
 
     @property
     def spread(self):

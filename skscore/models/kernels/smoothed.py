@@ -33,6 +33,7 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from ..._compat import beside, get_namespace
 from .lite import LiteFamily
 from .slope_sums import PolarProducts
 
@@ -102,19 +103,21 @@ class SmoothedFamily(LiteFamily):
 
     def monomials(self, X, b):
         """What the linear part is a sum of: v_a times a polynomial of the row, shape (n, d + 2)."""
-        x, pull = X - self.centre, self.eta * b @ self.metric
-        bend = self.eta**2 * x @ self.M
-        return np.column_stack([np.ones(len(X)), pull - 2.0 * bend, np.einsum("ni,ni->n", x, bend - pull)])
+        xp, _ = get_namespace(X)
+        x, pull = X - beside(X, self.centre), self.eta * b @ beside(X, self.metric)
+        bend = self.eta**2 * x @ beside(X, self.M)
+        along = xp.sum(x * (bend - pull), axis=1)
+        return xp.concat([xp.ones_like(x[:, :1]), pull - 2.0 * bend, along[:, None]], axis=1)
 
     # ---- from rows to the quadratic form ---------------------------------------------------------
 
-    def by_products(self, X, Y, weight, objective):
-        """Quadratic form in φ, a mean over noise, however few the rows."""
-        return self.implicit_form(X, np.ones(len(X)) if weight is None else weight)
+    def kernels_cancel(self, n_rows):
+        """False: means over noise keep kernels, however few the rows."""
+        return False
 
-    def implicit_form(self, X, weight):
+    def form_of_sums(self, sums, constant, n):
         """Quadratic form of the implicit objective, a mean over noise, with the ridge on the coefficients."""
-        form = super().implicit_form(X, weight)
+        form = super().form_of_sums(sums, constant, n)
         return replace(form, Gamma=form.Gamma + self.safeguard)
 
     @cached_property
@@ -122,15 +125,13 @@ class SmoothedFamily(LiteFamily):
         """Γ of (δ/2)‖θ‖², shape (r, r)."""
         return self.nugget * self.basis.T @ self.basis
 
-    def _constant(self, X, b, weight):
-        return super()._constant(X, b, weight) + self.surplus * float(weight.sum())
-
     def _linear(self, X, pulls, weight, families):
         V = self.v._kernel(self.v._coordinates(X)[0]).T
         sums = (V @ (weight[:, None] * f.monomials(X, b)) for f, b in zip(families, pulls, strict=True))
         return [np.einsum("aj,aj->a", f.polynomials, total) for f, total in zip(families, sums, strict=True)]
 
-    def _empty_sums(self, block_rows):
+    def empty_sums(self, block_rows):
+        """Sums of products over no rows yet, which are to come in blocks of at most so many."""
         u, shape = self.u, self.polynomials.shape
         return PolarProducts(u.q, u.trace, block_rows, self.dtype, linear=shape)
 
