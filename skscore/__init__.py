@@ -7,6 +7,7 @@ in a Pipeline, in GridSearchCV, as a sampler and for anomaly scores.
 
 __version__ = "0.1.0"
 
+from .estimators.streams import fit_blocks
 from .estimators.conditional import ConditionalScoreDensity
 from .estimators.denoising import DenoisingScoreEstimator
 from .estimators.denoising_cv import DenoisingScoreEstimatorCV
@@ -31,6 +32,7 @@ __all__ = [
     "TabularDensity",
     "TransformedDensity",
     "__version__",
+    "fit_blocks",
     "load",
     "save",
 ]
