@@ -7,7 +7,6 @@ in a Pipeline, in GridSearchCV, as a sampler and for anomaly scores.
 
 __version__ = "0.1.0"
 
-from .estimators.streams import fit_blocks
 from .estimators.conditional import ConditionalScoreDensity
 from .estimators.denoising import DenoisingScoreEstimator
 from .estimators.denoising_cv import DenoisingScoreEstimatorCV
@@ -16,6 +15,7 @@ from .estimators.outliers import DensityOutlierDetector
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.score_matching_cv import ScoreMatchingDensityCV
 from .estimators.sklearn_transformers import BijectiveTransformer
+from .estimators.streams import fit_blocks
 from .estimators.transformed import TransformedDensity
 from .persistence.model_file import load, save
 from .tabular import TabularDensity

@@ -12,11 +12,12 @@ Higham, N. J. (1993). The accuracy of floating point summation. SIAM Journal on 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import closing, contextmanager
 from functools import reduce
 from itertools import chain, islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import narwhals as nw
 import numpy as np
@@ -27,6 +28,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from .._compat import get_namespace
 from .._kernels.threads import at_most
+from .checks import warn_of
+from .subtotals import Subtotals
 
 __all__ = ["fit_blocks"]
 
@@ -42,6 +45,7 @@ def fit_blocks(
     *,
     plan: Any = None,
     n_jobs: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Density:
     """Fit an estimator to a table that comes in blocks of rows, in memory that does not grow with their number.
 
@@ -61,6 +65,11 @@ def fit_blocks(
     n_jobs : int or None, default=None
         Blocks that are computed at a time, as in joblib: None is 1, unless a ``joblib.parallel_config`` says
         otherwise, and -1 all processors. Its back ends are taken as they are. Results do not depend on it.
+    checkpoint : str, path or None, default=None
+        A file that holds the partial sums while the fit goes on, written whole every ten seconds, and removed at its
+        end. If the process dies, the same call goes on from there to the same fit, bit for bit: functions of blocks
+        that are done are not called again, but for a plan of first rows, and a generator is advanced past its own. The
+        estimator must have the same parameters, and an integer or None as ``random_state``.
 
     Returns
     -------
@@ -70,8 +79,8 @@ def fit_blocks(
     Raises
     ------
     ValueError
-        If a block cannot be read or added, which its number in the message tells, counted from 0; or if there are no
-        rows.
+        If a block cannot be read or added, which its number in the message tells, counted from 0; if there are no
+        rows; or if the checkpoint is damaged, is that of another fit, or cannot be written.
 
     See Also
     --------
@@ -89,52 +98,58 @@ def fit_blocks(
     True
     """
     _check_estimator(estimator)
-    remaining = _iterated(blocks)
+    remaining, saved = _iterated(blocks), None if checkpoint is None else Subtotals(checkpoint)
     if plan is None:
         plan, remaining = _planned(estimator, remaining)
-    sums: list[_Sum] = []
-    for statistics in _computed(clone(estimator), plan, remaining, n_jobs):
+    number, sums = (0, []) if saved is None else saved.resumed(plan)
+    _pass_over(number, remaining)
+    for statistics in _computed(clone(estimator), plan, remaining, number, n_jobs):
         _add(sums, statistics)
+        number += 1
+        if saved is not None:
+            saved.keep(plan, number, sums)
     if not sums:
         raise ValueError(NO_ROWS)
-    return estimator.fit_statistics(_total(sums))
+    estimator.fit_statistics(_total(sums))
+    if saved is not None:
+        warn_of(filter(None, [saved.remove()]))
+    return estimator
 
 
 # ---- the sum -------------------------------------------------------------------------------------
 
 
-class _Sum(NamedTuple):
-    """Statistics of 2^rank blocks."""
-
-    rank: int
-    statistics: Any
-
-
 def _add(sums, statistics):
-    """Add the statistics of one more block, None if it counts for nothing, to partial sums, whose ranks decrease."""
+    """Add the statistics of one more block, None if it counts for nothing, to sums of 2^rank blocks, (rank, sum)."""
     if statistics is None:
         return
     rank = 0
     with at_most(1):  # whether blocks are computed in threads of this process or not
-        while sums and sums[-1].rank == rank:
-            statistics = sums.pop().statistics + statistics
+        while sums and sums[-1][0] == rank:
+            statistics = sums.pop()[1] + statistics
             rank += 1
-    sums.append(_Sum(rank, statistics))
+    sums.append((rank, statistics))
 
 
 def _total(sums):
     """The sum of the partial sums, the smallest first."""
     with at_most(1):
-        return reduce(lambda later, earlier: earlier + later, [part.statistics for part in reversed(sums)])
+        return reduce(lambda later, earlier: earlier + later, [statistics for _, statistics in reversed(sums)])
 
 
 # ---- the blocks ----------------------------------------------------------------------------------
 
 
-def _computed(estimator, plan, blocks, n_jobs):
-    """Statistics of the blocks in their order, None for one that counts for nothing."""
+def _pass_over(number, blocks):
+    """Advance past the blocks that are done; a ValueError if there are not so many."""
+    if (there := sum(1 for _ in islice(blocks, number))) < number:
+        raise ValueError(f"checkpoint: {number} blocks are done, but there are {there} here. Give the same blocks.")
+
+
+def _computed(estimator, plan, blocks, first, n_jobs):
+    """Statistics of the blocks in their order, numbered from `first`, None for one that counts for nothing."""
     failures: list[Exception] = []
-    numbered = _until_failure(enumerate(blocks), failures)
+    numbered = _until_failure(enumerate(blocks, first), failures)
     tasks = (delayed(_statistics_of)(estimator, plan, block, number) for number, block in numbered)
     with closing(_results(tasks, n_jobs)) as results:
         yield from results

@@ -1,5 +1,8 @@
 """Whoever computes the blocks of a table, and wherever they come from, the fit is one, and that of all rows."""
 
+import os
+import subprocess
+import sys
 import weakref
 
 import joblib
@@ -11,14 +14,16 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skscore import ScoreMatchingDensity, ScoreMatchingDensityCV, fit_blocks
+from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, ScoreMatchingDensityCV, fit_blocks
 from skscore._kernels import threads
 from skscore.domains import Orthant
-from skscore.estimators import streams as module
+from skscore.estimators import streams, subtotals
 from skscore.models import Kernel, PairwiseInteraction
+from skscore.persistence.sealed import head_of
 
 DENSITIES = {
     "gaussian": ScoreMatchingDensity(),
@@ -27,6 +32,7 @@ DENSITIES = {
     "quartic": ScoreMatchingDensity("polynomial", random_state=0),
     "on the orthant": ScoreMatchingDensity(PairwiseInteraction(domain=Orthant())),
     "kernels": ScoreMatchingDensity(Kernel(n_landmarks=15, bandwidth=0.8), alpha=1e-3, random_state=0),
+    "ladder": DenoisingScoreEstimator("polynomial", noise_levels=[1.0, 0.3], dequantize=False, tail=None),
 }
 
 
@@ -45,7 +51,9 @@ def test_blocks_of_a_small_table_are_fitted_as_the_table(density, table):
     assert_allclose(answers(fitted, X), answers(clone(density).fit(X), X), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("back_end", "n_jobs"), [("threading", 3), ("multiprocessing", 2), ("loky", 2)])
+@pytest.mark.parametrize(
+    ("back_end", "n_jobs"), [("threading", 3), ("multiprocessing", 2), pytest.param("loky", 2, marks=pytest.mark.slow)]
+)
 def test_the_fit_is_the_same_bit_for_bit_whoever_computes_the_blocks(back_end, n_jobs, table):
     X = table(3000)
     for name in ("quartic", "kernels"):
@@ -69,9 +77,9 @@ def test_a_block_is_computed_by_one_thread(table):
 def test_blocks_are_added_in_pairs():
     sums = []
     for k in range(11):
-        module._add(sums, f"{k:x}" if k != 3 else None)  # texts show where they were added
-    assert [(part.rank, part.statistics) for part in sums] == [(3, "01245678"), (1, "9a")]
-    assert module._total(sums) == "0124567" + "89a"[0] + "9a"
+        streams._add(sums, f"{k:x}" if k != 3 else None)  # texts show where they were added
+    assert sums == [(3, "01245678"), (1, "9a")]
+    assert streams._total(sums) == "0124567" + "89a"[0] + "9a"
 
 
 FORMS = {
@@ -97,7 +105,8 @@ def test_a_memory_map_is_read_where_its_blocks_are_computed(tmp_path, table):
     X = table(400)
     np.save(tmp_path / "rows.npy", X)
     rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
-    fitted = fit_blocks(ScoreMatchingDensity(), (rows[start : start + 90] for start in range(0, 400, 90)), n_jobs=2)
+    with joblib.parallel_config("multiprocessing", n_jobs=2):
+        fitted = fit_blocks(ScoreMatchingDensity(), (rows[start : start + 90] for start in range(0, 400, 90)))
     assert_allclose(fitted.covariance_, ScoreMatchingDensity().fit(X).covariance_, rtol=1e-12)
 
 
@@ -111,7 +120,7 @@ def test_weights_are_repeated_rows_and_blocks_that_count_for_nothing_are_left_ou
 
 
 def test_a_plan_is_made_of_the_first_rows_or_given(table, monkeypatch):
-    monkeypatch.setattr(module, "ROWS_OF_A_PLAN", 30)
+    monkeypatch.setattr(streams, "ROWS_OF_A_PLAN", 30)
     X, density, read = table(60), DENSITIES["kernels"], []
     blocks = [lambda k=k, part=part: read.append(k) or part for k, part in enumerate(slices(X, 20))]
     first, all_rows = (
@@ -206,3 +215,194 @@ def test_estimators_without_statistics_are_refused(table):
     for other in (StandardScaler(), ScoreMatchingDensity, None):
         with pytest.raises(ValueError, match="keeps no statistics that add up"):
             fit_blocks(other, [table(60)])
+
+
+# ---- checkpoints ---------------------------------------------------------------------------------
+
+
+class Died(BaseException):
+    """Stands for the death of a process, which nothing handles."""
+
+
+def read_until(X, stop, read):
+    """Functions of the blocks of X, which note their numbers; the one numbered `stop` is the end."""
+
+    def of(number, block):
+        def call():
+            if number == stop:
+                raise Died
+            read.append(number)
+            return block
+
+        return call
+
+    return [of(number, block) for number, block in enumerate(slices(X, 25))]
+
+
+@pytest.mark.parametrize("density", DENSITIES.values(), ids=DENSITIES)
+def test_a_fit_goes_on_from_its_checkpoint_bit_for_bit(density, table, tmp_path, monkeypatch):
+    monkeypatch.setattr(subtotals, "SECONDS", 0.0)
+    X, read, file = table(300), [], tmp_path / "sums"
+    plan = density.plan(X)
+    with pytest.raises(Died):
+        fit_blocks(clone(density), read_until(X, 7, read), plan=plan, checkpoint=file)
+    resumed = fit_blocks(clone(density), read_until(X, None, read), plan=plan, checkpoint=str(file))
+    assert read == list(range(12))
+    assert_array_equal(answers(resumed, X), answers(fit_blocks(clone(density), slices(X, 25), plan=plan), X))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_generator_is_advanced_past_what_is_done(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(subtotals, "SECONDS", 0.0)
+    monkeypatch.setattr(streams, "ROWS_OF_A_PLAN", 60)
+    X, density = table(300), DENSITIES["quartic"]
+    with pytest.raises(Died):
+        fit_blocks(clone(density), iter(read_until(X, 7, [])), checkpoint=tmp_path / "sums")
+    resumed = fit_blocks(clone(density), iter(slices(X, 25)), checkpoint=tmp_path / "sums")
+    assert_array_equal(answers(resumed, X), answers(fit_blocks(clone(density), slices(X, 25)), X))
+
+
+SCRIPT = """
+import sys, time
+import numpy as np
+from skscore import ScoreMatchingDensity, fit_blocks
+from skscore.estimators import subtotals
+
+subtotals.SECONDS = 0.0
+X = np.load(sys.argv[1])
+density = ScoreMatchingDensity("polynomial", random_state=0)
+
+def blocks():
+    for number, start in enumerate(range(0, 300, 25)):
+        if number == 7:
+            print("seven are done", flush=True)
+            time.sleep(600)
+        yield X[start : start + 25]
+
+fit_blocks(density, blocks(), plan=density.plan(X), checkpoint=sys.argv[2])
+"""
+
+
+def test_a_killed_fit_goes_on_bit_for_bit(table, tmp_path):
+    X, density, read = table(300), DENSITIES["quartic"], []
+    np.save(tmp_path / "rows.npy", X)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", SCRIPT, tmp_path / "rows.npy", tmp_path / "sums"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "seven are done\n"
+        process.kill()
+    resumed = fit_blocks(clone(density), read_until(X, None, read), plan=density.plan(X), checkpoint=tmp_path / "sums")
+    assert read == list(range(7, 12))
+    assert_array_equal(answers(resumed, X), answers(fit_blocks(clone(density), slices(X, 25)), X))
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.npy"]
+
+
+@pytest.fixture
+def interrupted(table, tmp_path, monkeypatch):
+    """Function that goes on with a fit which died at its seventh block, whose checkpoint has the attribute `file`."""
+    monkeypatch.setattr(subtotals, "SECONDS", 0.0)
+    X, density, file = table(300), DENSITIES["quartic"], tmp_path / "sums"
+
+    def go_on(density=density, rows=X, blocks=None, checkpoint=file):
+        parts = slices(rows, 25) if blocks is None else blocks
+        return fit_blocks(clone(density), parts, plan=density.plan(rows), checkpoint=checkpoint)
+
+    with pytest.raises(Died):
+        go_on(blocks=read_until(X, 7, []))
+    go_on.file = file
+    return go_on
+
+
+def test_a_checkpoint_of_another_fit_is_refused_and_left(interrupted, table):
+    content = interrupted.file.read_bytes()
+    others = {
+        "belongs to other first rows": {"rows": table(300)[::-1]},
+        "or to an estimator with other parameters": {"density": ScoreMatchingDensity("polynomial", random_state=1)},
+        "7 blocks are done, but there are 3": {"blocks": slices(table(300), 100)},
+    }
+    for message, other in others.items():
+        with pytest.raises(ValueError, match=message):
+            interrupted(**other)
+    assert interrupted.file.read_bytes() == content
+
+
+def test_a_damaged_checkpoint_is_refused_or_resumed_to_the_same_fit(interrupted, table):
+    X, content = table(300), interrupted.file.read_bytes()
+    expected, refused = answers(fit_blocks(clone(DENSITIES["quartic"]), slices(X, 25)), X), 0
+    mutated = [content[:size] for size in (0, 30, 100, 300, len(content) - 1)]
+    for place in range(0, len(content), len(content) // 60):
+        mutated.append(content[:place] + bytes([content[place] ^ 0x11]) + content[place + 1 :])
+    for damaged in mutated:
+        interrupted.file.write_bytes(damaged)
+        resumed, error = outcome(interrupted)
+        if error is None:
+            assert_array_equal(answers(resumed, X), expected)
+        else:
+            assert error.startswith(f"checkpoint={str(interrupted.file)!r} is ")
+            assert interrupted.file.read_bytes() == damaged
+            refused += 1
+    assert refused > 60
+
+
+def outcome(call):
+    """What a call returns, and the text of its ValueError."""
+    try:
+        return call(), None
+    except ValueError as error:
+        return None, str(error)
+
+
+CRAFTED = [
+    b"not JSON",
+    b"[7, [[0, []]]]\n",
+    b'[7, [[0, [{"record": ["Pipeline", {}]}, null, null]]]]\n',
+    b'[7, [[0, [{"array": ["object", [1], "C"]}, null, null]]]]\n12345678',
+    b'[7, [[0, [{"array": ["float64", [1000000000000], "C"]}, null, null]]]]\n12345678',
+    b"[-1, []]\n",
+    b"[7, 3]\n",
+]
+
+
+@pytest.mark.parametrize("tree", CRAFTED)
+def test_a_checkpoint_made_by_hand_runs_nothing(tree, interrupted):
+    content = interrupted.file.read_bytes().split(b"\n")[1] + b"\n" + tree
+    interrupted.file.write_bytes(head_of("subtotal", subtotals.FORMAT, content) + content)
+    with pytest.raises(ValueError, match=r"checkpoint=.* (is damaged|holds no sums)"):
+        interrupted()
+
+
+def test_paths_that_cannot_be_used_are_told_before_a_block_is_computed(interrupted, table, tmp_path):
+    untouched = read_until(table(300), 0, [])
+    (tmp_path / "notes").write_text("of mine\n")
+    refused = {
+        tmp_path: "is no file",
+        tmp_path / "notes": "is no subtotal that skscore wrote",
+        tmp_path / "nowhere" / "sums": "cannot be written: No such file",
+        tmp_path / "notes" / "sums": "cannot be written: Not a directory",
+        7: "is no path",
+    }
+    for path, message in refused.items():
+        with pytest.raises(ValueError, match=f"checkpoint=.* {message}"):
+            interrupted(blocks=untouched, checkpoint=path)
+    assert (tmp_path / "notes").read_text() == "of mine\n"
+
+
+def test_a_checkpoint_that_cannot_be_removed_does_not_lose_the_fit(interrupted, monkeypatch, table):
+    unlink = subtotals.Path.unlink
+
+    def refuse(path, missing_ok):
+        if path == interrupted.file:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(subtotals.Path, "unlink", refuse)
+    with pytest.warns(ConvergenceWarning, match="cannot be removed: Permission denied"):
+        fitted = interrupted()
+    assert np.isfinite(fitted.grad_log_density(table(300))).all()
+
+
+def test_a_fit_that_is_not_determined_keeps_its_checkpoint(table, tmp_path):
+    X, density = table(60), ScoreMatchingDensity("polynomial", alpha=0.0)
+    with pytest.raises(ValueError, match="unbounded below"):
+        fit_blocks(density, [X[:3]], plan=density.plan(X), checkpoint=tmp_path / "sums")
+    assert (tmp_path / "sums").exists()
