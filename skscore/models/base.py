@@ -3,6 +3,7 @@ r"""Base measures :math:`q_0` of an exponential family, :math:`p(x) \propto \exp
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,7 @@ class GaussianBase(BaseEstimator):
 
     def curvature(self, X, V):
         """vᵀ ∇² log q₀(x) v of each row, shape (n,), for directions V of shape (d,) or (n, d)."""
-        _, scale = self._standardized(X)
-        return np.broadcast_to(-((V / scale) ** 2).sum(axis=-1), X.shape[:1])
+        return np.broadcast_to(-((V / np.asarray(self.scale, float)) ** 2).sum(axis=-1), X.shape[:1])
 
     def divergence(self, X):
         """Δ log q₀ of each row, shape (n,)."""
@@ -128,6 +128,7 @@ class MappedBase:
     Parameters
     ----------
     law : GaussianBase or another with its methods
+        With a GaussianBase the measure is a Gaussian of x, too, and its score is one product.
     coordinates : Affine
         From x to y.
 
@@ -149,8 +150,20 @@ class MappedBase:
         """Log-density of each row, shape (n,)."""
         return self.law.log_density(self.coordinates.forward(X)) + self.coordinates.log_det(X)
 
+    @cached_property
+    def _gaussian(self):
+        """Centre (d,) and precision matrix (d, d) of a Gaussian of x; None if it is none."""
+        if not isinstance(self.law, GaussianBase):
+            return None
+        d = len(self.coordinates.matrix)
+        loc, scaled = np.broadcast_to(self.law.loc, d), self.coordinates.matrix / np.asarray(self.law.scale, float)
+        return self.coordinates.inverse(loc), scaled @ scaled.T
+
     def score(self, X):
         """∇ log q₀ of each row, shape (n, d)."""
+        if self._gaussian is not None:
+            centre, precision = self._gaussian
+            return (centre - X) @ precision
         return self.coordinates.pull_score(X, self.law.score(self.coordinates.forward(X)))
 
     def curvature(self, X, V):
@@ -159,6 +172,8 @@ class MappedBase:
 
     def divergence(self, X):
         """Δ log q₀ of each row, shape (n,)."""
+        if self._gaussian is not None:
+            return np.full(len(X), -np.trace(self._gaussian[1]))
         Y = self.coordinates.forward(X)
         return sum(self.law.curvature(Y, axis) for axis in self.coordinates.matrix)
 
