@@ -15,6 +15,7 @@ from .estimators.outliers import DensityOutlierDetector
 from .estimators.score_matching import ScoreMatchingDensity
 from .estimators.score_matching_cv import ScoreMatchingDensityCV
 from .estimators.sklearn_transformers import BijectiveTransformer
+from .estimators.streams import fit_blocks
 from .estimators.transformed import TransformedDensity
 from .persistence.model_file import load, save
 from .tabular import TabularDensity
@@ -31,6 +32,7 @@ __all__ = [
     "TabularDensity",
     "TransformedDensity",
     "__version__",
+    "fit_blocks",
     "load",
     "save",
 ]

@@ -7,6 +7,7 @@ these, a `LadderPlan`, and all that follow are summed up in them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -68,6 +69,11 @@ class LadderPlan:
         few = evenly(len(X), KEPT_ROWS)
         return replace(self, key=key, rows=(X[few], None if weight is None else weight[few]))
 
+    def statistics(self, records: Sequence[Any]) -> LadderStatistics:
+        """Statistics under this plan of rows of which the moments and the forms are known, as their `records`."""
+        table, spread, of_levels, *forms = records
+        return LadderStatistics(self, table, spread, LadderSummary(self.choice.family, of_levels, forms, self.levels))
+
 
 @dataclass(frozen=True, eq=False)
 class LadderStatistics:
@@ -111,6 +117,11 @@ class LadderStatistics:
         return LadderStatistics(
             self.plan, self.table + other.table, self.spread + other.spread, self.summary + other.summary
         )
+
+    @property
+    def records(self) -> list[Any]:
+        """All that the rows have added to the plan."""
+        return [self.table, self.spread, self.summary.table, *self.summary.forms]
 
     @property
     def n_rows(self) -> float:

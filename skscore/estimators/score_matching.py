@@ -434,7 +434,9 @@ class ScoreMatchingDensity(DensityEstimator):
         at_least = 2 if is_first else 1
         if is_first:
             X = self._first_seen(X)
-        X = self._validated(X, reset=is_first, dtype="numeric", ensure_min_samples=at_least)
+        checks = {"dtype": "numeric", "ensure_min_samples": at_least}
+        tells_later = sample_weight is None  # what is not finite shows in the moments
+        X = self._validated(X, reset=is_first, ensure_all_finite=not tells_later, **checks)
         objective = resolve_objective(self.objective, self.noise_level, model, X.shape[1])
         check_model(model, X.shape[1], self.alpha)
         Y = check_known_scores(X, y) if self.objective == "explicit" else None
@@ -443,6 +445,7 @@ class ScoreMatchingDensity(DensityEstimator):
             table = moments(X, weight) if model.fits_beside_rows else moments(X, weight).in_numpy()
             doubtful = not well_within_range(table)
         if doubtful:
+            self._validated(X, reset=False, **checks)
             check_spread(X)
         return gathering(model, objective), model, Sample(X, Y, weight, table)
 

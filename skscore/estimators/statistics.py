@@ -12,7 +12,7 @@ are added, whatever plans they have; others add up only under one plan, which on
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -73,6 +73,13 @@ class Plan:
         """Return the plan with the key of what it was made of."""
         return replace(self, key=joblib.hash((self.gathered_for, origin)))
 
+    def statistics(self, records: Sequence[Any]) -> ScoreStatistics:
+        """Statistics under this plan of rows of which the moments and the form are known, as their `records`."""
+        of_table, form, reference = records
+        family = self.choice.family.rebound(of_table.leading(self.columns.number))
+        plan = replace(self, choice=self.choice._replace(family=family))
+        return ScoreStatistics(plan, Summary(of_table, form), reference)
+
 
 @dataclass(frozen=True, eq=False)
 class ScoreStatistics:
@@ -127,6 +134,11 @@ class ScoreStatistics:
             Summary(seen, None if None in forms else forms[0] + forms[1]),
             self.reference + other.reference,
         )
+
+    @property
+    def records(self) -> list[Any]:
+        """All that the rows have added to the plan."""
+        return [self.summary.moments, self.summary.form, self.reference]
 
     def _check_alike(self, other):
         """Raise a ValueError unless rows of both were seen by the same model, under a plan that lets them add up."""

@@ -183,11 +183,16 @@ def evenly(n: int, most: int) -> np.ndarray:
     return np.linspace(0, n - 1, min(n, most)).astype(int)
 
 
-def _block_moments(xp: Any, X: Any, weight: Any, dtype: Any) -> Moments:
+def _block_moments(xp: Any, rows: Any, weight: Any, dtype: Any) -> Moments:
+    X = xp.astype(rows, xp.float64, copy=False)
     n = float(X.shape[0]) if weight is None else float(xp.sum(weight))
     share = (xp.ones_like(X[:, 0]) if weight is None else weight) / n
     origin = share @ X
-    centred = X - origin
+    if rows.dtype == xp.float64:
+        centred = X - origin
+    else:  # a copy, which needs no other one
+        X -= origin
+        centred = X
     offset = share @ centred  # what rounding took from the mean
     if weight is not None:
         centred *= (n * share[:, None]) ** 0.5  # the same array twice in the product, so that BLAS does half the work
@@ -224,7 +229,6 @@ def moments(X: Any, weight: Any = None) -> Moments:
     for rows in row_blocks(X.shape[0], 8 * X.shape[1], block_bytes(X)):
         if weight is not None and not xp.any(weight[rows] > 0.0):
             continue  # a block of weight zero has no mean
-        X_block = xp.astype(X[rows, :], xp.float64, copy=False)
-        block = _block_moments(xp, X_block, None if weight is None else weight[rows], precision(X))
+        block = _block_moments(xp, X[rows, :], None if weight is None else weight[rows], precision(X))
         total = block if total.n == 0.0 else total + block
     return total

@@ -3,6 +3,7 @@ r"""Base measures :math:`q_0` of an exponential family, :math:`p(x) \propto \exp
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaln
 from sklearn.base import BaseEstimator
 
-from .._compat import beside, get_namespace
+from .._compat import beside, get_namespace, is_numpy
 from ..maps.affine import Affine
 
 __all__ = ["GaussianBase", "MappedBase", "StudentT", "resolve_base"]
@@ -136,6 +137,7 @@ class MappedBase:
     Parameters
     ----------
     law : GaussianBase or another with its methods
+        With a GaussianBase the measure is a Gaussian of x, too, and its score is one product.
     coordinates : Affine
         From x to y.
 
@@ -157,8 +159,20 @@ class MappedBase:
         """Log-density of each row, shape (n,)."""
         return self.law.log_density(self.coordinates.forward(X)) + self.coordinates.log_abs_det
 
+    @cached_property
+    def _gaussian(self):
+        """Centre (d,) and precision matrix (d, d) of a Gaussian of x, in numpy; None if it is none, or lies elsewhere."""
+        if not (isinstance(self.law, GaussianBase) and is_numpy(self.coordinates.matrix)):
+            return None
+        d = len(self.coordinates.matrix)
+        loc, scaled = np.broadcast_to(self.law.loc, d), self.coordinates.matrix / np.asarray(self.law.scale, float)
+        return self.coordinates.inverse(loc), scaled @ scaled.T
+
     def score(self, X):
         """∇ log q₀ of each row, shape (n, d)."""
+        if self._gaussian is not None:
+            centre, precision = self._gaussian
+            return (centre - X) @ precision
         return self.coordinates.pull_score(X, self.law.score(self.coordinates.forward(X)))
 
     def curvature(self, X, V):
@@ -167,6 +181,8 @@ class MappedBase:
 
     def divergence(self, X):
         """Δ log q₀ of each row, shape (n,)."""
+        if self._gaussian is not None:
+            return np.full(len(X), -np.trace(self._gaussian[1]))
         Y = self.coordinates.forward(X)
         return sum(self.law.curvature(Y, self.coordinates.matrix[j, :]) for j in range(X.shape[1]))
 

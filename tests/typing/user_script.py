@@ -15,6 +15,7 @@ from skscore import (
     ScoreMatchingICA,
     TabularDensity,
     TransformedDensity,
+    fit_blocks,
     load,
     save,
 )
@@ -64,6 +65,7 @@ def main() -> float:
     kernel = ScoreMatchingDensity(Kernel(n_landmarks=20, bandwidth=1.0, base_scale=1.0), alpha=0.01).fit(X)
     shares = ScoreMatchingDensity(TruncatedGaussian(Box(-5.0, 5.0), weight=Capped(Power(), cap=1.0))).fit(X)
     graph = ScoreMatchingDensityCV("pairwise", selection="ebic", n_alphas=10).fit(X)
+    streamed = fit_blocks(ScoreMatchingDensity(), [X[:100], lambda: (X[100:], np.ones(100))], n_jobs=1)
     noisy = DenoisingScoreEstimator("gaussian", sigma_min=0.1, dequantize=False, random_state=0).fit(X)
     path = DenoisingScoreEstimatorCV("gaussian", sigma_mins=[0.1, 0.3], cv=2, dequantize=False).fit(X)
     arcsinh = BijectiveTransformer(np.arcsinh, np.sinh, [lambda x: 1 / np.sqrt(1 + x**2)])
@@ -86,6 +88,7 @@ def main() -> float:
         + kernel.score(X)
         + shares.score(X, sample_weight=np.ones(200))
         + graph.score(X)
+        + streamed.score(X)
         + scaled.score(X)
     )
     denoised: np.ndarray = noisy.denoise(X, sigma=0.2)

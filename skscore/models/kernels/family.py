@@ -10,6 +10,7 @@ import numpy as np
 from ..._compat import is_numpy, to_numpy
 from ...fitting.ridge_path import RidgePath
 from ...fitting.solvers import Estimate
+from ...formulas.moments import row_blocks
 from ..base import GaussianBase, MappedBase
 from ..family import Family
 from .lite import LiteFamily
@@ -72,7 +73,10 @@ class KernelFamily(Family):
 
     def own_coordinates(self, X, Y):
         """Rows and known scores in the coordinates of the kernels."""
-        return self.coordinates.forward(X), None if Y is None else self.coordinates.push_score(X, Y)
+        own = np.empty(X.shape)
+        for rows in row_blocks(len(X), 8 * X.shape[1]):  # what lies between stays in the cache
+            own[rows] = self.coordinates.forward(X[rows].astype(np.float64, copy=False))
+        return own, None if Y is None else self.coordinates.push_score(X, Y)
 
     def blurred(self, sigma):
         """A Gaussian base is widened by the noise; a Student t, whose tails outweigh it, and a flat one stay."""

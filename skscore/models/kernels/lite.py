@@ -98,7 +98,9 @@ class LiteFamily(Family):
 
     def _coordinates(self, X) -> tuple[np.ndarray, np.ndarray]:
         """p and q of rows; distances are taken near the landmarks, where squares are small."""
-        centred = X - self.centre
+        centred, width = X - self.centre, self.factor[0, 0]
+        if (self.factor == width * np.eye(len(self.factor))).all():
+            return width * centred, width**2 * centred
         return centred @ self.factor, centred @ self.metric
 
     def gram(self):
