@@ -217,12 +217,12 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         self._groups = groups
         return super().fit(X, y, sample_weight)
 
-    def _fit_first_rows(self, X, y, sample_weight):
+    def _fit_rows(self, X, y, sample_weight):
         n = n_rows(X)
         _, kept = rows_of_weight(check_sample_weight(sample_weight, X), np.arange(n))
         self._place = np.full(n, -1)
         self._place[kept] = np.arange(len(kept))
-        super()._fit_first_rows(X, y, sample_weight)
+        super()._fit_rows(X, y, sample_weight)
         del self._place
         self._groups = None
 

@@ -73,6 +73,10 @@ class Plan:
         """Return the plan with the key of what it was made of."""
         return replace(self, key=joblib.hash((self.gathered_for, origin)))
 
+    def bound_to(self, rows: Moments) -> Plan:
+        """Return the plan with its family in coordinates of rows with these moments, if it has any."""
+        return replace(self, choice=self.choice._replace(family=self.choice.family.rebound(rows)))
+
 
 @dataclass(frozen=True, eq=False)
 class ScoreStatistics:
@@ -148,6 +152,11 @@ class ScoreStatistics:
         shown = ", ".join(f"{name}={value}" for name, value in parameters.items())
         columns = self.plan.columns.names or self.plan.columns.number
         return f"{model}({shown}) with objective {objective} on columns {columns}"
+
+    @property
+    def whole(self) -> ScoreStatistics:
+        """Those of all rows: these, which have no folds."""
+        return self
 
     @property
     def n_rows(self) -> float:
