@@ -40,6 +40,7 @@ __all__ = [
     "check_sums",
     "check_support",
     "edge_of_the_path",
+    "is_network",
     "model_object",
     "robustly_weighted",
     "rows_of_weight",
@@ -127,6 +128,11 @@ def seed_of(random_state):
 def model_object(model):
     """Model object for its name, or the object itself."""
     return NAMED_MODELS[model]() if isinstance(model, str) else model
+
+
+def is_network(model):
+    """Whether a model, or the one of this name, is trained on rows in place of a closed form of sums over them."""
+    return isinstance(model_object(model), NeuralEnergy | ScoreNetwork)
 
 
 def seeded(model, random_state):
@@ -334,7 +340,7 @@ def check_rows_part(estimator):
 
 def check_sums(estimator):
     """Raise a ValueError if a fit is no matter of sums over rows, which statistics are."""
-    if isinstance(model_object(estimator.model), NeuralEnergy | ScoreNetwork):
+    if is_network(estimator.model):
         raise ValueError(
             f"model={estimator.model!r} is a network, which is trained on rows and keeps no statistics of them. Call "
             "fit or partial_fit, or take a model in closed form."

@@ -89,6 +89,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             check_columns(self, rows.without_rows)
         return rows
 
+    def _adds_up(self, d):
+        """Whether statistics of d columns add up whatever plan they have, if they are kept."""
+        return False
+
     def _normalize(self):
         """Find what the log-density of every row needs, before rows are evaluated one by one."""
         if self._found_when_asked is not None:

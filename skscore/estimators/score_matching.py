@@ -40,7 +40,6 @@ from ..models.fitted_density import SAMPLERS, FittedDensity
 from ..models.gaussian import Gaussian
 from ..models.standard_errors import parameters_and_covariance
 from ..models.windham import middle_rows
-from ..neural import NeuralEnergy
 from .all_or_nothing import all_or_nothing
 from .checks import (
     check_further_rows,
@@ -64,7 +63,7 @@ from .checks import (
 )
 from .density import DensityEstimator
 from .model_traits import TRAITS, check_count, check_covariance
-from .partitions import partitions_of
+from .partitions import rows_to_fit, rows_to_plan, summed_partitions
 from .statistics import Columns, Fit, Plan, ScoreStatistics, gathering
 
 __all__ = ["ScoreMatchingDensity"]
@@ -276,12 +275,11 @@ class ScoreMatchingDensity(DensityEstimator):
 
     def _fit_first_rows(self, X, y, sample_weight):
         """Fit to rows in memory, to partitions of few rows as if these were, or to the statistics of partitions."""
-        rows = self._summed_rows(X, y, sample_weight)
-        few = (X, y, sample_weight) if rows is None else rows.gathered()
-        if few is None:
-            self._keep_statistics(rows.statistics(self), rows)
+        rows = rows_to_fit(self, X, y, sample_weight)
+        if isinstance(rows, tuple):
+            self._fit_rows(*rows)
         else:
-            self._fit_rows(*few)
+            self._keep_statistics(rows.statistics(self), rows)
 
     def _fit_rows(self, X, y, sample_weight):
         plan, sample = self._planned(X, y, sample_weight)
@@ -291,10 +289,6 @@ class ScoreMatchingDensity(DensityEstimator):
             check_robust(self, plan.choice.family)
             sample = robustly_weighted(self, plan.choice, sample, plan.gathered_for[-1])
         self._keep(Fit(ScoreStatistics.gather(plan, sample)), sample)
-
-    def _summed_rows(self, X, y, sample_weight):
-        """The partitions of a collection of dask, of which only sums are needed; None if rows have to be in memory."""
-        return None if isinstance(model_object(self.model), NeuralEnergy) else partitions_of(X, y, sample_weight)
 
     def _adds_up(self, d):
         """Whether statistics of d columns add up whatever plan they have."""
@@ -333,8 +327,7 @@ class ScoreMatchingDensity(DensityEstimator):
         >>> bool(abs(density.fit_statistics(whole).score(X) - density.fit(X).score(X)) < 1e-6)
         True
         """
-        rows = self._summed_rows(X, y, sample_weight)
-        return self._named_plan(*((X, y, sample_weight) if rows is None else rows.spread()))[0]
+        return self._named_plan(*rows_to_plan(self, X, y, sample_weight))[0]
 
     def compute_statistics(
         self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, y: Any = None, plan: Plan | None = None
@@ -369,7 +362,7 @@ class ScoreMatchingDensity(DensityEstimator):
         >>> density.fit_statistics(monday.forget(0.5) + tuesday).location_.round(2)
         array([3.67])
         """
-        if (rows := self._summed_rows(X, y, sample_weight)) is not None:
+        if (rows := summed_partitions(self, X, y, sample_weight)) is not None:
             return rows.statistics(self, plan)
         if plan is None:
             return self._gathered(*self._named_plan(X, y, sample_weight))

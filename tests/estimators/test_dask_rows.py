@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from skscore import ScoreMatchingDensity
+from skscore import DenoisingScoreEstimator, DenoisingScoreEstimatorCV, ScoreMatchingDensity
 from skscore.domains import Orthant
 from skscore.estimators import dask_rows
 from skscore.estimators.dask_rows import Partitions
@@ -27,6 +27,13 @@ BY_PLAN = {
     "kernels": ScoreMatchingDensity(Kernel(n_landmarks=15, bandwidth=0.8), alpha=1e-3, random_state=0),
     "on the orthant": ScoreMatchingDensity(PairwiseInteraction(domain=Orthant())),
     "noisy interactions": ScoreMatchingDensity("pairwise", objective="denoising", noise_level=0.2),
+}
+
+
+LADDER = {"sigma_min": 0.1, "n_levels": 4, "n_likelihood_steps": 4, "random_state": 1}
+LADDERS = {
+    "gaussians": DenoisingScoreEstimator("gaussian", dequantize=False, **LADDER),
+    "quartics": DenoisingScoreEstimator("polynomial", tail=None, **LADDER),
 }
 
 
@@ -70,13 +77,13 @@ def test_a_large_table_is_fitted_as_in_memory(density, offset, table):
     assert_allclose(answers(fitted, X), expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("density", BY_PLAN.values(), ids=BY_PLAN)
+@pytest.mark.parametrize("density", [*BY_PLAN.values(), *LADDERS.values()], ids=[*BY_PLAN, *LADDERS])
 def test_a_large_table_is_summed_under_a_plan_of_rows_from_all_of_it(density, table):
     X = table(80)
     plan = density.plan(Partitions.of(cut(X)).spread().X)
     expected = clone(density).fit_statistics(density.compute_statistics(X, plan=plan))
     fitted = clone(density).fit(cut(X))
-    assert fitted._fit.statistics.n_rows == len(X)
+    assert density.compute_statistics(cut(X)).n_rows == len(X)
     assert_allclose(answers(fitted, X), answers(expected, X), rtol=1e-9)
 
 
@@ -159,6 +166,23 @@ def test_models_know_whether_their_statistics_add_up(name, objective, table):
                 parts[0] + parts[1]
 
 
+def test_further_partitions_are_added_to_a_ladder(table):
+    X, density = table(160), LADDERS["quartics"]
+    begun = clone(density).partial_fit(X[:80])
+    expected = clone(begun).partial_fit(X[:80]).partial_fit(X[80:])
+    begun.partial_fit(cut(X[80:]))
+    assert begun._seen.n_rows == 160
+    assert_allclose(begun.grad_log_density(X), expected.grad_log_density(X), rtol=1e-9)
+    again = clone(density).set_params(warm_start=True).fit(X[:80]).fit(cut(X[80:]))
+    assert again._seen.n_rows == 80
+
+
+def test_a_search_over_noise_levels_has_its_rows_in_memory(table):
+    X = table(80)
+    search = DenoisingScoreEstimatorCV("gaussian", sigma_mins=[0.1, 0.2], cv=2, n_levels=4, random_state=1)
+    assert_array_equal(clone(search).fit(cut(X)).score_samples(X), clone(search).fit(X).score_samples(X))
+
+
 # ---- rows that come to the client ----------------------------------------------------------------
 
 
@@ -192,6 +216,8 @@ def test_evaluations_are_lazy_and_those_of_rows_in_memory(table_of, table):
         lazy = getattr(density, name)(rows)
         assert isinstance(lazy, da.Array)
         assert_allclose(lazy.compute(), getattr(density, name)(seen), rtol=1e-12)
+    noisy = clone(LADDERS["gaussians"]).fit(X)
+    assert_allclose(noisy.grad_log_density(cut(X), sigma=0.3).compute(), noisy.grad_log_density(X, sigma=0.3))
     standardized = density.hyvarinen_score(rows, standardize=True)
     assert_allclose(standardized.compute(), density.hyvarinen_score(seen, standardize=True), rtol=1e-12)
 
