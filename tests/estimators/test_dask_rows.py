@@ -1,11 +1,17 @@
 """Tables of dask: partitions are summed where they lie, and fits equal those in memory, whatever runs them."""
 
+import os
+import pickle
+import signal
+from types import SimpleNamespace
+
 import dask
 import dask.array as da
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import Client, LocalCluster
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
@@ -282,3 +288,70 @@ def test_columns_and_parameters_are_checked_before_anything_runs(table):
     fitted = ScoreMatchingDensity().fit(frame_of(table(80)))
     with pytest.raises(ValueError, match="feature names should match"):
         fitted.score_samples(frame_of(table(80))[["b", "a"]])
+
+
+# ---- processes -----------------------------------------------------------------------------------
+
+
+def test_rows_stay_where_they_are(table, monkeypatch):
+    X, came = table(4000), []
+
+    def compute(*values):
+        found = dask.compute(*values)
+        came.append(len(pickle.dumps(found)))
+        return found
+
+    monkeypatch.setattr(dask_rows, "dask", SimpleNamespace(compute=compute))
+    for density in (ADDING["quartic"], BY_PLAN["on the orthant"]):
+        clone(density).fit(cut(X, (1000,) * 4)).score(cut(X, (1000,) * 4))
+    assert 0 < max(came) < X.nbytes / 8
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Client of two processes."""
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_two_processes_fit_what_one_does(client, table):
+    X = table(80) + 1e8
+    density = ScoreMatchingDensity("polynomial", random_state=0)
+    with client.as_current(), dask.config.set(scheduler="distributed"):
+        fitted = clone(density).fit(cut(X, (8,) * 10))
+        score, log_densities = fitted.score(cut(X)), fitted.score_samples(cut(X)).compute()
+    on_threads = clone(density).fit(cut(X, (8,) * 10))
+    assert_array_equal(fitted.theta_, on_threads.theta_)
+    expected = clone(density).fit(X)
+    assert_allclose(log_densities, expected.score_samples(X), rtol=1e-10, atol=1e-10)
+    assert score == pytest.approx(expected.score(X), rel=1e-10)
+
+
+def test_an_error_survives_its_worker(client, table):
+    X = table(80)
+    X[50, 1] = np.nan
+    with (
+        client.as_current(),
+        dask.config.set(scheduler="distributed"),
+        pytest.raises(ValueError, match=r"partition 3 of 4, counted from 0: Input X contains NaN"),
+    ):
+        ScoreMatchingDensity().fit(cut(X))
+
+
+def test_a_worker_that_is_killed_changes_nothing(client, table, tmp_path):
+    X, marker = table(80), tmp_path / "killed"
+
+    def deadly(block, block_info=None):
+        if block_info[0]["chunk-location"][0] == 5 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return block
+
+    rows = da.from_array(X, chunks=(8, 2)).map_blocks(deadly, dtype=float, meta=np.empty((0, 0)))
+    with client.as_current(), dask.config.set(scheduler="distributed"):
+        fitted = clone(ADDING["quartic"]).fit(rows)
+    assert marker.exists()
+    assert_array_equal(fitted.theta_, clone(ADDING["quartic"]).fit(cut(X, (8,) * 10)).theta_)
