@@ -97,6 +97,12 @@ class Partitions:
         """A table with the columns of X, of which no row has to be read."""
         return self.X._meta if hasattr(self.X, "columns") else self.X
 
+    def arrays(self) -> Partitions:
+        """The same partitions as numpy arrays of float64."""
+        convert = delayed(partial(np.asarray, dtype=np.float64), traverse=False)
+        parts = [tuple(None if table is None else convert(table) for table in part) for part in self.parts]
+        return Partitions(self.X, parts, self.sizes)
+
     # ---- sums ------------------------------------------------------------------------------------
 
     def sum(self, function: Callable[..., T]) -> T:

@@ -62,6 +62,7 @@ from .checks import (
     why_unsolved,
 )
 from .density import DensityEstimator
+from .fold_statistics import FoldStatistics
 from .model_traits import TRAITS, check_count, check_covariance
 from .partitions import rows_to_fit, rows_to_plan, summed_partitions
 from .statistics import Columns, Fit, Plan, ScoreStatistics, gathering
@@ -397,7 +398,7 @@ class ScoreMatchingDensity(DensityEstimator):
         ValueError
             If they were computed for other parameters, or do not determine the model.
         """
-        if not isinstance(statistics, ScoreStatistics):
+        if not isinstance(statistics, ScoreStatistics | FoldStatistics):
             raise ValueError(
                 f"statistics={statistics!r}: fit_statistics takes what compute_statistics of this class returns."
             )

@@ -35,6 +35,10 @@ class Sample(NamedTuple):
     weight: Any
     moments: Any
 
+    def sum(self, function):
+        """``function(X, Y, weight)``, a sum over rows: partitions that share this method add up theirs."""
+        return function(self.X, self.Y, self.weight)
+
 
 class Choice(NamedTuple):
     """What the first rows decide: family and ridge α, what was tried (by column) if anything was, and remarks on it."""

@@ -14,12 +14,18 @@ import pytest
 from distributed import Client, LocalCluster
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.model_selection import KFold
 
-from skscore import DenoisingScoreEstimator, DenoisingScoreEstimatorCV, ScoreMatchingDensity
-from skscore.domains import Orthant
+from skscore import (
+    DenoisingScoreEstimator,
+    DenoisingScoreEstimatorCV,
+    ScoreMatchingDensity,
+    ScoreMatchingDensityCV,
+)
+from skscore.domains import Capped, Orthant, Power
 from skscore.estimators import dask_rows
 from skscore.estimators.dask_rows import Partitions
-from skscore.models import Kernel, PairwiseInteraction
+from skscore.models import Kernel, PairwiseInteraction, folds
 from skscore.models.catalog import MODELS
 from skscore.models.objectives import Denoising, Implicit
 
@@ -47,6 +53,7 @@ LADDERS = {
 def few(monkeypatch):
     """Tables of more than forty rows are large."""
     monkeypatch.setattr(dask_rows, "MOST_GATHERED", FEW)
+    monkeypatch.setattr(folds, "MOST_DEALT", FEW)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -187,6 +194,82 @@ def test_a_search_over_noise_levels_has_its_rows_in_memory(table):
     X = table(80)
     search = DenoisingScoreEstimatorCV("gaussian", sigma_mins=[0.1, 0.2], cv=2, n_levels=4, random_state=1)
     assert_array_equal(clone(search).fit(cut(X)).score_samples(X), clone(search).fit(X).score_samples(X))
+
+
+# ---- penalties that are chosen -------------------------------------------------------------------
+
+at_the_edge = pytest.mark.filterwarnings("ignore:the chosen alpha")  # is the last of a short path
+CAPPED = PairwiseInteraction(domain=Orthant(), weight=Capped(Power(1), 1))  # nothing in it depends on first rows
+SEARCHES = {
+    "folds": ScoreMatchingDensityCV(n_alphas=6, cv=3),
+    "folds of quartics": ScoreMatchingDensityCV("polynomial", l1_ratio=0.0, alphas=[1.0, 0.1, 1e-3], cv=3),
+    "folds on the orthant": ScoreMatchingDensityCV(CAPPED, alphas=[0.3, 0.1], cv=3),
+    "ebic": ScoreMatchingDensityCV(selection="ebic", n_alphas=6),
+    "ebic on the orthant": ScoreMatchingDensityCV(CAPPED, selection="ebic", n_alphas=6),
+    "noisy ebic": ScoreMatchingDensityCV(selection="ebic", n_alphas=6, objective="denoising", noise_level=0.1),
+    "smic": ScoreMatchingDensityCV(selection="smic", n_alphas=6),
+}
+
+
+@at_the_edge
+@pytest.mark.parametrize("table_of", [cut, frame_of], ids=["array", "frame"])
+@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
+def test_a_penalty_is_chosen_as_in_memory(search, table_of, table):
+    X = table(80)
+    found, expected = clone(search).fit(table_of(X)), clone(search).fit(X)
+    for name, values in expected.cv_results_.items():
+        assert_allclose(found.cv_results_[name], values, rtol=1e-7, atol=1e-9)
+    assert found.alpha_ == pytest.approx(expected.alpha_, rel=1e-10)
+    scores = [fitted._fit.family.score(fitted._fit.density.theta, X) for fitted in (found, expected)]
+    assert_allclose(*scores, rtol=1e-8, atol=1e-9)
+
+
+@at_the_edge
+def test_folds_follow_rows_wherever_they_lie(table):
+    X, weight = table(80), np.random.default_rng(3).integers(0, 3, 80).astype(float)
+    search, order = ScoreMatchingDensityCV(alphas=[1.0, 0.1, 0.01], cv=3), np.random.default_rng(4).permutation(80)
+    found = [
+        clone(search).fit(cut(X), sample_weight=cut(weight)),
+        clone(search).fit(cut(X[order], (40, 40)), sample_weight=cut(weight[order], (40, 40))),
+        clone(search).fit(cut(np.repeat(X, weight.astype(int), axis=0), (50, int(weight.sum()) - 50))),
+        clone(search).fit_statistics(
+            search.compute_statistics(X[:30], weight[:30]) + search.compute_statistics(X[30:], weight[30:])
+        ),
+    ]
+    for fitted in found[1:]:
+        for name, values in found[0].cv_results_.items():
+            assert_allclose(fitted.cv_results_[name], values, rtol=1e-7, atol=1e-9)
+
+
+@at_the_edge
+def test_the_penalty_of_first_partitions_stays(table):
+    X, search = table(160), ScoreMatchingDensityCV(n_alphas=6, cv=3)
+    fitted = clone(search).partial_fit(cut(X[:80]))
+    alpha = fitted.alpha_
+    fitted.partial_fit(cut(X[80:]))
+    expected = ScoreMatchingDensity("pairwise", alpha=alpha, l1_ratio=1.0).fit(X)
+    assert fitted.alpha_ == alpha
+    assert_allclose(fitted.interaction_, expected.interaction_, rtol=1e-7, atol=1e-9)
+
+
+@at_the_edge
+def test_searches_that_need_rows_in_one_place_are_refused(table):
+    X, small = table(80), table(FEW)
+    by_places = ScoreMatchingDensityCV(n_alphas=6, cv=KFold(3))
+    with pytest.raises(ValueError, match=r"a splitter deals rows by their places.*Give a number of folds"):
+        by_places.fit(cut(X))
+    assert clone(by_places).fit(cut(small, (30, 10))).alpha_ == clone(by_places).fit(small).alpha_
+    for selection in ("ebic", "smic"):
+        search = ScoreMatchingDensityCV(selection=selection, n_alphas=6)
+        with pytest.raises(ValueError, match=rf'selection="{selection}" asks every row for its gradient'):
+            search.fit_statistics(search.compute_statistics(X))
+    plain = ScoreMatchingDensityCV(selection="ebic", calibrate=False, n_alphas=6)
+    assert plain.fit_statistics(plain.compute_statistics(X)).alpha_ == clone(plain).fit(X).alpha_
+    by_folds = ScoreMatchingDensityCV(n_alphas=6, cv=3)
+    with pytest.raises(ValueError, match="needs the statistics of each fold"):
+        by_folds.fit_statistics(plain.compute_statistics(X))
+    with pytest.raises(ValueError, match="of 3 and of 4 folds do not add up"):
+        by_folds.compute_statistics(X) + clone(by_folds).set_params(cv=4).compute_statistics(X)
 
 
 # ---- rows that come to the client ----------------------------------------------------------------
