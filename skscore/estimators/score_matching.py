@@ -380,12 +380,12 @@ class ScoreMatchingDensity(DensityEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def fit_statistics(self, statistics: ScoreStatistics) -> Self:
+    def fit_statistics(self, statistics: ScoreStatistics | FoldStatistics) -> Self:
         """Fit the density to rows of which the statistics are known.
 
         Parameters
         ----------
-        statistics : ScoreStatistics
+        statistics : ScoreStatistics, or FoldStatistics of a search by folds
             From ``compute_statistics``, or the sum of several, for the same model and objective. The penalties are
             those of this estimator; ``alpha="auto"`` and "cv" are what the plan found.
 
