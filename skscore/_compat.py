@@ -45,6 +45,7 @@ __all__ = [
     "RowScorer",
     "StrOptions",
     "beside",
+    "check_columns",
     "check_numpy",
     "check_same_namespace",
     "check_sample_weight",
@@ -54,6 +55,7 @@ __all__ = [
     "has_own_requests",
     "is_numpy",
     "is_on_cpu",
+    "is_lazy",
     "metadata_of_rows",
     "n_rows",
     "native_frame",
@@ -86,9 +88,14 @@ def check_sample_weight(sample_weight: ArrayLike | None, X: Any) -> Any:
 
 
 def native_frame(X: Any) -> Any:
-    """Return a frame whose column names scikit-learn reads: that behind one of narwhals, a computed one of dask."""
+    """Return a frame whose column names scikit-learn reads, that behind one of narwhals; dask computes its own."""
     X = nw.to_native(X, pass_through=True)
-    return X.compute() if nw.dependencies.is_dask_dataframe(X) else X
+    return X.compute() if is_lazy(X) else X
+
+
+def is_lazy(X: Any) -> bool:
+    """Return whether X is a collection of dask, or a narwhals frame of one."""
+    return hasattr(type(nw.to_native(X, pass_through=True)), "__dask_graph__")
 
 
 def draws_of(density: Any, n_samples: int, random_state: Any) -> Any:
@@ -101,6 +108,11 @@ def draws_of(density: Any, n_samples: int, random_state: Any) -> Any:
 def validate_data(estimator: BaseEstimator, X: Any, *y: Any, **checks: Any) -> Any:
     """Return rows, with targets if there are any, after scikit-learn's ``validate_data``."""
     return _validate_data(estimator, native_frame(X), *y, **checks)
+
+
+def check_columns(estimator: BaseEstimator, X: Any) -> None:
+    """Raise a ValueError if the columns of X, of which no row is read, are not those seen in fit."""
+    _validate_data(estimator, X, reset=False, skip_check_array=True)
 
 
 def check_numpy(array: Any, *, input_name: str = "X", **checks: Any) -> Any:

@@ -33,7 +33,7 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Who may import what is heavy or private.
-FENCES = {"torch": {"neural"}, "numba": {"_kernels"}, "matplotlib": {"plotting", "demo"}}
+FENCES = {"torch": {"neural"}, "numba": {"_kernels"}, "matplotlib": {"plotting", "demo"}, "dask": {"estimators"}}
 PRIVATE_SKLEARN = re.compile(r"sklearn\.(.*\.)?_(?!_)")
 PRIVATE_SKLEARN_ROOM = "_compat"
 

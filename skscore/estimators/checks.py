@@ -18,9 +18,13 @@ from sklearn.utils import check_array, check_random_state
 
 from .._compat import get_namespace
 from ..domains import BoundaryWeight, Reals
+from ..fitting.solvers import UnboundedObjectiveError
+from ..formulas.moments import moments
 from ..models.base import GaussianBase
 from ..models.catalog import MODELS
+from ..models.family import Sample
 from ..models.kernels.kernel import Kernel
+from ..models.windham import windham_weights
 from ..neural import NeuralEnergy, ScoreNetwork
 
 __all__ = [
@@ -36,7 +40,9 @@ __all__ = [
     "check_sums",
     "check_support",
     "edge_of_the_path",
+    "is_network",
     "model_object",
+    "robustly_weighted",
     "rows_of_weight",
     "seed_of",
     "seeded",
@@ -122,6 +128,11 @@ def seed_of(random_state):
 def model_object(model):
     """Model object for its name, or the object itself."""
     return NAMED_MODELS[model]() if isinstance(model, str) else model
+
+
+def is_network(model):
+    """Whether a model, or the one of this name, is trained on rows in place of a closed form of sums over them."""
+    return isinstance(model_object(model), NeuralEnergy | ScoreNetwork)
 
 
 def seeded(model, random_state):
@@ -219,6 +230,21 @@ def rows_of_weight(weight, *tables, at_least=1):
     return weight[kept], *(None if table is None else table[kept] for table in tables)
 
 
+def robustly_weighted(estimator, choice, sample, objective):
+    """The rows of a sample, weighted by powers of their fitted densities."""
+    try:
+        weight, remarks = windham_weights(choice.family, sample, objective, choice.alpha, estimator.robust)
+    except UnboundedObjectiveError as error:
+        raise ValueError(
+            f"robust={estimator.robust}: the rows with their robust weights do not determine "
+            f"model={estimator.model!r} ({error}). Lower robust, set alpha > 0, or drop columns that are constant or "
+            "repeat others."
+        ) from None
+    warn_of(remarks)
+    weight, X = rows_of_weight(weight, sample.X)
+    return Sample(X, None, weight, moments(X, weight))
+
+
 def check_spread(X, name="X"):
     """Raise a ValueError if the squares of a column, or of its spread, leave the range of double precision."""
     xp, _ = get_namespace(X)
@@ -303,19 +329,19 @@ def check_rows_part(estimator):
     """Raise a ValueError if what the estimator is asked for needs all rows at once."""
     if estimator.inference:
         raise ValueError(
-            "inference=True needs all rows at once: call fit, or set inference=False to partial_fit or to add "
-            "statistics."
+            "inference=True needs all rows at once: call fit with rows in memory, or set inference=False to "
+            "partial_fit or to add statistics."
         )
     if estimator.robust is not None:
         raise ValueError(
-            "robust weights need all rows at once: call fit, or set robust=None to partial_fit further rows or to add "
-            "statistics."
+            "robust weights need all rows at once: call fit with rows in memory, or set robust=None to partial_fit "
+            "further rows or to add statistics."
         )
 
 
 def check_sums(estimator):
     """Raise a ValueError if a fit is no matter of sums over rows, which statistics are."""
-    if isinstance(model_object(estimator.model), NeuralEnergy | ScoreNetwork):
+    if is_network(estimator.model):
         raise ValueError(
             f"model={estimator.model!r} is a network, which is trained on rows and keeps no statistics of them. Call "
             "fit or partial_fit, or take a model in closed form."

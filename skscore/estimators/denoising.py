@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -45,6 +45,7 @@ from .denoising_routes import coordinates, fit_closed_form, fit_network, may_sca
 from .density import DensityEstimator
 from .ladder_statistics import LadderPlan, LadderStatistics, check_same_plan, plan_ladder
 from .noise_path import noise_path, usual_level
+from .partitions import rows_to_fit, rows_to_plan, summed_partitions
 from .preprocessing import SpreadRows, read_preprocessing
 from .statistics import Columns
 
@@ -274,7 +275,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Numeric rows, at least two.
+            Numeric rows, at least two; or a dask array or dataframe (:doc:`/user_guide/dask`).
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
@@ -307,7 +308,16 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
 
     @all_or_nothing
     def _fit_rows(self, X, sample_weight, resume, merge=False):
-        return self._keep_readings(*self._readings(X, sample_weight, resume, merge))
+        """Fit to rows in memory, to partitions of few rows as if these were, or to the statistics of partitions."""
+        rows = rows_to_fit(self, X, None, sample_weight)
+        if isinstance(rows, tuple):
+            return self._keep_readings(*self._readings(rows[0], rows[2], resume, merge))
+        if not resume:
+            return self.fit_statistics(rows.statistics(self))
+        X, _, sample_weight = rows.first()
+        some = self._checked(X, sample_weight, model_object(self.model), is_first=False)
+        statistics = rows.statistics(self, self._seen.plan.with_rows(*some))
+        return self.fit_statistics(statistics + self._seen if merge else statistics)
 
     def _keep_readings(self, readings, preprocessing, seen):
         """Name the results of the one reading, and warn of it."""
@@ -363,6 +373,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
             A value that can be pickled. It holds at most 1000 of the rows, which choose the tail and the number of
             steps of the density in ``fit_statistics``.
         """
+        X, _, sample_weight = rows_to_plan(self, X, y, sample_weight)
         reader, model = clone(self), model_object(self.model)
         reader._validate_params()
         reader._check_sums()
@@ -400,6 +411,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         >>> print(round(density.fit_statistics(whole).score(X), 2))
         -2.53
         """
+        if (rows := summed_partitions(self, X, y, sample_weight)) is not None:
+            return rows.statistics(self, plan)
         if plan is None:
             plan = self.plan(X, sample_weight)
         reader, model = clone(self), model_object(self.model)
@@ -603,6 +616,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         """
         if sigma is None:
             return super().grad_log_density(X)
+        if (rows := self._partitions(X)) is not None:
+            return rows.evaluate(partial(self.grad_log_density, sigma=sigma), ndim=2)
         X, sigma = self._check_rows(X), _noise_level(sigma)
         centre = self._preprocessing.points(X, 1)
         score = self._density.noisy_score.score(centre.Z, sigma)

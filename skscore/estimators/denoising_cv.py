@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import check_cv
 
-from .._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, validate_numpy
+from .._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, native_frame, validate_numpy
 from ..models.family import Model
 from ..models.folds import distinct, group_rows
 from ..neural import ScoreNetwork
@@ -199,6 +199,7 @@ class DenoisingScoreEstimatorCV(DenoisingScoreEstimator):
                 f"groups are not used with cv={self.cv!r}: a splitter reads them. Set for example cv=GroupKFold(5).",
                 UserWarning,
             )
+        X = native_frame(X)
         rows = validate_numpy(self, X, dtype=np.float64, ensure_min_samples=2)
         weight = check_sample_weight(sample_weight, rows)
         check_spread(rows)

@@ -8,6 +8,7 @@ that `sample` continues.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from numbers import Integral
 from typing import Any, Self
 
@@ -17,10 +18,11 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import beside, check_sample_weight, get_namespace, native_frame, validate_numpy
+from .._compat import beside, check_columns, check_sample_weight, get_namespace, native_frame, validate_numpy
 from ..formulas import score_losses
 from .checks import NAMED_MODELS, seed_of
 from .frames import FrameKind, frame_kind, frame_of_kind
+from .partitions import partitions_of
 
 __all__ = ["DensityEstimator"]
 
@@ -79,6 +81,23 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         check_is_fitted(self)
         return validate_numpy(self, X, reset=False, dtype=np.float64)
 
+    def _partitions(self, X, sample_weight=None):
+        """The partitions of rows of the columns seen in fit, which workers evaluate; None for rows in memory."""
+        rows = partitions_of(X, None, sample_weight)
+        if rows is not None:
+            check_is_fitted(self)
+            check_columns(self, rows.without_rows)
+        return rows
+
+    def _adds_up(self, d):
+        """Whether statistics of d columns add up whatever plan they have, if they are kept."""
+        return False
+
+    def _normalize(self):
+        """Find what the log-density of every row needs, before rows are evaluated one by one."""
+        if self._found_when_asked is not None:
+            getattr(self, self._found_when_asked)
+
     def _support(self, X):
         """Which rows have positive density, shape (n,); None for all."""
         return None
@@ -103,13 +122,17 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            log p(x) in nats; a row's value does not depend on its batch. −inf outside the domain.
+            log p(x) in nats; a row's value does not depend on its batch. −inf outside the domain. A lazy dask array if
+            X is a collection of dask.
 
         Raises
         ------
         ValueError
             Where the fitted model has infinite mass.
         """
+        if (rows := self._partitions(X)) is not None:
+            self._normalize()
+            return rows.evaluate(self.score_samples)
         X = self._check_rows(X)
         return self._on_support(self._log_density, X, outside=np.full(X.shape[:1], -np.inf))
 
@@ -131,13 +154,23 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             Mean log-density in nats, or its lower bound where a density has one; or minus the mean Hyvärinen score with
             every column weighted by its training variance.
         """
+        if (rows := self._partitions(X, sample_weight)) is None:
+            total, n = self._criterion_total(X, None, sample_weight)
+        else:
+            if getattr(self, "criterion", "log_likelihood") != "hyvarinen":
+                self._normalize()
+            total, n = rows.sum(self._criterion_total)
+        return np.float64(total / n)
+
+    def _criterion_total(self, X, y, sample_weight):
+        """Weighted sum of what `score` averages, and of the weights."""
         values = self._criterion_values(X)
         weight = check_sample_weight(sample_weight, values[:, None])
         xp, _ = get_namespace(values)
         if weight is None:
-            return np.float64(float(xp.mean(values)))
+            return np.array([float(xp.sum(values)), values.shape[0]])
         kept = weight > 0.0  # a row of weight zero is not there: −inf · 0 must not become NaN
-        return np.float64(float(xp.sum(weight[kept] * values[kept]) / xp.sum(weight)))
+        return np.array([float(xp.sum(weight[kept] * values[kept])), float(xp.sum(weight))])
 
     def _criterion_values(self, X):
         """What `score` averages, one value for each row, shape (n,)."""
@@ -157,6 +190,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         ndarray of shape (n_samples, n_features)
             In nats per unit of each column; NaN outside the domain.
         """
+        if (rows := self._partitions(X)) is not None:
+            return rows.evaluate(self.grad_log_density, ndim=2)
         X = self._check_rows(X)
         return self._on_support(self._score, X, outside=np.full(X.shape, np.nan))
 
@@ -201,6 +236,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             In inverse squared units of X; without units where standardized. On a bounded domain weighted by the
             distance h to its boundary, h(½‖s‖² + ∇·s) + ∇h·s.
         """
+        if (rows := self._partitions(X)) is not None:
+            return rows.evaluate(partial(self.hyvarinen_score, standardize=standardize))
         X = self._check_rows(X)
         scale = beside(X, self._variance**0.5) if standardize else None
         return self._on_support(lambda X: self._hyvarinen(X, scale), X, outside=np.full(X.shape[:1], np.nan))

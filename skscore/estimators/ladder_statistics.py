@@ -66,8 +66,12 @@ class LadderPlan:
     def named(self, X, weight, *origin: Any) -> LadderPlan:
         """Return the plan with some of its rows, and the key of what it was made of."""
         key = joblib.hash((self.gathered_for, np.ascontiguousarray(X), weight, origin))
+        return replace(self, key=key).with_rows(X, weight)
+
+    def with_rows(self, X, weight) -> LadderPlan:
+        """Return the plan with some of these rows."""
         few = evenly(len(X), KEPT_ROWS)
-        return replace(self, key=key, rows=(X[few], None if weight is None else weight[few]))
+        return replace(self, rows=(X[few], None if weight is None else weight[few]))
 
     def statistics(self, records: Sequence[Any]) -> LadderStatistics:
         """Statistics under this plan of rows of which the moments and the forms are known, as their `records`."""

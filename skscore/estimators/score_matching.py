@@ -27,6 +27,7 @@ from .._compat import (
     fit_context,
     get_namespace,
     is_numpy,
+    native_frame,
     validate_data,
     validate_parameters,
 )
@@ -38,7 +39,7 @@ from ..models.catalog import MODELS, OBJECTIVES, resolve_objective
 from ..models.family import Model, Sample
 from ..models.fitted_density import SAMPLERS, FittedDensity
 from ..models.standard_errors import parameters_and_covariance
-from ..models.windham import middle_rows, windham_weights
+from ..models.windham import middle_rows
 from .all_or_nothing import all_or_nothing
 from .checks import (
     check_further_rows,
@@ -51,6 +52,7 @@ from .checks import (
     check_sums,
     check_support,
     model_object,
+    robustly_weighted,
     rows_of_weight,
     seed_of,
     seeded,
@@ -60,7 +62,9 @@ from .checks import (
     why_unsolved,
 )
 from .density import DensityEstimator
+from .fold_statistics import FoldStatistics
 from .model_traits import TRAITS, check_count, check_covariance, offers
+from .partitions import rows_to_fit, rows_to_plan, summed_partitions
 from .statistics import Columns, Fit, Plan, ScoreStatistics, gathering
 
 __all__ = ["ScoreMatchingDensity"]
@@ -233,7 +237,7 @@ class ScoreMatchingDensity(DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Numeric rows, at least two.
+            Numeric rows, at least two; or a dask array or dataframe (:doc:`/user_guide/dask`).
         y : array-like of shape (n_samples, n_features), optional
             Known scores ∇ log p at the rows, for ``objective="explicit"``; ignored otherwise.
         sample_weight : array-like of shape (n_samples,), optional
@@ -269,7 +273,7 @@ class ScoreMatchingDensity(DensityEstimator):
         if hasattr(self, "_fit"):
             self._check_library(X, "partial_fit")
             further = self.compute_statistics(X, sample_weight, y=y, plan=self._fit.statistics.plan)
-            self._keep(Fit(self._fit.statistics + further, path=self._fit.path))
+            self._keep(Fit(self._fit.statistics + further.whole, path=self._fit.path))
         else:
             self._fit_first_rows(X, y, sample_weight)
         if self._fit.density is None:
@@ -280,13 +284,26 @@ class ScoreMatchingDensity(DensityEstimator):
         return hasattr(self, "_fit") and self._fit.density is not None
 
     def _fit_first_rows(self, X, y, sample_weight):
+        """Fit to rows in memory, to partitions of few rows as if these were, or to the statistics of partitions."""
+        rows = rows_to_fit(self, X, y, sample_weight)
+        if isinstance(rows, tuple):
+            self._fit_rows(*rows)
+        else:
+            self._keep_statistics(rows.statistics(self), rows)
+
+    def _fit_rows(self, X, y, sample_weight):
         plan, sample = self._planned(X, y, sample_weight)
         if self.inference:
             check_inference(self, plan.choice.family)
         if self.robust is not None:
             check_robust(self, plan.choice.family)
-            sample = self._weighted(plan.choice, sample, plan.gathered_for[-1])
+            sample = robustly_weighted(self, plan.choice, sample, plan.gathered_for[-1])
         self._keep(Fit(ScoreStatistics.gather(plan, sample)), sample)
+
+    def _adds_up(self, d):
+        """Whether statistics of d columns add up whatever plan they have."""
+        model = model_object(self.model)
+        return model.adds_up(resolve_objective(self.objective, self.noise_level, model, d))
 
     # ---- statistics as values --------------------------------------------------------------------
 
@@ -320,7 +337,7 @@ class ScoreMatchingDensity(DensityEstimator):
         >>> bool(abs(density.fit_statistics(whole).score(X) - density.fit(X).score(X)) < 1e-6)
         True
         """
-        return self._named_plan(X, y, sample_weight)[0]
+        return self._named_plan(*rows_to_plan(self, X, y, sample_weight))[0]
 
     def compute_statistics(
         self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, y: Any = None, plan: Plan | None = None
@@ -355,25 +372,29 @@ class ScoreMatchingDensity(DensityEstimator):
         >>> density.fit_statistics(monday.forget(0.5) + tuesday).location_.round(2)
         array([3.67])
         """
+        if (rows := summed_partitions(self, X, y, sample_weight)) is not None:
+            return rows.statistics(self, plan)
         if plan is None:
-            plan, sample = self._named_plan(X, y, sample_weight)
-            return ScoreStatistics.gather(plan, sample)
+            return self._gathered(*self._named_plan(X, y, sample_weight))
         reader = clone(self)
         plan.columns.show(reader)
         gathered_for, _, sample = reader._checked(X, y, sample_weight, is_first=False)
         check_further_rows(reader, gathered_for, plan)
-        family = plan.choice.family.rebound(sample.moments)
-        check_support(sample.X, family.domain, self.objective)
-        return ScoreStatistics.gather(replace(plan, choice=plan.choice._replace(family=family)), sample)
+        check_support(sample.X, plan.choice.family.domain, self.objective)
+        return self._gathered(plan.bound_to(sample.moments), sample)
+
+    def _gathered(self, plan, sample):
+        """The statistics of a sample."""
+        return ScoreStatistics.gather(plan, sample)
 
     @fit_context(prefer_skip_nested_validation=True)
     @all_or_nothing
-    def fit_statistics(self, statistics: ScoreStatistics) -> Self:
+    def fit_statistics(self, statistics: ScoreStatistics | FoldStatistics) -> Self:
         """Fit the density to rows of which the statistics are known.
 
         Parameters
         ----------
-        statistics : ScoreStatistics
+        statistics : ScoreStatistics, or FoldStatistics of a search by folds
             From ``compute_statistics``, or the sum of several, for the same model and objective. The penalties are
             those of this estimator; ``alpha="auto"`` and "cv" are what the plan found.
 
@@ -386,11 +407,19 @@ class ScoreMatchingDensity(DensityEstimator):
         ValueError
             If they were computed for other parameters, or do not determine the model.
         """
-        self._keep(Fit(self._penalised(statistics)))
-        statistics.plan.columns.show(self)
+        if not isinstance(statistics, ScoreStatistics | FoldStatistics):
+            raise ValueError(
+                f"statistics={statistics!r}: fit_statistics takes what compute_statistics of this class returns."
+            )
+        self._keep_statistics(statistics)
         if self._fit.density is None:
             raise ValueError(self._why_unsolved())
         return self
+
+    def _keep_statistics(self, statistics, rows=None):
+        """Solve and keep the fit to statistics, of partitions if these are given."""
+        self._keep(Fit(self._penalised(statistics)))
+        statistics.plan.columns.show(self)
 
     def _named_plan(self, X, y, sample_weight):
         """The plan of these rows and a sample of them; a clone has checked them."""
@@ -404,10 +433,6 @@ class ScoreMatchingDensity(DensityEstimator):
 
     def _penalised(self, statistics):
         """The statistics under the penalties of this estimator."""
-        if not isinstance(statistics, ScoreStatistics):
-            raise ValueError(
-                f"statistics={statistics!r}: fit_statistics takes what compute_statistics of this class returns."
-            )
         model = model_object(self.model)
         objective = resolve_objective(self.objective, self.noise_level, model, statistics.plan.columns.number)
         check_further_rows(self, gathering(model, objective), statistics.plan)
@@ -453,19 +478,6 @@ class ScoreMatchingDensity(DensityEstimator):
         """What the first rows decide."""
         choice = seeded(model, self.random_state).choose(sample, objective, self.alpha, self.criterion)
         return choice._replace(family=choice.family.penalised(self.l1_ratio, self.symmetric))
-
-    def _weighted(self, choice, sample, objective):
-        """The rows, weighted by powers of their fitted densities."""
-        try:
-            weight, remarks = windham_weights(choice.family, sample, objective, choice.alpha, self.robust)
-        except UnboundedObjectiveError as error:
-            raise ValueError(
-                f"robust={self.robust}: the rows with their robust weights do not determine model={self.model!r} "
-                f"({error}). Lower robust, set alpha > 0, or drop columns that are constant or repeat others."
-            ) from None
-        warn_of(remarks)
-        weight, X = rows_of_weight(weight, sample.X)
-        return Sample(X, None, weight, moments(X, weight))
 
     def _keep(self, fit, sample=None):
         """Solve and keep a fit, its results named in place of those before; `sample` has the rows if they are all."""
@@ -634,7 +646,7 @@ class ScoreMatchingDensity(DensityEstimator):
             With k the number of free parameters: those of pairs that a penalty left out do not count. It is exact for
             estimates of maximum likelihood, a Gaussian with ``alpha=0``, and approximate for others.
         """
-        values = self.score_samples(X)
+        values = self.score_samples(native_frame(X))
         return self._n_free() * np.log(values.shape[0]) - 2.0 * _total(values)
 
     @available_if(check_count)
@@ -651,7 +663,7 @@ class ScoreMatchingDensity(DensityEstimator):
         float
             With k as in ``bic``.
         """
-        values = self.score_samples(X)
+        values = self.score_samples(native_frame(X))
         return 2.0 * self._n_free() - 2.0 * _total(values)
 
     def _n_free(self):

@@ -17,7 +17,7 @@ from ..fitting.criteria import one_standard_error
 from ..fitting.solvers import Estimate
 from ..models.catalog import MODELS
 from ..models.family import Choice, Model
-from ..models.folds import deal, group_rows, taken
+from ..models.folds import folds_of, taken
 from ..models.interactions.penalty_path import (
     PathProblem,
     among_densities,
@@ -26,12 +26,15 @@ from ..models.interactions.penalty_path import (
     by_folds,
     by_smic,
     fold_statistics,
+    left_out,
     penalty_path,
     split_statistics,
 )
 from .all_or_nothing import all_or_nothing
 from .checks import edge_of_the_path, rows_of_weight, tells_once, warn_of, warn_user
+from .fold_statistics import FoldStatistics
 from .score_matching import ScoreMatchingDensity
+from .statistics import Fit
 
 __all__ = ["ScoreMatchingDensityCV"]
 
@@ -65,7 +68,8 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         Estimates that are no density are chosen only if none is one.
     cv : int, splitter or iterable of splits, default=5
         A number of folds, in which equal rows are in one fold and the order of rows does not matter; or splits of
-        scikit-learn.
+        scikit-learn. Folds are of equal size, and those of a table of more than 10,000 distinct rows follow a hash of
+        each row, which parts of a table know, too.
     rule : {"best", "one_standard_error"}, default="best"
         Of ``selection="cv"``: the best penalty, or the strongest within one standard error of it.
     gamma : float, default=0.5
@@ -215,16 +219,51 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
                 UserWarning,
             )
         self._groups = groups
-        return super().fit(X, y, sample_weight)
+        super().fit(X, y, sample_weight)
+        self._groups = None
+        return self
 
-    def _fit_first_rows(self, X, y, sample_weight):
+    def _fit_rows(self, X, y, sample_weight):
         n = n_rows(X)
         _, kept = rows_of_weight(check_sample_weight(sample_weight, X), np.arange(n))
         self._place = np.full(n, -1)
         self._place[kept] = np.arange(len(kept))
-        super()._fit_first_rows(X, y, sample_weight)
+        super()._fit_rows(X, y, sample_weight)
         del self._place
-        self._groups = None
+
+    # ---- statistics as values --------------------------------------------------------------------
+
+    def _gathered(self, plan, sample):
+        """The statistics of a sample, of each fold if folds choose the penalty."""
+        if self.selection == "cv" and isinstance(self.cv, Integral):
+            return FoldStatistics.gather(plan, sample, int(self.cv))
+        return super()._gathered(plan, sample)
+
+    def _keep_statistics(self, statistics, rows=None):
+        """Solve and keep the fit to statistics, with the penalty that they choose, or the partitions of their rows."""
+        self._check_choice(statistics, rows)
+        judge = statistics if rows is None or self.selection == "cv" else rows.arrays()
+        self._keep(Fit(self._penalised(statistics.whole)), judge)
+        statistics.plan.columns.show(self)
+
+    def _check_choice(self, statistics, rows):
+        """Raise a ValueError if statistics do not tell which penalty is best."""
+        if self.selection == "cv" and not isinstance(self.cv, Integral):
+            raise ValueError(
+                f"cv={self.cv!r}: a splitter deals rows by their places in one table, of which sums know nothing. Give "
+                "a number of folds, or call fit with rows in memory."
+            )
+        if self.selection == "cv" and not isinstance(statistics, FoldStatistics):
+            raise ValueError(
+                f'selection="cv" with cv={self.cv} needs the statistics of each fold: give those that '
+                "compute_statistics of this estimator returns."
+            )
+        if rows is None and (self.selection == "smic" or (self.selection == "ebic" and self.calibrate)):
+            remedy = ", or calibrate=False" if self.selection == "ebic" else ""
+            raise ValueError(
+                f'selection="{self.selection}" asks every row for its gradient, which statistics do not keep. Call '
+                f'fit, or choose selection="cv"{remedy}.'
+            )
 
     def _choose(self, model, sample, objective):
         choice = model.choose(sample, objective, 0.0, self.criterion)
@@ -241,15 +280,18 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
             )
         return Choice(family, 0.0, remarks=choice.remarks)
 
-    def _estimate(self, fit, sample):
-        """The fit at the penalty that the first rows choose, with its path, and the estimate there."""
-        if sample is None:
-            return super()._estimate(fit, sample)
+    def _estimate(self, fit, rows):
+        """The fit at the penalty that the first rows choose, with its path, and the estimate there.
+
+        They are a sample, partitions, or the statistics of their folds; None for further rows.
+        """
+        if rows is None:
+            return super()._estimate(fit, rows)
         target = PathProblem(fit.family, fit.summary, fit.objective)
-        pairs = self._pairs(target, sample) if self.selection == "cv" else []
+        pairs = self._pairs(target, rows) if self.selection == "cv" else []
         for alphas in self._paths(target):
             path = penalty_path(target, alphas, watch=self._watch_of_path(len(alphas)))
-            index, results, thetas = self._judge(target, sample, path, pairs)
+            index, results, thetas = self._judge(target, rows, path, pairs)
             if index < len(alphas) - 1:
                 break
         warn_of(path.remarks)
@@ -264,7 +306,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
         chosen = fit.statistics.chosen(Choice(family, float(path.alphas[index]), results))
         fit = replace(fit, statistics=chosen, path=tried)
         if thetas[index] is None:  # no graph of the path could be refitted
-            return super()._estimate(fit, sample)
+            return super()._estimate(fit, rows)
         return fit, family.as_density(Estimate(thetas[index]), fit.summary, fit.objective, fit.choice.alpha)
 
     def _passed_over(self, results, index):
@@ -315,19 +357,20 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
 
         return watch
 
-    def _pairs(self, target, sample):
+    def _pairs(self, target, rows):
         """Statistics to fit and to score on, for each split of the rows."""
+        if isinstance(rows, FoldStatistics):
+            return left_out(rows.summaries(target.family))
         if isinstance(self.cv, Integral):
-            group = group_rows(sample.X - sample.moments.mean)
-            return fold_statistics(target, deal(sample, group, self.cv, len(sample.X)))
+            return fold_statistics(target, folds_of(rows, self.cv))
         place = self._place  # of each row among those of weight, which alone are left; −1 for the others
         splits = check_cv(self.cv).split(place, groups=self._groups)
         parts = ([place[train], place[test]] for train, test in splits)
-        return split_statistics(target, ([taken(sample, at[at >= 0]) for at in pair] for pair in parts))
+        return split_statistics(target, ([taken(rows, at[at >= 0]) for at in pair] for pair in parts))
 
-    def _judge(self, target, sample, path, pairs):
+    def _judge(self, target, rows, path, pairs):
         """Index of the chosen penalty, what was tried by name, and the θ that were judged."""
-        values, thetas, error, of_splits = self._criterion(target, sample, path, pairs)
+        values, thetas, error, of_splits = self._criterion(target, rows, path, pairs)
         judged = among_densities(target, path.alphas, thetas, values)
         index = one_standard_error(judged, error) if self.rule == "one_standard_error" else int(np.argmin(judged))
         results = {f"split{k}_test_score": -value for k, value in enumerate(of_splits)}
@@ -335,12 +378,12 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
             results["std_test_score"] = error * np.sqrt(len(of_splits) - 1)
         return index, {"alphas": path.alphas, **results, "mean_test_score": -values}, thetas
 
-    def _criterion(self, target, sample, path, pairs):
+    def _criterion(self, target, rows, path, pairs):
         """Values along the path, smaller is better, the θ that have them, their errors, and the values of splits."""
         no_error = np.zeros(len(path.alphas))
         if self.selection == "cv":
             values, error, of_splits = by_folds(target, pairs, path.alphas)
             return values, path.thetas, error, of_splits
         if self.selection == "smic":
-            return by_smic(target, sample, path), path.thetas, no_error, []
-        return *by_ebic(target, sample, path, self.gamma, self.refit, self.calibrate), no_error, []
+            return by_smic(target, rows, path), path.thetas, no_error, []
+        return *by_ebic(target, rows, path, self.gamma, self.refit, self.calibrate), no_error, []

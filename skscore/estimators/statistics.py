@@ -73,12 +73,14 @@ class Plan:
         """Return the plan with the key of what it was made of."""
         return replace(self, key=joblib.hash((self.gathered_for, origin)))
 
+    def bound_to(self, rows: Moments) -> Plan:
+        """Return the plan with its family in coordinates of rows with these moments, if it has any."""
+        return replace(self, choice=self.choice._replace(family=self.choice.family.rebound(rows)))
+
     def statistics(self, records: Sequence[Any]) -> ScoreStatistics:
         """Statistics under this plan of rows of which the moments and the form are known, as their `records`."""
         of_table, form, reference = records
-        family = self.choice.family.rebound(of_table.leading(self.columns.number))
-        plan = replace(self, choice=self.choice._replace(family=family))
-        return ScoreStatistics(plan, Summary(of_table, form), reference)
+        return ScoreStatistics(self.bound_to(of_table.leading(self.columns.number)), Summary(of_table, form), reference)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +162,11 @@ class ScoreStatistics:
         shown = ", ".join(f"{name}={value}" for name, value in parameters.items())
         columns = self.plan.columns.names or self.plan.columns.number
         return f"{model}({shown}) with objective {objective} on columns {columns}"
+
+    @property
+    def whole(self) -> ScoreStatistics:
+        """Those of all rows: these, which have no folds."""
+        return self
 
     @property
     def n_rows(self) -> float:

@@ -41,8 +41,12 @@ class AffineScore(NamedTuple):
 
     def location(self):
         """Mean, shape (d,)."""
+        return self.centre + self.location_from_centre()
+
+    def location_from_centre(self):
+        """K⁻¹b, shape (d,), to the last digit of a centre near the mean."""
         xp, _ = get_namespace(self.precision)
-        return self.centre + xp.linalg.solve(self.precision, self.slope[:, None])[:, 0]
+        return xp.linalg.solve(self.precision, self.slope[:, None])[:, 0]
 
     def smallest_eigenvalue(self):
         """Of K with its diagonal scaled to one: there is a density if it is positive."""
@@ -69,7 +73,7 @@ class AffineScore(NamedTuple):
     def log_normalizer(self):
         """log Z."""
         xp, _ = get_namespace(self.precision)
-        completed = 0.5 * float(xp.sum(self.slope * (self.location() - self.centre)))  # ½ slopeᵀ K⁻¹ slope
+        completed = 0.5 * float(xp.sum(self.slope * self.location_from_centre()))  # ½ bᵀK⁻¹b
         log_det = float(xp.linalg.slogdet(self.precision)[1])
         return completed + 0.5 * (self.centre.shape[0] * float(np.log(2.0 * np.pi)) - log_det)
 

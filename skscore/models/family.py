@@ -36,6 +36,10 @@ class Sample(NamedTuple):
     weight: Any
     moments: Any
 
+    def sum(self, function):
+        """``function(X, Y, weight)``, a sum over rows: partitions that share this method add up theirs."""
+        return function(self.X, self.Y, self.weight)
+
 
 class Choice(NamedTuple):
     """What the first rows decide: family and ridge α, what was tried (by column) if anything was, and remarks on it."""
@@ -74,6 +78,10 @@ class Model(BaseEstimator):
     def examples(cls):
         """Instances that tests fit to forty rows of three positive columns: enough to reach every branch."""
         return [cls()]
+
+    def adds_up(self, objective):
+        """Whether statistics of rows add up whatever the first rows decided: moments alone, or forms that translate."""
+        return False
 
     def cheapest_objective(self, d):
         """Name of the objective that reaches a given accuracy soonest at d columns."""

@@ -1,4 +1,8 @@
-"""Equal rows count as one: numbered alike, and dealt into one fold, so that a weight of 2 is exactly a repeated row."""
+"""Equal rows count as one: numbered alike, and dealt into one fold, so that a weight of 2 is exactly a repeated row.
+
+A small table is dealt into folds of equal size. The fold of a row of a large one depends on this row alone, so that
+whoever has a part of the table deals it as one who has all of it would.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,23 @@ from .._compat import beside, get_namespace, is_numpy, to_numpy
 from ..formulas.moments import evenly
 from .family import Sample
 
-__all__ = ["deal", "distinct", "group_rows", "in_numpy", "merge_equal", "taken"]
+__all__ = [
+    "MOST_DEALT",
+    "deal",
+    "distinct",
+    "fold_of_rows",
+    "folds_of",
+    "group_rows",
+    "hashed_folds",
+    "in_numpy",
+    "merge_equal",
+    "taken",
+]
 
+MOST_DEALT = 10_000  # distinct rows that are dealt into folds of equal size; more follow a hash
 DIGITS = 10  # of a distance, relative to the greatest: below them it ties, and rows are in the order of their columns
+GOLDEN, HALF, LAST_SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(32), np.uint64(31)
+MIXING = (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB))
 TINY = np.finfo(np.float64).tiny
 
 
@@ -38,6 +56,51 @@ def group_rows(X, coordinates=None):
     group = np.empty(len(X), dtype=int)
     group[order] = place[np.cumsum(is_new) - 1]
     return group
+
+
+def fold_of_rows(X, n_folds):
+    """Fold of each row of X (n, d), from a hash of its numbers: uniform, and the same wherever the row lies.
+
+    The numbers are mixed in one by one, by the finaliser of splitmix64 (Steele, Lea & Flood, 2014).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.models.folds import fold_of_rows
+    >>> fold_of_rows(np.array([[0.5, 1.0], [1.0, 0.5], [0.5, 1.0]]), 5)
+    array([3, 4, 3])
+    """
+    return ((_hashes(X) >> HALF) * np.uint64(n_folds) >> HALF).astype(int)
+
+
+def folds_of(sample, n_folds):
+    """Samples of the rows in each fold that has any: of equal size, or by `fold_of_rows` beyond `MOST_DEALT` rows.
+
+    A table that is rotated, or in other units, has the same folds of equal size.
+    """
+    X = sample.X
+    if len(X) > MOST_DEALT and len(np.unique(_hashes(X))) > MOST_DEALT:
+        return [fold for fold in hashed_folds(sample, n_folds) if len(fold.X)]
+    return deal(sample, group_rows(X - sample.moments.mean), n_folds, len(X))
+
+
+def hashed_folds(sample, n_folds):
+    """Samples of the rows in each fold, by `fold_of_rows`, some of them without rows."""
+    fold = fold_of_rows(sample.X, n_folds)
+    return [taken(sample, np.flatnonzero(fold == k)) for k in range(n_folds)]
+
+
+def _hashes(X):
+    """64 bits for each row; −0 counts as 0."""
+    state = np.zeros(len(X), dtype=np.uint64)
+    for column in X.T:
+        state ^= (column.astype(np.float64) + 0.0).view(np.uint64)
+        state += GOLDEN
+        for shift, factor in MIXING:
+            state ^= state >> shift
+            state *= factor
+        state ^= state >> LAST_SHIFT
+    return state
 
 
 def deal(sample, group, n_folds, most_groups):

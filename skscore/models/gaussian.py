@@ -85,6 +85,10 @@ class Gaussian(Model):
         """Every structure."""
         return [cls(), cls(assume_centered=True), cls("diag"), cls("spherical")]
 
+    def adds_up(self, objective):
+        """Whether moments are enough."""
+        return type(objective) in _FullGaussian.closed_forms
+
     def family(self, moments):
         """Family bound to a table with these moments."""
         return _STRUCTURES[self.covariance_type](self.assume_centered, moments)

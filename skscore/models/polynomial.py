@@ -96,6 +96,10 @@ class Polynomial(Model):
         """Degrees, interactions and bases."""
         return [cls(2, base=None), cls(4), cls(4, interaction_degree=1), cls(3, 3, GaussianBase(0.5, 2.0))]
 
+    def adds_up(self, objective):
+        """True: a change of centre and scale is a linear map of the coefficients."""
+        return True
+
     def family(self, moments):
         """Family bound to a table with these moments, in the units of its columns."""
         return PolynomialFamily(self, moments.mean, moments.scale)

@@ -35,6 +35,7 @@ from ..._compat import Interval, StrOptions
 from ...domains import Box, Orthant, Reals, Simplex
 from ...domains.weights import WEIGHTS, BoundaryWeight
 from ..family import Choice, Model
+from ..objectives import Implicit
 from .composition import CompositionFamily
 from .family import PairwiseFamily
 from .gaussian_family import GaussianInteractions
@@ -142,12 +143,19 @@ class PairwiseInteraction(Model):
         """On all of R^d and on a part of it, with a linear part and without."""
         return [cls(), cls(2.0, 1.0, centered=True), cls(0.5, 0.5, domain=ORTHANT)]
 
+    @property
+    def _is_of_moments(self):
+        return self.is_gaussian and self.weight is None
+
+    def adds_up(self, objective):
+        """Whether moments are enough."""
+        return self._is_of_moments and type(objective) is Implicit
+
     def family(self, moments):
         """Family bound to a table with these moments."""
         if isinstance(self.domain, Simplex):
             return CompositionFamily(self, moments)
-        by_moments = self.is_gaussian and self.weight is None
-        return (GaussianInteractions if by_moments else PairwiseFamily)(self, moments)
+        return (GaussianInteractions if self._is_of_moments else PairwiseFamily)(self, moments)
 
     def choose(self, sample, objective, alpha, criterion):
         """Family and ridge for a table: a weight capped at quantiles takes them from the first rows."""

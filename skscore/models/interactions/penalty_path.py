@@ -14,9 +14,9 @@ from ..._kernels import threads
 from ...fitting.criteria import ebic, smic
 from ...fitting.interactions import ACCURACY
 from ...fitting.solvers import Estimate, UnboundedObjectiveError
-from ...formulas.moments import Summary, moments
+from ...formulas.moments import Summary, moments, row_blocks
 from ..standard_errors import gradients
-from .null_gain import gain_by_rows, null_gain
+from .null_gain import gains_by_rows, null_gains
 from .sparse import SparseObjective
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "by_folds",
     "by_smic",
     "fold_statistics",
+    "left_out",
     "penalty_path",
     "split_statistics",
 ]
@@ -35,6 +36,7 @@ __all__ = [
 RIDGES = np.logspace(2.0, -6.0, 25)
 SWEEPS = 10  # at each penalty, about
 FOLD_ACCURACY = 1e-7  # of estimates that are only compared: it moves the objective of held-out rows by less than 1e-6
+MEAT_BYTES = 1 << 28  # of products of gradients, for several θ at a time
 EDGES_FOR_EACH_COLUMN = 10  # at most, of graphs that are refitted: denser ones are far from any that is chosen
 
 
@@ -132,7 +134,11 @@ def among_densities(target, alphas, thetas, values):
 
 def fold_statistics(target, folds):
     """Statistics to fit and those to score on, of each fold: the merged ones of the others, and its own."""
-    parts = [_statistics(target, fold) for fold in folds]
+    return left_out([_statistics(target, fold) for fold in folds])
+
+
+def left_out(parts):
+    """The merged statistics of the other parts, and its own, for each part."""
     return [(reduce(add, parts[:k] + parts[k + 1 :]), part) for k, part in enumerate(parts)]
 
 
@@ -180,9 +186,10 @@ def _joined(sample):
     return sample.X if sample.Y is None else np.hstack([sample.X, sample.Y])
 
 
-def by_ebic(target, sample, path, gamma, refit, calibrate):
+def by_ebic(target, rows, path, gamma, refit, calibrate):
     """Extended Bayesian information criterion along a path, and the θ that it scores.
 
+    The rows are a sample, or partitions with its method ``sum``, which are asked for nothing unless `calibrate`.
     These are the estimates or, with `refit`, the fits of their graphs without penalty: None for a dense graph, or one
     without a minimum, which has an infinite criterion. With `calibrate` an edge costs the
     expected gain of a spurious one.
@@ -190,15 +197,14 @@ def by_ebic(target, sample, path, gamma, refit, calibrate):
     sparse, n = target.sparse, target.statistics.moments.n
     plain = sparse.without_multiplier
     has_pairs = target.family.p > 1
-    gain = _gain(target, sample, plain) if calibrate and has_pairs else lambda theta: 1.0
     n_linear = 0 if refit else _n_linear(target.family, path.thetas)  # refits have them all
     prices = np.asarray(ebic(0.0, path.n_edges, n, target.family.p, gamma, n_linear))
     thetas = [_refitted(target, edges) for edges in path.edges] if refit else path.thetas
-    values = np.full(len(thetas), np.inf)
-    for k, theta in enumerate(thetas):
-        if theta is not None:
-            J = plain.value(theta, 0.0) if refit else sparse.value(theta, path.alphas[k])
-            values[k] = 2.0 * n * J + gain(theta) * prices[k]
+    values, known = np.full(len(thetas), np.inf), [k for k, theta in enumerate(thetas) if theta is not None]
+    gains = _gains(target, rows, plain, [thetas[k] for k in known]) if calibrate and has_pairs else np.ones(len(known))
+    for k, gain in zip(known, gains, strict=True):
+        J = plain.value(thetas[k], 0.0) if refit else sparse.value(thetas[k], path.alphas[k])
+        values[k] = 2.0 * n * J + gain * prices[k]
     return values, thetas
 
 
@@ -208,11 +214,11 @@ def _n_linear(family, thetas):
     return np.array(chosen) * family.shrinks_linear
 
 
-def _gain(target, sample, plain):
-    """Expected gain of a spurious edge, as a function of θ."""
+def _gains(target, rows, plain, thetas):
+    """Expected gain of a spurious edge at each θ."""
     if plain.form.g.ndim == 1:
-        return partial(gain_by_rows, target.family, sample, target.objective, plain.form)
-    return null_gain(target.family, sample, plain.problem(0.0).curvature)
+        return gains_by_rows(target.family, rows, target.objective, plain.form, thetas)
+    return null_gains(target.family, rows, plain.problem(0.0).curvature, thetas)
 
 
 def _refitted(target, edges):
@@ -225,12 +231,21 @@ def _refitted(target, edges):
         return None
 
 
-def by_smic(target, sample, path):
-    """Score matching information criterion of each estimate, over its own free parameters."""
-    (X, Y, weight, _), n, values = sample, target.statistics.moments.n, []
-    root = None if weight is None else np.sqrt(weight)  # the products have its square: a weight of 2 is two rows
-    for theta in path.thetas:
-        family, vector, Gamma, L = target.family.natural(theta, target.statistics, target.objective)
-        meat = gradients(family, vector, X, Y, root, target.objective).second / n
-        values.append(smic(target.value(theta), L.T @ Gamma @ L, L.T @ meat @ L, n))
+def by_smic(target, rows, path):
+    """Score matching information criterion of each estimate, over its own free parameters.
+
+    The rows are a sample, or partitions with its method ``sum``.
+    """
+    n, m, values = target.statistics.moments.n, target.family.n_parameters, []
+    for some in row_blocks(len(path.thetas), 8 * m * m, MEAT_BYTES):
+        natural = [target.family.natural(theta, target.statistics, target.objective) for theta in path.thetas[some]]
+        meats = rows.sum(partial(_meats, [vector[:2] for vector in natural], target.objective)) / n
+        for theta, (_, _, Gamma, L), meat in zip(path.thetas[some], natural, meats, strict=True):
+            values.append(smic(target.value(theta), L.T @ Gamma @ L, L.T @ meat @ L, n))
     return np.array(values)
+
+
+def _meats(vectors, objective, X, Y, weight):
+    """Σ w ψψᵀ over rows at each θ, a vector of a family, shape (L, m, m)."""
+    root = None if weight is None else np.sqrt(weight)  # the products have its square: a weight of 2 is two rows
+    return np.stack([gradients(family, theta, X, Y, root, objective).second for family, theta in vectors])

@@ -18,7 +18,7 @@ from skscore.models import Gaussian, PairwiseInteraction, Polynomial, TruncatedG
 from skscore.models.family import Sample
 from skscore.models.folds import deal, group_rows
 from skscore.models.interactions.form import default_multiplier, moment_form, profile, profiled
-from skscore.models.interactions.null_gain import gain_by_rows, null_gain
+from skscore.models.interactions.null_gain import gains_by_rows, null_gains
 from skscore.models.interactions.penalty_path import (
     PathProblem,
     automatic_alphas,
@@ -259,9 +259,10 @@ def test_an_edge_gains_by_chance_what_independent_columns_say(rng, model):
 def test_an_edge_gains_what_the_gradients_of_rows_say(rng, model):
     target, sample = bound(model, rows(rng, p=4))
     family, theta = target.family, rng.standard_normal(target.family.n_parameters)
-    gain = null_gain(family, sample, target.sparse.problem(0.0).curvature)(theta)
+    thetas = [theta, 2.0 * theta]
+    gains = null_gains(family, sample, target.sparse.problem(0.0).curvature, thetas)
     form = family.form(target.statistics, Implicit())
-    assert gain_by_rows(family, sample, Implicit(), form, theta) == pytest.approx(gain, rel=1e-9)
+    np.testing.assert_allclose(gains_by_rows(family, sample, Implicit(), form, thetas), gains, rtol=1e-9)
 
 
 def test_a_composition_has_a_criterion_too(rng):
