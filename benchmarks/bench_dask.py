@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import resource
 from functools import partial, reduce
+from importlib.metadata import version
 from operator import add
 
 import dask.array as da
@@ -83,7 +84,7 @@ def main(argv=None):
                     "dask": partial(fit_by_dask, densities[name], plans[name], *shapes[name]),
                     "joblib": partial(fit_by_joblib, densities[name], plans[name], *shapes[name]),
                 },
-                1 if few else 5,
+                1 if few else 11,
             )
             for name in densities
         }
@@ -91,6 +92,7 @@ def main(argv=None):
     difference = float(np.abs(found - ScoreMatchingDensity().fit(X).score_samples(rows)).max())
     results = {
         "limits": LIMITS,
+        "versions": {name: version(name) for name in ("dask", "distributed", "joblib")},
         "rows": {name: [*shapes[name], D] for name in shapes},
         "client": memory,
         "bytes of the rows": X.nbytes,
