@@ -436,11 +436,9 @@ class ScoreMatchingDensity(DensityEstimator):
         model = model_object(self.model)
         objective = resolve_objective(self.objective, self.noise_level, model, statistics.plan.columns.number)
         check_further_rows(self, gathering(model, objective), statistics.plan)
-        choice = statistics.choice
-        alpha = choice.alpha if isinstance(self.alpha, str) else self.alpha
-        return statistics.chosen(
-            choice._replace(family=choice.family.penalised(self.l1_ratio, self.symmetric), alpha=alpha)
-        )
+        family = statistics.family.penalised(self.l1_ratio, self.symmetric)
+        alpha = statistics.choice.alpha if isinstance(self.alpha, str) else self.alpha
+        return statistics.chosen(statistics.choice._replace(family=family, alpha=alpha))
 
     def _planned(self, X, y, sample_weight):
         """The plan of first rows, and a sample of them."""
@@ -503,9 +501,8 @@ class ScoreMatchingDensity(DensityEstimator):
         family, theta = fit.family, estimate.theta
         value = family.objective_value(theta, fit.summary, fit.objective)
         theta = theta if self.robust is None else family.power(theta, 1.0 / (1.0 + self.robust))
-        return replace(
-            fit, density=FittedDensity(family, theta, fit.statistics.reference, seed, repr(self.model)), value=value
-        )
+        density = FittedDensity(family, theta, fit.statistics.reference, seed, repr(self.model))
+        return replace(fit, density=density, value=value)
 
     def _estimate(self, fit, sample):
         """The fit with what it chose on its way, and the estimate of θ."""

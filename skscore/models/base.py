@@ -161,7 +161,7 @@ class MappedBase:
 
     @cached_property
     def _gaussian(self):
-        """Centre (d,) and precision matrix (d, d) of a Gaussian of x, in numpy; None if it is none, or lies elsewhere."""
+        """Centre (d,) and precision matrix (d, d) of a Gaussian of x, in numpy; None if there is none."""
         if not (isinstance(self.law, GaussianBase) and is_numpy(self.coordinates.matrix)):
             return None
         d = len(self.coordinates.matrix)
