@@ -57,9 +57,21 @@ def written_whole(path: str | os.PathLike[str], replaces: bool = True) -> Iterat
         if replaces:
             beside.replace(place)
         else:
-            place.hardlink_to(beside)  # which looks and takes at once
+            _take(place, beside)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _take(place, beside):
+    """Put a file where none is, in one step if the file system has links."""
+    try:
+        place.hardlink_to(beside)
+    except FileExistsError:
+        raise
+    except OSError:
+        if place.exists():
+            raise FileExistsError(f"{place} is there") from None
+        beside.replace(place)
 
 
 def remove_abandoned(path: str | os.PathLike[str]) -> None:

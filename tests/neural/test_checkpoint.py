@@ -24,6 +24,8 @@ from skscore.estimators import denoising_routes
 from skscore.models.fitted_density import FittedDensity
 from skscore.neural import NeuralEnergy, ScoreNetwork
 from skscore.persistence.sealed import head_of
+from skscore.persistence.writing import written_whole
+from skscore.tabular import table_fit
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -281,6 +283,18 @@ def test_two_fits_that_begin_together(path):
     assert not path.exists()
 
 
+def test_a_file_system_without_links(path, monkeypatch):
+    def refuses(*args):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuses)
+    assert trained(path, Counting())[0].done == [*range(1, 9)]
+    left_behind(path)
+    with pytest.raises(FileExistsError), written_whole(path, replaces=False):
+        pass
+    assert trained(path, Counting())[0].done == [5, 6, 7, 8]
+
+
 def test_a_file_that_another_fit_takes_is_not_overwritten(path):
     def moves(run):
         path.unlink(missing_ok=True)
@@ -463,6 +477,14 @@ def test_a_checkpoint_that_stays_does_not_lose_the_fit(path, monkeypatch):
 
 def numbers(path):
     return TabularDensity(ScoreNetwork(**SMALL, checkpoint=path), random_state=0)
+
+
+def test_a_table_killed_after_its_numbers_are_learned_does_not_repeat_that(path, monkeypatch):
+    with death(table_fit, "stack"):
+        numbers(path).fit(rows())
+    monkeypatch.setattr(TrainingState, "advance", None)  # nothing is left to train
+    assert np.isfinite(numbers(path).fit(rows()).score(rows()))
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("make", [network, energy, numbers])
