@@ -247,7 +247,7 @@ def rewritten(content, rng):
     return file_of(schema, arrays)
 
 
-@pytest.mark.parametrize("n", [100, pytest.param(30_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [100, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_files_that_chance_has_changed(n, content, rows, tmp_path):
     """A third as they are, a third with a checksum that fits, a third with a schema rewritten."""
     rng, expected = np.random.default_rng(n), ScoreMatchingDensity(random_state=1).fit(rows).score_samples(rows)
