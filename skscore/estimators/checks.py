@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
@@ -29,6 +30,7 @@ from ..neural import NeuralEnergy, ScoreNetwork
 
 __all__ = [
     "NAMED_MODELS",
+    "check_checkpoint",
     "check_further_rows",
     "check_inference",
     "check_known_scores",
@@ -123,6 +125,22 @@ def seed_of(random_state):
     is_generator = isinstance(random_state, np.random.Generator)
     draw = random_state.integers if is_generator else check_random_state(random_state).randint
     return int(draw(np.iinfo(np.int32).max))
+
+
+def check_checkpoint(model):
+    """Raise a ValueError if the `checkpoint` of a model would lie in a folder that is not there, or not to be written.
+
+    A training says so itself; this is for fits that do other things before.
+    """
+    if model.checkpoint is None:
+        return
+    path = os.path.abspath(model.checkpoint)
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    if not os.access(folder, os.W_OK):
+        raise ValueError(
+            f"checkpoint={os.fspath(model.checkpoint)!r} cannot be written: {folder} is no folder that you may "
+            "write to. Give a path in one that is."
+        )
 
 
 def model_object(model):

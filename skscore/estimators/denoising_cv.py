@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from numbers import Integral
 from typing import Any, Self
@@ -37,8 +38,8 @@ class DenoisingScoreEstimatorCV(DenoisingScoreEstimator):
     Parameters
     ----------
     model : "network", ScoreNetwork, str or model object, default="network"
-        As in :class:`DenoisingScoreEstimator`. Its `max_time` is that of each training. A `checkpoint` holds one
-        training, and is refused.
+        As in :class:`DenoisingScoreEstimator`. Its `max_time` is that of each training. Its `checkpoint` is a
+        folder, with a file for each training.
     sigma_mins : "auto" or array-like of shape (K,), default="auto"
         Noise levels to try, in units of the standardised columns. "auto" is seven, from 0.005 to 0.32, each twice the
         one before; where there are `noise_levels`, those of them up to 0.32.
@@ -228,10 +229,10 @@ class DenoisingScoreEstimatorCV(DenoisingScoreEstimator):
 
     def _check_trainings(self):
         checkpoint = getattr(model_object(self.model), "checkpoint", None)
-        if checkpoint is not None:
+        if checkpoint is not None and not os.path.isdir(checkpoint):
             raise ValueError(
-                f"checkpoint={checkpoint!r} holds one training, and each fold has its own. Set checkpoint=None; or fit "
-                'DenoisingScoreEstimator(sigma_min="auto"), which chooses a level from one training.'
+                f"checkpoint={checkpoint!r} holds one training, and each fold has its own: give a folder, which holds "
+                'a file for each; or fit DenoisingScoreEstimator(sigma_min="auto"), which takes one training.'
             )
         if self.noise_levels is not None and not isinstance(self.sigma_mins, str):
             raise ValueError(

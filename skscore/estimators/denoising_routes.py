@@ -124,7 +124,7 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, read
     is `read_best` or `read_path`.
     """
     begun = time.monotonic()
-    from ..neural.checkpoint import Checkpoint, fingerprint  # torch is loaded here, and only for networks
+    from ..neural.checkpoint import checkpoint_of  # torch is loaded here, and only for networks
     from ..neural.denoiser import Denoiser
 
     (n, d), variance = rows.X.shape, table.preprocessing.variance
@@ -139,10 +139,8 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, read
         density = _density(p, chosen, ensemble.denoiser(state), rows, variance, seed)
         return Fitted(density, named, usual_level(noise_path(p)))
 
-    checkpoint = None
-    if network.checkpoint is not None:
-        own = fingerprint(p, rows.X, rows.weight, seed)
-        checkpoint = Checkpoint(network.checkpoint, network.checkpoint_every, own)
+    begun_with = None if start is None else (start.weights, start.shrinkage)
+    checkpoint = checkpoint_of(network, p, rows.X, rows.weight, seed, begun_with)
 
     def train(deadline=np.inf, keep_time=lambda state: None):
         def watched(state):
@@ -173,7 +171,7 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, read
     readings = read(p, trained, rows, table, validating)
     if not network.refit:
         return readings
-    refitted = ensemble.refitted(state, np.inf if max_time is None else begun + max_time)
+    refitted = ensemble.refitted(state, np.inf if max_time is None else begun + max_time, checkpoint)
     return [replace(fitted, density=replace(fitted.density, noisy_score=refitted)) for fitted in readings]
 
 

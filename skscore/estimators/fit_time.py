@@ -59,6 +59,7 @@ def trained_in_time(train, seconds_of, folds, n_scored: int, begun: float, max_t
             state.deadline = deadline()
 
     state = train(deadline(), watch)
+    watch(state)  # a training that was over when it was taken up has not been watched
     spent = time.monotonic() - begun
     left = max_time - spent - (0.0 if share is None else spent / share)
     return state, _affordable(folds, n_scored, seconds, left) if rest else None

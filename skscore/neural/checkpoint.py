@@ -1,37 +1,42 @@
-"""A training that survives the death of its process: saved whole, atomically, and taken up where it stopped."""
+"""A fit that survives the death of its process: its trainings saved whole, and taken up where they stopped.
+
+A checkpoint is a file of :mod:`skscore.persistence.sealed`: the digest of the fit that it belongs to, in one line, and
+the states of its trainings, those that have ended before the one in progress. It is there before the first step,
+which tells at once if it cannot be written, and until all of the fit has ended. A file of another fit is never
+overwritten and never removed; in a folder each fit has a file of its own.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
-from zipfile import BadZipFile, is_zipfile
+from typing import Any
 
-import joblib
+from ..persistence.digest import digest
+from ..persistence.kept_files import at_the_end
+from ..persistence.sealed import LONGEST_HEAD, head_of, read_sealed
+from ..persistence.writing import remove_abandoned, written_whole
+from .state_bytes import from_bytes, to_bytes
 
-from ._torch import torch
+__all__ = ["Checkpoint", "checkpoint_of", "progress", "take_up", "train_to_the_end"]
 
-__all__ = ["Checkpoint", "fingerprint", "progress", "take_up"]
-
-FORMAT = "skscore training 4"
-NOT_OF_A_TRAINING = {"callback", "checkpoint", "checkpoint_every", "random_state", "verbose"}
-PROGRESS = ("step", "train_curve", "validation_curve")  # of every training
-
-
-def fingerprint(model, *data):
-    """Of the parameters of `model` that a training depends on, and of its data; the same in every process."""
-    parameters = {
-        name: _description(value)
-        for name, value in model.get_params().items()
-        if name.rpartition("__")[2] not in NOT_OF_A_TRAINING and not hasattr(value, "get_params")
-    }
-    return joblib.hash((parameters, data))
+FORMAT = 5
+NOT_OF_A_TRAINING = frozenset({"callback", "checkpoint", "checkpoint_every", "random_state", "verbose"})
+PROGRESS = ("step", "over", "train_curve", "validation_curve")  # of every training
+LEFT = "It was left as it is; give another path, or delete it."
+OTHER = "belongs to a fit to other rows or with other parameters. " + LEFT + " A folder holds a file for each fit."
 
 
-def _description(value):
-    """What a value is; the address of a function would be another one in every process."""
-    return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else repr(value)
+def checkpoint_of(model, *data):
+    """Where the fit of a model to data is saved, None if its `checkpoint` is None.
+
+    The fit is known by the parameters of `model` and by `data`, all that it depends on, in every process alike.
+    """
+    if model.checkpoint is None:
+        return None
+    return Checkpoint(model.checkpoint, model.checkpoint_every, digest(model, *data, without=NOT_OF_A_TRAINING))
 
 
 def progress(run):
@@ -45,62 +50,142 @@ def take_up(run, state):
         setattr(run, name, state[name])
 
 
+def train_to_the_end(run: Any, advance: Callable[[], bool], checkpoint: Checkpoint | None) -> None:
+    """Call `advance`, which returns whether the training is over, until it is: from where it was saved, saved again."""
+    if checkpoint is not None:
+        checkpoint.resume(run)
+    while not run.over:
+        run.over = bool(advance())
+        if checkpoint is not None:
+            checkpoint.save(run)
+    if checkpoint is not None:
+        checkpoint.turn(run)
+
+
 @dataclass
 class Checkpoint:
-    """A file that holds a training in progress.
+    """A file that holds the trainings of a fit in progress.
 
     Parameters
     ----------
     path : str or Path
+        A file, or a folder in which the file has the name of the fit.
     every : int
         Steps between two saves, at least.
     fingerprint : str
-        Of rows and settings: a file with another one belongs to another training.
+        Of rows and settings: a file with another one belongs to another fit.
     """
 
     path: str | os.PathLike[str]
     every: int = 500
     fingerprint: str = ""
     saved_at: int = 0
+    ended: list = field(default_factory=list)  # states of the trainings before this one
+    found: list = field(default_factory=list)  # what the file held when the fit began
+    begun: bool = False
 
-    def save(self, run):
-        """Save `run` if it is time: into a new file beside, which then takes the place of the old one."""
-        if run.step < self.saved_at + self.every:
-            return
-        beside = Path(f"{self.path}.{os.getpid()}")
-        try:
-            with beside.open("wb") as file:
-                torch.save({"format": FORMAT, "fingerprint": self.fingerprint, "run": run.state()}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.path)
-        finally:
-            beside.unlink(missing_ok=True)
-        self.saved_at = run.step
+    @property
+    def file(self):
+        """Where the fit is saved."""
+        path, name = Path(self.path), os.fspath(self.path)
+        is_folder = path.is_dir() or name.endswith(("/", os.sep))
+        return path / f"{self.fingerprint}.training" if is_folder else path
+
+    # ---- from step to step -----------------------------------------------------------------------
 
     def resume(self, run):
-        """Bring `run` to the state saved for it, if there is one."""
-        if not Path(self.path).exists():
-            return
-        run.restore(self._read()["run"])
-        self.saved_at = run.step
+        """Bring `run` to the state saved for it, if there is one; the file is there from now on."""
+        if not self.begun:
+            self.found, self.begun = self._read(), True
+            remove_abandoned(self.file)
+        if len(self.found) > len(self.ended):
+            try:
+                run.restore(self.found[len(self.ended)])
+            except Exception as error:  # a file made by hand may hold anything
+                raise self._refused(f"holds no state of this training ({error!r})") from None
+        self._write(run)
+
+    def save(self, run):
+        """Save `run` if it is time."""
+        if run.over or abs(run.step - self.saved_at) >= self.every:  # a training may go back to its best step
+            self._write(run)
+
+    def turn(self, run):
+        """Keep the state of a training that is over, and turn to the next one of the fit."""
+        self.ended, self.saved_at = [*self.ended, run.state()], 0
+        at_the_end(self.remove)
 
     def remove(self):
-        """Forget a training that has ended."""
-        Path(self.path).unlink(missing_ok=True)
+        """Forget a fit that has ended; a remark if its file cannot be removed."""
+        try:
+            if self._owner() == self.fingerprint:
+                self.file.unlink(missing_ok=True)
+                remove_abandoned(self.file)
+        except OSError as error:
+            return f"{self._name} cannot be removed: {error.strerror}. The fit has ended; delete the file yourself."
+        return None
+
+    # ---- the file --------------------------------------------------------------------------------
+
+    def _write(self, run):
+        """Save everything, in the place of what was saved before."""
+        later = self.found[len(self.ended) + 1 :]
+        content = f"{self.fingerprint}\n".encode() + to_bytes([*self.ended, run.state(), *later])
+        try:
+            is_ours = self._checked_owner() is not None
+            with written_whole(self.file, replaces=is_ours) as file:
+                file.write(head_of("checkpoint", FORMAT, content))
+                file.write(content)
+        except FileExistsError:
+            self._checked_owner()  # of a fit that has begun meanwhile: another one, or the same in another process
+        except OSError as error:
+            raise self._unusable("written", error) from None
+        self.saved_at = run.step
 
     def _read(self):
-        remedy = "It was left as it is; give another path, or delete it."
+        """States of the trainings of this fit, none if there is no file."""
         try:
-            if not is_zipfile(self.path):  # torch's reader of other files raises anything at all
-                raise BadZipFile("not an archive of torch")
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, KeyError, UnpicklingError, BadZipFile) as error:
-            raise ValueError(f"checkpoint={str(self.path)!r} is damaged or no checkpoint ({error}). {remedy}") from None
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ValueError(f"checkpoint={str(self.path)!r} is not a checkpoint of this version of skscore. {remedy}")
-        if content["fingerprint"] != self.fingerprint:
-            raise ValueError(
-                f"checkpoint={str(self.path)!r} belongs to a training on other rows or with other parameters. {remedy}"
-            )
-        return content
+            if not self.file.exists():
+                return []
+            if not self.file.is_file():  # reading of a device or a pipe may never end
+                raise ValueError("is neither a file nor a folder")
+            content = read_sealed(self.file, "checkpoint", FORMAT)
+        except OSError as error:
+            raise self._unusable("read", error) from None
+        except ValueError as error:
+            raise self._refused(error) from None
+        owner, _, states = content.partition(b"\n")
+        if owner != self.fingerprint.encode():
+            raise ValueError(f"{self._name} {OTHER}")
+        try:
+            return list(from_bytes(states))
+        except Exception as error:  # as above
+            raise self._refused(f"is damaged ({error!r})") from None
+
+    def _owner(self):
+        """Fingerprint of the fit that the file belongs to, None if there is no file."""
+        try:
+            with self.file.open("rb") as file:
+                file.readline(LONGEST_HEAD)
+                return file.readline(LONGEST_HEAD).decode("ascii", "replace").strip()
+        except FileNotFoundError:
+            return None
+
+    def _checked_owner(self):
+        owner = self._owner()
+        if owner not in (None, self.fingerprint):
+            raise ValueError(f"{self._name} {OTHER}")
+        return owner
+
+    # ---- what is said ----------------------------------------------------------------------------
+
+    @property
+    def _name(self):
+        return f"checkpoint={os.fspath(self.path)!r}"
+
+    def _refused(self, why):
+        return ValueError(f"{self._name} {' '.join(str(why).split())}. {LEFT}")
+
+    def _unusable(self, verb, error):
+        remedy = "Give a path in a folder that is there, and that you may read and write."
+        return ValueError(f"{self._name} cannot be {verb}: {error.strerror or error}. {remedy}")

@@ -39,7 +39,7 @@ from ..formulas.schedules import Preconditioning, geometric_ladder
 from ..likelihood import adaptive_steps, flow_log_density
 from ..models.mixed.conditional_student import ConditionalStudent
 from ..samplers import Flow, descend
-from .checkpoint import Checkpoint, fingerprint
+from .checkpoint import checkpoint_of
 from .conditional_rows import ConditionalRows, random_split, what_is_known
 from .denoiser import Denoiser
 from .devices import resolve_device
@@ -276,7 +276,8 @@ def fit_conditional_score(
     source = ConditionalRows(gaussian, rows.codes, spread, weight, schedule, seed, device)
     config = chosen.training_config(n, "balanced", device)
     ensemble = Ensemble(source, build, config, folds, n, chosen.n_networks, seed, device)
-    state = ensemble.train(watch, None, _checkpoint(chosen, rows, weight, seed), begun + (chosen.max_time or np.inf))
+    checkpoint = checkpoint_of(chosen, rows.codes, rows.numbers, weight, seed)
+    state = ensemble.train(watch, None, checkpoint, begun + (chosen.max_time or np.inf))
     density = ConditionalScore(gaussian, of_folds, ensemble.denoiser(state), layout)
     return _chosen(density, rows._replace(numbers=spread(source.rng)), folds, weight)
 
@@ -290,14 +291,6 @@ def _of_table(network, n, p, n_folds):
     auto = OF_A_FOLD if n_folds == 1 else OF_FOLDS
     own = {name: value for name, value in auto.items() if isinstance(given[name], str)}
     return ScoreNetwork(**{**given, **own}).for_table(n, p)
-
-
-def _checkpoint(network, rows, weight, seed):
-    """Where the training is saved, None if it is not."""
-    if network.checkpoint is None:
-        return None
-    own = fingerprint(network, rows.codes, rows.numbers, weight, seed)
-    return Checkpoint(network.checkpoint, network.checkpoint_every, own)
 
 
 def _chosen(density, rows, folds, weight):

@@ -71,7 +71,8 @@ class NeuralEnergy(Model):
     checkpoint : str or Path, optional
         A file in which the training is saved every ``checkpoint_every`` steps. A fit with the same rows and parameters,
         and a seed that is not None, takes it up where it stopped, and ends as if it had never stopped; the file is
-        deleted at the end. Another file that stands there is never touched.
+        deleted when all of the fit has ended. Another file that stands there is never touched; a folder holds a file
+        for each fit.
     checkpoint_every : int, default=500
         Steps between two saves.
     callback : callable, optional

@@ -24,7 +24,7 @@ from ..maps.autoregressive import ScaledReals
 from ..models.family import Family, Sample
 from ..models.objectives import Denoising, Explicit, Implicit, Sliced
 from ._torch import torch
-from .checkpoint import Checkpoint, fingerprint
+from .checkpoint import checkpoint_of
 from .devices import threads_for
 from .energy_network import build_energy
 from .energy_training import Curvature, EnergyTraining, Match, Noisy
@@ -130,11 +130,8 @@ class EnergyFamily(Family):
 
     def _checkpoint(self, X, *others):
         """Where the training is saved."""
-        model = self.model
-        if model.checkpoint is None:
-            return None
-        own = fingerprint(model, model.random_state, self.alpha, self.f.forward(X), *others)
-        return Checkpoint(model.checkpoint, model.checkpoint_every, own)
+        map_of_former_rows = self.f.forward(X) if self.begun else None
+        return checkpoint_of(self.model, self.model.random_state, self.alpha, X, *others, map_of_former_rows)
 
     def _split(self, X, Y, weight):
         """Rows to train on and rows held out, on the device."""

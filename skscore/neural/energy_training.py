@@ -40,7 +40,7 @@ from ..formulas import score_losses
 from ..models.family import Sample
 from ..models.folds import taken
 from ._torch import torch
-from .checkpoint import Checkpoint, progress, take_up
+from .checkpoint import Checkpoint, progress, take_up, train_to_the_end
 from .devices import threads_for
 from .training_config import Best, TrainingConfig
 
@@ -150,6 +150,7 @@ class EnergyTraining:
     watch: Callable = lambda step, loss, validation_loss: False
     checkpoint: Checkpoint | None = None
     step: int = 0
+    over: bool = False
     annealing: tuple | None = None  # first and last step
     train_curve: list = field(default_factory=list)
     validation_curve: list = field(default_factory=list)
@@ -171,14 +172,8 @@ class EnergyTraining:
 
     def run(self):
         """Train to the end, and leave the best weights in the energy."""
-        if self.checkpoint is not None:
-            self.checkpoint.resume(self)
         with threads_for(self.config.batch_size * sum(p.numel() for p in self.parameters)):
-            while self.step < self._last_step and not self._advance():
-                if self.checkpoint is not None:
-                    self.checkpoint.save(self)
-        if self.checkpoint is not None:
-            self.checkpoint.remove()
+            train_to_the_end(self, self._advance, self.checkpoint)
         if self.validates and not self._surpasses_the_start():
             self.best = self.start
         self._load(self.best.state if self.validates else self.average)
@@ -189,12 +184,13 @@ class EnergyTraining:
         return self.config.max_iter if self.annealing is None else self.annealing[1]
 
     def _advance(self):
-        """Steps up to the next validation; whether the watch ends the training there."""
+        """Steps up to the next validation; whether the training ends there, by itself or by the watch."""
         steps = min(self.config.check_every, self._last_step - self.step)
         self.train_curve.append(float(sum(self._step() for _ in range(steps))) / steps)
         if self.validates:
             self._validate()
-        return self.watch(self.step, self.train_curve[-1], self.validation_curve[-1] if self.validates else np.nan)
+        stopped = self.watch(self.step, self.train_curve[-1], self.validation_curve[-1] if self.validates else np.nan)
+        return stopped or self.step >= self._last_step
 
     def _next_batch(self):
         """Every row once, in random order, before any comes again."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._torch import torch
+from .checkpoint import train_to_the_end
 from .denoiser import Denoiser
 from .devices import threads_for
 from .member import Member
@@ -70,25 +71,21 @@ class Ensemble:
         state = TrainingState(members, validation, config, deadline)
         if start is not None:
             state.begin_with(start.shrinkage)
-        if checkpoint is not None:
-            checkpoint.resume(state)
+
+        def advance():
+            state.advance()
+            return watch(state) or state.ended
+
         with threads_for(_work(state)):
-            more = True
-            while more:
-                state.advance()
-                more = not watch(state) and not state.ended
-                if more and checkpoint is not None:
-                    checkpoint.save(state)
-        if checkpoint is not None:
-            checkpoint.remove()
+            train_to_the_end(state, advance, checkpoint)
         return state
 
     @torch.inference_mode(False)
     @torch.enable_grad()
-    def refitted(self, trained, deadline=np.inf) -> Denoiser:
+    def refitted(self, trained, deadline=np.inf, checkpoint=None) -> Denoiser:
         """Networks trained on all rows for as long as the state `trained` found best, with the same shrinkage.
 
-        If the deadline cuts them short, the trained ones remain.
+        If the deadline cuts them short, the trained ones remain. The `checkpoint` is that of the training before.
         """
         best = trained.best
         if best.step == 0:
@@ -97,9 +94,14 @@ class Ensemble:
         config = replace(self.config, max_iter=max(1, round(best.step / share)))
         members = self._members([np.empty(0, dtype=int)] * len(self.folds), None)
         again = TrainingState(members, None, config, deadline, best=best._replace(state=None))
-        with threads_for(_work(again)):
-            while not again.ended:
-                again.advance()
+
+        def advance():
+            again.advance()
+            return again.ended
+
+        if not again.ended:
+            with threads_for(_work(again)):
+                train_to_the_end(again, advance, checkpoint)
         return self.denoiser(again if again.step == config.max_iter else trained)
 
     def denoiser(self, state) -> Denoiser:

@@ -80,7 +80,8 @@ class ScoreNetwork(BaseEstimator):
         Train once more on all rows, for as many steps as the validation found best.
     checkpoint : str, path or None, default=None
         File to which the training is saved as it goes; a later ``fit`` on the same rows with the same parameters goes
-        on from there. It is removed when the training has ended.
+        on from there. It is removed when all of the fit has ended. A file of another fit is refused and left as it is;
+        a folder holds a file for each fit, as a search or folds need it.
     checkpoint_every : int, default=500
         Steps between two saves.
     autocast : bool or "auto", default="auto"

@@ -60,6 +60,7 @@ class TrainingState:
     config: TrainingConfig
     deadline: float = np.inf
     step: int = 0
+    over: bool = False
     best: Best = GAUSSIAN
     train_curve: list = field(default_factory=list)
     validation_curve: list = field(default_factory=list)

@@ -1,1 +1,1 @@
-"""Fitted estimators in files that are read without trust in them."""
+"""Files: written whole or not at all, sealed with a checksum, and read without trust in them."""

@@ -1,33 +1,24 @@
-"""Fitted estimators in files: one line of text, and an archive of skops.
+"""Fitted estimators in files: the line of :mod:`skscore.persistence.sealed`, and an archive of skops.
 
-.. code-block:: none
-
-    skscore model 1 by 0.1.0 sha256 9f86d081884c7d65...
-    PK...
-
-The line has the format of the file, the version of skscore that wrote it, and the checksum of all that follows. The
-format is raised whenever an estimator keeps other things of its fit than before. Nothing is ever pickled, and loading
-runs no code that the file brings; :mod:`skscore.persistence.archive` says what it may hold. skops reads the file too.
+The format is raised whenever an estimator keeps other things of its fit than before. Nothing is ever pickled, and
+loading runs no code that the file brings; :mod:`skscore.persistence.archive` says what it may hold. skops reads the
+file too.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from hashlib import sha256
 from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from .. import __version__
 from .archive import trusted_types
+from .sealed import head_of, read_sealed
 from .writing import written_whole
 
 __all__ = ["load", "save"]
 
 FORMAT = 1
-HEAD = re.compile(rb"skscore model (\d{1,9}) by ([\w.+!-]{1,99}) sha256 ([0-9a-f]{64})\n")
-LONGEST_HEAD = 256  # bytes
 
 
 def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
@@ -76,9 +67,8 @@ def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:
         trusted_types(archive)
     except Exception as error:  # skops raises what the part raises that it cannot write
         raise ValueError(f"This {type(estimator).__name__} cannot be saved: {_line(error)}. {remedy}") from None
-    head = f"skscore model {FORMAT} by {__version__} sha256 {sha256(archive).hexdigest()}\n"
     with written_whole(path) as file:
-        file.write(head.encode())
+        file.write(head_of("model", FORMAT, archive))
         file.write(archive)
 
 
@@ -121,7 +111,12 @@ def load(path: str | os.PathLike[str]) -> Any:
     ScoreMatchingDensity(model='polynomial')
     """
     io, name = _skops(), os.fspath(path)
-    archive = _archive_of(name)
+    try:
+        archive = read_sealed(name, "model", FORMAT)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} {error}. Give a file that skscore.save wrote; pickles are not read, since they can run any code."
+        ) from None
     try:
         estimator = io.loads(archive, trusted=trusted_types(archive))
     except ModuleNotFoundError as error:
@@ -133,27 +128,6 @@ def load(path: str | os.PathLike[str]) -> Any:
     if not isinstance(estimator, BaseEstimator):
         raise _refused(name, "it holds no estimator")
     return estimator
-
-
-def _archive_of(name):
-    """What follows the first line of a file, of the format and the checksum that it tells."""
-    with open(name, "rb") as file:
-        head = HEAD.fullmatch(file.readline(LONGEST_HEAD))
-        if head is None:
-            raise ValueError(
-                f"{name} is no model that skscore.save wrote: give one of these. Pickles are not read, since they can "
-                "run any code."
-            )
-        number, version = int(head[1]), head[2].decode("ascii", "replace")
-        if number != FORMAT:
-            raise ValueError(
-                f"{name} is a model of skscore {version} in format {number}, but skscore {__version__} reads format "
-                f"{FORMAT}: load it with skscore {version}, or fit and save it with this one."
-            )
-        archive = file.read()
-    if sha256(archive).hexdigest() != head[3].decode():
-        raise ValueError(f"{name} is damaged: its content has another checksum than it says. Copy or save it again.")
-    return archive
 
 
 def _refused(name, why):

@@ -21,9 +21,16 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import CallbackSupportMixin, FitCallbacks, StrOptions, check_sample_weight, fit_context
+from .._compat import (
+    CallbackSupportMixin,
+    FitCallbacks,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+    validate_parameters,
+)
 from ..estimators.all_or_nothing import all_or_nothing
-from ..estimators.checks import rows_of_weight, seed_of, warn_of
+from ..estimators.checks import check_checkpoint, rows_of_weight, seed_of, warn_of
 from ..estimators.native_dtypes import with_index_of
 from ..models.mixed.completions import draw_rows, log_posterior
 from ..models.mixed.rows import Rows
@@ -198,6 +205,9 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
 
     @all_or_nothing
     def _fit_rows(self, X, sample_weight):
+        if isinstance(self.numeric, ScoreNetwork):
+            validate_parameters(self.numeric)
+            check_checkpoint(self.numeric)
         seed = seed_of(self.random_state)
         self._stream = np.random.default_rng(seed)
         schema = Schema.of(X, self.column_types, self.missingness)

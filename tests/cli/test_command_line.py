@@ -239,10 +239,10 @@ BAD = {
     "an archive of others": (lambda: ["sample", changed_model(lambda m: m[m.index(b"PK") :])], "is no model that"),
     "a newer model": (
         lambda: ["sample", changed_model(lambda m: m.replace(b"model 1 by 0.1.0", b"model 7 by 9.1.0", 1))],
-        "load it with skscore 9.1.0",
+        "read it with skscore 9.1.0",
     ),
     "a model for a table": (lambda: [*SCORE, "model.skops"], "model.skops is no table by its ending"),
-    "a table for a model": (lambda: ["sample", "table.csv"], "table.csv is no model that skscore.save wrote"),
+    "a table for a model": (lambda: ["sample", "table.csv"], "table.csv is no model that skscore wrote"),
     "no number": (lambda: [*SAMPLE, "--given", "weight=heavy"], "--given weight=heavy is not a number"),
     "no truth": (lambda: [*SAMPLE, "--given", "flag=maybe"], "--given flag=maybe is not true or false"),
     "no value": (lambda: [*SAMPLE, "--given", "weight"], "--given weight has no ="),
