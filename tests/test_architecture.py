@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Rooms by floor. A room imports from its own floor and from those before it.
 FLOORS = (
-    ("_compat", "formulas", "domains", "_kernels", "persistence"),
+    ("_compat", "formulas", "domains", "_kernels"),
     ("maps", "fitting", "samplers", "datasets", "metrics"),
     ("models", "likelihood"),
     ("levels", "neural"),
-    ("estimators", "tabular", "plotting", "inspection", "cli", "demo", "__main__"),
+    ("estimators", "tabular", "plotting", "inspection", "persistence", "cli", "demo", "__main__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import narwhals as nw
 
-from ..persistence.writing import written_whole
+from ..neural.writing import written_whole
 
 __all__ = ["read_table", "table_path", "write_table"]
 

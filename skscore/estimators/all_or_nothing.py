@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import wraps
 
-from ..persistence.kept_files import kept_to_the_end
+from ..neural.kept_files import kept_to_the_end
 from .checks import warn_of
 
 __all__ = ["all_or_nothing"]

@@ -1,6 +1,6 @@
 """The partial sums of a stream of blocks in a file, from which it goes on after the death of its process.
 
-The file is one of :mod:`skscore.persistence.sealed`. It has the key of the plan, which names the parameters behind the
+The file is one of :mod:`skscore.neural.sealed`. It has the key of the plan, which names the parameters behind the
 statistics and the first rows; the number of blocks seen; and the sums of the moments and quadratic forms of these, by
 which a plan makes statistics again.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 from ..fitting.row_form import RowForm
 from ..formulas.moments import Moments
 from ..formulas.quadratic import QuadraticForm
+from ..neural.sealed import head_of, read_sealed
+from ..neural.writing import written_whole
 from ..persistence.record_bytes import from_bytes, to_bytes
-from ..persistence.sealed import head_of, read_sealed
-from ..persistence.writing import written_whole
 
 __all__ = ["Subtotals"]
 

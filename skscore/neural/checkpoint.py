@@ -1,6 +1,6 @@
 """A fit that survives the death of its process: its trainings saved whole, and taken up where they stopped.
 
-A checkpoint is a file of :mod:`skscore.persistence.sealed`: the digest of the fit that it belongs to, in one line, and
+A checkpoint is a file of :mod:`skscore.neural.sealed`: the digest of the fit that it belongs to, in one line, and
 the states of its trainings, those that have ended before the one in progress. It is there before the first step,
 which tells at once if it cannot be written, and until all of the fit has ended. A file of another fit is never
 overwritten and never removed; in a folder each fit has a file of its own.
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..persistence.digest import digest
-from ..persistence.kept_files import at_the_end
-from ..persistence.sealed import LONGEST_HEAD, head_of, read_sealed
-from ..persistence.writing import remove_abandoned, written_whole
+from .digest import digest
+from .kept_files import at_the_end
+from .sealed import LONGEST_HEAD, head_of, read_sealed
 from .state_bytes import from_bytes, to_bytes
+from .writing import remove_abandoned, written_whole
 
 __all__ = ["Checkpoint", "checkpoint_of", "progress", "take_up", "train_to_the_end"]
 

@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, sealed with a checksum, and read without trust in them."""
+"""Fitted estimators and sums of rows in files that are read without trust in them."""

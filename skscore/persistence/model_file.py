@@ -1,4 +1,4 @@
-"""Fitted estimators in files: the line of :mod:`skscore.persistence.sealed`, and an archive of skops.
+"""Fitted estimators in files: the line of :mod:`skscore.neural.sealed`, and an archive of skops.
 
 The format is raised whenever an estimator keeps other things of its fit than before. Nothing is ever pickled, and
 loading runs no code that the file brings; :mod:`skscore.persistence.archive` says what it may hold. skops reads the
@@ -12,9 +12,9 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from ..neural.sealed import head_of, read_sealed
+from ..neural.writing import written_whole
 from .archive import trusted_types
-from .sealed import head_of, read_sealed
-from .writing import written_whole
 
 __all__ = ["load", "save"]
 

@@ -23,7 +23,7 @@ from skscore._kernels import threads
 from skscore.domains import Orthant
 from skscore.estimators import streams, subtotals
 from skscore.models import Kernel, PairwiseInteraction
-from skscore.persistence.sealed import head_of
+from skscore.neural.sealed import head_of
 
 DENSITIES = {
     "gaussian": ScoreMatchingDensity(),

@@ -23,8 +23,8 @@ from skscore import DenoisingScoreEstimator, DenoisingScoreEstimatorCV, ScoreMat
 from skscore.estimators import denoising_routes
 from skscore.models.fitted_density import FittedDensity
 from skscore.neural import NeuralEnergy, ScoreNetwork
-from skscore.persistence.sealed import head_of
-from skscore.persistence.writing import written_whole
+from skscore.neural.sealed import head_of
+from skscore.neural.writing import written_whole
 from skscore.tabular import table_fit
 
 pytestmark = pytest.mark.torch

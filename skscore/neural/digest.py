@@ -44,7 +44,7 @@ def digest(*values: Any, without: frozenset[str] = frozenset()) -> str:
     Examples
     --------
     >>> import numpy as np
-    >>> from skscore.persistence.digest import digest
+    >>> from skscore.neural.digest import digest
     >>> digest([8], np.eye(2)) == digest((8,), np.eye(2, dtype=np.float32, order="F"))
     True
     >>> digest(lambda sigma: sigma) == digest(lambda sigma: sigma**2)

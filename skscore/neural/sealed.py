@@ -32,7 +32,7 @@ def head_of(kind: str, number: int, content: bytes) -> bytes:
 
     Examples
     --------
-    >>> from skscore.persistence.sealed import head_of
+    >>> from skscore.neural.sealed import head_of
     >>> head_of("model", 1, b"all of it")
     b'skscore model 1 by ... sha256 ...'
     """
@@ -64,7 +64,7 @@ def read_sealed(path: str | os.PathLike[str], kind: str, number: int) -> bytes:
     Examples
     --------
     >>> import tempfile, pathlib
-    >>> from skscore.persistence.sealed import head_of, read_sealed
+    >>> from skscore.neural.sealed import head_of, read_sealed
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "file"
     >>> _ = path.write_bytes(head_of("model", 1, b"all of it") + b"all of it")
     >>> read_sealed(path, "model", 1)

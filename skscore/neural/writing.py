@@ -36,7 +36,7 @@ def written_whole(path: str | os.PathLike[str], replaces: bool = True) -> Iterat
     Examples
     --------
     >>> import tempfile, pathlib
-    >>> from skscore.persistence.writing import written_whole
+    >>> from skscore.neural.writing import written_whole
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "numbers"
     >>> with written_whole(path) as file:
     ...     _ = file.write(b"1 2 3")
@@ -84,7 +84,7 @@ def remove_abandoned(path: str | os.PathLike[str]) -> None:
     Examples
     --------
     >>> import os, tempfile, pathlib
-    >>> from skscore.persistence.writing import remove_abandoned
+    >>> from skscore.neural.writing import remove_abandoned
     >>> folder = pathlib.Path(tempfile.mkdtemp())
     >>> for part in ("numbers.0123456789abcdef.part", "numbers.fedcba9876543210.part"):
     ...     _ = (folder / part).write_bytes(b"1 2")

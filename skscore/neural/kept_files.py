@@ -22,7 +22,7 @@ def kept_to_the_end() -> Iterator[list[str]]:
 
     Examples
     --------
-    >>> from skscore.persistence.kept_files import at_the_end, kept_to_the_end
+    >>> from skscore.neural.kept_files import at_the_end, kept_to_the_end
     >>> with kept_to_the_end():
     ...     with kept_to_the_end():
     ...         at_the_end(lambda: print("removed"))

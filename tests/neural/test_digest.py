@@ -14,7 +14,7 @@ import pytest
 
 from skscore import ScoreMatchingDensity
 from skscore.models import Kernel, Polynomial
-from skscore.persistence.digest import digest
+from skscore.neural.digest import digest
 
 POWER = 2
 
@@ -160,7 +160,7 @@ def test_a_parameter_that_cannot_be_described_is_named():
 PROCESS = """
 import functools, sys
 import numpy as np
-from skscore.persistence.digest import digest
+from skscore.neural.digest import digest
 class Weighting:
     def __call__(self, sigma):
         return sigma in {"a", "b", "c"}
