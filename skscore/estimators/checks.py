@@ -67,7 +67,7 @@ def warn_user(message, category=ConvergenceWarning):
     A search of scikit-learn fits many times, in one run of joblib's Parallel. What these fits tell that differs in its
     figures alone is told once in that run, and once more of the fit to all rows that comes after it.
     """
-    kind = FIGURE.sub("", message), category
+    kind = FIGURE.sub("", str(message)), category
     if (later := _to_be_told.get()) is not None:
         later[kind] = message, category
         return

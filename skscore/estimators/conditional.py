@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._compat import Interval, StrOptions, check_numpy, check_sample_weight, fit_context, validate_numpy
@@ -34,6 +34,7 @@ from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwid
 from ..models.objectives import Implicit
 from .all_or_nothing import all_or_nothing
 from .checks import check_spread, rows_of_weight, seed_of, warn_of
+from .versions import VersionedEstimator
 
 __all__ = ["ConditionalScoreDensity"]
 
@@ -41,7 +42,7 @@ MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the median bandwidth
 ALPHAS = np.logspace(-6.0, 1.0, 15)
 
 
-class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
+class ConditionalScoreDensity(RegressorMixin, VersionedEstimator):
     r"""Conditional density estimator, fitted by score matching in closed form.
 
     Parameters

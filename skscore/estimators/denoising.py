@@ -197,7 +197,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     """
 
     _found_when_asked = "inside_mass_"
-    _parameter_constraints = {
+    _parameter_constraints: dict[str, list] = {
         "model": [StrOptions({"network", *MODELS}), Model, ScoreNetwork],
         "sigma_min": [StrOptions({"auto"}), Interval(Real, 1e-6, 1e3, closed="both")],
         "sigma_max": [StrOptions({"auto"}), Interval(Real, 1e-6, 1e6, closed="both")],

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
@@ -21,11 +21,12 @@ from .._compat import check_sample_weight, get_namespace, native_frame, validate
 from ..formulas import score_losses
 from .checks import NAMED_MODELS, seed_of
 from .frames import FrameKind, frame_kind, frame_of_kind
+from .versions import VersionedEstimator
 
 __all__ = ["DensityEstimator"]
 
 
-class DensityEstimator(DensityMixin, BaseEstimator):
+class DensityEstimator(DensityMixin, VersionedEstimator):
     """Density estimator with a score: log-likelihoods, gradients, Hyvärinen scores and samples in the units of X."""
 
     _found_when_asked: str | None = None  # a fitted attribute that needs time

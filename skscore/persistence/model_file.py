@@ -5,9 +5,10 @@
     skscore model 1 by 0.1.0 sha256 9f86d081884c7d65...
     PK...
 
-The line has the format of the file, the version of skscore that wrote it, and the checksum of all that follows. The
-format is raised whenever an estimator keeps other things of its fit than before. Nothing is ever pickled, and loading
-runs no code that the file brings; :mod:`skscore.persistence.archive` says what it may hold. skops reads the file too.
+The line has the format of the file, the version of skscore that wrote it, and the checksum of all that follows. Format
+and version are those of :mod:`skscore.estimators.versions`, which the estimators in the file tell, too. Nothing is ever
+pickled, and loading runs no code that the file brings; :mod:`skscore.persistence.archive` says what it may hold. skops
+reads the file too.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from .. import __version__
+from ..estimators.versions import FORMAT
 from .archive import trusted_types
 from .writing import written_whole
 
 __all__ = ["load", "save"]
 
-FORMAT = 1
 HEAD = re.compile(rb"skscore model (\d{1,9}) by ([\w.+!-]{1,99}) sha256 ([0-9a-f]{64})\n")
 LONGEST_HEAD = 256  # bytes
 

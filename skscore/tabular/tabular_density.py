@@ -18,13 +18,14 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import CallbackSupportMixin, FitCallbacks, StrOptions, check_sample_weight, fit_context
 from ..estimators.all_or_nothing import all_or_nothing
 from ..estimators.checks import rows_of_weight, seed_of, warn_of
 from ..estimators.native_dtypes import with_index_of
+from ..estimators.versions import VersionedEstimator
 from ..models.mixed.completions import draw_rows, log_posterior
 from ..models.mixed.rows import Rows
 from ..neural import ScoreNetwork
@@ -41,7 +42,7 @@ POINT_DRAWS = 100  # of a missing cell, behind its median or mode
 FITTED = ("schema_", "_density", "_stream", "held_out_score_", "feature_names_in_", "n_features_in_")  # of a last round
 
 
-class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
+class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
     """Density of a data frame with categories, whole numbers, dates and missing cells.
 
     Parameters
