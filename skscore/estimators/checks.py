@@ -24,7 +24,9 @@ from ..models.kernels.kernel import Kernel
 from ..neural import NeuralEnergy, ScoreNetwork
 
 __all__ = [
+    "MOST_ROWS",
     "NAMED_MODELS",
+    "check_counts",
     "check_further_rows",
     "check_inference",
     "check_known_scores",
@@ -50,6 +52,7 @@ __all__ = [
 NAMED_MODELS = {**MODELS, "network": ScoreNetwork, "neural_energy": NeuralEnergy}
 NEGLIGIBLE_WEIGHT = np.finfo(np.float64).eps ** 2  # of the largest: at 1e8 standard deviations it moves no variance
 SMALLEST_SPREAD = 1e-150  # of a column; its square, with room for products and shares, is a double
+MOST_ROWS = 1e30  # that weights count
 NOT_THE_USER = {"skscore", "sklearn", "joblib"}
 FIGURE = re.compile(r"\d[\d.]*(e[-+]?\d+)?")
 
@@ -216,6 +219,15 @@ def rows_of_weight(weight, *tables, at_least=1):
     if kept.all():
         return weight, *tables
     return weight[kept], *(None if table is None else table[kept] for table in tables)
+
+
+def check_counts(weight):
+    """Raise a ValueError if weights that count rows say that there are all but none, or more than squares allow."""
+    if weight is not None and not 1.0 / MOST_ROWS < (total := weight.sum()) < MOST_ROWS:
+        raise ValueError(
+            f"sample_weight: {total:.3g} in all, where each weight says how many rows a row stands for. Divide the "
+            "weights by their mean."
+        )
 
 
 def check_spread(X, name="X"):

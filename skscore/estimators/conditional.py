@@ -33,7 +33,7 @@ from ..models.kernels.conditional_selection import select
 from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwidth, place_landmarks
 from ..models.objectives import Implicit
 from .all_or_nothing import all_or_nothing
-from .checks import check_spread, rows_of_weight, seed_of, warn_of
+from .checks import check_counts, check_spread, rows_of_weight, seed_of, warn_of
 from .versions import VersionedEstimator
 
 __all__ = ["ConditionalScoreDensity"]
@@ -169,6 +169,7 @@ class ConditionalScoreDensity(RegressorMixin, VersionedEstimator):
             self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
         )
         weight = check_sample_weight(sample_weight, inputs)
+        check_counts(weight)
         self._target_shape = targets.shape[1:]
         Y = targets.reshape(len(targets), -1).astype(np.float64)
         check_spread(inputs)

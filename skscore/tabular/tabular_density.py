@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import CallbackSupportMixin, FitCallbacks, StrOptions, check_sample_weight, fit_context
 from ..estimators.all_or_nothing import all_or_nothing
-from ..estimators.checks import rows_of_weight, seed_of, warn_of
+from ..estimators.checks import check_counts, check_spread, rows_of_weight, seed_of, warn_of
 from ..estimators.native_dtypes import with_index_of
 from ..estimators.versions import VersionedEstimator
 from ..models.mixed.completions import draw_rows, log_posterior
@@ -205,6 +205,8 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
         rows = schema.encode(X)
         weight, index = rows_of_weight(check_sample_weight(sample_weight, rows.codes), np.arange(rows.n))
         weight = np.ones(len(index)) if weight is None else weight
+        check_counts(weight)
+        check_spread(np.nan_to_num(rows.numbers[index], nan=0.0), "X, among its columns of numbers,")
         limits = limits_of(self.bounds, schema, rows)
         table = Table.of(rows.at(index), schema.layout, schema.cells, weight, 0 if seed is None else seed, limits)
         callbacks = FitCallbacks(self, X, None)
@@ -263,7 +265,8 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
             the frame on numbers. A value of an evenly spaced column counts as its probability over the step.
         """
         rows, unlike = self._rows(X)
-        return np.where(unlike, -np.inf, self._density.log_prob(rows, rows.known, rows.known.none))
+        with np.errstate(over="ignore"):  # rows so far away that their squares overflow
+            return np.where(unlike, -np.inf, self._density.log_prob(rows, rows.known, rows.known.none))
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log-density of the rows, in nats: larger is better.
