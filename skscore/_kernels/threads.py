@@ -5,6 +5,9 @@ no more threads than its work can occupy. There is one level of threads: rows or
 shares, each share calls BLAS on one thread, and compiled kernels release Python's lock. As in scikit-learn the default
 is the whole machine, within the limits of BLAS (OMP_NUM_THREADS, ``threadpoolctl.threadpool_limits``), numba
 (NUMBA_NUM_THREADS) and joblib (affinity, container quota). A worker thread or a child process uses one thread.
+
+A process that was forked has none of the threads of its parent, but the OpenMP of GNU, in which scikit-learn and torch
+compute, waits for them if the parent had used two. So OpenMP gets one thread there.
 """
 
 from __future__ import annotations
@@ -33,6 +36,14 @@ T = TypeVar("T")
 def _libraries() -> Any:
     """Return the thread pools of this process, which take milliseconds to find."""
     return ThreadpoolController().select(user_api="blas")
+
+
+def _one_thread_of_openmp() -> None:
+    ThreadpoolController().select(user_api="openmp").limit(limits=1)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_one_thread_of_openmp)
 
 
 def _allowed() -> list[int]:

@@ -29,8 +29,10 @@ from ..models.windham import windham_weights
 from ..neural import NeuralEnergy, ScoreNetwork
 
 __all__ = [
+    "MOST_ROWS",
     "NAMED_MODELS",
     "check_checkpoint",
+    "check_counts",
     "check_further_rows",
     "check_inference",
     "check_known_scores",
@@ -58,6 +60,7 @@ __all__ = [
 NAMED_MODELS = {**MODELS, "network": ScoreNetwork, "neural_energy": NeuralEnergy}
 NEGLIGIBLE_WEIGHT = float(np.finfo(np.float64).eps) ** 2  # of the largest: at 1e8 deviations it moves no variance
 SMALLEST_SPREAD = 1e-150  # of a column; its square, with room for products and shares, is a double
+MOST_ROWS = 1e30  # that weights count
 NOT_THE_USER = {"skscore", "sklearn", "joblib"}
 FIGURE = re.compile(r"\d[\d.]*(e[-+]?\d+)?")
 
@@ -75,7 +78,7 @@ def warn_user(message, category=ConvergenceWarning):
     A search of scikit-learn fits many times, in one run of joblib's Parallel. What these fits tell that differs in its
     figures alone is told once in that run, and once more of the fit to all rows that comes after it.
     """
-    kind = FIGURE.sub("", message), category
+    kind = FIGURE.sub("", str(message)), category
     if (later := _to_be_told.get()) is not None:
         later[kind] = message, category
         return
@@ -261,6 +264,15 @@ def robustly_weighted(estimator, choice, sample, objective):
     warn_of(remarks)
     weight, X = rows_of_weight(weight, sample.X)
     return Sample(X, None, weight, moments(X, weight))
+
+
+def check_counts(weight):
+    """Raise a ValueError if weights that count rows say that there are all but none, or more than squares allow."""
+    if weight is not None and not 1.0 / MOST_ROWS < (total := weight.sum()) < MOST_ROWS:
+        raise ValueError(
+            f"sample_weight: {total:.3g} in all, where each weight says how many rows a row stands for. Divide the "
+            "weights by their mean."
+        )
 
 
 def check_spread(X, name="X"):

@@ -17,7 +17,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._compat import Interval, StrOptions, check_numpy, check_sample_weight, fit_context, validate_numpy
@@ -33,7 +33,8 @@ from ..models.kernels.conditional_selection import select
 from ..models.kernels.landmarks import BANDWIDTHS, distinct_rows, median_bandwidth, place_landmarks
 from ..models.objectives import Implicit
 from .all_or_nothing import all_or_nothing
-from .checks import check_spread, rows_of_weight, seed_of, warn_of
+from .checks import check_counts, check_spread, rows_of_weight, seed_of, warn_of
+from .versions import VersionedEstimator
 
 __all__ = ["ConditionalScoreDensity"]
 
@@ -41,7 +42,7 @@ MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the median bandwidth
 ALPHAS = np.logspace(-6.0, 1.0, 15)
 
 
-class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
+class ConditionalScoreDensity(RegressorMixin, VersionedEstimator):
     r"""Conditional density estimator, fitted by score matching in closed form.
 
     Parameters
@@ -168,6 +169,7 @@ class ConditionalScoreDensity(RegressorMixin, BaseEstimator):
             self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
         )
         weight = check_sample_weight(sample_weight, inputs)
+        check_counts(weight)
         self._target_shape = targets.shape[1:]
         Y = targets.reshape(len(targets), -1).astype(np.float64)
         check_spread(inputs)

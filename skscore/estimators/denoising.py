@@ -40,7 +40,17 @@ from ..models.family import Model, Sample
 from ..neural import ScoreNetwork
 from ..samplers import tweedie
 from .all_or_nothing import all_or_nothing
-from .checks import check_noise, check_spread, check_sums, model_object, rows_of_weight, seed_of, warn_of, warn_user
+from .checks import (
+    check_counts,
+    check_noise,
+    check_spread,
+    check_sums,
+    model_object,
+    rows_of_weight,
+    seed_of,
+    warn_of,
+    warn_user,
+)
 from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale, read_best
 from .density import DensityEstimator
 from .ladder_statistics import LadderPlan, LadderStatistics, check_same_plan, plan_ladder
@@ -198,7 +208,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     """
 
     _found_when_asked = "inside_mass_"
-    _parameter_constraints = {
+    _parameter_constraints: dict[str, list] = {
         "model": [StrOptions({"network", *MODELS}), Model, ScoreNetwork],
         "sigma_min": [StrOptions({"auto"}), Interval(Real, 1e-6, 1e3, closed="both")],
         "sigma_max": [StrOptions({"auto"}), Interval(Real, 1e-6, 1e6, closed="both")],
@@ -349,6 +359,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         X = self._first_seen(X) if is_first else X
         X = validate_numpy(self, X, reset=is_first, dtype=np.float64, ensure_min_samples=at_least)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
+        check_counts(weight)
         check_spread(X)
         return X, weight
 
@@ -663,7 +674,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         if self.criterion != "elbo":
             return super()._criterion_values(X)
         X = self._check_rows(X)
-        return self._on_support(self._lower_bound, X, outside=np.full(len(X), -np.inf))
+        return self._on_support(self._lower_bound, X, outside=-np.inf)
 
     def _by_points(self, X, evaluate):
         """``evaluate(points)`` of the rows as points of their cells, a block of rows at a time, put together."""

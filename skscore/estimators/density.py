@@ -14,20 +14,22 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import beside, check_columns, check_sample_weight, get_namespace, native_frame, validate_numpy
 from ..formulas import score_losses
 from .checks import NAMED_MODELS, seed_of
+from .evaluation import in_blocks
 from .frames import FrameKind, frame_kind, frame_of_kind
 from .partitions import partitions_of
+from .versions import VersionedEstimator
 
 __all__ = ["DensityEstimator"]
 
 
-class DensityEstimator(DensityMixin, BaseEstimator):
+class DensityEstimator(DensityMixin, VersionedEstimator):
     """Density estimator with a score: log-likelihoods, gradients, Hyvärinen scores and samples in the units of X."""
 
     _found_when_asked: str | None = None  # a fitted attribute that needs time
@@ -102,14 +104,24 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         """Which rows have positive density, shape (n,); None for all."""
         return None
 
-    def _on_support(self, evaluate, X, *directions, outside):
-        """`evaluate(X, *directions)` on the rows of the support, `outside` elsewhere."""
-        inside = self._support(X)
-        if inside is None or inside.all():
-            return evaluate(X, *directions)
-        if inside.any():
-            outside[inside] = evaluate(X[inside], *(V if V.ndim == 1 else V[inside] for V in directions))
-        return outside
+    def _on_support(self, evaluate, X, *directions, outside, width=()):
+        """`evaluate(X, *directions)` on the rows of the support, `outside` in all of the `width` elsewhere.
+
+        Rows are evaluated a block at a time, so that what it takes beside them and the answer does not grow with them.
+        Some may lie so far away that their squares overflow: there log p is −∞.
+        """
+
+        def of_block(X, *directions):
+            inside = self._support(X)
+            if inside is None or inside.all():
+                return evaluate(X, *directions)
+            values = np.full((len(X), *width), outside)
+            if inside.any():
+                values[inside] = evaluate(X[inside], *(V if V.ndim == 1 else V[inside] for V in directions))
+            return values
+
+        with np.errstate(all="ignore"):
+            return in_blocks(of_block, X, *directions)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Normalised log-density of each row.
@@ -134,7 +146,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             self._normalize()
             return rows.evaluate(self.score_samples)
         X = self._check_rows(X)
-        return self._on_support(self._log_density, X, outside=np.full(X.shape[:1], -np.inf))
+        return self._on_support(self._log_density, X, outside=-np.inf)
 
     def score(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean of what ``criterion`` names: larger is better.
@@ -193,7 +205,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         if (rows := self._partitions(X)) is not None:
             return rows.evaluate(self.grad_log_density, ndim=2)
         X = self._check_rows(X)
-        return self._on_support(self._score, X, outside=np.full(X.shape, np.nan))
+        return self._on_support(self._score, X, outside=np.nan, width=X.shape[1:])
 
     def curvature(self, X: ArrayLike, V: ArrayLike) -> np.ndarray:
         """Second derivative of log p along directions: vᵀ ∇² log p(x) v.
@@ -217,7 +229,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         if given not in {one, each}:
             raise ValueError(f"V has shape {given}: give one direction {one} or one for each row {each}.")
         directions = check_array(directions, dtype=X.dtype, ensure_2d=False, input_name="V")
-        return self._on_support(self._curvature, X, directions, outside=np.full(X.shape[:1], np.nan))
+        return self._on_support(self._curvature, X, directions, outside=np.nan)
 
     def hyvarinen_score(self, X: ArrayLike, standardize: bool = False) -> np.ndarray:
         """Hyvärinen score ½‖s‖² + ∇·s of each row: smaller is better.
@@ -240,7 +252,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             return rows.evaluate(partial(self.hyvarinen_score, standardize=standardize))
         X = self._check_rows(X)
         scale = beside(X, self._variance**0.5) if standardize else None
-        return self._on_support(lambda X: self._hyvarinen(X, scale), X, outside=np.full(X.shape[:1], np.nan))
+        return self._on_support(lambda X: self._hyvarinen(X, scale), X, outside=np.nan)
 
     def _hyvarinen(self, X, scale):
         return score_losses.implicit(*self._score_and_divergence(X, scale))

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions, check_numpy, check_sample_weight, fit_context, validate_numpy
@@ -22,6 +22,7 @@ from ..maps.affine import Affine
 from ..models.unmixing import SOURCES, best_unmixing, chosen_unmixing, principal_coordinates
 from .all_or_nothing import all_or_nothing
 from .checks import check_spread, rows_of_weight, seed_of, warn_user
+from .versions import VersionedEstimator
 
 __all__ = ["ScoreMatchingICA"]
 
@@ -30,7 +31,7 @@ CHANCE = 2.3  # √r times it: as far from Gaussian one in a hundred Gaussian ta
 STARTS, OVERCOMPLETE_STARTS = 1, 10  # of orthonormal components, twelve starts met in one minimum on every table
 
 
-class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class ScoreMatchingICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, VersionedEstimator):
     r"""Independent component analysis by score matching.
 
     Parameters

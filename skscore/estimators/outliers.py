@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.base import OutlierMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
@@ -20,6 +20,7 @@ from .._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit
 from ..formulas.fences import lower_fence
 from ..tabular import TabularDensity
 from .all_or_nothing import all_or_nothing
+from .versions import VersionedEstimator
 
 __all__ = ["DensityOutlierDetector"]
 
@@ -36,7 +37,7 @@ def _density_has(name):
     return check
 
 
-class DensityOutlierDetector(OutlierMixin, BaseEstimator):
+class DensityOutlierDetector(OutlierMixin, VersionedEstimator):
     """Outlier detector that flags the rows of lowest density.
 
     Parameters

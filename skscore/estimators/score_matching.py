@@ -172,7 +172,7 @@ class ScoreMatchingDensity(DensityEstimator):
     """
 
     _penalty = "alpha"  # the parameter that messages name
-    _parameter_constraints = {
+    _parameter_constraints: dict[str, list] = {
         "model": [StrOptions({*MODELS, "neural_energy"}), Model],
         "objective": [StrOptions({*OBJECTIVES, "auto"})],
         "alpha": [Interval(Real, 0.0, None, closed="left"), StrOptions({"auto", "cv"})],

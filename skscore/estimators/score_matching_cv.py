@@ -143,7 +143,7 @@ class ScoreMatchingDensityCV(ScoreMatchingDensity):
     alpha = "auto"  # chosen in fit
     _penalty = "alphas"
     robust = None  # weights would have to follow the penalty along its path
-    _groups = None  # of the rows, while they are fitted
+    _groups: Any = None  # of the rows, while they are fitted
 
     def __init__(
         self,

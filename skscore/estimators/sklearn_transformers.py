@@ -40,6 +40,7 @@ from ..maps.algebra import ColumnBlocks, Map, compose
 from ..maps.elementwise import BoxCox, MonotoneFunction, NormalQuantile, PiecewiseLinear, YeoJohnson
 from .all_or_nothing import all_or_nothing
 from .ica import ScoreMatchingICA
+from .versions import VersionedEstimator
 
 SUPPORTED = (
     "StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler, PowerTransformer, QuantileTransformer, PCA of full rank,"
@@ -49,7 +50,7 @@ SUPPORTED = (
 QUANTILE_EDGE = 1e-7  # where QuantileTransformer stops the normal quantile, in probability
 
 
-class BijectiveTransformer(FunctionTransformer):
+class BijectiveTransformer(FunctionTransformer, VersionedEstimator):
     """Elementwise strictly monotone function, its inverse and its derivatives.
 
     `TransformedDensity` accepts it where a plain `FunctionTransformer` would leave the Jacobian unknown.

@@ -22,6 +22,7 @@ import numpy as np
 from ..formulas.moments import Moments, Summary, moments
 from ..models.family import Choice
 from ..models.fitted_density import FittedDensity
+from .checks import MOST_ROWS
 from .frames import FrameKind
 
 __all__ = ["Columns", "Fit", "Plan", "ScoreStatistics", "check_share", "gathering"]
@@ -83,6 +84,14 @@ class Plan:
         return ScoreStatistics(self.bound_to(of_table.leading(self.columns.number)), Summary(of_table, form), reference)
 
 
+def _form(family, X, Y, weight, objective):
+    """The form of the rows, with extreme weights in units of the largest: a sum of products of them would overflow."""
+    if weight is None or 1.0 / MOST_ROWS < (unit := float(weight.max())) < MOST_ROWS:
+        return family.assemble(X, Y, weight, objective)
+    form = family.assemble(X, Y, weight / unit, objective)
+    return None if form is None else form.counted(unit)
+
+
 @dataclass(frozen=True, eq=False)
 class ScoreStatistics:
     """What score matching keeps of rows. ``+`` gives that of the rows of both.
@@ -121,7 +130,7 @@ class ScoreStatistics:
         (X, Y, weight, of_X), family = sample, plan.choice.family
         table = of_X if Y is None else moments(np.hstack([X, Y]), weight)
         reference = moments(family.domain.to_reals(X), weight) if family.domain.has_boundary else of_X
-        return cls(plan, Summary(table, family.assemble(X, Y, weight, plan.gathered_for[-1])), reference)
+        return cls(plan, Summary(table, _form(family, X, Y, weight, plan.gathered_for[-1])), reference)
 
     def __add__(self, other: ScoreStatistics) -> ScoreStatistics:
         """Return the statistics of the rows of both, in the coordinates of their union."""

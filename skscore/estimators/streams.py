@@ -267,7 +267,7 @@ def _one_table(tables):
     try:
         if nw.dependencies.is_into_dataframe(tables[0]):
             return nw.concat([nw.from_native(X, eager_only=True) for X in tables], how="vertical").to_native()
-        xp, _ = get_namespace(*tables)
+        xp, _ = get_namespace(tables[0])
         return xp.concat(tables)
     except Exception as error:  # each library of frames has its own
         raise ValueError(

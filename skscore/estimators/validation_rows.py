@@ -72,6 +72,7 @@ class ValidationRows:
     def weight(self):
         """Weights as numbers of rows, shape (k,): in all, as many equal ones as would say as much (Kish, 1965)."""
         share = self.share[self.all_places]
+        share = share / share.max()  # so that no square of it overflows
         return share * share.sum() / np.square(share).sum()
 
     def at(self, sigma_min):

@@ -150,7 +150,7 @@ def row_blocks(n_rows: int, row_bytes: int, block_bytes: int = BLOCK_BYTES) -> I
     >>> list(row_blocks(5, row_bytes=8, block_bytes=16))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
-    step = max(1, block_bytes // row_bytes)
+    step = max(1, block_bytes // max(1, row_bytes))
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 
@@ -195,9 +195,9 @@ def _block_moments(xp: Any, rows: Any, weight: Any, dtype: Any) -> Moments:
         centred = X
     offset = share @ centred  # what rounding took from the mean
     if weight is not None:
-        centred *= (n * share[:, None]) ** 0.5  # the same array twice in the product, so that BLAS does half the work
-    factor = xp.astype(centred, dtype, copy=False)
-    covariance = xp.astype(factor.T @ factor, xp.float64, copy=False) / n
+        centred *= share[:, None] ** 0.5  # the same array twice in the product, so that BLAS does half the work
+    factor, count = xp.astype(centred, dtype, copy=False), float(X.shape[0]) if weight is None else 1.0
+    covariance = xp.astype(factor.T @ factor, xp.float64, copy=False) / count
     return Moments(n, origin, offset, covariance - offset[:, None] * offset[None, :])
 
 

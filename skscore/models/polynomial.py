@@ -340,7 +340,14 @@ class PolynomialFamily(Family):
     @property
     def change_of_origin(self):
         """B, from coefficients in u to coefficients in x, both without the constant."""
-        return self.basis.change_of_origin(self.centre, self.scale)[1:, 1:]
+        with np.errstate(all="ignore"):
+            B = self.basis.change_of_origin(self.centre, self.scale)[1:, 1:]
+        if not np.isfinite(B).all():
+            raise ValueError(
+                f"X has columns of means {self.centre} and standard deviations {self.scale}, whose powers of degree "
+                f"{self.basis.degree} overflow or vanish, and with them the coefficients. Standardise the columns."
+            )
+        return B
 
     # ---- the density at θ ------------------------------------------------------------------------
 

@@ -130,7 +130,8 @@ def _power_of_density(family, theta, X, c):
 
 def _fit(family, X, weight, objective, alpha):
     """θ of the weighted rows."""
-    effective = weight.sum() ** 2 / (weight @ weight)
+    share = weight / weight.sum()
+    effective = 1.0 / (share @ share)
     if effective <= X.shape[1]:
         raise UnboundedObjectiveError(f"{effective:.3g} rows have all the weight")
     X, weight = X[weight > 0.0], weight[weight > 0.0]  # the others count for nothing, however far they lie
@@ -151,7 +152,8 @@ def near_the_median(X, weight):
     """Whether each row is far from the median in no column, or less far than half of the rows, shape (n,)."""
     deviation = np.abs(X - _median(X, weight))
     scale = _median(deviation, weight)
-    farthest = (deviation / np.where(scale > 0.0, scale, np.inf)).max(axis=1)
+    with np.errstate(over="ignore"):
+        farthest = (deviation / np.where(scale > 0.0, scale, np.inf)).max(axis=1)
     return farthest <= max(FAR, _median(farthest[:, None], weight).item())
 
 

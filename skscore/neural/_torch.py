@@ -1,5 +1,8 @@
 """torch, or an error that says how to install it; the other modules here import it from this one."""
 
+import os
+from functools import partial
+
 try:
     import torch
     from torch import nn
@@ -10,3 +13,6 @@ except ImportError as error:
     ) from None
 
 __all__ = ["nn", "torch"]
+
+if hasattr(os, "register_at_fork"):  # the libraries within torch wait there for threads that are not, as OpenMP does
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))

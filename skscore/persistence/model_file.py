@@ -1,8 +1,8 @@
 """Fitted estimators in files: the line of :mod:`skscore.neural.sealed`, and an archive of skops.
 
-The format is raised whenever an estimator keeps other things of its fit than before. Nothing is ever pickled, and
-loading runs no code that the file brings; :mod:`skscore.persistence.archive` says what it may hold. skops reads the
-file too.
+The format is that of :mod:`skscore.estimators.versions`, which the estimators in the file tell, too: it is raised
+whenever an estimator keeps other things of its fit than before. Nothing is ever pickled, and loading runs no code that
+the file brings; :mod:`skscore.persistence.archive` says what it may hold. skops reads the file too.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
+from ..estimators.versions import FORMAT
 from ..neural.sealed import head_of, read_sealed
 from ..neural.writing import written_whole
 from .archive import trusted_types
 
 __all__ = ["load", "save"]
-
-FORMAT = 1
 
 
 def save(estimator: BaseEstimator, path: str | os.PathLike[str]) -> None:

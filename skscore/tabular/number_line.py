@@ -126,7 +126,7 @@ class NumberLine(NamedTuple):
 
 def are_whole(x: ndarray) -> bool:
     """Whether all of these numbers are integers, in float64 those that it tells apart."""
-    return x.dtype.kind in "iu" or bool((x == np.rint(x)).all() and np.abs(x).max(initial=0.0) <= EXACT)
+    return x.dtype.kind in "iu" or bool((x == np.rint(x)).all() and float(np.abs(x).max(initial=0.0)) <= EXACT)
 
 
 def heavy_values(x: ndarray, weight: ndarray | None = None) -> tuple[ndarray, bool]:

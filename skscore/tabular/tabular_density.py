@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
@@ -30,8 +30,9 @@ from .._compat import (
     validate_parameters,
 )
 from ..estimators.all_or_nothing import all_or_nothing
-from ..estimators.checks import check_checkpoint, rows_of_weight, seed_of, warn_of
+from ..estimators.checks import check_checkpoint, check_counts, check_spread, rows_of_weight, seed_of, warn_of
 from ..estimators.native_dtypes import with_index_of
+from ..estimators.versions import VersionedEstimator
 from ..models.mixed.completions import draw_rows, log_posterior
 from ..models.mixed.rows import Rows
 from ..neural import ScoreNetwork
@@ -48,7 +49,7 @@ POINT_DRAWS = 100  # of a missing cell, behind its median or mode
 FITTED = ("schema_", "_density", "_stream", "held_out_score_", "feature_names_in_", "n_features_in_")  # of a last round
 
 
-class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
+class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
     """Density of a data frame with categories, whole numbers, dates and missing cells.
 
     Parameters
@@ -214,6 +215,8 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
         rows = schema.encode(X)
         weight, index = rows_of_weight(check_sample_weight(sample_weight, rows.codes), np.arange(rows.n))
         weight = np.ones(len(index)) if weight is None else weight
+        check_counts(weight)
+        check_spread(np.nan_to_num(rows.numbers[index], nan=0.0), "X, among its columns of numbers,")
         limits = limits_of(self.bounds, schema, rows)
         table = Table.of(rows.at(index), schema.layout, schema.cells, weight, 0 if seed is None else seed, limits)
         callbacks = FitCallbacks(self, X, None)
@@ -272,7 +275,8 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, BaseEstimator):
             the frame on numbers. A value of an evenly spaced column counts as its probability over the step.
         """
         rows, unlike = self._rows(X)
-        return np.where(unlike, -np.inf, self._density.log_prob(rows, rows.known, rows.known.none))
+        with np.errstate(over="ignore"):  # rows so far away that their squares overflow
+            return np.where(unlike, -np.inf, self._density.log_prob(rows, rows.known, rows.known.none))
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """Mean log-density of the rows, in nats: larger is better.
