@@ -47,8 +47,8 @@ class Marginals:
     ----------
     plain : Coordinates
         In which they are that, and no more.
-    Z : ndarray of shape (n, p)
-        Their numbers there, NaN where a cell holds none.
+    numbers : ndarray of shape (n, p)
+        As they are in the table, NaN where a cell holds none.
     weight : ndarray of shape (n,)
         How many rows each stands for.
     gain : ndarray of shape (n,)
@@ -67,7 +67,7 @@ class Marginals:
     """
 
     plain: Coordinates
-    Z: ndarray
+    numbers: ndarray
     weight: ndarray
     gain: ndarray
     laws: list[MixtureScores] | None = None
@@ -77,9 +77,12 @@ class Marginals:
         """The columns of `numbers` (n, p), of rows of this `weight`, within `limits`, not stretched."""
         inner = numbers if limits is None else limits.forward(numbers)
         location, scale = np.array([_centre(x, weight) for x in inner.T]).reshape(-1, 2).T
-        plain = Coordinates(location, scale, None, limits)
-        Z = plain.forward(numbers)
-        return cls(plain, Z, weight, np.zeros(len(Z)))
+        return cls(Coordinates(location, scale, None, limits), numbers, weight, np.zeros(len(numbers)))
+
+    @property
+    def Z(self) -> ndarray:
+        """The numbers in these coordinates, shape (n, p), made anew."""
+        return self.plain.forward(self.numbers)
 
     @cached_property
     def mixtures(self) -> list[MixtureScores]:
@@ -88,9 +91,9 @@ class Marginals:
             return self.laws
         return [_mixture(z[~np.isnan(z)], self.weight[~np.isnan(z)]) for z in self.Z.T]
 
-    def stretched(self, numbers, cells) -> Marginals:
-        """The columns of `numbers`, spread over their `cells`, stretched where they heap up; self if none does."""
-        heaps = [self._heaps(j, numbers, cell) for j, cell in enumerate(cells)]
+    def stretched(self, cells) -> Marginals:
+        """The columns, their numbers spread over their `cells`, stretched where they heap up; self if none does."""
+        heaps = [self._heaps(j, cell) for j, cell in enumerate(cells)]
         if not any(len(each.knots) for each in heaps):
             return self
         stretch = Stretch([each.knots for each in heaps], [each.values for each in heaps])
@@ -99,10 +102,11 @@ class Marginals:
             for mixture, each in zip(self.mixtures, heaps, strict=True)
         ]
         gain = sum(each.gain for each in heaps)
-        return Marginals(replace(self.plain, stretch=stretch), stretch.forward(self.Z), self.weight, gain, laws)
+        return replace(self, plain=replace(self.plain, stretch=stretch), gain=gain, laws=laws)
 
-    def _heaps(self, j, numbers, cell):
+    def _heaps(self, j, cell):
         """The heaps of column j on its cells, none if it has no cells or no numbers."""
+        numbers = self.numbers
         there = ~np.isnan(numbers[:, j])
         if cell is None or not self.weight[there].any():
             return Heaps(np.empty(0), np.empty(0), np.zeros(len(numbers)))
@@ -117,7 +121,7 @@ class Marginals:
 
     def coordinates(self, kind) -> Coordinates:
         """Coordinates in which the columns are nearer to a Gaussian, of this kind."""
-        return replace(self.plain, shape=SHAPES[kind](self) if self.Z.shape[1] else None)
+        return replace(self.plain, shape=SHAPES[kind](self) if self.numbers.shape[1] else None)
 
 
 def _centre(x, weight):
@@ -141,7 +145,7 @@ def _as_they_are(columns):
 
 def _powers(columns):
     """The likeliest power of each column."""
-    Z, there = columns.Z, ~np.isnan(columns.Z)
+    Z, there = columns.Z, ~np.isnan(columns.numbers)
     powers = [_power(z[on], columns.weight[on]) for z, on in zip(Z.T, there.T, strict=True)]
     return YeoJohnson(np.array(powers))
 

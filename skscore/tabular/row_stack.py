@@ -16,7 +16,7 @@ no use are left out, all others are fitted to all rows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -202,7 +202,7 @@ def _latent_classes(rows, layout, folds, weight):
     for prior_rows in PRIOR_ROWS:
         grow = partial(_grow, layout=layout, prior_rows=prior_rows)
         paths = [list(path) for path in fit_without(grow, rows, folds, weight)]
-        grown = _Lazy(grow(rows, weight))
+        grown = _Lazy(partial(grow, rows, weight))
         for k, parts in list(enumerate(zip(*paths, strict=False)))[1:]:
             refit = partial(refit_latent_classes, parts[0], rows, weight, prior_rows)
             experts.append(_Expert(list(parts), refit if len(folds) == 1 else partial(grown.at, k)))
@@ -216,8 +216,13 @@ def _grow(rows, weight, layout, prior_rows):
 class _Lazy:
     """The items of an iterator, made when one is asked for; the last of them for all that it lacks."""
 
-    def __init__(self, items):
-        self.made, self.items = [], items
+    def __init__(self, begin):
+        self.made, self.begin = [], begin
+
+    @cached_property
+    def items(self):
+        """The iterator."""
+        return self.begin()
 
     def at(self, k):
         """Item k."""

@@ -54,7 +54,8 @@ class Table:
 
     @classmethod
     def of(cls, rows, layout, cells, weight, seed, limits=None):
-        """The table with its rows dealt into folds."""
+        """The table with its rows dealt into folds, their levels in half the memory."""
+        rows = rows._replace(codes=rows.codes.astype(np.int32))
         return cls(rows, layout, cells, weight, deal(rows.n, seed), seed, limits)
 
     def spread(self, rng):
@@ -102,7 +103,6 @@ class _Numbers(NamedTuple):
 
     marginals: str
     coordinates: Coordinates
-    rows: Rows
     gaussians: list  # of each fold, fitted to the other rows
     log_slope: np.ndarray  # (n,), less what rows gain by having been counted themselves
     value: float  # mean log-density of the numbers held out
@@ -112,13 +112,13 @@ class _Numbers(NamedTuple):
         """The `numbers` of a table, spread over their cells, in coordinates of this kind of their `columns`."""
         coordinates = columns.coordinates(kind)
         there, rows = ~np.isnan(numbers), table.rows._replace(numbers=coordinates.forward(numbers))
-        log_slope = np.where(there, coordinates.log_slope(numbers), 0.0).sum(axis=1) - columns.gain
+        log_slope = coordinates.log_slopes(numbers) - columns.gain
         gaussians, total = fit_without(table.gaussian, rows, table.folds, table.weight), 0.0
         for part, fold in zip(gaussians, table.folds, strict=True):
             nothing = np.zeros_like(there[fold])
             log_p = part.log_prob(rows.numbers[fold], rows.codes[fold], there[fold], nothing) + log_slope[fold]
             total += table.weight[fold] @ log_p
-        return cls(kind, coordinates, rows, gaussians, log_slope, total)
+        return cls(kind, coordinates, gaussians, log_slope, total)
 
 
 def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=None) -> TableFit:
@@ -134,27 +134,33 @@ def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=
         From the table and the trees, or the conditional Gaussians and the coordinates of the numbers, to the `CrossFit`
         of a block. Without them it is the trees, or the Gaussians.
     """
-    kinds = MARGINALS if marginals == "auto" else (marginals,)
-    spread = table.spread(np.random.default_rng(SPREAD_SEED))
-    plain = Marginals.of(spread, table.weight, table.limits)
-    stretched = plain if marginals == "none" else plain.stretched(spread, table.cells)
-    ways = [(columns, kind) for columns in dict.fromkeys((plain, stretched)) for kind in kinds]
-    chosen = max((_Numbers.of(table, spread, *way) for way in ways), key=lambda numbers: numbers.value)
+    chosen, rows = _chosen(table, marginals)
     trees = cross_fit(table.tree, table.rows, table.folds, table.weight)
-    gaussians = CrossFit(table.gaussian(chosen.rows, table.weight), chosen.gaussians)
+    gaussians = CrossFit(table.gaussian(rows, table.weight), chosen.gaussians)
     closed_form, consistent = blocks(table.layout, trees, gaussians), 0.0
     levels = trees if learn_levels is None else learn_levels(table, trees)
     numbers = gaussians if learn_numbers is None else learn_numbers(table, gaussians, chosen.coordinates)
     is_closed_form = levels is trees and numbers is gaussians
     model = closed_form if is_closed_form else blocks(table.layout, levels, numbers, closed_form)
     if numbers is not gaussians:
-        consistent = consistency(numbers, chosen.rows, table.folds)
-    mixed = stack(chosen.rows, table.layout, table.folds, model, closed_form, table.weight, has_tail)
+        consistent = consistency(numbers, rows, table.folds)
+    mixed = stack(rows, table.layout, table.folds, model, closed_form, table.weight, has_tail)
     density = _with_points(MovedRows(mixed.density, chosen.coordinates, table.cells), table.rows)
     held_out = mixed.held_out + chosen.log_slope[table.held_out]
     weight = table.weight[table.held_out]
     score = float(np.average(held_out, weights=weight)) if len(held_out) else np.nan
     return TableFit(density, chosen.marginals, mixed.weight_of, score, consistent)
+
+
+def _chosen(table, marginals):
+    """The numbers of a table in the coordinates that rows held out choose, and the rows there."""
+    kinds = MARGINALS if marginals == "auto" else (marginals,)
+    spread = table.spread(np.random.default_rng(SPREAD_SEED))
+    plain = Marginals.of(spread, table.weight, table.limits)
+    stretched = plain if marginals == "none" else plain.stretched(table.cells)
+    ways = [(columns, kind) for columns in dict.fromkeys((plain, stretched)) for kind in kinds]
+    chosen = max((_Numbers.of(table, spread, *way) for way in ways), key=lambda numbers: numbers.value)
+    return chosen, table.rows._replace(numbers=chosen.coordinates.forward(spread))
 
 
 def _with_points(density, rows):

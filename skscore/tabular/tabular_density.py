@@ -212,13 +212,7 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
         seed = seed_of(self.random_state)
         self._stream = np.random.default_rng(seed)
         schema = Schema.of(X, self.column_types, self.missingness)
-        rows = schema.encode(X)
-        weight, index = rows_of_weight(check_sample_weight(sample_weight, rows.codes), np.arange(rows.n))
-        weight = np.ones(len(index)) if weight is None else weight
-        check_counts(weight)
-        check_spread(np.nan_to_num(rows.numbers[index], nan=0.0), "X, among its columns of numbers,")
-        limits = limits_of(self.bounds, schema, rows)
-        table = Table.of(rows.at(index), schema.layout, schema.cells, weight, 0 if seed is None else seed, limits)
+        table = self._table(schema, X, sample_weight, 0 if seed is None else seed)
         callbacks = FitCallbacks(self, X, None)
         fitted = fit_table(table, self.marginals, self.tail is not None, *self._networks(table, callbacks))
         self.schema_, self._density = schema, fitted.density
@@ -228,6 +222,16 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
         callbacks.round(lambda: {name: value for name, value in vars(self).items() if name in FITTED})
         callbacks.end()
         return self
+
+    def _table(self, schema, X, sample_weight, seed):
+        """What the density is fitted to."""
+        rows = schema.encode(X)
+        limits = limits_of(self.bounds, schema, rows)
+        weight, *cells = rows_of_weight(check_sample_weight(sample_weight, rows.codes), *rows)
+        weight = np.ones(len(cells[0])) if weight is None else weight
+        check_counts(weight)
+        check_spread(np.nan_to_num(Rows(*cells).numbers, nan=0.0), "X, among its columns of numbers,")
+        return Table.of(Rows(*cells), schema.layout, schema.cells, weight, seed, limits)
 
     def _networks(self, table, callbacks):
         """What learns the levels and the numbers, None where they are in closed form or there is nothing to learn."""

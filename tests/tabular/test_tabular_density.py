@@ -1,6 +1,7 @@
 """TabularDensity: identities, draws, missing cells, unknown levels, scikit-learn's manners."""
 
 import pickle
+import tracemalloc
 from dataclasses import replace
 
 import joblib
@@ -16,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skscore import TabularDensity
+from skscore.models.mixed import latent_classes
 from skscore.tabular.schema import Schema
 from skscore.tabular.table_fit import Table, fit_table
 
@@ -348,3 +350,25 @@ def test_a_table_of_numbers_alone_is_filled_and_conditioned():
     holes[:, 1] = np.nan
     assert np.isfinite(density.impute(holes, random_state=1)).all()
     np.testing.assert_array_equal(density.sample(4, given={"x1": 0.5}, random_state=1)[:, 1], 0.5)
+
+
+def test_the_memory_of_a_fit_grows_by_less_than_four_frames(monkeypatch):
+    monkeypatch.setattr(latent_classes, "MOST_ROUNDS", 2)
+
+    def wide(n):
+        rng = np.random.default_rng(31)
+        X = rng.standard_normal((n, 12))
+        X[:, :3] = np.where(rng.random((n, 3)) < 0.05, np.nan, X[:, :3])
+        levels = {f"c{j}": rng.choice(["a", "b", "c"], n) for j in range(20)}
+        return pd.DataFrame({f"x{j}": x for j, x in enumerate(X.T)} | levels)
+
+    def memory(frame):
+        tracemalloc.start()
+        TabularDensity("gaussian", "tree", random_state=0).fit(frame)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return np.array([peak, frame.memory_usage(deep=True).sum()])
+
+    memory(wide(300))  # kernels are compiled
+    of_fit, of_frame = memory(wide(6000)) - memory(wide(3000))
+    assert of_fit < 4.0 * of_frame

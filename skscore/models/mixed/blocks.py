@@ -133,7 +133,12 @@ class BlockDensity:
 
     def _log_term(self, rows, target, given):
         """log P(c_T | c_S) p(x_A | c) p(x_B | x_A, c), shape (n,)."""
-        return self.levels.log_prob(rows.codes, target.codes, given.codes) + self._log_numbers(rows, target, given)
+        return self._log_levels(rows.codes, target.codes, given.codes) + self._log_numbers(rows, target, given)
+
+    def _log_levels(self, codes, target, given):
+        """log P(c_T | c_S), shape (n,); rows that know and ask the same, as points of one cell do, are asked once."""
+        first, of_row = distinct_rows(np.where(target, codes, np.where(given, -2 - codes, NOT_KNOWN)))
+        return self.levels.log_prob(codes[first], target[first], given[first])[of_row]
 
     def _log_numbers(self, rows, target, given):
         """log p(x_A | c) p(x_B | x_A, c), shape (n,)."""

@@ -23,7 +23,7 @@ for functional genomics. Statistical Applications in Genetics and Molecular Biol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ RIDGE = 1.0  # rows that each level has at the common mean, besides its own
 LEAST_VARIANCE, LEAST_SHRINKAGE = 1e-8, 1e-6  # of a residual as a share of its column, and of all correlations
 MAX_ROUNDS, STALLED = 50, 3e-4  # of EM, and the gain in nats per row at which it ends
 GIVEN, TARGET, ABSENT = range(3)  # kinds of cells, in the order that they have in a factor
-BLOCK = 1 << 22  # bytes of the levels or the factors of a block of rows
+BLOCK, FACTORS = 1 << 19, 1 << 22  # bytes of the levels or numbers of a block of rows, and of their factors
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,8 @@ class ConditionalGaussian:
     def mean(self, codes):
         """Bᵀφ(c) of levels (n, q), shape (n, p)."""
         means = np.tile(self.coef[0], (len(codes), 1))
-        one_hot.add_levels(_places(codes, self.n_levels), self.coef, means)
+        for rows, places in _blocks_of_places(codes, self.n_levels):
+            one_hot.add_levels(places, self.coef, means[rows])
         return means
 
     # ---- white coordinates -----------------------------------------------------------------------
@@ -212,8 +213,9 @@ class _Patterns(NamedTuple):
 
 def _patterns(target, given):
     """The patterns of each block of rows."""
-    kind = np.where(given, GIVEN, np.where(target, TARGET, ABSENT)).astype(np.int8)
-    for rows in row_blocks(len(kind), 8 * kind.shape[1] ** 2 + 8, BLOCK):
+    kind = np.full(target.shape, ABSENT, dtype=np.int8)
+    kind[target], kind[given] = TARGET, GIVEN
+    for rows in row_blocks(len(kind), 8 * kind.shape[1] ** 2 + 8, FACTORS):
         first, index = distinct_rows(kind[rows])
         kinds = kind[rows][first]
         order = np.argsort(kinds, axis=1, kind="stable")
@@ -223,6 +225,12 @@ def _patterns(target, given):
 def _places(codes, n_levels):
     """Entries of φ(c) that are one beside the first, int32 (n, q)."""
     return (1 + codes + np.cumsum([0, *n_levels])[:-1]).astype(np.int32)
+
+
+def _blocks_of_places(codes, n_levels):
+    """Blocks of the rows, each with its places."""
+    for rows in row_blocks(len(codes), 8 * (1 + len(n_levels)), BLOCK):
+        yield rows, _places(codes[rows], n_levels)
 
 
 def _features(codes, n_levels):
@@ -263,54 +271,58 @@ def fit_conditional_gaussian(rows, layout, weight=None) -> ConditionalGaussian:
     if not is_told.any():
         p = rows.numbers.shape[1]
         return ConditionalGaussian(layout.n_levels, np.zeros((1 + sum(layout.n_levels), p)), np.eye(p))
-    rows, weight = rows.at(is_told), np.ones(is_told.sum()) if weight is None else weight[is_told]
+    weight = np.ones(rows.n) if weight is None else weight
+    if not is_told.all():
+        rows, weight = rows.at(is_told), weight[is_told]
     present = ~np.isnan(rows.numbers)
-    share = present * weight[:, None]
-    n_of_column = np.maximum(share.sum(axis=0), np.finfo(float).tiny)
-    origin = (share * np.where(present, rows.numbers, 0.0)).sum(axis=0) / n_of_column
-    centred = np.where(present, rows.numbers - origin, 0.0)
-    variance = (share * centred**2).sum(axis=0) / n_of_column
+    n_of_column = np.maximum(weight @ present, np.finfo(float).tiny)
+    Z = np.where(present, rows.numbers, 0.0)
+    origin = weight @ Z / n_of_column
+    np.subtract(Z, origin, out=Z, where=present)
+    variance = np.einsum("i,ij,ij->j", weight, Z, Z) / n_of_column
     scale = np.sqrt(np.where(variance > 0.0, variance, 1.0))
-    fitted = _fit_standardised(rows._replace(numbers=centred / scale), present, layout.n_levels, weight)
+    Z /= scale
+    fitted = _fit_standardised(rows._replace(numbers=Z), present, layout.n_levels, weight)
     coef = fitted.coef * scale
     coef[0] += origin
     return ConditionalGaussian(layout.n_levels, coef, fitted.covariance * np.outer(scale, scale))
 
 
 def _fit_standardised(rows, present, n_levels, weight):
-    """The fit to numbers of mean 0 and variance 1, with zeros in missing cells."""
+    """The fit to numbers of mean 0 and variance 1, with zeros in missing cells, which it writes over."""
     gram = _gram(rows.codes, n_levels, weight)
     penalty = np.append(np.finfo(float).eps * weight.sum(), np.full(len(gram) - 1, RIDGE))
     gram.flat[:: len(gram) + 1] += penalty
     ridge = inv(gram.T, overwrite_a=True)  # in place, as the transpose of a symmetric matrix has the order of LAPACK
     freedom = max(1.0, weight.sum() - len(ridge) + np.diag(ridge) @ penalty)  # n less the trace of ridge times Φᵀ W Φ
     gaussian = ConditionalGaussian(n_levels, np.zeros((len(ridge), rows.numbers.shape[1])), np.eye(present.shape[1]))
-    patterns, last, filled, spread = list(_patterns(~present, present)), -np.inf, rows.numbers, 0.0
+    patterns, last, spread = list(_patterns(~present, present)), -np.inf, 0.0
     for _ in range(1 if present.all() else MAX_ROUNDS):
         if not present.all():
-            filled, spread, value = _expected(gaussian, rows, present, weight, patterns)
+            spread, value = _expect(gaussian, rows, present, weight, patterns)
             if value - last < STALLED:
                 break
             last = value
-        coef = ridge @ _cross(rows.codes, n_levels, weight[:, None] * filled)
-        rest = filled - ConditionalGaussian(n_levels, coef, gaussian.covariance).mean(rows.codes)
-        scatter = (rest * weight[:, None]).T @ rest + spread
-        gaussian = ConditionalGaussian(n_levels, coef, _shrunk(scatter / freedom, weight.sum()))
+        gaussian = replace(gaussian, coef=ridge @ _cross(rows, n_levels, weight))
+        scatter = _scatter(gaussian, rows, weight) + spread
+        gaussian = replace(gaussian, covariance=_shrunk(scatter / freedom, weight.sum()))
     return gaussian
 
 
-def _expected(gaussian, rows, present, weight, patterns):
-    """Numbers with missing cells at their conditional means, the sum of their covariances, and the log-density."""
-    filled, spread, log_p = gaussian.mean(rows.codes), np.zeros_like(gaussian.covariance), 0.0
-    rest = np.where(present, rows.numbers - filled, 0.0)
+def _expect(gaussian, rows, present, weight, patterns):
+    """Write conditional means into the missing cells; the sum of their covariances, and the log-density."""
+    spread, log_p = np.zeros_like(gaussian.covariance), 0.0
     for block in patterns:
+        there, mean = present[block.rows], gaussian.mean(rows.codes[block.rows])
         L, total = block.factors(gaussian.covariance), np.bincount(block.of_row, weight[block.rows])
-        R = np.where(present[block.rows], block.by_row(triangles.solve, L, rest[block.rows]), 0.0)
-        filled[block.rows] += block.by_row(triangles.multiply, L, R)
+        rest = np.where(there, rows.numbers[block.rows] - mean, 0.0)
+        R = np.where(there, block.by_row(triangles.solve, L, rest), 0.0)
+        mean += block.by_row(triangles.multiply, L, R)
+        np.copyto(rows.numbers[block.rows], mean, where=~there)
         logs = np.where(block.kinds == GIVEN, np.log(np.einsum("kjj->kj", L)), 0.0).sum(axis=1)
         log_p -= 0.5 * weight[block.rows] @ np.square(R).sum(axis=1) + total @ logs
         spread += block.scattered(L, total)
-    return np.where(present, rows.numbers, filled), spread, log_p / weight.sum()
+    return spread, log_p / weight.sum()
 
 
 def _shrunk(covariance, n):
@@ -326,15 +338,26 @@ def _shrunk(covariance, n):
 def _gram(codes, n_levels, weight):
     """Φᵀ diag(w) Φ."""
     gram = np.zeros((1 + sum(n_levels), 1 + sum(n_levels)))
-    for rows in row_blocks(len(codes), 8 * (1 + len(n_levels)), BLOCK):
-        places = np.pad(_places(codes[rows], n_levels), ((0, 0), (1, 0)))  # the first entry is one in every row
+    for rows, places in _blocks_of_places(codes, n_levels):
+        places = np.pad(places, ((0, 0), (1, 0)))  # the first entry is one in every row
         one_hot.sum_pairs(places, weight[rows], gram)
     return gram
 
 
-def _cross(codes, n_levels, Y):
-    """ΦᵀY of Y (n, p)."""
-    cross = np.zeros((1 + sum(n_levels), Y.shape[1]))
-    cross[0] = Y.sum(axis=0)
-    one_hot.sum_levels(_places(codes, n_levels), Y, cross)
+def _cross(rows, n_levels, weight):
+    """Φᵀ diag(w) X."""
+    cross = np.zeros((1 + sum(n_levels), rows.numbers.shape[1]))
+    for some, places in _blocks_of_places(rows.codes, n_levels):
+        Y = weight[some, None] * rows.numbers[some]
+        cross[0] += Y.sum(axis=0)
+        one_hot.sum_levels(places, Y, cross)
     return cross
+
+
+def _scatter(gaussian, rows, weight):
+    """Σ w (x − μ(c))(x − μ(c))ᵀ."""
+    scatter = np.zeros_like(gaussian.covariance)
+    for some in row_blocks(rows.n, 8 * rows.numbers.shape[1], BLOCK):
+        rest = rows.numbers[some] - gaussian.mean(rows.codes[some])
+        scatter += (rest * weight[some, None]).T @ rest
+    return scatter

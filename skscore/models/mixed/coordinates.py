@@ -29,6 +29,7 @@ from .rows import CellMask, RowDensity, Rows
 __all__ = ["Coordinates", "MovedRows"]
 
 BLOCK = 1 << 15  # rows, or points of their cells, at a time
+TERMS = 1 << 16  # numbers that are moved at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +64,22 @@ class Coordinates:
 
     def forward(self, X):
         """u of numbers (n, p)."""
-        return reduce(lambda Z, f: f.forward(Z), self._after, self._standardised(X))
+        U = np.empty(X.shape)
+        for rows in _blocks(X):
+            U[rows] = reduce(lambda Z, f: f.forward(Z), self._after, self._standardised(X[rows]))
+        return U
 
     def inverse(self, U):
         """x of coordinates (n, p)."""
         L = self.location + self.scale * reduce(lambda Z, f: f.inverse(Z), reversed(self._after), U)
         return L if self.limits is None else self.limits.inverse(L)
+
+    def log_slopes(self, X):
+        """Sum of log du/dx over the numbers that are in each row of X (n, p), shape (n,)."""
+        total = np.empty(len(X))
+        for rows in _blocks(X):
+            total[rows] = np.where(np.isnan(X[rows]), 0.0, self.log_slope(X[rows])).sum(axis=1)
+        return total
 
     def log_slope(self, X):
         """log du/dx of numbers (n, p), shape (n, p)."""
@@ -79,6 +90,11 @@ class Coordinates:
         for f in self._after:
             slope, Z = slope + f.log_slope(Z), f.forward(Z)
         return slope
+
+
+def _blocks(X):
+    """Blocks of rows of numbers."""
+    return row_blocks(len(X), 1 + X.shape[1], TERMS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,10 +68,12 @@ class KnownCells(NamedTuple):
         """The cells of `Rows` in a `CellMask`."""
         masks, pattern = _patterns(known.numbers)
         order, first = np.argsort(pattern, kind="stable"), np.cumsum([0, *n_levels])
-        places = np.where(known.codes, rows.codes + first[:-1], first[-1]).astype(np.int32)
-        numbers = np.ones((rows.n, 1 + len(origin)))
-        numbers[:, 1:] = np.where(known.numbers, rows.numbers - origin, 0.0)
-        return cls(order, places[order], numbers[order], pattern[order], masks, origin)
+        places, numbers = np.empty(rows.codes.shape, dtype=np.int32), np.ones((rows.n, 1 + len(origin)))
+        for some in row_blocks(rows.n, len(first) + len(origin), BLOCK):
+            few, seen = rows.at(order[some]), known.at(order[some])
+            places[some] = np.where(seen.codes, few.codes + first[:-1], first[-1])
+            numbers[some, 1:] = np.where(seen.numbers, few.numbers - origin, 0.0)
+        return cls(order, places, numbers, pattern[order], masks, origin)
 
     def parts(self, classes):
         """The rows, those of a few patterns after the other, and the `ClassGaussians` of these, as pairs."""

@@ -1,5 +1,7 @@
 """Levels and numbers together: every conditional against sums written out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -157,3 +159,16 @@ def test_draws_of_a_conditional_student_have_its_quantiles(student):
     np.testing.assert_allclose(below[-1], 1.0, atol=1e-3)
     quantiles = np.interp([0.05, 0.25, 0.5, 0.75, 0.95], below, grid)
     np.testing.assert_allclose([np.mean(drawn < q) for q in quantiles], [0.05, 0.25, 0.5, 0.75, 0.95], atol=0.012)
+
+
+def test_rows_of_the_same_levels_are_asked_once(density, rows):
+    many, asked = rows.repeat(4), []
+
+    class Told:
+        def log_prob(self, codes, target, given):
+            asked.append(len(codes))
+            return density.levels.log_prob(codes, target, given)
+
+    log_p = replace(density, levels=Told()).log_prob(many, whole(many), nothing(many.n))
+    assert sum(asked) == len(np.unique(rows.codes, axis=0)) < rows.n
+    np.testing.assert_array_equal(log_p, np.repeat(density.log_prob(rows, whole(rows), nothing(rows.n)), 4))
