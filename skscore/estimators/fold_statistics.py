@@ -58,6 +58,11 @@ class FoldStatistics:
             tuple((a or b) if a is None or b is None else a + b for a, b in zip(self.folds, other.folds, strict=True))
         )
 
+    @property
+    def records(self) -> list:
+        """All that the rows have added to the plan, for each fold; None for one without rows."""
+        return [None if fold is None else fold.records for fold in self.folds]
+
     @cached_property
     def whole(self) -> ScoreStatistics:
         """Statistics of all rows."""

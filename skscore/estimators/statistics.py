@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 
+from .._compat import get_namespace
 from ..formulas.moments import Moments, Summary, moments
 from ..models.family import Choice
 from ..models.fitted_density import FittedDensity
@@ -86,7 +87,8 @@ class Plan:
 
 def _form(family, X, Y, weight, objective):
     """The form of the rows, with extreme weights in units of the largest: a sum of products of them would overflow."""
-    if weight is None or 1.0 / MOST_ROWS < (unit := float(weight.max())) < MOST_ROWS:
+    xp, _ = get_namespace(X)
+    if weight is None or 1.0 / MOST_ROWS < (unit := float(xp.max(weight))) < MOST_ROWS:
         return family.assemble(X, Y, weight, objective)
     form = family.assemble(X, Y, weight / unit, objective)
     return None if form is None else form.counted(unit)

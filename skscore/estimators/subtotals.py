@@ -17,6 +17,7 @@ from ..formulas.quadratic import QuadraticForm
 from ..neural.sealed import head_of, read_sealed
 from ..neural.writing import written_whole
 from ..persistence.record_bytes import from_bytes, to_bytes
+from .fold_statistics import FoldStatistics
 
 __all__ = ["Subtotals"]
 
@@ -67,7 +68,7 @@ class Subtotals:
                 f"random_state that is no integer. {LEFT}"
             )
         try:
-            return n_blocks, [(rank, plan.statistics(records)) for rank, records in sums]
+            return n_blocks, [(rank, _statistics(plan, records)) for rank, records in sums]
         except Exception as error:  # a file made by hand may hold anything
             raise self._refused(f"holds no sums of this estimator ({error!r})") from None
 
@@ -132,3 +133,10 @@ class Subtotals:
     def _unusable(self, verb, error):
         remedy = "Give a path in a folder that is there, and that you may read and write."
         return ValueError(f"{self._name} cannot be {verb}: {error.strerror or error}. {remedy}")
+
+
+def _statistics(plan, records):
+    """Statistics under a plan of what the records tell, those of several folds if each of them has its own."""
+    if all(fold is None or isinstance(fold, list) for fold in records):
+        return FoldStatistics(tuple(None if fold is None else plan.statistics(fold) for fold in records))
+    return plan.statistics(records)

@@ -28,7 +28,7 @@ from skscore.neural.sealed import head_of
 DENSITIES = {
     "gaussian": ScoreMatchingDensity(),
     "interactions": ScoreMatchingDensity("pairwise", alpha=0.1, l1_ratio=0.5),
-    "a path of penalties": ScoreMatchingDensityCV("pairwise", selection="ebic"),
+    "a path of penalties": ScoreMatchingDensityCV("pairwise", selection="ebic", calibrate=False),
     "quartic": ScoreMatchingDensity("polynomial", random_state=0),
     "on the orthant": ScoreMatchingDensity(PairwiseInteraction(domain=Orthant())),
     "kernels": ScoreMatchingDensity(Kernel(n_landmarks=15, bandwidth=0.8), alpha=1e-3, random_state=0),
@@ -250,6 +250,17 @@ def test_a_fit_goes_on_from_its_checkpoint_bit_for_bit(density, table, tmp_path,
     assert read == list(range(12))
     assert_array_equal(answers(resumed, X), answers(fit_blocks(clone(density), slices(X, 25), plan=plan), X))
     assert not list(tmp_path.iterdir())
+
+
+def test_folds_go_on_from_their_checkpoint_bit_for_bit(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(subtotals, "SECONDS", 0.0)
+    X, search = table(300), ScoreMatchingDensityCV("pairwise", n_alphas=5, cv=3)
+    with pytest.raises(Died):
+        fit_blocks(clone(search), read_until(X, 7, []), checkpoint=tmp_path / "sums")
+    resumed = fit_blocks(clone(search), slices(X, 25), checkpoint=tmp_path / "sums")
+    whole = fit_blocks(clone(search), slices(X, 25))
+    assert_array_equal(resumed.cv_results_["mean_test_score"], whole.cv_results_["mean_test_score"])
+    assert_array_equal(answers(resumed, X), answers(whole, X))
 
 
 def test_a_generator_is_advanced_past_what_is_done(table, tmp_path, monkeypatch):
