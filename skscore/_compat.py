@@ -49,6 +49,7 @@ __all__ = [
     "check_numpy",
     "check_same_namespace",
     "check_sample_weight",
+    "computed",
     "draws_of",
     "fit_context",
     "get_namespace",
@@ -90,6 +91,11 @@ def check_sample_weight(sample_weight: ArrayLike | None, X: Any) -> Any:
 def native_frame(X: Any) -> Any:
     """Return a frame whose column names scikit-learn reads, that behind one of narwhals; dask computes its own."""
     X = nw.to_native(X, pass_through=True)
+    return computed(X)
+
+
+def computed(X: Any) -> Any:
+    """Return what dask computes of a collection, and all else as it is."""
     return X.compute() if is_lazy(X) else X
 
 

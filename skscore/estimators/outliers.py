@@ -16,7 +16,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from .._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from .._compat import HasMethods, Interval, StrOptions, check_sample_weight, computed, fit_context
 from ..formulas.fences import lower_fence
 from ..tabular import TabularDensity
 from .all_or_nothing import all_or_nothing
@@ -141,7 +141,7 @@ class DensityOutlierDetector(OutlierMixin, VersionedEstimator):
                 "density of skscore."
             )
         self.density_ = density.fit(X) if sample_weight is None else density.fit(X, sample_weight=sample_weight)
-        log_p = self.density_.score_samples(X)
+        log_p = computed(self.density_.score_samples(X))
         self.offset_ = _threshold(log_p, check_sample_weight(sample_weight, log_p[:, None]), self.contamination)
         return self
 

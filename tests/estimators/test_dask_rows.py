@@ -15,12 +15,15 @@ from distributed import Client, LocalCluster
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import KFold
+from sklearn.preprocessing import StandardScaler
 
 from skscore import (
     DenoisingScoreEstimator,
     DenoisingScoreEstimatorCV,
+    DensityOutlierDetector,
     ScoreMatchingDensity,
     ScoreMatchingDensityCV,
+    TransformedDensity,
 )
 from skscore.domains import Capped, Orthant, Power
 from skscore.estimators import dask_rows
@@ -318,6 +321,20 @@ def test_a_score_is_the_mean_over_all_partitions(criterion, table):
     assert density.score(cut(X)) == pytest.approx(density.score(X), rel=1e-12)
     assert density.score(cut(X), sample_weight=cut(weight)) == pytest.approx(density.score(X, None, weight), rel=1e-12)
     assert type(density.score(cut(X))) is np.float64
+
+
+def test_outliers_and_transformed_rows_of_a_collection_are_those_in_memory(table):
+    X = table(80)
+    for collection, seen in ((cut(X), X), (frame_of(X), pd.DataFrame(X, columns=["a", "b"]))):
+        detector = DensityOutlierDetector(ScoreMatchingDensity(), contamination=0.1)
+        expected = clone(detector).fit(seen).predict(seen)
+        assert_array_equal(clone(detector).fit(collection).predict(collection), expected)
+        transformed = TransformedDensity(ScoreMatchingDensity(), StandardScaler())
+        assert clone(transformed).fit(collection).score(collection) == pytest.approx(
+            clone(transformed).fit(seen).score(seen)
+        )
+        gaussian = ScoreMatchingDensity().fit(collection)
+        assert gaussian.bic(collection) == pytest.approx(gaussian.bic(seen), rel=1e-12)
 
 
 # ---- what is refused -----------------------------------------------------------------------------
