@@ -28,7 +28,7 @@ from .._compat import (
     validate_numpy,
     validate_parameters,
 )
-from ..formulas.moments import moments, row_blocks
+from ..formulas.moments import row_blocks
 from ..formulas.schedules import WEIGHTINGS
 from ..levels.flow_density import SAMPLERS
 from ..levels.mixture import FIRST
@@ -38,14 +38,16 @@ from ..maps.affine import PRECONDITIONINGS
 from ..models.catalog import MODELS
 from ..models.family import Model, Sample
 from ..neural import ScoreNetwork
+from ..neural.process_group import ALONE, current_group
 from ..samplers import tweedie
 from .all_or_nothing import all_or_nothing
+from .all_rows import all_rows
 from .checks import check_noise, check_spread, check_sums, model_object, rows_of_weight, seed_of, warn_of, warn_user
 from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale, read_best
 from .density import DensityEstimator
 from .ladder_statistics import LadderPlan, LadderStatistics, check_same_plan, plan_ladder
 from .noise_path import noise_path, usual_level
-from .preprocessing import SpreadRows, read_preprocessing
+from .preprocessing import SpreadRows, preprocessing_of, read_preprocessing
 from .statistics import Columns
 
 __all__ = ["DenoisingScoreEstimator"]
@@ -322,22 +324,24 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     def _readings(self, X, sample_weight, resume=False, merge=False, read=read_best):
         """What `read` makes of a training on the rows of X, the preprocessing, and what further rows are added to."""
         p, model = self._settings(), model_object(self.model)
-        X, weight = self._checked(X, sample_weight, model, is_first=not resume)
-        seed = self._begin_stream(model)
+        group = current_group() if isinstance(model, ScoreNetwork) else ALONE
+        X, weight = group.together(lambda: self._checked(X, sample_weight, model, is_first=not resume))
+        seed = group.first(self._begin_stream(model))
         if not isinstance(model, ScoreNetwork):
             return self._read_statistics(p, self._summed_up(p, model, X, weight, resume, merge), X, weight, seed, read)
-        preprocessing, seen = self._preprocessed(X, weight, model, resume, merge and resume)
+        source, preprocessing, seen = self._preprocessed(all_rows(X, weight, group), model, resume, merge and resume)
         start = self._density.noisy_score if resume else None
-        rows = _in_coordinates(p, preprocessing, seen, X, weight)
-        return self._train(p, model, *rows, seed, read, start), preprocessing, seen
+        rows = _in_coordinates(p, preprocessing, seen, source.X, source.weight)
+        return self._train(p, model, source, *rows, seed, read, start), preprocessing, seen
 
     def _checked(self, X, sample_weight, model, is_first):
         """Rows and weights, after checks of them and of the model."""
         validate_parameters(model)
         check_noise(model)
-        at_least = 2 if is_first else 1
+        at_least, is_network = (2 if is_first else 1), isinstance(model, ScoreNetwork)
         X = self._first_seen(X) if is_first else X
-        X = validate_numpy(self, X, reset=is_first, dtype=np.float64, ensure_min_samples=at_least)
+        dtype = [np.float64, np.float32] if is_network else np.float64  # a network leaves rows where they lie
+        X = validate_numpy(self, X, reset=is_first, dtype=dtype, ensure_min_samples=at_least)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
         check_spread(X)
         return X, weight
@@ -483,30 +487,33 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         self._stream = np.random.default_rng(seed)
         return int(self._stream.integers(2**31)) if seed is None else seed
 
-    def _preprocessed(self, X, weight, model, resume, merge):
-        """The preprocessing of a network, and the moments of all spread rows seen."""
+    def _preprocessed(self, source, model, resume, merge):
+        """All rows, with those here that the preprocessing needs; it, and the moments of all spread rows seen."""
         if not resume:
-            fitted, kind = read_preprocessing(X, weight, self.dequantize, self.bounds), coordinates(self, model)
-            spread, seen = next(fitted.spreads(X)), fitted.spread_moments(X, weight)
+            (source, fitted), kind = preprocessing_of(source, self.dequantize, self.bounds), coordinates(self, model)
+            spread, seen = next(fitted.spreads(source.X)), fitted.moments_of_all(source)
             fitted = fitted.isotropic(spread, seen, kind)
-            return (fitted.with_scales(spread, weight, kind) if may_scale(self, model) else fitted), seen
+            fitted = fitted.with_scales(spread, source.weight, kind) if may_scale(self, model) else fitted
+            return source, source.group.first(fitted), seen
         fitted = self._preprocessing
-        fitted.check_values(X)
-        seen = fitted.spread_moments(X, weight)
+        source.group.together(lambda: [fitted.check_values(X) for _, X, _ in source.blocks()])
+        seen = fitted.moments_of_all(source)
         if merge:
-            fitted, seen = replace(fitted, moments=fitted.moments + moments(X, weight)), seen + self._seen
-        return fitted, seen
+            further = source.moments(lambda X: X)
+            fitted, seen = replace(fitted, moments=fitted.moments + further), seen + self._seen
+        return source, fitted, seen
 
-    def _train(self, p, network, rows, table, seed, read, start):
+    def _train(self, p, network, source, rows, table, seed, read, start):
         """Train networks, with a round of the callbacks and a line of print for each validation."""
-        callbacks = FitCallbacks(self, table.X, None)
+        is_first = source.group.is_first
+        callbacks = FitCallbacks(self if is_first else None, table.X, None)
 
         def watch(state, interim):
-            if self.verbose:
+            if self.verbose and is_first:
                 self._report(state)
             return callbacks.round(lambda: self._attributes(interim(), table.preprocessing))
 
-        readings = fit_network(p, network, rows, table, seed, watch, read, start)
+        readings = fit_network(p, network, source, rows, table, seed, watch, read, start)
         callbacks.end()
         return readings
 

@@ -14,6 +14,7 @@ from .devices import threads_for
 from .member import Member
 from .noisy_rows import validation_batch
 from .output_scaling import best_shrinkage
+from .process_group import ALONE, ProcessGroup
 from .stacks import Architecture, load_weights
 from .training import TrainingState
 from .training_config import TrainingConfig
@@ -44,6 +45,8 @@ class Ensemble:
         Networks for each fold.
     seed : int
     device : str
+    group : ProcessGroup
+        Processes that each have made the same ensemble, and train it together.
     """
 
     rows: Any
@@ -54,6 +57,7 @@ class Ensemble:
     n_networks: int
     seed: int
     device: str
+    group: ProcessGroup = ALONE
 
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -67,21 +71,29 @@ class Ensemble:
         members, sets = self._members(self.folds, start and start.weights), self._validation_sets()
         validation = partial(_validated, sets=sets) if sets else None
         config = self.config if sets else replace(self.config, max_iter=1)
-        state = TrainingState(members, validation, config, deadline)
+        state = TrainingState(members, validation, config, self.group.first(deadline), self.group)
         if start is not None:
             state.begin_with(start.shrinkage)
         if checkpoint is not None:
-            checkpoint.resume(state)
+            self._resume(state, checkpoint)
         with threads_for(_work(state)):
             more = True
             while more:
                 state.advance()
-                more = not watch(state) and not state.ended
+                stopped = self.group.together(lambda: watch(state))
+                stopped, state.deadline = self.group.first((stopped, state.deadline))
+                more = not stopped and not state.ended
                 if more and checkpoint is not None:
-                    checkpoint.save(state)
+                    self.group.of_first(lambda: checkpoint.save(state))
         if checkpoint is not None:
-            checkpoint.remove()
+            self.group.of_first(checkpoint.remove)
         return state
+
+    def _resume(self, state, checkpoint):
+        """Bring `state` to what the first process finds saved for it."""
+        self.group.of_first(lambda: checkpoint.resume(state))
+        if self.group.size > 1:
+            state.restore(self.group.first(state.state()))
 
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -96,7 +108,8 @@ class Ensemble:
         share = 1.0 - len(self.folds[0]) / len(self.rows)
         config = replace(self.config, max_iter=max(1, round(best.step / share)))
         members = self._members([np.empty(0, dtype=int)] * len(self.folds), None)
-        again = TrainingState(members, None, config, deadline, best=best._replace(state=None))
+        deadline, best = self.group.first(deadline), best._replace(state=None)
+        again = TrainingState(members, None, config, deadline, self.group, best=best)
         with threads_for(_work(again)):
             while not again.ended:
                 again.advance()
@@ -123,13 +136,13 @@ class Ensemble:
 
     def _members(self, folds, start):
         n_networks = len(folds) * self.n_networks
-        stacks = self.architecture.initialised(n_networks, self.seed, self.device)
+        stacks = self.architecture.initialised(n_networks, self.seed, self.device, self.group)
         if start is not None:
             _begin_with([stack for stack, _ in stacks], start)
         seen = [torch.from_numpy(np.setdiff1d(np.arange(len(self.rows)), fold)).to(self.device) for fold in folds]
         kept = iter(index for index in seen for _ in range(self.n_networks))
         return [
-            Member(stack, self.rows, [next(kept) for _ in range(stack.n_networks)], self.config, generator)
+            Member(stack, self.rows, [next(kept) for _ in range(stack.n_networks)], self.config, generator, self.group)
             for stack, generator in stacks
         ]
 
