@@ -273,6 +273,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density to the rows of X.
 
+        Networks learn from a memory map without a copy of it. In a process group of torch they are trained by all
+        processes, each of which calls ``fit`` with its own rows.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)

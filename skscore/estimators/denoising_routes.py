@@ -29,7 +29,7 @@ from .validation_rows import REPORT_ROWS, SCORED_ROWS, best_level, choose_all, m
 
 __all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "read_best", "read_path"]
 
-MAX_VALIDATION_ROWS, VALIDATION_ROWS_OF_MANY = 20_000, 2000  # the latter of rows that are not all here
+MAX_VALIDATION_ROWS, VALIDATION_ROWS_OF_MANY = 20_000, 1000  # the latter of rows that are not all here
 PATH_SHARE = 0.4  # of the steps of a log-density at each of these levels, in the mean
 
 

@@ -139,7 +139,7 @@ class Ensemble:
         stacks = self.architecture.initialised(n_networks, self.seed, self.device, self.group)
         if start is not None:
             _begin_with([stack for stack, _ in stacks], start)
-        seen = [torch.from_numpy(np.setdiff1d(np.arange(len(self.rows)), fold)).to(self.device) for fold in folds]
+        seen = [torch.from_numpy(_all_but(len(self.rows), fold)).to(self.device) for fold in folds]
         kept = iter(index for index in seen for _ in range(self.n_networks))
         return [
             Member(stack, self.rows, [next(kept) for _ in range(stack.n_networks)], self.config, generator, self.group)
@@ -160,6 +160,13 @@ class Ensemble:
             unseeing = list(range(k * self.n_networks, (k + 1) * self.n_networks))
             sets.append((batch, None if weight is None else weight[index], unseeing))
         return sets
+
+
+def _all_but(n, fold):
+    """Indices of n rows but for those of a fold."""
+    kept = np.ones(n, dtype=bool)
+    kept[fold] = False
+    return np.flatnonzero(kept)
 
 
 def _validated(members, sets):

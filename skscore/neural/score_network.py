@@ -58,7 +58,7 @@ class ScoreNetwork(BaseEstimator):
         Of AdamW.
     batch_size : int or "auto", default="auto"
         Noisy rows of one step, in fours that share a noise level: two rows of the table, each with a noise and with its
-        opposite. "auto" is 128 for tables of at most 600 rows, else 512.
+        opposite. "auto" is 128 for tables of at most 600 rows, else 512. Each process of a group takes as many.
     max_iter : int or "auto", default="auto"
         Largest number of steps of each network; "auto" is 900 for tables of at most 600 rows, 4000 for those of at most
         3 columns, else 3000.
