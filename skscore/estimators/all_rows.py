@@ -118,8 +118,8 @@ def all_rows(X, weight, group: ProcessGroup, few: bool = True) -> AllRows:
     n, first = (sum(length for length, _ in some) for some in (shapes, shapes[: group.rank]))
     places = evenly(n, min(MOST_ROWS, max(1, MOST_NUMBERS // X.shape[1])) if few else n)
     all_weights = None if weight is None else np.concatenate(weights)
-    alone = group.size == 1 and len(places) == n
-    here = X.astype(np.float64, copy=False) if alone else _taken(X, first, group, places)
+    is_whole = len(X) == len(places) == n
+    here = X.astype(np.float64, copy=False) if is_whole else _taken(X, first, group, places)
     return AllRows(X, first, n, all_weights, group, places, here)
 
 
@@ -137,6 +137,8 @@ def _check_parts(shapes, weights, hashes):
 
 def _taken(part, first, group, index):
     """Rows at some places of all, which the processes that have them add to zeros."""
+    if group.size == 1:
+        return part[index].astype(np.float64)
     rows, own = np.zeros((len(index), part.shape[1])), (index >= first) & (index < first + len(part))
     rows[own] = part[index[own] - first]
     return group.sum_up(rows)
