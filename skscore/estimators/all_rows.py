@@ -106,17 +106,16 @@ class AllRows:
         return np.array(sorted(found.values()), dtype=np.int64)
 
 
-def all_rows(X, weight, group: ProcessGroup, few: bool = True) -> AllRows:
+def all_rows(X, weight, group: ProcessGroup) -> AllRows:
     """All rows of a group, of which this process has the rows X (n_part, d) of weights (n_part,) or None.
 
-    Unless `few` will do, all are to be here. A ValueError if parts do not fit each other, or two processes have the
-    same.
+    A ValueError if parts do not fit each other, or two processes have the same.
     """
     told = joblib.hash(X[evenly(len(X), COMPARED_ROWS)]) if group.size > 1 else None
     shapes, weights, hashes = zip(*group.gathered((X.shape, weight, told)), strict=True)
     _check_parts(shapes, weights, hashes)
     n, first = (sum(length for length, _ in some) for some in (shapes, shapes[: group.rank]))
-    places = evenly(n, min(MOST_ROWS, max(1, MOST_NUMBERS // X.shape[1])) if few else n)
+    places = evenly(n, min(MOST_ROWS, max(1, MOST_NUMBERS // X.shape[1])))
     all_weights = None if weight is None else np.concatenate(weights)
     is_whole = len(X) == len(places) == n
     here = X.astype(np.float64, copy=False) if is_whole else _taken(X, first, group, places)

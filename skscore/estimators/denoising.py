@@ -341,9 +341,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         """Rows and weights, after checks of them and of the model."""
         validate_parameters(model)
         check_noise(model)
-        at_least, is_network = (2 if is_first else 1), isinstance(model, ScoreNetwork)
+        at_least = 2 if is_first else 1
         X = self._first_seen(X) if is_first else X
-        dtype = [np.float64, np.float32] if is_network else np.float64  # a network leaves rows where they lie
+        dtype = [np.float64, np.float32] if isinstance(model, ScoreNetwork) else np.float64  # networks copy no map
         X = validate_numpy(self, X, reset=is_first, dtype=dtype, ensure_min_samples=at_least)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
         check_spread(X)
