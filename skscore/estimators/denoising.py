@@ -28,7 +28,7 @@ from .._compat import (
     validate_numpy,
     validate_parameters,
 )
-from ..formulas.moments import moments, row_blocks
+from ..formulas.moments import row_blocks
 from ..formulas.schedules import WEIGHTINGS
 from ..levels.flow_density import SAMPLERS
 from ..levels.mixture import FIRST
@@ -36,10 +36,12 @@ from ..levels.parzen import NARROWEST
 from ..likelihood import antithetic_noise, denoising_gain
 from ..maps.affine import PRECONDITIONINGS
 from ..models.catalog import MODELS
-from ..models.family import Model, Sample
+from ..models.family import Model
 from ..neural import ScoreNetwork
+from ..neural.process_group import ALONE, current_group
 from ..samplers import tweedie
 from .all_or_nothing import all_or_nothing
+from .all_rows import all_rows
 from .checks import (
     check_counts,
     check_noise,
@@ -51,12 +53,12 @@ from .checks import (
     warn_of,
     warn_user,
 )
-from .denoising_routes import coordinates, fit_closed_form, fit_network, may_scale, read_best
+from .denoising_routes import fit_closed_form, fit_network, read_best
 from .density import DensityEstimator
-from .ladder_statistics import LadderPlan, LadderStatistics, check_same_plan, plan_ladder
-from .noise_path import noise_path, usual_level
+from .ladder_statistics import LadderPlan, LadderStatistics, check_same_plan
+from .noise_coordinates import in_coordinates, planned_ladder, preprocessed
 from .partitions import rows_to_fit, rows_to_plan, summed_partitions
-from .preprocessing import SpreadRows, read_preprocessing
+from .preprocessing import SpreadRows
 from .statistics import Columns
 
 __all__ = ["DenoisingScoreEstimator"]
@@ -282,6 +284,9 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     def fit(self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the density to the rows of X.
 
+        Networks learn from a memory map without a copy of it. In a process group of torch they are trained by all
+        processes, each of which calls ``fit`` with its own rows.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -342,14 +347,15 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     def _readings(self, X, sample_weight, resume=False, merge=False, read=read_best):
         """What `read` makes of a training on the rows of X, the preprocessing, and what further rows are added to."""
         p, model = self._settings(), model_object(self.model)
-        X, weight = self._checked(X, sample_weight, model, is_first=not resume)
-        seed = self._begin_stream(model)
+        group = current_group() if isinstance(model, ScoreNetwork) else ALONE
+        X, weight = group.together(lambda: self._checked(X, sample_weight, model, is_first=not resume))
+        seed = group.first(self._begin_stream(model))
         if not isinstance(model, ScoreNetwork):
             return self._read_statistics(p, self._summed_up(p, model, X, weight, resume, merge), X, weight, seed, read)
-        preprocessing, seen = self._preprocessed(X, weight, model, resume, merge and resume)
+        source, preprocessing, seen = self._preprocessed(p, model, all_rows(X, weight, group), resume, merge and resume)
         start = self._density.noisy_score if resume else None
-        rows = _in_coordinates(p, preprocessing, seen, X, weight)
-        return self._train(p, model, *rows, seed, read, start), preprocessing, seen
+        rows = in_coordinates(p, preprocessing, seen, source.X, source.weight)
+        return self._train(p, model, source, *rows, seed, read, start), preprocessing, seen
 
     def _checked(self, X, sample_weight, model, is_first):
         """Rows and weights, after checks of them and of the model."""
@@ -357,7 +363,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         check_noise(model)
         at_least = 2 if is_first else 1
         X = self._first_seen(X) if is_first else X
-        X = validate_numpy(self, X, reset=is_first, dtype=np.float64, ensure_min_samples=at_least)
+        dtype = [np.float64, np.float32] if isinstance(model, ScoreNetwork) else np.float64  # networks copy no map
+        X = validate_numpy(self, X, reset=is_first, dtype=dtype, ensure_min_samples=at_least)
         weight, X = rows_of_weight(check_sample_weight(sample_weight, X), X, at_least=at_least)
         check_counts(weight)
         check_spread(X)
@@ -389,7 +396,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         reader._validate_params()
         reader._check_sums()
         X, weight = reader._checked(X, sample_weight, model, is_first=True)
-        plan = reader._planned(reader, model, X, weight)
+        plan = planned_ladder(reader, model, X, weight, Columns.seen_by(reader))
         return plan.named(X, weight, repr(self.alpha), repr(self.random_state))
 
     def compute_statistics(
@@ -462,18 +469,6 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         """Raise a ValueError if a fit is no matter of sums over rows."""
         check_sums(self)
 
-    def _planned(self, p, model, X, weight, former=None):
-        """The plan of rows, in coordinates of their own or in those of a former fit."""
-        kind = coordinates(p, model)
-        if former is None:
-            fitted = read_preprocessing(X, weight, self.dequantize, self.bounds)
-            spread, seen = next(fitted.spreads(X)), fitted.spread_moments(X, weight)
-            fitted = fitted.isotropic(spread, seen, kind)
-        else:
-            former.check_values(X)
-            fitted = replace(former, spread=former.spread_moments(X, weight))
-        return plan_ladder(p, model, X, weight, fitted, kind, Columns.seen_by(self))
-
     def _gathered(self, p, model, plan, X, weight):
         """Statistics of rows under a plan."""
         check_same_plan(p, model, plan)
@@ -485,12 +480,13 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         if resume and merge:
             return self._seen + self._gathered(p, model, self._seen.plan, X, weight)
         former = self._preprocessing if resume else None
-        return LadderStatistics.gather(self._planned(p, model, X, weight, former), X, weight)
+        plan = planned_ladder(p, model, X, weight, Columns.seen_by(self), former)
+        return LadderStatistics.gather(plan, X, weight)
 
     def _read_statistics(self, p, statistics, X, weight, seed, read):
         """As `_readings`, of statistics, and rows X that choose what these do not tell."""
         preprocessing = statistics.preprocessing
-        rows = _in_coordinates(p, preprocessing, statistics.spread, X, weight)
+        rows = in_coordinates(p, preprocessing, statistics.spread, X, weight)
         readings = fit_closed_form(p, statistics, *rows, seed, read)
         return readings, preprocessing, statistics.without_rows()
 
@@ -507,30 +503,25 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         self._stream = np.random.default_rng(seed)
         return int(self._stream.integers(2**31)) if seed is None else seed
 
-    def _preprocessed(self, X, weight, model, resume, merge):
-        """The preprocessing of a network, and the moments of all spread rows seen."""
-        if not resume:
-            fitted, kind = read_preprocessing(X, weight, self.dequantize, self.bounds), coordinates(self, model)
-            spread, seen = next(fitted.spreads(X)), fitted.spread_moments(X, weight)
-            fitted = fitted.isotropic(spread, seen, kind)
-            return (fitted.with_scales(spread, weight, kind) if may_scale(self, model) else fitted), seen
-        fitted = self._preprocessing
-        fitted.check_values(X)
-        seen = fitted.spread_moments(X, weight)
+    def _preprocessed(self, p, network, source, resume, merge):
+        """All rows, with those here that the preprocessing needs; it, and the moments of all spread rows seen."""
+        former = self._preprocessing if resume else None
+        source, fitted, seen = preprocessed(p, network, source, former)
         if merge:
-            fitted, seen = replace(fitted, moments=fitted.moments + moments(X, weight)), seen + self._seen
-        return fitted, seen
+            fitted, seen = replace(fitted, moments=fitted.moments + source.moments(lambda X: X)), seen + self._seen
+        return source, fitted, seen
 
-    def _train(self, p, network, rows, table, seed, read, start):
+    def _train(self, p, network, source, rows, table, seed, read, start):
         """Train networks, with a round of the callbacks and a line of print for each validation."""
-        callbacks = FitCallbacks(self, table.X, None)
+        is_first = source.group.is_first
+        callbacks = FitCallbacks(self if is_first else None, table.X, None)
 
         def watch(state, interim):
-            if self.verbose:
+            if self.verbose and is_first:
                 self._report(state)
             return callbacks.round(lambda: self._attributes(interim(), table.preprocessing))
 
-        readings = fit_network(p, network, rows, table, seed, watch, read, start)
+        readings = fit_network(p, network, source, rows, table, seed, watch, read, start)
         callbacks.end()
         return readings
 
@@ -737,13 +728,6 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
             return drawn.rows
 
         return self._preprocessing.draw(sample, n_samples)
-
-
-def _in_coordinates(p, preprocessing, seen, X, weight) -> tuple[Sample, SpreadRows]:
-    """Rows in the coordinates of the noise, with the moments of all `seen`, and as they are spread over their cells."""
-    table = SpreadRows(X, preprocessing).at(usual_level(noise_path(p)))
-    Z = next(table.spreads())
-    return Sample(Z, None, weight, preprocessing.mapped_moments(seen, Z, weight)), table
 
 
 def _noise_level(sigma):

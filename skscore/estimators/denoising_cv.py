@@ -15,6 +15,7 @@ from .._compat import HasMethods, Interval, StrOptions, check_sample_weight, fit
 from ..models.family import Model
 from ..models.folds import distinct, group_rows
 from ..neural import ScoreNetwork
+from ..neural.process_group import current_group
 from .all_or_nothing import all_or_nothing
 from .checks import check_spread, model_object, rows_of_weight, tells_once, warn_user
 from .denoising import DenoisingScoreEstimator
@@ -228,7 +229,13 @@ class DenoisingScoreEstimatorCV(DenoisingScoreEstimator):
         return self.fit(X, y, sample_weight) if is_first else super().partial_fit(X, y, sample_weight)
 
     def _check_trainings(self):
-        checkpoint = getattr(model_object(self.model), "checkpoint", None)
+        model = model_object(self.model)
+        if isinstance(model, ScoreNetwork) and current_group().size > 1:
+            raise ValueError(
+                "the trainings of a search are those of one process. In a process group fit "
+                'DenoisingScoreEstimator(sigma_min="auto"), which chooses a level from one training.'
+            )
+        checkpoint = getattr(model, "checkpoint", None)
         if checkpoint is not None and not os.path.isdir(checkpoint):
             raise ValueError(
                 f"checkpoint={checkpoint!r} holds one training, and each fold has its own: give a folder, which holds "

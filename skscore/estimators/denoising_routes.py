@@ -2,13 +2,14 @@
 
 The estimator is read here as a holder of parameters `p`, and never written. `rows` is a ``Sample`` of rows Z (n, d),
 their weights and the moments of all rows seen; `table` holds them as ``SpreadRows``, and with its preprocessing the
-variances λ (d,) of the reference Gaussian.
+variances λ (d,) of the reference Gaussian. `source` are all rows, of which these may be some.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,12 @@ from ..models.fitted_density import FittedDensity
 from ..neural import ScoreNetwork
 from .fit_time import seconds_of_validation, trained_in_time
 from .ladder_statistics import LadderStatistics
-from .noise_path import explicit_levels, noise_path, noise_range, usual_level
+from .noise_path import noise_path, noise_range, usual_level
 from .validation_rows import REPORT_ROWS, SCORED_ROWS, best_level, choose_all, mix_along, validation_rows
 
-__all__ = ["Fitted", "coordinates", "fit_closed_form", "fit_network", "may_scale", "read_best", "read_path"]
+__all__ = ["Fitted", "fit_closed_form", "fit_network", "read_best", "read_path"]
 
-MAX_VALIDATION_ROWS = 20_000
+MAX_VALIDATION_ROWS, VALIDATION_ROWS_OF_MANY = 20_000, 1000  # the latter of rows that are not all here
 PATH_SHARE = 0.4  # of the steps of a log-density at each of these levels, in the mean
 
 
@@ -67,28 +68,6 @@ class Fitted:
     remarks: tuple[str, ...] = ()
 
 
-# ---- what the parameters say ---------------------------------------------------------------------
-
-
-def coordinates(p, model):
-    """Kind of coordinates that the parameters `p` ask for.
-
-    The columns of a closed-form model are its user's, so they are not rotated; an energy needs one scale in all
-    directions to have all its gradients of one size.
-    """
-    if p.preconditioning != "auto":
-        return p.preconditioning
-    if not isinstance(model, ScoreNetwork):
-        return "standardize"
-    return "whiten" if model.parametrization == "energy" else "per_direction"
-
-
-def may_scale(p, model):
-    """Whether rows may have scales of their own: if the user chose no coordinates, and not one single noise level."""
-    n_levels = p.n_levels if p.noise_levels is None else len(explicit_levels(p.noise_levels))
-    return p.preconditioning == "auto" and isinstance(model, ScoreNetwork) and n_levels != 1
-
-
 # ---- closed form ---------------------------------------------------------------------------------
 
 
@@ -115,7 +94,7 @@ def fit_closed_form(p, statistics: LadderStatistics, rows: Sample, table, seed, 
 # ---- network -------------------------------------------------------------------------------------
 
 
-def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, read, start=None) -> list[Fitted]:
+def fit_network(p, network: ScoreNetwork, source, rows: Sample, table, seed, watch, read, start=None) -> list[Fitted]:
     """Train networks.
 
     ``watch(state, interim)`` is called after each validation: with the TrainingState, and a function that returns what
@@ -127,12 +106,12 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, read
     from ..neural.checkpoint import checkpoint_of  # torch is loaded here, and only for networks
     from ..neural.denoiser import Denoiser
 
-    (n, d), variance = rows.X.shape, table.preprocessing.variance
+    n, d, variance = source.n, rows.X.shape[1], table.preprocessing.variance
     sigma_min, sigma_max, levels = noise_range(p, variance)
     start = start if isinstance(start, Denoiser) else None
-    chosen = network.for_table(n, d, start)
-    folds = _folds(chosen, n, seed)
-    ensemble = _ensemble(p, chosen, rows, table, variance, folds, seed)
+    chosen = network.for_table(n, d, start, source.group.size)
+    folds = _folds(chosen, source, seed)
+    ensemble = _ensemble(p, chosen, source, rows, table, folds, seed)
     named = np.array([sigma_max, sigma_min]) if levels is None else levels
 
     def interim(state):
@@ -140,7 +119,7 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, read
         return Fitted(density, named, usual_level(noise_path(p)))
 
     begun_with = None if start is None else (start.weights, start.shrinkage)
-    checkpoint = checkpoint_of(network, p, rows.X, rows.weight, seed, begun_with)
+    checkpoint = checkpoint_of(network, p, rows.X, rows.weight, seed, begun_with, *source.beyond)
 
     def train(deadline=np.inf, keep_time=lambda state: None):
         def watched(state):
@@ -168,35 +147,48 @@ def fit_network(p, network: ScoreNetwork, rows: Sample, table, seed, watch, read
         best_iter=state.best.step,
         remarks=remarks,
     )
-    readings = read(p, trained, rows, table, validating)
+    readings = source.group.of_first(lambda: read(p, trained, rows, table, validating))
     if not network.refit:
         return readings
     refitted = ensemble.refitted(state, np.inf if max_time is None else begun + max_time, checkpoint)
     return [replace(fitted, density=replace(fitted.density, noisy_score=refitted)) for fitted in readings]
 
 
-def _ensemble(p, network, rows, table, variance, folds, seed):
-    """The networks, and the rows in all their spreads for these to be trained on."""
+def _ensemble(p, network, source, rows, table, folds, seed):
+    """The networks, and the rows for these to be trained on: in all their spreads, or taken from where they lie."""
     from ..neural.devices import resolve_device
     from ..neural.ensemble import Ensemble
     from ..neural.noise_schedule import noise_schedule
-    from ..neural.noisy_rows import NoisyRows
+    from ..neural.noisy_rows import NoisyRows, TakenRows
     from ..neural.stacks import Architecture
 
-    (n, d), device, spreads = rows.X.shape, resolve_device(network.device), list(table.spreads())
+    n, variance, device = source.n, table.preprocessing.variance, resolve_device(network.device)
     sigma_min, sigma_max, levels = noise_range(p, variance)
-    weight = None if rows.weight is None else np.tile(rows.weight, len(spreads))
     schedule = noise_schedule(sigma_min, sigma_max, levels, p.noise_distribution, device)
+    if source.are_here:
+        spreads = list(table.spreads())
+        weight = None if rows.weight is None else np.tile(rows.weight, len(spreads))
+        noisy: Any = NoisyRows.on(device, np.concatenate(spreads), weight, variance, schedule)
+        folds = [np.concatenate([fold + n * k for k in range(len(spreads))]) for fold in folds]
+    else:
+        noisy = TakenRows(device, partial(_spread, source, table), n, source.all_weights, variance, schedule, seed)
+        folds = [source.places[fold] for fold in folds]
     return Ensemble(
-        NoisyRows.on(device, np.concatenate(spreads), weight, variance, schedule),
-        Architecture(variance, network.parametrization, network.network, network.layers(d)),
+        noisy,
+        Architecture(variance, network.parametrization, network.network, network.layers(len(variance))),
         network.training_config(n, p.weighting, device),
-        [np.concatenate([fold + n * k for k in range(len(spreads))]) for fold in folds],
+        folds,
         n,
         network.n_networks,
         seed,
         device,
+        source.group,
     )
+
+
+def _spread(source, table, index, rng):
+    """Rows z at some places of all."""
+    return table.preprocessing.spread_and_map(source.take(index), rng)
 
 
 # ---- the noise level of the density --------------------------------------------------------------
@@ -264,12 +256,18 @@ def _density(p, network, denoiser, rows, variance, seed):
     return LevelDensity(denoiser, sigma_min, FittedDensity(family, None, noisy, seed, "network"))
 
 
-def _folds(network, n, seed):
-    """Rows held out by the networks of each fold, as index arrays; a single row is held out by none."""
+def _folds(network, source, seed):
+    """Rows held out by the networks of each fold, as indices of those that are here; a single row is held out by none.
+
+    Not all rows are dealt into folds if not all are here.
+    """
+    n = len(source.places)
     order = np.random.default_rng([seed, n]).permutation(n)
     if n == 1:
         return [order[:0]] * network.n_folds
     if network.n_folds > 1:
-        return [np.sort(fold) for fold in np.array_split(order, network.n_folds)]
-    number = min(MAX_VALIDATION_ROWS, max(1, round(network.validation_fraction * n)), n - 1)
+        dealt = order if source.are_here else order[:VALIDATION_ROWS_OF_MANY]
+        return [np.sort(fold) for fold in np.array_split(dealt, network.n_folds)]
+    most = MAX_VALIDATION_ROWS if source.are_here else VALIDATION_ROWS_OF_MANY
+    number = min(most, max(1, round(network.validation_fraction * n)), n - 1)
     return [np.sort(order[:number])]

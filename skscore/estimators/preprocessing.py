@@ -18,9 +18,10 @@ from ..maps.autoregressive import fit_autoregressive
 from ..maps.cell_points import CellPoints, cell_points
 from ..maps.cells import Atoms, Cells, dequantize, round_to_cells
 from ..maps.dequantize import find_cells
+from .all_rows import AllRows
 from .checks import warn_user
 
-__all__ = ["Preprocessing", "read_preprocessing"]
+__all__ = ["Preprocessing", "preprocessing_of", "read_preprocessing"]
 
 COLLINEAR = 0.98
 MAX_REDRAWS = 1000
@@ -149,6 +150,17 @@ class Preprocessing:
         found = [moments(Y, weight) for Y in self.spreads(X)]
         return replace(reduce(add, found), n=found[0].n)
 
+    def moments_of_all(self, rows: AllRows) -> Moments:
+        """The same of all rows; those that are not here are spread once."""
+        if rows.are_here:
+            return self.spread_moments(rows.X, rows.weight)
+        rng = np.random.default_rng(SPREAD_SEED)
+        return rows.moments(lambda X: dequantize(X, self.cells, rng))
+
+    def spread_and_map(self, X, rng) -> ndarray:
+        """Rows of z: X spread over its cells once, and mapped."""
+        return self.map.forward(dequantize(X, self.cells, rng))
+
     def points(self, X, n_points=None) -> CellPoints:
         """Rows as `n_points` points of their cells; None is the number that was chosen."""
         noise = np.diag(self.sigma_min**2 * self.spread.variance)
@@ -230,6 +242,20 @@ class SpreadRows:
         return self.preprocessing.points(self.X[index], n_points)
 
 
+def preprocessing_of(rows: AllRows, dequantize, bounds) -> tuple[AllRows, Preprocessing]:
+    """What `read_preprocessing` learns of those rows that are here, and the moments of all.
+
+    If one of the others has a value that is not among these, it joins them, and cells are found anew.
+    """
+    fitted = read_preprocessing(rows.X, rows.weight, dequantize, bounds)
+    if rows.are_here:
+        return rows, fitted
+    rows.group.together(lambda: _check_inside(fitted.bounds, bounds, rows.part))
+    while (more := rows.with_values_of(fitted.holds)) is not rows:
+        rows, fitted = more, read_preprocessing(more.X, more.weight, dequantize, bounds)
+    return rows, replace(fitted, moments=rows.moments(lambda X: X))
+
+
 def read_preprocessing(X, weight, dequantize, bounds) -> Preprocessing:
     """Learn the cells of the rows X; the map is still the identity.
 
@@ -237,14 +263,18 @@ def read_preprocessing(X, weight, dequantize, bounds) -> Preprocessing:
     """
     d = X.shape[1]
     box = None if bounds is None else _box(bounds, d)
+    _check_inside(box, bounds, X)
+    cells = find_cells(X, weight) if dequantize else (None,) * d
+    summary = moments(X, weight)
+    return Preprocessing(compose([]), np.ones(d), summary, summary, np.zeros((d, d)), cells, box)
+
+
+def _check_inside(box, bounds, X):
     if box is not None and not (inside := box.contains(X)).all():
         raise ValueError(
             f"bounds={bounds!r}: {np.sum(~inside)} rows of X lie outside, the first at row {np.argmin(inside)}. Widen "
             "the bounds, or drop these rows."
         )
-    cells = find_cells(X, weight) if dequantize else (None,) * d
-    summary = moments(X, weight)
-    return Preprocessing(compose([]), np.ones(d), summary, summary, np.zeros((d, d)), cells, box)
 
 
 def _box(bounds, d):

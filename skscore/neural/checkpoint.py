@@ -16,6 +16,7 @@ from typing import Any
 
 from .digest import digest
 from .kept_files import at_the_end
+from .process_group import ALONE, ProcessGroup
 from .sealed import LONGEST_HEAD, head_of, read_sealed
 from .state_bytes import from_bytes, to_bytes
 from .writing import remove_abandoned, written_whole
@@ -50,16 +51,23 @@ def take_up(run, state):
         setattr(run, name, state[name])
 
 
-def train_to_the_end(run: Any, advance: Callable[[], bool], checkpoint: Checkpoint | None) -> None:
-    """Call `advance`, which returns whether the training is over, until it is: from where it was saved, saved again."""
+def train_to_the_end(
+    run: Any, advance: Callable[[], bool], checkpoint: Checkpoint | None, group: ProcessGroup = ALONE
+) -> None:
+    """Call `advance`, which returns whether the training is over, until it is: from where it was saved, saved again.
+
+    Of several processes the first reads and writes the file, and the others take up what it has found.
+    """
     if checkpoint is not None:
-        checkpoint.resume(run)
+        group.of_first(lambda: checkpoint.resume(run))
+        if group.size > 1:
+            run.restore(group.first(run.state()))
     while not run.over:
         run.over = bool(advance())
         if checkpoint is not None:
-            checkpoint.save(run)
+            group.of_first(lambda: checkpoint.save(run))
     if checkpoint is not None:
-        checkpoint.turn(run)
+        group.of_first(lambda: checkpoint.turn(run))
 
 
 @dataclass

@@ -15,6 +15,7 @@ from .devices import threads_for
 from .member import Member
 from .noisy_rows import validation_batch
 from .output_scaling import best_shrinkage
+from .process_group import ALONE, ProcessGroup
 from .stacks import Architecture, load_weights
 from .training import TrainingState
 from .training_config import TrainingConfig
@@ -45,6 +46,8 @@ class Ensemble:
         Networks for each fold.
     seed : int
     device : str
+    group : ProcessGroup
+        Processes that each have made the same ensemble, and train it together.
     """
 
     rows: Any
@@ -55,6 +58,7 @@ class Ensemble:
     n_networks: int
     seed: int
     device: str
+    group: ProcessGroup = ALONE
 
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -68,16 +72,18 @@ class Ensemble:
         members, sets = self._members(self.folds, start and start.weights), self._validation_sets()
         validation = partial(_validated, sets=sets) if sets else None
         config = self.config if sets else replace(self.config, max_iter=1)
-        state = TrainingState(members, validation, config, deadline)
+        state = TrainingState(members, validation, config, self.group.first(deadline), self.group)
         if start is not None:
             state.begin_with(start.shrinkage)
 
         def advance():
             state.advance()
-            return watch(state) or state.ended
+            stopped = self.group.together(lambda: watch(state))
+            stopped, state.deadline = self.group.first((stopped, state.deadline))
+            return stopped or state.ended
 
         with threads_for(_work(state)):
-            train_to_the_end(state, advance, checkpoint)
+            train_to_the_end(state, advance, checkpoint, self.group)
         return state
 
     @torch.inference_mode(False)
@@ -93,7 +99,8 @@ class Ensemble:
         share = 1.0 - len(self.folds[0]) / len(self.rows)
         config = replace(self.config, max_iter=max(1, round(best.step / share)))
         members = self._members([np.empty(0, dtype=int)] * len(self.folds), None)
-        again = TrainingState(members, None, config, deadline, best=best._replace(state=None))
+        deadline, best = self.group.first(deadline), best._replace(state=None)
+        again = TrainingState(members, None, config, deadline, self.group, best=best)
 
         def advance():
             again.advance()
@@ -101,7 +108,7 @@ class Ensemble:
 
         if not again.ended:
             with threads_for(_work(again)):
-                train_to_the_end(again, advance, checkpoint)
+                train_to_the_end(again, advance, checkpoint, self.group)
         return self.denoiser(again if again.step == config.max_iter else trained)
 
     def denoiser(self, state) -> Denoiser:
@@ -125,13 +132,13 @@ class Ensemble:
 
     def _members(self, folds, start):
         n_networks = len(folds) * self.n_networks
-        stacks = self.architecture.initialised(n_networks, self.seed, self.device)
+        stacks = self.architecture.initialised(n_networks, self.seed, self.device, self.group)
         if start is not None:
             _begin_with([stack for stack, _ in stacks], start)
-        seen = [torch.from_numpy(np.setdiff1d(np.arange(len(self.rows)), fold)).to(self.device) for fold in folds]
+        seen = [torch.from_numpy(_all_but(len(self.rows), fold)).to(self.device) for fold in folds]
         kept = iter(index for index in seen for _ in range(self.n_networks))
         return [
-            Member(stack, self.rows, [next(kept) for _ in range(stack.n_networks)], self.config, generator)
+            Member(stack, self.rows, [next(kept) for _ in range(stack.n_networks)], self.config, generator, self.group)
             for stack, generator in stacks
         ]
 
@@ -149,6 +156,13 @@ class Ensemble:
             unseeing = list(range(k * self.n_networks, (k + 1) * self.n_networks))
             sets.append((batch, None if weight is None else weight[index], unseeing))
         return sets
+
+
+def _all_but(n, fold):
+    """Indices of n rows but for those of a fold."""
+    kept = np.ones(n, dtype=bool)
+    kept[fold] = False
+    return np.flatnonzero(kept)
 
 
 def _validated(members, sets):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from ._torch import torch
 from .adamw import AdamW
+from .process_group import ALONE
 from .stacks import parameters_as_matrix
 
 __all__ = ["Learner"]
@@ -23,18 +24,23 @@ class Learner(ABC):
         Indices of the rows that each of the m networks learns from.
     config : TrainingConfig
     generator : torch.Generator
+    group : ProcessGroup
+        Processes that each have the same networks, source of randomness and rows, and learn from a share of a batch.
     """
 
-    def __init__(self, network, kept, config, generator):
+    def __init__(self, network, kept, config, generator, group=ALONE):
         self.network, self.kept, self.config, self.generator = network.train(), kept, config, generator
-        self.device = kept[0].device
+        self.device, self.group = kept[0].device, group
         self.weights = AdamW(parameters_as_matrix(network), config.weight_decay, config.clip)
         self.orders = [torch.empty(0, dtype=torch.int64, device=self.device) for _ in kept]
         self.gain = torch.zeros((), device=self.device)
 
     @abstractmethod
     def losses(self):
-        """Loss of the next rows, summed over the networks; and its mean in nats, relative to where training begins."""
+        """Loss of the next rows, summed over the networks; and its mean in nats, relative to where training begins.
+
+        In a group both are shares, which add up to those of all rows of the step.
+        """
 
     # ---- one step --------------------------------------------------------------------------------
 
@@ -56,14 +62,14 @@ class Learner(ABC):
         gradients = torch.autograd.grad(loss, list(self.network.parameters()), materialize_grads=True)
         with torch.no_grad():
             gradient = torch.cat([gradient.reshape(len(self.kept), -1) for gradient in gradients], dim=1)
-            self.weights.step(gradient, rate, min(self.config.averaging, (1 + k) / (10 + k)))
+            self.weights.step(self.group.sum_up(gradient), rate, min(self.config.averaging, (1 + k) / (10 + k)))
             self.gain += nats
 
     # ---- validation ------------------------------------------------------------------------------
 
     def training_gain(self, steps):
         """Mean loss of the last `steps` steps in nats, relative to where training begins."""
-        value = float(self.gain) / steps
+        value = float(self.group.sum_up(self.gain)) / steps
         self.gain.zero_()
         return value
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..formulas.schedules import loss_weight
 from ._torch import torch
 from .learner import Learner
+from .process_group import ALONE
 
 __all__ = ["Member", "mean_sum"]
 
@@ -27,10 +28,11 @@ class Member(Learner):
         Indices of the rows that each of the m networks learns from.
     config : TrainingConfig
     generator : torch.Generator
+    group : ProcessGroup
     """
 
-    def __init__(self, network, rows, kept, config, generator):
-        super().__init__(network, kept, config, generator)
+    def __init__(self, network, rows, kept, config, generator, group=ALONE):
+        super().__init__(network, kept, config, generator, group)
         self.forward = torch.compile(network) if config.compile else network
         self.rows, self.weight, self.variance = rows, rows.weight, rows.variance
 
@@ -40,15 +42,22 @@ class Member(Learner):
         return draw(*shape, generator=self.generator, device=self.variance.device, dtype=self.variance.dtype)
 
     def _next_batch(self):
-        """The noisy rows of a step, those of one network after the other, and their weights."""
-        m, fours = len(self.kept), -(-self.config.batch_size // 4)
-        index = self.next_rows(2 * fours).flatten()
+        """The noisy rows of a step, those of one network after the other, and their weights.
+
+        Every process of a group draws the step of all, and keeps its share.
+        """
+        m, fours = len(self.kept), self.group.size * -(-self.config.batch_size // 4)
+        index, own = self.next_rows(2 * fours).flatten(), self.group.share(fours)
         z = self._random(torch.randn, m, fours, 2, len(self.variance))
         u = torch.arange(fours, device=z.device, dtype=z.dtype) + self._random(torch.rand, m, fours)
-        u = (u / fours).flatten().repeat_interleave(4)
-        noise = torch.cat([z, -z], dim=2).flatten(0, 2)
-        batch = self.rows.noisy(_in_fours(self.rows.clean(index)), u, noise)
-        return batch, None if self.weight is None else _in_fours(self.weight[index])
+        u = (u / fours)[:, own].flatten().repeat_interleave(4)
+        noise = torch.cat([z, -z], dim=2)[:, own].flatten(0, 2)
+
+        def in_fours(rows):
+            return _in_fours(rows.unflatten(0, (m, fours, 2))[:, own].flatten(0, 2))
+
+        batch = self.rows.noisy(in_fours(self.rows.clean(index)), u, noise)
+        return batch, None if self.weight is None else in_fours(self.weight[index])
 
     def losses(self):
         """Weighted squared error of the next noisy rows, and the nats that it loses to the reference Gaussian."""
@@ -58,7 +67,8 @@ class Member(Learner):
             output = self.forward(batch.y.unflatten(0, (m, -1)), batch.c_noise.view(m, -1, 4, 1)[:, :, 0])
         error = (output.float().flatten(0, 1) - batch.target) ** 2
         loss = m * mean_sum(loss_weight(self.config.weighting, batch.sigma, self.variance) * error, weight)
-        return loss, mean_sum(batch.nats * (error.detach() - batch.target**2), weight)
+        nats = mean_sum(batch.nats * (error.detach() - batch.target**2), weight)
+        return loss / self.group.size, nats / self.group.size
 
     # ---- state -----------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from itertools import pairwise
 from ._torch import nn, torch
 from .fused_layer import fused_layer, fusible
 from .layers import ACTIVATIONS, EPS, product, rounded_product
+from .process_group import ALONE
 
 __all__ = [
     "Dropout",
@@ -107,7 +108,7 @@ class Dropout(nn.Module):
     def __init__(self, rate):
         super().__init__()
         self.threshold = min(255, round(256 * rate))
-        self.generator = None
+        self.generator, self.group = None, ALONE
 
     def forward(self, h):
         """Units of h zeroed at random, the others scaled up; h itself outside training."""
@@ -123,12 +124,20 @@ class Dropout(nn.Module):
         return kept.to(h.dtype).mul_(256.0 / (256 - self.threshold))
 
     def drawn(self, shape, device):
-        """A random byte for each unit, which is dropped if it is below the threshold; None outside training."""
+        """A random byte for each unit, which is dropped if it is below the threshold; None outside training.
+
+        Rows (m, n, …) are a share of those of a group, for all of which bytes are drawn.
+        """
         if not self.training or self.threshold == 0:
             return None
-        number = math.prod(shape)
+        number = self.group.size * math.prod(shape)
         words = torch.empty(-(-number // 8), dtype=torch.int64, device=device)
-        return words.random_(-(2**63), None, generator=self.generator).view(torch.uint8)[:number].view(shape)
+        drawn = words.random_(-(2**63), None, generator=self.generator).view(torch.uint8)[:number]
+        if self.group.size == 1:
+            return drawn.view(shape)
+        m, n, *units = shape
+        n_all = self.group.size * n
+        return drawn.view(m, n_all, *units)[:, self.group.share(n_all)]
 
 
 class ResidualMLP(nn.Module):
@@ -175,8 +184,11 @@ class ResidualMLP(nn.Module):
         self.activation, self.derivatives = FUSED[activation](), ACTIVATIONS[activation]
         self.dropout = Dropout(dropout)
 
-    def initialise(self, generator):
-        """Uniform weights of variance 1 / (3 · fan-in), a zero head; dropout draws from `generator` from now on."""
+    def initialise(self, generator, group=ALONE):
+        """Uniform weights of variance 1 / (3 · fan-in), a zero head; dropout draws from `generator` from now on.
+
+        It draws for the rows of all processes of the `group`.
+        """
         self.to_empty(device=generator.device)
         with torch.no_grad():
             for weight, bias in zip(self.weights, self.biases, strict=True):
@@ -186,7 +198,7 @@ class ResidualMLP(nn.Module):
             self.labels[:, :, sum(w.shape[2] for w in self.weights) :].zero_()
             self.out.zero_()
             self.out_bias.zero_()
-        self.dropout.generator = generator
+        self.dropout.generator, self.dropout.group = generator, group
         return self
 
     def modulation(self, c_noise):

@@ -11,12 +11,15 @@ What makes them differs from model to model, what is done with them does not. So
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+import numpy as np
 
 from ._torch import torch
 from .noise_schedule import Batch, NoiseSchedule, noisy_batch
 
-__all__ = ["NoisyRows", "validation_batch"]
+__all__ = ["NoisyRows", "TakenRows", "validation_batch"]
 
 
 class NoisyRows(NamedTuple):
@@ -39,11 +42,7 @@ class NoisyRows(NamedTuple):
     @torch.inference_mode(False)
     def on(cls, device, rows, weight, variance, schedule):
         """From arrays; weights of mean one."""
-
-        def tensor(array):
-            return torch.tensor(array, dtype=torch.float32, device=device)
-
-        return cls(tensor(rows), None if weight is None else tensor(weight / weight.mean()), tensor(variance), schedule)
+        return cls(_tensor(rows, device), _of_mean_one(weight, device), _tensor(variance, device), schedule)
 
     def __len__(self):
         return len(self.rows)
@@ -62,6 +61,65 @@ class NoisyRows(NamedTuple):
 
     def restore(self, state):
         """Nothing to go back to."""
+
+
+class TakenRows:
+    """Rows that stay where they lie, and are taken from there whenever they are drawn.
+
+    Parameters
+    ----------
+    device : str
+    take : callable
+        From indices (k,) and a source of randomness, for what is drawn with the rows, to rows (k, d).
+    n : int
+        Number of rows.
+    weight : ndarray of shape (n,) or None
+    variance : ndarray of shape (d,)
+    schedule : NoiseSchedule
+    seed : int
+    """
+
+    @torch.inference_mode(False)
+    def __init__(
+        self,
+        device: str,
+        take: Callable,
+        n: int,
+        weight: np.ndarray | None,
+        variance: np.ndarray,
+        schedule: NoiseSchedule,
+        seed: int,
+    ):
+        self.device, self.take, self.n, self.schedule = device, take, n, schedule
+        self.weight, self.variance = _of_mean_one(weight, device), _tensor(variance, device)
+        self.rng = np.random.default_rng([seed, n])
+
+    def __len__(self):
+        return self.n
+
+    def clean(self, index):
+        """Rows at an index (k,), shape (k, d)."""
+        return _tensor(self.take(torch.as_tensor(index).cpu().numpy(), self.rng), self.device)
+
+    def noisy(self, clean, u, noise):
+        """The same with noise."""
+        return noisy_batch(clean, u, noise, self.schedule, self.variance)
+
+    def state(self):
+        """Where the source of randomness stands."""
+        return {"rng": self.rng.bit_generator.state}
+
+    def restore(self, state):
+        """Go back to a state."""
+        self.rng.bit_generator.state = state["rng"]
+
+
+def _tensor(array, device):
+    return torch.tensor(array, dtype=torch.float32, device=device)
+
+
+def _of_mean_one(weight, device):
+    return None if weight is None else _tensor(weight / weight.mean(), device)
 
 
 def validation_batch(rows, index, repeats, generator) -> Batch:

@@ -58,7 +58,7 @@ class ScoreNetwork(BaseEstimator):
         Of AdamW.
     batch_size : int or "auto", default="auto"
         Noisy rows of one step, in fours that share a noise level: two rows of the table, each with a noise and with its
-        opposite. "auto" is 128 for tables of at most 600 rows, else 512.
+        opposite. "auto" is 128 for tables of at most 600 rows, else 512. Each process of a group takes as many.
     max_iter : int or "auto", default="auto"
         Largest number of steps of each network; "auto" is 900 for tables of at most 600 rows, 4000 for those of at most
         3 columns, else 3000.
@@ -176,10 +176,11 @@ class ScoreNetwork(BaseEstimator):
         self.torch_compile = torch_compile
         self.device = device
 
-    def for_table(self, n, d, start=None):
+    def for_table(self, n, d, start=None, n_processes=1):
         """The network with a number for every "auto", for a table of n rows and d columns.
 
-        `start` is the Denoiser of an earlier fit whose weights the training begins with, or None.
+        `start` is the Denoiser of an earlier fit whose weights the training begins with, or None. Each of `n_processes`
+        takes a batch at every step.
         """
         auto = SMALL if n <= SMALL_ROWS else NARROW if d <= FEW_COLUMNS else LARGE
         auto = {**auto, "dropout": min(0.4, 0.4 * (12.0 * d / n) ** 0.6), "n_networks": 1}
@@ -192,7 +193,7 @@ class ScoreNetwork(BaseEstimator):
         values["hidden_layer_sizes"] = _widths(values["hidden_layer_sizes"])
         values["n_folds"] = min(values["n_folds"], n)
         if self.max_epochs is not None:
-            rows_of_step = 2 * -(-values["batch_size"] // 4)
+            rows_of_step = 2 * -(-values["batch_size"] // 4) * n_processes
             values["max_iter"] = self.max_epochs * -(-n // rows_of_step)
         if start is not None:
             values |= {"n_folds": start.n_folds, "n_networks": len(start.weights) // start.n_folds}

@@ -15,6 +15,7 @@ from ._torch import nn, torch
 from .masked import Masked
 from .networks import ResidualMLP
 from .potential import Potential
+from .process_group import ALONE
 
 __all__ = ["Architecture", "Single", "load_weights", "parameters_as_matrix", "weights_of"]
 
@@ -95,14 +96,14 @@ class Architecture:
             )
         return network
 
-    def initialised(self, n_networks, seed, device="cpu"):
+    def initialised(self, n_networks, seed, device="cpu", group=ALONE):
         """Stacks with their first weights on a device, each with the generator that they come from."""
         found = []
         for k, stack in enumerate(self.stacks(n_networks, seed)):
             generator = torch.Generator(device).manual_seed(seed + k)
             inner = _inner(stack)
             if isinstance(inner, ResidualMLP):
-                inner.initialise(generator)
+                inner.initialise(generator, group)
             found.append((stack.to(device), generator))
         return found
 

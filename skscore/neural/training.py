@@ -22,6 +22,7 @@ import numpy as np
 
 from .checkpoint import progress, take_up
 from .output_scaling import OutputScaling
+from .process_group import ALONE, ProcessGroup
 from .stacks import weights_of
 from .training_config import Best, TrainingConfig
 
@@ -46,6 +47,8 @@ class TrainingState:
     config : TrainingConfig
     deadline : float
         Of ``time.monotonic()``: the last step is the first that ends beyond it.
+    group : ProcessGroup
+        Processes that train together: validation and time are those of the first.
 
     Attributes
     ----------
@@ -59,6 +62,7 @@ class TrainingState:
     validation: Callable | None
     config: TrainingConfig
     deadline: float = np.inf
+    group: ProcessGroup = ALONE
     step: int = 0
     over: bool = False
     best: Best = GAUSSIAN
@@ -67,19 +71,23 @@ class TrainingState:
 
     def __post_init__(self):
         self.cosine = 0, self.config.max_iter, self.config.learning_rate
-        self.begun, self.pace = time.monotonic(), 0.0
+        self.begun, self.pace = self._now(), 0.0
+
+    def _now(self):
+        """The time that all processes agree on; without a deadline they need none."""
+        return time.monotonic() if self.deadline == np.inf else self.group.clock()
 
     def rate(self, k):
         """Learning rate of step k = 1, 2, …: warm-up, and a cosine in steps or in time, whichever is faster."""
         first, last, peak = self.cosine
-        spent = (time.monotonic() - self.begun) / (self.deadline - self.begun) if self.deadline > self.begun else 1.0
+        spent = (self._now() - self.begun) / (self.deadline - self.begun) if self.deadline > self.begun else 1.0
         done = min(1.0, max((k - 1 - first) / (last - first), spent))
         return peak * min(1.0, k / WARM_UP) * 0.5 * (1.0 + math.cos(math.pi * done))
 
     @property
     def ended(self):
         """Whether no step is left, or no time."""
-        return self.step >= self.cosine[1] or time.monotonic() >= self.deadline
+        return self.step >= self.cosine[1] or self._now() >= self.deadline
 
     @property
     def seconds_to_go(self):
@@ -90,7 +98,7 @@ class TrainingState:
         """Let the weights that the members begin with stand as the best until others are better."""
         self.best = GAUSSIAN._replace(shrinkage=shrinkage)
         if self.validation is not None:
-            self._validate(*self.validation(self.members))
+            self._validate(self.validation)
             self.validation_curve.clear()
 
     def advance(self):
@@ -102,15 +110,16 @@ class TrainingState:
             for member in self.members:
                 member.step(k, rate)
             self.step = k
-            if time.monotonic() >= self.deadline:
+            if self._now() >= self.deadline:
                 break
         self.train_curve.append(float(np.mean([m.training_gain(self.step - before) for m in self.members])))
         self.pace = (time.monotonic() - begun) / (self.step - before)
         if self.validation is not None:
-            self._validate(*self.validation(self.members))
+            self._validate(self.validation)
 
-    def _validate(self, shrinkage, value):
+    def _validate(self, validation):
         """Keep the weights if their validation loss is the least so far, and cool down if it stalls."""
+        shrinkage, value = self.group.of_first(lambda: validation(self.members))
         self.validation_curve.append(value)
         if value < self.best.value:
             self.best = Best(value, self.step, [member.state() for member in self.members], shrinkage)
@@ -130,7 +139,7 @@ class TrainingState:
             member.restore(state)
         last = best + max(MIN_CHECKS * self.config.check_every, round(COOLING * best))
         self.cosine = best, min(self.config.max_iter, last), peak
-        self.step, self.begun = best, time.monotonic()
+        self.step, self.begun = best, self._now()
 
     # ---- state -----------------------------------------------------------------------------------
 
