@@ -38,18 +38,18 @@ def with_levels(X):
     return np.column_stack([X, np.digitize(X[:, 0], [-0.5, 0.5])])
 
 
-def density(batch_size, kind=DenoisingScoreEstimator, verbose=0, **network):
+def density(batch_size, verbose=0, **network):
     """An estimator that is soon fitted."""
     network = ScoreNetwork(**{**SMALL, "batch_size": batch_size, **network})
-    return kind(network, n_likelihood_steps=2, tail=None, parzen=None, random_state=0, verbose=verbose)
+    return DenoisingScoreEstimator(
+        network, n_likelihood_steps=2, tail=None, parzen=None, random_state=0, verbose=verbose
+    )
 
 
-class Interrupted(DenoisingScoreEstimator):
-    """An estimator whose first process fails at its second validation."""
-
-    def _report(self, state):
-        if len(state.validation_curve) == 2:
-            raise OSError("no space left on device")
+def interrupt(estimator, state):
+    """Fail at the second validation, in the first process, which alone reports."""
+    if len(state.validation_curve) == 2:
+        raise OSError("no space left on device")
 
 
 def learned(fitted):
@@ -73,7 +73,8 @@ def of_the_group_alone(X, rank, directory):
     """Fits that only processes of a group can make, and the messages of those that fail."""
     checkpoint = {"checkpoint": directory / f"{rank}.checkpoint", "checkpoint_every": 1}
     printed = io.StringIO()
-    found = {"stopped": error_of(lambda: density(32, Interrupted, 1, **checkpoint).fit(X))}
+    with patch.object(DenoisingScoreEstimator, "_report", interrupt):
+        found = {"stopped": error_of(lambda: density(32, verbose=1, **checkpoint).fit(X))}
     found["saved"] = checkpoint["checkpoint"].exists()
     with contextlib.redirect_stdout(printed):
         found["resumed"] = learned(density(32, verbose=1, **checkpoint).fit(X))

@@ -137,6 +137,6 @@ class Subtotals:
 
 def _statistics(plan, records):
     """Statistics under a plan of what the records tell, those of several folds if each of them has its own."""
-    if all(fold is None or isinstance(fold, list) for fold in records):
+    if records and all(fold is None or isinstance(fold, list) for fold in records):
         return FoldStatistics(tuple(None if fold is None else plan.statistics(fold) for fold in records))
     return plan.statistics(records)
