@@ -15,7 +15,7 @@ from ..fitting.row_form import RowForm
 from ..formulas.moments import Moments
 from ..formulas.quadratic import QuadraticForm
 from ..neural.sealed import head_of, read_sealed
-from ..neural.writing import written_whole
+from ..neural.writing import remove_abandoned, written_whole
 from ..persistence.record_bytes import from_bytes, to_bytes
 from .fold_statistics import FoldStatistics
 
@@ -58,6 +58,7 @@ class Subtotals:
         n_blocks : int
         sums : list of (int, statistics)
         """
+        remove_abandoned(self.path)
         if self.found is None:
             self._write(plan, 0, [])
             return 0, []

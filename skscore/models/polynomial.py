@@ -44,6 +44,8 @@ from .objectives import Denoising, Explicit, Implicit, Sliced
 
 __all__ = ["Polynomial"]
 
+MOST_BYTES = 4e9  # of the forms of a ladder
+
 
 class Polynomial(Model):
     """Density whose logarithm is a polynomial.
@@ -211,6 +213,13 @@ class PolynomialFamily(Family):
         return QuadraticForm(self._gram(values), linear[1:] / n, 0.5 * (weight @ (Y * Y).sum(axis=1)) / n, n)
 
     def assemble_ladder(self, X, weight, levels):
+        size = 8 * len(levels) * self.n_parameters**2
+        if size > MOST_BYTES:
+            raise ValueError(
+                f"model={self.model!r} has {self.n_parameters} terms in {len(self.centre)} columns, of which the forms "
+                f"of {len(levels)} noise levels take {size / 1e9:.0f} GB. Set interaction_degree=1 or a lower degree, "
+                "take fewer columns (PCA, in a Pipeline), or fewer n_levels."
+            )
         values, n = self._moments(X, weight)  # once: noise of any level is a heat flow on them
         return [self._form_of_noisy_moments(values, n, sigma) for sigma in levels]
 

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.preprocessing import PowerTransformer
 
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, TransformedDensity
@@ -81,3 +82,26 @@ def test_single_precision_stays(monkeypatch):
     expected = fitted.grad_log_density(X)
     monkeypatch.setattr(evaluation, "BLOCK_BYTES", 24 * 8)
     assert fitted.grad_log_density(X).dtype == expected.dtype
+
+
+def test_rows_of_a_kernel_density_are_evaluated_alike_in_any_order_of_memory(rng):
+    X = rng.standard_normal((3000, 3))
+    density = ScoreMatchingDensity(Kernel(n_landmarks=100), random_state=0)
+    c, f = (clone(density).fit(order(X)) for order in (np.array, np.asfortranarray))
+    one_by_one = np.concatenate([c.score_samples(row[None]) for row in X[:50]])
+    assert_allclose(f.score_samples(X), c.score_samples(X), rtol=0.0, atol=1e-8)
+    assert_allclose(one_by_one, c.score_samples(X)[:50], rtol=0.0, atol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore:.*draws ran off to infinity")
+@pytest.mark.parametrize(("n", "largest"), [(10, 100.0), (3, 1000.0)])
+def test_a_polynomial_ladder_of_few_rows_draws_numbers(n, largest):
+    X = np.random.default_rng(3).standard_normal((n, 2))
+    drawn = DenoisingScoreEstimator("polynomial", random_state=0).fit(X).sample(200)
+    assert np.isfinite(drawn).all()
+    assert np.abs(drawn).max() < largest
+
+
+def test_a_ladder_that_memory_cannot_hold_is_refused_before_the_work(rng):
+    with pytest.raises(ValueError, match=r"terms in 50 columns.*GB\. Set interaction_degree=1"):
+        DenoisingScoreEstimator("polynomial").fit(rng.standard_normal((200, 50)))
