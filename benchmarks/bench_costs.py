@@ -26,6 +26,7 @@ from skscore.models import Kernel, Polynomial
 from skscore.neural import ScoreNetwork
 
 ROWS_OF_OTHER_AXES = 10_000
+QUICK_MODELS = ("Gaussian", "polynomial")  # of a run that only shows that it runs
 STEPS = 300  # of a network, so that its seconds are those of the steps and of the choices after them
 BILLION, NO_SUMS = 1_000_000_000, {"network", "TabularDensity, closed form"}  # whose costs are not sums over rows
 
@@ -209,7 +210,7 @@ def main(argv=None):
     records = [] if arguments.quick else of_other_models(arguments.kept, arguments.models)
     warnings.simplefilter("ignore")
     with threadpool_limits(1):
-        for name in arguments.models:
+        for name in QUICK_MODELS if arguments.quick else arguments.models:
             for quantity, axis in product(QUANTITIES, AXES):
                 records += curve(name, axis, quantity, arguments.quick, arguments.most_seconds)
             results = {"records": records, "slopes": slopes(records), "a_billion_rows": billion(records)}
