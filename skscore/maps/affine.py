@@ -115,7 +115,7 @@ class Affine(Map):
 
     def push_moments(self, moments: Moments) -> Moments:
         """Return the moments of z, given those of x."""
-        mean = ((moments.origin - self.origin) + moments.offset) @ self.matrix + self.shift
+        mean = moments.mean_from(self.origin) @ self.matrix + self.shift
         return Moments(moments.n, np.zeros_like(mean), mean, self.matrix.T @ moments.covariance @ self.matrix)
 
     # ---- as a map --------------------------------------------------------------------------------
