@@ -25,7 +25,7 @@ import joblib
 from numba import config
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["at_most", "available", "deal", "enough_for"]
+__all__ = ["OverlappingLimits", "at_most", "available", "deal", "enough_for"]
 
 MIN_FLOPS = 2e8  # for each thread: some milliseconds of work, compared with 0.1 ms to start it
 IMPORTED_IN = os.getpid()
@@ -50,14 +50,50 @@ def _allowed() -> list[int]:
     return [library.num_threads for library in _libraries().lib_controllers]
 
 
-# Limits on the threads of BLAS hold for the whole process, and several threads may set them at a time.
-_LOCK = threading.Lock()
-_limits: list[int] = []  # that hold now
-_unlimited: list[int] = []  # threads of each library before the first of them
+class OverlappingLimits:
+    """Limits on the threads of one library, which several threads of Python may set at a time.
+
+    Parameters
+    ----------
+    present : callable
+        Returns the numbers of threads where nothing is limited.
+    apply : callable
+        Is given these numbers, and all limits that hold now; it sets the library.
+    """
+
+    def __init__(self, present: Callable[[], Any], apply: Callable[[Any, list], None]) -> None:
+        self._present, self._apply = present, apply
+        self._lock = threading.Lock()
+        self._limits: list = []
+        self._unlimited: Any = None
+
+    @contextmanager
+    def held(self, limit: Any) -> Iterator[None]:
+        """Context in which `limit` holds beside the others; when the last one ends, the former state is restored."""
+        with self._lock:
+            if not self._limits:
+                self._unlimited = self._present()
+            self._limits.append(limit)
+            self._apply(self._unlimited, self._limits)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._limits.remove(limit)
+                self._apply(self._unlimited, self._limits)
 
 
-@contextmanager
-def at_most(number: int) -> Iterator[None]:
+def _limit_blas(unlimited: list[int], limits: list[int]) -> None:
+    for library, own in zip(_libraries().lib_controllers, unlimited, strict=True):
+        library.set_num_threads(min([own, *limits]))
+        if hasattr(library, "clear_controlling_thread"):  # otherwise no other thread could set it back
+            library.clear_controlling_thread()
+
+
+_OF_BLAS = OverlappingLimits(_allowed, _limit_blas)  # they hold for the whole process
+
+
+def at_most(number: int) -> AbstractContextManager[None]:
     """Context in which BLAS uses at most `number` threads.
 
     The smallest of all present limits holds; when the last one ends, the former state is restored.
@@ -69,24 +105,7 @@ def at_most(number: int) -> Iterator[None]:
     ...     available()
     1
     """
-    with _LOCK:
-        if not _limits:
-            _unlimited[:] = _allowed()
-        _limits.append(number)
-        _apply_limits()
-    try:
-        yield
-    finally:
-        with _LOCK:
-            _limits.remove(number)
-            _apply_limits()
-
-
-def _apply_limits() -> None:
-    for library, own in zip(_libraries().lib_controllers, _unlimited, strict=True):
-        library.set_num_threads(min([own, *_limits]))
-        if hasattr(library, "clear_controlling_thread"):  # otherwise no other thread could set it back
-            library.clear_controlling_thread()
+    return _OF_BLAS.held(number)
 
 
 def enough_for(flops: float) -> AbstractContextManager[None]:

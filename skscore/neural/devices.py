@@ -47,34 +47,18 @@ def multiplies_bfloat16(name):
     return any(torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
+def _limit_torch(unlimited, limits):
+    own = threading.get_ident()
+    torch.set_num_threads(min([unlimited, *(number for thread, number in limits if thread == own)]))
+
+
 # torch keeps a number for each thread that it knows, and one for those to come: whoever sets its own sets that, too.
-_LOCK = threading.Lock()
-_limits: list[tuple[int, int]] = []  # that hold now, each for a thread
-_unlimited: list[int] = []  # the number before the first of them
+_OF_TORCH = threads.OverlappingLimits(torch.get_num_threads, _limit_torch)
 
 
 @contextmanager
 def threads_for(work):
     """As many threads of torch and BLAS as `work` multiply-adds at a time can feed; the previous numbers afterwards."""
-    limit = threading.get_ident(), max(1, min(threads.available(), int(work / WORK_OF_A_THREAD)))
-    with _LOCK:
-        _begin(limit)
-    try:
-        with threads.at_most(limit[1]):
-            yield
-    finally:
-        with _LOCK:
-            _limits.remove(limit)
-            _apply_limits()
-
-
-def _begin(limit):
-    if not _limits:
-        _unlimited[:] = [torch.get_num_threads()]
-    _limits.append(limit)
-    _apply_limits()
-
-
-def _apply_limits():
-    own = threading.get_ident()
-    torch.set_num_threads(min([*_unlimited, *(number for thread, number in _limits if thread == own)]))
+    number = max(1, min(threads.available(), int(work / WORK_OF_A_THREAD)))
+    with _OF_TORCH.held((threading.get_ident(), number)), threads.at_most(number):
+        yield
