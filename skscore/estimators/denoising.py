@@ -59,7 +59,7 @@ from .ladder_statistics import LadderPlan, LadderStatistics, check_same_plan
 from .noise_coordinates import in_coordinates, planned_ladder, preprocessed
 from .partitions import rows_to_fit, rows_to_plan, summed_partitions
 from .preprocessing import SpreadRows
-from .statistics import Columns
+from .statistics import Columns, check_statistics
 
 __all__ = ["DenoisingScoreEstimator"]
 
@@ -392,12 +392,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
             steps of the density in ``fit_statistics``.
         """
         X, _, sample_weight = rows_to_plan(self, X, y, sample_weight)
-        reader, model = clone(self), model_object(self.model)
-        reader._validate_params()
-        reader._check_sums()
-        X, weight = reader._checked(X, sample_weight, model, is_first=True)
-        plan = planned_ladder(reader, model, X, weight, Columns.seen_by(reader))
-        return plan.named(X, weight, repr(self.alpha), repr(self.random_state))
+        return self._named_plan(X, sample_weight)[0]
 
     def compute_statistics(
         self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, y: Any = None, plan: LadderPlan | None = None
@@ -432,7 +427,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         if (rows := summed_partitions(self, X, y, sample_weight)) is not None:
             return rows.statistics(self, plan)
         if plan is None:
-            plan = self.plan(X, sample_weight)
+            return LadderStatistics.of_planned(*self._named_plan(X, sample_weight))
         reader, model = clone(self), model_object(self.model)
         plan.columns.show(reader)
         return reader._gathered(reader, model, plan, *reader._checked(X, sample_weight, model, is_first=False))
@@ -451,10 +446,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         -------
         self
         """
-        if not isinstance(statistics, LadderStatistics):
-            raise ValueError(
-                f"statistics={statistics!r}: fit_statistics takes what compute_statistics of this class returns."
-            )
+        check_statistics(statistics, LadderStatistics)
         self._check_sums()
         p, model, plan = self._settings(), model_object(self.model), statistics.plan
         check_same_plan(p, model, plan)
@@ -469,6 +461,15 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
         """Raise a ValueError if a fit is no matter of sums over rows."""
         check_sums(self)
 
+    def _named_plan(self, X, sample_weight):
+        """The plan of these rows, the rows and their weights; a clone has checked them."""
+        reader, model = clone(self), model_object(self.model)
+        reader._validate_params()
+        reader._check_sums()
+        X, weight = reader._checked(X, sample_weight, model, is_first=True)
+        plan = planned_ladder(reader, model, X, weight, Columns.seen_by(reader))
+        return plan.named(X, weight, repr(self.alpha), repr(self.random_state)), X, weight
+
     def _gathered(self, p, model, plan, X, weight):
         """Statistics of rows under a plan."""
         check_same_plan(p, model, plan)
@@ -481,7 +482,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
             return self._seen + self._gathered(p, model, self._seen.plan, X, weight)
         former = self._preprocessing if resume else None
         plan = planned_ladder(p, model, X, weight, Columns.seen_by(self), former)
-        return LadderStatistics.gather(plan, X, weight)
+        return LadderStatistics.of_planned(plan, X, weight)
 
     def _read_statistics(self, p, statistics, X, weight, seed, read):
         """As `_readings`, of statistics, and rows X that choose what these do not tell."""

@@ -12,13 +12,13 @@ from operator import add
 
 from ..formulas.moments import Summary, moments
 from ..models.folds import hashed_folds
-from .statistics import Plan, ScoreStatistics
+from .statistics import Plan, ScoreStatistics, Statistics
 
 __all__ = ["FoldStatistics"]
 
 
 @dataclass(frozen=True, eq=False)
-class FoldStatistics:
+class FoldStatistics(Statistics):
     """Statistics of the rows in each fold. ``+`` gives those of the rows of both.
 
     They are what ``compute_statistics`` of ``ScoreMatchingDensityCV`` returns if it chooses by a number of folds.
@@ -82,28 +82,13 @@ class FoldStatistics:
         """Number of rows; if they have weights, the sum of these."""
         return sum(fold.n_rows for fold in self._present)
 
-    def forget(self, factor: float) -> FoldStatistics:
-        """Return the statistics with all rows so far counted `factor` times.
-
-        Parameters
-        ----------
-        factor : float
-            0 < factor ≤ 1.
-
-        Returns
-        -------
-        FoldStatistics
-        """
-        return FoldStatistics(tuple(None if fold is None else fold.forget(factor) for fold in self.folds))
+    def counted(self, times: float) -> FoldStatistics:
+        """Return the statistics with each row counted so many times."""
+        return FoldStatistics(tuple(None if fold is None else fold.counted(times) for fold in self.folds))
 
     def summaries(self, family) -> list[Summary]:
         """Summaries of the folds that have rows, in the coordinates of a family."""
-        return [
-            replace(fold.summary, form=family.translate(fold.summary.form, fold.family))
-            if family.translates
-            else fold.summary
-            for fold in self._present
-        ]
+        return [replace(fold.summary, form=family.translate(fold.summary.form, fold.family)) for fold in self._present]
 
 
 def _gathered(plan, fold):

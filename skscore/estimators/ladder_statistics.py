@@ -22,7 +22,7 @@ from ..models.family import Choice, Sample
 from ..models.objectives import Implicit
 from .noise_path import ladder_through, noise_path, noise_range
 from .preprocessing import Preprocessing, SpreadRows
-from .statistics import Columns, check_share, gathering
+from .statistics import Columns, Statistics, gathering
 
 __all__ = ["LadderPlan", "LadderStatistics", "check_same_plan", "plan_ladder"]
 
@@ -80,7 +80,7 @@ class LadderPlan:
 
 
 @dataclass(frozen=True, eq=False)
-class LadderStatistics:
+class LadderStatistics(Statistics):
     """What denoising score matching in closed form keeps of rows. ``+`` gives that of the rows of both.
 
     They are what ``compute_statistics`` returns, and what ``fit_statistics`` takes; they can be pickled.
@@ -102,11 +102,13 @@ class LadderStatistics:
     @classmethod
     def gather(cls, plan, X, weight) -> LadderStatistics:
         """Sum up the rows X (n, d) with weights (n,) or None."""
-        rows = SpreadRows(X, plan.preprocessing)
-        each = np.ones(len(X)) if weight is None else weight
-        share = weight if rows.n_spreads == 1 else each / rows.n_spreads
-        summary = reduce(add, (gather(plan.choice.family, Z, share, plan.levels) for Z in rows.spreads()))
-        return cls(plan, moments(X, weight), plan.preprocessing.spread_moments(X, weight), summary)
+        seen = moments(X, weight), plan.preprocessing.spread_moments(X, weight)
+        return cls(plan, *seen, _gathered(plan, X, weight))
+
+    @classmethod
+    def of_planned(cls, plan, X, weight) -> LadderStatistics:
+        """Sum up the rows that the plan was made of, whose moments it has."""
+        return cls(plan, plan.preprocessing.moments, plan.preprocessing.spread, _gathered(plan, X, weight))
 
     def __add__(self, other: LadderStatistics) -> LadderStatistics:
         """Return the statistics of the rows of both, which were computed under one plan."""
@@ -132,21 +134,10 @@ class LadderStatistics:
         """Number of rows; if they have weights, the sum of these."""
         return self.table.n
 
-    def forget(self, factor: float) -> LadderStatistics:
-        """Return the statistics with all rows so far counted `factor` times.
-
-        Parameters
-        ----------
-        factor : float
-            0 < factor ≤ 1.
-
-        Returns
-        -------
-        LadderStatistics
-        """
-        share = check_share(factor)
-        table, spread = self.table.counted(share), self.spread.counted(share)
-        return LadderStatistics(self.plan, table, spread, self.summary.counted(share))
+    def counted(self, times: float) -> LadderStatistics:
+        """Return the statistics with each row counted so many times."""
+        table, spread = self.table.counted(times), self.spread.counted(times)
+        return LadderStatistics(self.plan, table, spread, self.summary.counted(times))
 
     def without_rows(self) -> LadderStatistics:
         """Return the statistics as a fit keeps them: no row, and what was remarked is said."""
@@ -160,6 +151,14 @@ class LadderStatistics:
         if self.summary.moments_suffice and self.plan.restandardizes:
             return seen.standardizing(self.spread)
         return seen
+
+
+def _gathered(plan, X, weight):
+    """The forms of the rows at all levels, in the mean over their spreads."""
+    rows = SpreadRows(X, plan.preprocessing)
+    each = np.ones(len(X)) if weight is None else weight
+    share = weight if rows.n_spreads == 1 else each / rows.n_spreads
+    return reduce(add, (gather(plan.choice.family, Z, share, plan.levels) for Z in rows.spreads()))
 
 
 def _gathered_for(p, model):

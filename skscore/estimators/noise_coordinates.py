@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..formulas.moments import Moments
+from ..formulas.moments import Moments, moments
 from ..models.family import Sample
 from ..neural import ScoreNetwork
 from .all_rows import AllRows
@@ -53,7 +53,7 @@ def planned_ladder(p, model, X, weight, columns, former=None) -> LadderPlan:
         fitted = fitted.isotropic(spread, seen, kind)
     else:
         former.check_values(X)
-        fitted = replace(former, spread=former.spread_moments(X, weight))
+        fitted = replace(former, moments=moments(X, weight), spread=former.spread_moments(X, weight))
     return plan_ladder(p, model, X, weight, fitted, kind, columns)
 
 

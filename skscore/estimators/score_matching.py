@@ -65,7 +65,7 @@ from .density import DensityEstimator
 from .fold_statistics import FoldStatistics
 from .model_traits import TRAITS, check_count, check_covariance, offers
 from .partitions import rows_to_fit, rows_to_plan, summed_partitions
-from .statistics import Columns, Fit, Plan, ScoreStatistics, gathering
+from .statistics import Columns, Fit, Plan, ScoreStatistics, check_statistics, gathering
 
 __all__ = ["ScoreMatchingDensity"]
 
@@ -407,10 +407,7 @@ class ScoreMatchingDensity(DensityEstimator):
         ValueError
             If they were computed for other parameters, or do not determine the model.
         """
-        if not isinstance(statistics, ScoreStatistics | FoldStatistics):
-            raise ValueError(
-                f"statistics={statistics!r}: fit_statistics takes what compute_statistics of this class returns."
-            )
+        check_statistics(statistics, (ScoreStatistics, FoldStatistics))
         self._keep_statistics(statistics)
         if self._fit.density is None:
             raise ValueError(self._why_unsolved())

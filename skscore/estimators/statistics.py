@@ -12,9 +12,10 @@ are added, whatever plans they have; others add up only under one plan, which on
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import joblib
 import numpy as np
@@ -26,7 +27,7 @@ from ..models.fitted_density import FittedDensity
 from .checks import MOST_ROWS
 from .frames import FrameKind
 
-__all__ = ["Columns", "Fit", "Plan", "ScoreStatistics", "check_share", "gathering"]
+__all__ = ["Columns", "Fit", "Plan", "ScoreStatistics", "Statistics", "check_statistics", "gathering"]
 
 
 class Columns(NamedTuple):
@@ -94,8 +95,31 @@ def _form(family, X, Y, weight, objective):
     return None if form is None else form.counted(unit)
 
 
+class Statistics(ABC):
+    """What a fit in closed form keeps of rows, a value: ``+`` gives that of the rows of two."""
+
+    @abstractmethod
+    def counted(self, times: float) -> Self:
+        """Return the statistics with each row counted so many times."""
+
+    def forget(self, factor: float) -> Self:
+        """Return the statistics with all rows so far counted `factor` times.
+
+        Parameters
+        ----------
+        factor : float
+            0 < factor ≤ 1. Forgetting by the same factor before each new part weights a part of age k by factor^k.
+
+        Returns
+        -------
+        Statistics
+            Of the same kind.
+        """
+        return self.counted(_share(factor))
+
+
 @dataclass(frozen=True, eq=False)
-class ScoreStatistics:
+class ScoreStatistics(Statistics):
     """What score matching keeps of rows. ``+`` gives that of the rows of both.
 
     They are what ``compute_statistics`` returns, and what ``fit_statistics`` takes; they can be pickled.
@@ -184,20 +208,9 @@ class ScoreStatistics:
         """Number of rows; if they have weights, the sum of these."""
         return self.summary.moments.n
 
-    def forget(self, factor: float) -> ScoreStatistics:
-        """Return the statistics with all rows so far counted `factor` times.
-
-        Parameters
-        ----------
-        factor : float
-            0 < factor ≤ 1. Forgetting by the same factor before each new part weights a part of age k by factor^k.
-
-        Returns
-        -------
-        ScoreStatistics
-        """
-        share = check_share(factor)
-        return replace(self, summary=self.summary.counted(share), reference=self.reference.counted(share))
+    def counted(self, times: float) -> ScoreStatistics:
+        """Return the statistics with each row counted so many times."""
+        return replace(self, summary=self.summary.counted(times), reference=self.reference.counted(times))
 
     # ---- what solving asks for ---------------------------------------------------------------------
 
@@ -276,7 +289,15 @@ def gathering(model, objective):
     return type(model).__name__, plain, objective
 
 
-def check_share(factor):
+def check_statistics(statistics, kinds):
+    """Raise a ValueError unless statistics are of one of these kinds."""
+    if not isinstance(statistics, kinds):
+        raise ValueError(
+            f"statistics={statistics!r}: fit_statistics takes what compute_statistics of this class returns."
+        )
+
+
+def _share(factor):
     """A factor of `forget` as a float; a ValueError unless 0 < factor ≤ 1."""
     try:
         share = float(factor)
