@@ -17,16 +17,16 @@ from typing import Any
 from .digest import digest
 from .kept_files import at_the_end
 from .process_group import ALONE, ProcessGroup
-from .sealed import LONGEST_HEAD, head_of, read_sealed
+from .progress_file import LEFT, ProgressFile
+from .sealed import LONGEST_HEAD
 from .state_bytes import from_bytes, to_bytes
-from .writing import remove_abandoned, written_whole
+from .writing import remove_abandoned
 
 __all__ = ["Checkpoint", "checkpoint_of", "progress", "take_up", "train_to_the_end"]
 
 FORMAT = 5
 NOT_OF_A_TRAINING = frozenset({"callback", "checkpoint", "checkpoint_every", "random_state", "verbose"})
 PROGRESS = ("step", "over", "train_curve", "validation_curve")  # of every training
-LEFT = "It was left as it is; give another path, or delete it."
 OTHER = "belongs to a fit to other rows or with other parameters. " + LEFT + " A folder holds a file for each fit."
 
 
@@ -97,7 +97,8 @@ class Checkpoint:
         """Where the fit is saved."""
         path, name = Path(self.path), os.fspath(self.path)
         is_folder = path.is_dir() or name.endswith(("/", os.sep))
-        return path / f"{self.fingerprint}.training" if is_folder else path
+        place = path / f"{self.fingerprint}.training" if is_folder else path
+        return ProgressFile(self.path, place, "checkpoint", FORMAT)
 
     # ---- from step to step -----------------------------------------------------------------------
 
@@ -105,12 +106,12 @@ class Checkpoint:
         """Bring `run` to the state saved for it, if there is one; the file is there from now on."""
         if not self.begun:
             self.found, self.begun = self._read(), True
-            remove_abandoned(self.file)
+            remove_abandoned(self.file.place)
         if len(self.found) > len(self.ended):
             try:
                 run.restore(self.found[len(self.ended)])
             except Exception as error:  # a file made by hand may hold anything
-                raise self._refused(f"holds no state of this training ({error!r})") from None
+                raise self.file.refused(f"holds no state of this training ({error!r})") from None
         self._write(run)
 
     def save(self, run):
@@ -125,13 +126,7 @@ class Checkpoint:
 
     def remove(self):
         """Forget a fit that has ended; a remark if its file cannot be removed."""
-        try:
-            if self._owner() == self.fingerprint:
-                self.file.unlink(missing_ok=True)
-                remove_abandoned(self.file)
-        except OSError as error:
-            return f"{self._name} cannot be removed: {error.strerror}. The fit has ended; delete the file yourself."
-        return None
+        return self.file.remove(lambda: self._owner() == self.fingerprint)
 
     # ---- the file --------------------------------------------------------------------------------
 
@@ -140,40 +135,28 @@ class Checkpoint:
         later = self.found[len(self.ended) + 1 :]
         content = f"{self.fingerprint}\n".encode() + to_bytes([*self.ended, run.state(), *later])
         try:
-            is_ours = self._checked_owner() is not None
-            with written_whole(self.file, replaces=is_ours) as file:
-                file.write(head_of("checkpoint", FORMAT, content))
-                file.write(content)
+            self.file.write(content, replaces=lambda: self._checked_owner() is not None)
         except FileExistsError:
             self._checked_owner()  # of a fit that has begun meanwhile: another one, or the same in another process
-        except OSError as error:
-            raise self._unusable("written", error) from None
         self.saved_at = run.step
 
     def _read(self):
         """States of the trainings of this fit, none if there is no file."""
-        try:
-            if not self.file.exists():
-                return []
-            if not self.file.is_file():  # reading of a device or a pipe may never end
-                raise ValueError("is neither a file nor a folder")
-            content = read_sealed(self.file, "checkpoint", FORMAT)
-        except OSError as error:
-            raise self._unusable("read", error) from None
-        except ValueError as error:
-            raise self._refused(error) from None
+        content = self.file.read("is neither a file nor a folder")
+        if content is None:
+            return []
         owner, _, states = content.partition(b"\n")
         if owner != self.fingerprint.encode():
-            raise ValueError(f"{self._name} {OTHER}")
+            raise self._of_another()
         try:
             return list(from_bytes(states))
-        except Exception as error:  # as above
-            raise self._refused(f"is damaged ({error!r})") from None
+        except Exception as error:  # a file made by hand may hold anything
+            raise self.file.refused(f"is damaged ({error!r})") from None
 
     def _owner(self):
         """Fingerprint of the fit that the file belongs to, None if there is no file."""
         try:
-            with self.file.open("rb") as file:
+            with self.file.place.open("rb") as file:
                 file.readline(LONGEST_HEAD)
                 return file.readline(LONGEST_HEAD).decode("ascii", "replace").strip()
         except FileNotFoundError:
@@ -182,18 +165,8 @@ class Checkpoint:
     def _checked_owner(self):
         owner = self._owner()
         if owner not in (None, self.fingerprint):
-            raise ValueError(f"{self._name} {OTHER}")
+            raise self._of_another()
         return owner
 
-    # ---- what is said ----------------------------------------------------------------------------
-
-    @property
-    def _name(self):
-        return f"checkpoint={os.fspath(self.path)!r}"
-
-    def _refused(self, why):
-        return ValueError(f"{self._name} {' '.join(str(why).split())}. {LEFT}")
-
-    def _unusable(self, verb, error):
-        remedy = "Give a path in a folder that is there, and that you may read and write."
-        return ValueError(f"{self._name} cannot be {verb}: {error.strerror or error}. {remedy}")
+    def _of_another(self):
+        return ValueError(f"{self.file.name} {OTHER}")

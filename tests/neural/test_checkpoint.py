@@ -22,7 +22,7 @@ from sklearn.model_selection import GridSearchCV
 from skscore import DenoisingScoreEstimator, DenoisingScoreEstimatorCV, ScoreMatchingDensity, TabularDensity
 from skscore.estimators import denoising_routes
 from skscore.models.fitted_density import FittedDensity
-from skscore.neural import NeuralEnergy, ScoreNetwork
+from skscore.neural import NeuralEnergy, ScoreNetwork, progress_file
 from skscore.neural.sealed import head_of
 from skscore.neural.writing import written_whole
 from skscore.tabular import table_fit
@@ -242,7 +242,7 @@ def test_what_cannot_be_read_is_not_called_damaged(path, monkeypatch):
     def closed(*args):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(checkpoints, "read_sealed", closed)
+    monkeypatch.setattr(progress_file, "read_sealed", closed)
     assert "cannot be read: Permission denied" in refusal(path)
 
 
