@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,10 @@ def test_a_committed_result_answers_the_question_that_the_script_asks(path):
         (BENCHMARKS / "results" / path.name.replace("bench_", "")).with_suffix(".json").read_text("utf-8")
     )
     assert kept["question"] == question
+
+
+def test_every_row_of_the_answers_has_a_cell_for_each_column():
+    lines = (BENCHMARKS / "README.md").read_text("utf-8").splitlines()
+    tables = [list(table) for is_table, table in groupby(lines, lambda line: line.startswith("|")) if is_table]
+    assert len(tables) > 3
+    assert [table[0] for table in tables if len({line.count("|") for line in table}) > 1] == []
