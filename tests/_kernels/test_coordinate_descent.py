@@ -1,9 +1,4 @@
-"""Coordinate descent against closed forms and the plain formulas, compiled and as plain Python."""
-
-import ast
-import os
-import subprocess
-import sys
+"""Coordinate descent against closed forms and the plain formulas."""
 
 import numpy as np
 import pytest
@@ -64,27 +59,3 @@ def test_a_pair_keeps_one_value_and_has_the_mean_of_two_slopes():
     np.testing.assert_allclose(theta, [1.0, 0.75, 0.75, 2.0])
     np.testing.assert_allclose(slopes, [0.0, -3.5, 2.0, 0.0])
     assert swept == [2]
-
-
-PATHS = """
-import numpy as np
-from skscore.fitting.interaction_problem import InteractionProblem
-from skscore.fitting.interactions import lambda_max, path
-from skscore.formulas.quadratic import QuadraticForm
-
-rng = np.random.default_rng(0)
-X = rng.standard_normal((40, 5))
-X[:, 1] += X[:, 0]
-Gamma = np.einsum("nj,na,nb->jab", rng.random((40, 5)), X, X) / 40
-form = QuadraticForm(Gamma, np.eye(5) + 0.1, 0.0, 40)
-problems = [InteractionProblem(form, symmetric=symmetric) for symmetric in (True, False)]
-found = [fit.K.tolist() for p in problems for fit in path(p, lambda_max(p) * np.array([0.5, 0.1]))]
-"""
-
-
-def test_the_same_without_the_compiler():
-    compiled = {}
-    exec(PATHS, compiled)
-    command, environment = [sys.executable, "-c", f"{PATHS}print(found)"], {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-    np.testing.assert_allclose(ast.literal_eval(printed), compiled["found"], rtol=1e-9, atol=1e-12)

@@ -1,8 +1,4 @@
-"""The Gaussian kernels against numpy's exponential, compiled and as plain Python."""
-
-import os
-import subprocess
-import sys
+"""The Gaussian kernels against numpy's exponential."""
 
 import numpy as np
 import pytest
@@ -75,16 +71,3 @@ def test_far_rows_have_no_kernel_and_nan_stays(d):
     assert (KS[:2] < 1e-300).all()
     assert np.isnan(K[2]).all()
     np.testing.assert_array_equal(K[3], 1.0)
-
-
-def test_kernels_run_without_the_compiler():
-    code = (
-        "import numpy as np; from skscore._kernels import rbf; p = np.arange(6.0).reshape(3, 2) / 4; z = p[:2];"
-        "K = p @ z.T; KS = K.copy(); norms = (z**2).sum(1); columns = np.ascontiguousarray(z.T);"
-        "rbf.gaussian_and_square(p, columns, norms, np.ones(3), 2.0, K, KS);"
-        "S = ((p[:, None] - z) ** 2).sum(-1); assert np.allclose(K, np.exp(-S / 2), rtol=1e-13);"
-        "assert np.allclose(KS, 2 * S * K); Q = p @ z.T; rbf.times_square(p, norms, K, 1e9, Q);"
-        "assert np.allclose(Q, S * K); rbf.slopes(K, p[:, 0], z[:, 0], Q);"
-        "assert np.allclose(Q, (z[:, 0] - p[:, :1]) * K)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})

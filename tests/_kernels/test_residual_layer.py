@@ -1,8 +1,4 @@
-"""The passes of a residual layer against their formulas in double precision, compiled and as plain Python."""
-
-import os
-import subprocess
-import sys
+"""The passes of a residual layer against their formulas in double precision."""
 
 import numpy as np
 import pytest
@@ -118,18 +114,3 @@ def test_silu_its_mask_and_its_gradients(rng, skips, threshold):
     np.testing.assert_allclose(dshift, exact, rtol=1e-5, atol=1e-5)
     kernels.silu_back(g, rounded, rounded, dshift)
     np.testing.assert_array_equal(numbers(rounded), numbers(bits(g * numbers(bits(slope)))))
-
-
-def test_kernels_run_without_the_compiler():
-    code = (
-        "import numpy as np; from skscore._kernels import residual_layer as k; f = np.float32;"
-        "h = np.arange(6, dtype=f).reshape(2, 3) ** 2; m = np.ones((1, 3), f); x = np.empty((2, 3), np.uint16);"
-        "k.scaled_norm(h, m, f(1e-5), x); u = (h - h.mean(1, keepdims=True)) / h.std(1, keepdims=True);"
-        "z = (x.astype(np.uint32) << 16).view(f); assert np.allclose(z, 2 * u, rtol=0.005);"
-        "out, slope = np.empty((2, 3), f), np.empty((2, 3), f); k.silu(x, m, None, np.uint8(0), h, out, slope);"
-        "p = 1 / (1 + np.exp(-z - 1)); assert np.allclose(out, h + (z + 1) * p);"
-        "assert np.allclose(slope, p * (1 + (z + 1) * (1 - p))); dz, d = np.empty((2, 3), f), np.empty((1, 3), f);"
-        "k.silu_back(h, slope, dz, d); assert np.allclose(d, (h * slope).sum(0));"
-        "k.scaled_norm_back(h, m, f(1e-5), dz, h, out, d); assert np.allclose(d, (u * dz).sum(0), rtol=1e-4)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "NUMBA_DISABLE_JIT": "1"})

@@ -341,7 +341,7 @@ def test_an_interrupted_fit_without_a_training_leaves_nothing(here, monkeypatch,
 def started(here, redirection):
     """Exit code and standard error of a process that draws many rows."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHON": sys.executable}
-    command = f'"$PYTHON" -m skscore sample model.skops -n 20000 {redirection}; exit ${{PIPESTATUS[0]}}'
+    command = f'"$PYTHON" -m skscore sample model.skops -n 4000 {redirection}; exit ${{PIPESTATUS[0]}}'
     done = subprocess.run(
         ["bash", "-c", command], cwd=here, env=environment, capture_output=True, text=True, check=False
     )

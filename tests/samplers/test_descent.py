@@ -42,7 +42,7 @@ def energy_p_value(X, Y, rng, n_permutations=999):
 
 
 def test_draws_are_of_the_distribution(descending, mixture, noisy_target, rng):
-    n = 1000
+    n = 600
     draws = descend(descending, noisy_target(mixture), n, rng)
     exact = mixture.sample(n, random_state=rng) + SIGMA_MIN * rng.standard_normal(draws.shape)
     assert energy_p_value(draws, exact, rng) > 0.002
@@ -52,7 +52,7 @@ def test_draws_are_of_the_distribution(descending, mixture, noisy_target, rng):
 
 def test_the_two_sample_test_sees_a_wrong_weight(mixture, rng):
     """Power: a quarter of the rows moved to the first mode is seen."""
-    n = 1000
+    n = 600
     X, Y = mixture.sample(n, random_state=rng), mixture.sample(n, random_state=rng)
     X[: n // 4] = np.asarray(mixture.means)[0]
     assert energy_p_value(X, Y, rng) <= 0.002

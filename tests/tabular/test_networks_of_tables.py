@@ -1,6 +1,8 @@
 """TabularDensity with networks: a law that neither a tree nor a Gaussian knows, and the manners of the default."""
 
 import pickle
+from contextlib import redirect_stdout
+from io import StringIO
 
 import numpy as np
 import pandas as pd
@@ -41,8 +43,16 @@ def network():
 
 
 @pytest.fixture(scope="module")
-def density(network):
-    return TabularDensity(network, random_state=0, verbose=0).fit(sums(2500, 1))
+def verbose_fit(network):
+    """The fitted density, and what it printed."""
+    with redirect_stdout(StringIO()) as told:
+        fitted = TabularDensity(network, random_state=0, verbose=1).fit(sums(2500, 1))
+    return fitted, told.getvalue()
+
+
+@pytest.fixture
+def density(verbose_fit):
+    return verbose_fit[0]
 
 
 def test_networks_find_what_closed_forms_do_not(density):
@@ -82,10 +92,8 @@ def test_a_pickle_and_a_second_fit_are_the_same(density, network):
     np.testing.assert_array_equal(copy.score_samples(fresh), density.score_samples(fresh))
 
 
-def test_a_verbose_fit_tells_of_both_trainings(capsys):
-    network = ScoreNetwork(hidden_layer_sizes=(8,), max_iter=100, device="cpu")
-    TabularDensity(network, random_state=0, verbose=1).fit(sums(2100, 8))
-    told = capsys.readouterr().out
+def test_a_verbose_fit_tells_of_both_trainings(verbose_fit):
+    told = verbose_fit[1]
     assert "levels: step" in told
     assert "numbers: step" in told
 
