@@ -36,6 +36,7 @@ from ..._compat import Interval, StrOptions
 from ..._kernels.threads import enough_for
 from ..base import GaussianBase
 from ..family import Choice, Model
+from ..few_rows import few_rows
 from ..folds import in_numpy
 from .ard import optimise_precisions
 from .kernel_mixture import choose_mixture
@@ -204,9 +205,10 @@ class Kernel(Model):
         """Place the kernels, and choose on rows held out what the user left open."""
         if self.n_components > 1:
             return choose_mixture(self, sample, objective, alpha, criterion)
-        seen = in_numpy(sample, max(MAX_ROWS_TO_CHOOSE, ROWS_PER_LANDMARK * self.n_landmarks))
+        seen = few_rows(in_numpy(sample, max(MAX_ROWS_TO_CHOOSE, ROWS_PER_LANDMARK * self.n_landmarks)))
+        n_alike = sample.moments.n / (len(seen.X) if seen.weight is None else seen.weight.sum())
         with enough_for(flops_of_a_pass(len(seen.X), self.n_landmarks)):
-            return self._choose(seen, objective, alpha, criterion, sample.X.shape[0] / len(seen.X))
+            return self._choose(seen, objective, alpha, criterion, n_alike)
 
     def _choose(self, sample, objective, alpha, criterion, n_alike):
         if self._bandwidth_is("ard") and self.basis != "lite":

@@ -195,7 +195,7 @@ class LiteFamily(Family):
         n, constant = float(weight.sum()), 0.0
         Gamma, linear = np.zeros((self.n_parameters, self.n_parameters)), np.zeros(self.n_parameters)
         for rows in row_blocks(len(X), 1, self.block_rows):
-            block, root = X[rows], np.sqrt(weight[rows])
+            block, root = np.asarray(X[rows]), np.sqrt(weight[rows])
             (p, q), b = self._coordinates(block), self.base.score(block)
             K, KS = self._kernel_and_square(p, q, root)
             linear += (root @ KS - self.trace * (root @ K)) @ self.basis
@@ -227,7 +227,8 @@ class LiteFamily(Family):
         block_rows, constant = min(len(X), per_block), 0.0
         sums = self.empty_sums(block_rows)
         for rows in row_blocks(len(X), 1, block_rows):
-            block, b = X[rows], self.base.score(X[rows])
+            block = np.asarray(X[rows])
+            b = self.base.score(block)
             self._add(sums, block, b, np.sqrt(weight[rows]).astype(self.dtype, copy=False))
             constant += self._constant(block, b, weight[rows])
         return sums, constant
@@ -241,7 +242,7 @@ class LiteFamily(Family):
         weight = np.ones(len(X)) if weight is None else weight
         linear, constant = np.zeros((len(families), len(self.landmarks))), np.zeros(len(families))
         for rows in row_blocks(len(X), 1, self.block_rows):
-            block, w = X[rows], weight[rows]
+            block, w = np.asarray(X[rows]), weight[rows]
             pulls = [family.base.score(block) for family in families]
             linear += self._linear(block, pulls, w, families)
             constant += [family._constant(block, b, w) for family, b in zip(families, pulls, strict=True)]
