@@ -18,7 +18,7 @@ class MappedRows:
     X : ndarray of shape (n, d)
         Or rows that are mapped themselves.
     function : callable
-        From rows (k, d) in double precision to rows of as many columns, of which each depends on its own row alone.
+        From rows (k, d) to rows of as many columns in double precision, of which each depends on its own row alone.
 
     Examples
     --------
@@ -44,4 +44,4 @@ class MappedRows:
         return MappedRows(self.X[rows], self.function)
 
     def __array__(self, dtype=None, copy=None):
-        return np.asarray(self.function(np.asarray(self.X, dtype=np.float64)), dtype=dtype)
+        return np.asarray(self.function(np.asarray(self.X)), dtype=dtype)
