@@ -10,7 +10,7 @@ kernel Hilbert space (RKHS),
 which is solved in an orthonormal basis of the span of the kernels. If rows are few, the objective is better taken at
 rows with noise, whose mean is exact (``smoothed``; Vincent, 2011). Distances are measured in coordinates in which the
 first rows have the covariance I, and so is the objective, unless it is the denoising one, whose noise has the units of
-X. An affine map of the table then changes nothing.
+X. An affine map of the table then changes nothing, but that of a table of more than 100,000 rows others choose.
 
 References
 ----------
@@ -112,7 +112,8 @@ class Kernel(Model):
     The estimator's ``alpha="auto"`` is chosen together with the bandwidth and the base. What was tried is
     ``cv_results_``. ``bandwidth_`` has the units of the parameter, ``column_bandwidths_`` (d,) those of X: the standard
     deviations of a kernel along the columns, as the bandwidth of a ``KernelDensity`` is. Rows added by ``partial_fit``
-    keep what the first rows chose, their landmarks and coordinates. Of tensors (:doc:`/user_guide/running`) at most
+    keep what the first rows chose, their landmarks and coordinates. Of more than 100,000 distinct rows as many choose,
+    by a hash of each: in any order and with any repetitions the same rows, but others in other units. Of tensors (:doc:`/user_guide/running`) at most
     20,000 rows evenly spaced, or thirty for each landmark, are moved to numpy to choose from.
 
     The slope of :math:`\log p` says nothing of the weights of modes that no row connects. In one column with modes of
