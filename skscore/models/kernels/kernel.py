@@ -113,8 +113,9 @@ class Kernel(Model):
     ``cv_results_``. ``bandwidth_`` has the units of the parameter, ``column_bandwidths_`` (d,) those of X: the standard
     deviations of a kernel along the columns, as the bandwidth of a ``KernelDensity`` is. Rows added by ``partial_fit``
     keep what the first rows chose, their landmarks and coordinates. Of more than 100,000 distinct rows as many choose,
-    by a hash of each: in any order and with any repetitions the same rows, but others in other units. Of tensors (:doc:`/user_guide/running`) at most
-    20,000 rows evenly spaced, or thirty for each landmark, are moved to numpy to choose from.
+    by a hash of each: in any order and with any repetitions the same rows, but others in other units. Of tensors
+    (:doc:`/user_guide/running`) at most 20,000 rows evenly spaced, or thirty for each landmark, are moved to numpy to
+    choose from.
 
     The slope of :math:`\log p` says nothing of the weights of modes that no row connects. In one column with modes of
     unit variance, score matching loses their weights from some six standard deviations between them. ``n_components``
