@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
+TILE = 16  # rows of a table that stay in the first-level cache while its columns are written
 MAX_DIFFERENCES = 4  # columns up to which a sum of squared differences is as cheap as a matrix product
 LARGEST = 1400.0  # largest S, at which k is 1e-304; larger values are replaced by it
 LARGEST_SINGLE = 120.0  # at which k is 9e-27, and its square is not zero
@@ -89,23 +90,39 @@ def _exponential_double(S, mantissa, power):
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
 def _columns_and_norms(p):
-    """Return contiguous columns (d, n) of rows p (n, d), and the squared norms of the rows, in double precision."""
+    """Return contiguous columns of rows p (n, d), none of them if they are many, and the squared norms of the rows.
+
+    Both have double precision.
+    """
     n, d = p.shape
-    columns, norms = np.empty((d, n)), np.zeros(n)
-    for j in range(d):
+    columns, norms = np.empty((d if d <= MAX_DIFFERENCES else 0, n)), np.zeros(n)
+    for j in range(len(columns)):
         for i in range(n):
             columns[j, i] = p[i, j]
-            norms[i] += columns[j, i] * columns[j, i]
+    for start in range(0, n, TILE):
+        for j in range(d):
+            for i in range(start, min(start + TILE, n)):
+                norms[i] += np.float64(p[i, j]) * np.float64(p[i, j])
     return columns, norms
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
+def weighted(root, b, out):
+    """Write √w b of rows b (n, d), with √w in `root` (n,), into `out` (n, d) in Fortran's order."""
+    n, d = b.shape
+    for start in range(0, n, TILE):
+        for j in range(d):
+            for i in range(start, min(start + TILE, n)):
+                out[i, j] = root[i] * b[i, j]
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
 def _distances(rows, row_norms, a, landmarks, norms, products, S):
-    """Write the squared distances of all rows (d, n) to landmark a of (d, m) into S; NaN stays NaN.
+    """Write the squared distances of all rows to landmark a of (d, m) into S; NaN stays NaN.
 
     A few columns are subtracted, which loses no digits; for more columns the inner products are used.
     """
-    d, n = rows.shape
+    d, n = len(landmarks), len(S)
     if d <= MAX_DIFFERENCES:
         S[:] = 0.0
         for j in range(d):

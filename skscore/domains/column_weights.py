@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
+from ..formulas.moments import row_blocks
 from .reals import one_for_each_column
 from .weights import BoundaryWeight
 
@@ -112,7 +113,12 @@ class Normalised(BoundaryWeight):
     def fitted(self, distance: ndarray, sample_weight: ndarray | None = None) -> Normalised:
         """Return the weight with the means of the columns of `distance` (n, d); a mean of 0 is replaced by 1."""
         inner = self.weight.fitted(distance, sample_weight)
-        mean = np.average(inner.value_and_slope(distance)[0], axis=0, weights=sample_weight)
+        total, n = np.zeros(distance.shape[1]), 0.0
+        for rows in row_blocks(len(distance), 8 * distance.shape[1]):
+            value, _ = inner.value_and_slope(distance[rows])
+            weight = np.ones(len(value)) if sample_weight is None else sample_weight[rows]
+            total, n = total + weight @ value, n + weight.sum()
+        mean = total / n
         return Normalised(inner, np.where(mean > 0.0, mean, 1.0))
 
     def value_and_slope(self, distance: ndarray) -> tuple[ndarray, ndarray]:

@@ -27,6 +27,7 @@ from ..models.family import Sample
 from ..models.kernels.kernel import Kernel
 from ..models.windham import windham_weights
 from ..neural import NeuralEnergy, ScoreNetwork
+from .evaluation import in_blocks
 
 __all__ = [
     "MOST_ROWS",
@@ -319,7 +320,7 @@ def check_support(X, domain, objective):
         raise ValueError(
             f'objective="denoising" adds noise that leaves the domain {domain}; choose objective="implicit".'
         )
-    if domain.has_boundary and not (inside := domain.contains(X)).all():
+    if domain.has_boundary and not (inside := in_blocks(domain.contains, X)).all():
         raise ValueError(
             f"X has {(~inside).sum()} rows outside the domain {domain}, the first at row {inside.argmin()}. "
             f"{domain.remedy(X[inside.argmin()])}"

@@ -36,7 +36,8 @@ from ..levels.parzen import NARROWEST
 from ..likelihood import antithetic_noise, denoising_gain
 from ..maps.affine import PRECONDITIONINGS
 from ..models.catalog import MODELS
-from ..models.family import Model
+from ..models.family import Model, Sample
+from ..models.few_rows import few_rows
 from ..neural import ScoreNetwork
 from ..neural.process_group import ALONE, current_group
 from ..samplers import tweedie
@@ -486,8 +487,8 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
 
     def _read_statistics(self, p, statistics, X, weight, seed, read):
         """As `_readings`, of statistics, and rows X that choose what these do not tell."""
-        preprocessing = statistics.preprocessing
-        rows = in_coordinates(p, preprocessing, statistics.spread, X, weight)
+        preprocessing, few = statistics.preprocessing, few_rows(Sample(X, None, weight, statistics.spread))
+        rows = in_coordinates(p, preprocessing, few.moments, few.X, few.weight)
         readings = fit_closed_form(p, statistics, *rows, seed, read)
         return readings, preprocessing, statistics.without_rows()
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import product
 from operator import add
 from typing import Any
 
 import joblib
 import numpy as np
 
-from ..formulas.moments import Moments, evenly, moments
+from ..formulas.moments import Moments, evenly, moments, row_blocks
 from ..levels.ladder import LadderSummary, gather
 from ..models.family import Choice, Sample
+from ..models.few_rows import few_rows
 from ..models.objectives import Implicit
 from .noise_path import ladder_through, noise_path, noise_range
 from .preprocessing import Preprocessing, SpreadRows
@@ -27,6 +29,7 @@ from .statistics import Columns, Statistics, gathering
 __all__ = ["LadderPlan", "LadderStatistics", "check_same_plan", "plan_ladder"]
 
 CLOSED_FORM_LEVELS = 41  # θ's of a closed-form model if the user asked for no levels
+BLOCK_BYTES = 1 << 24  # of the rows: forms that are added up are few
 KEPT_ROWS = 1000  # of a plan, which choose the tail and the steps of the density
 COORDINATES = ("sigma_min", "sigma_max", "n_levels", "noise_levels", "preconditioning", "dequantize", "bounds")
 
@@ -155,10 +158,16 @@ class LadderStatistics(Statistics):
 
 def _gathered(plan, X, weight):
     """The forms of the rows at all levels, in the mean over their spreads."""
-    rows = SpreadRows(X, plan.preprocessing)
-    each = np.ones(len(X)) if weight is None else weight
-    share = weight if rows.n_spreads == 1 else each / rows.n_spreads
-    return reduce(add, (gather(plan.choice.family, Z, share, plan.levels) for Z in rows.spreads()))
+    fitted, n_spreads = plan.preprocessing, plan.preprocessing.n_spreads(len(X))
+    if n_spreads > 1:
+        weight = (np.ones(len(X)) if weight is None else weight) / n_spreads
+
+    def of_blocks():
+        for Y, rows in product(fitted.spreads(X), row_blocks(len(X), 8 * X.shape[1], BLOCK_BYTES)):
+            share = None if weight is None else weight[rows]
+            yield gather(plan.choice.family, fitted.map.forward(Y[rows]), share, plan.levels)
+
+    return reduce(add, of_blocks())
 
 
 def _gathered_for(p, model):
@@ -196,7 +205,8 @@ def plan_ladder(p, model, X, weight, preprocessing, kind, columns) -> LadderPlan
     """
     _, sigma_max, levels = noise_range(p, preprocessing.variance)
     levels = ladder_through(noise_path(p), sigma_max, CLOSED_FORM_LEVELS) if levels is None else levels
-    Z = next(SpreadRows(X, preprocessing).spreads())
-    rows = Sample(Z, None, weight, preprocessing.mapped_moments(preprocessing.spread, Z, weight))
+    few = few_rows(Sample(X, None, weight, preprocessing.spread))
+    Z = next(SpreadRows(few.X, preprocessing).spreads())
+    rows = Sample(Z, None, few.weight, preprocessing.mapped_moments(few.moments, Z, few.weight))
     choice = model.without_noise().choose(rows, Implicit(), p.alpha, "log_likelihood")
     return LadderPlan(_gathered_for(p, model), preprocessing, kind == "standardize", choice, levels, columns)

@@ -141,6 +141,9 @@ class Preprocessing:
 
         What a density learns of the places within wide cells is chance, the less of it the more often they are drawn.
         """
+        if self.is_continuous:
+            yield X
+            return
         rng = np.random.default_rng(SPREAD_SEED)
         for _ in range(self.n_spreads(len(X))):
             yield dequantize(X, self.cells, rng)

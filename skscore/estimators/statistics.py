@@ -154,8 +154,11 @@ class ScoreStatistics(Statistics):
     def gather(cls, plan, sample):
         """Sum up the rows of a sample."""
         (X, Y, weight, of_X), family = sample, plan.choice.family
-        table = of_X if Y is None else moments(np.hstack([X, Y]), weight)
-        reference = moments(family.domain.to_reals(X), weight) if family.domain.has_boundary else of_X
+        table, reference, domain = of_X, of_X, family.domain
+        if Y is not None:
+            table = moments(X, weight, lambda rows: np.hstack([X[rows], Y[rows]]))
+        if domain.has_boundary:
+            reference = moments(X, weight, lambda rows: domain.to_reals(X[rows]))
         return cls(plan, Summary(table, _form(family, X, Y, weight, plan.gathered_for[-1])), reference)
 
     def __add__(self, other: ScoreStatistics) -> ScoreStatistics:

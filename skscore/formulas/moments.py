@@ -15,7 +15,7 @@ double. Centred rows of single precision leave a relative error near 1e-6 in S, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,7 +201,7 @@ def _block_moments(xp: Any, rows: Any, weight: Any, dtype: Any) -> Moments:
     return Moments(n, origin, offset, covariance - offset[:, None] * offset[None, :])
 
 
-def moments(X: Any, weight: Any = None) -> Moments:
+def moments(X: Any, weight: Any = None, of: Callable[[slice], Any] | None = None) -> Moments:
     """Compute the moments of the columns of `X` in one pass over blocks of rows.
 
     Parameters
@@ -210,6 +210,9 @@ def moments(X: Any, weight: Any = None) -> Moments:
         Numpy array or, under scikit-learn's array-API dispatch, a floating-point array of another namespace.
     weight : array of shape (n,), optional
         Non-negative row weights.
+    of : callable, optional
+        From a slice of the rows to the table, of any number of columns, whose moments are wanted in place of those of
+        ``X[slice]``: it is never there as a whole.
 
     Returns
     -------
@@ -229,6 +232,7 @@ def moments(X: Any, weight: Any = None) -> Moments:
     for rows in row_blocks(X.shape[0], 8 * X.shape[1], block_bytes(X)):
         if weight is not None and not xp.any(weight[rows] > 0.0):
             continue  # a block of weight zero has no mean
-        block = _block_moments(xp, X[rows, :], None if weight is None else weight[rows], precision(X))
+        table = X[rows, :] if of is None else of(rows)
+        block = _block_moments(xp, table, None if weight is None else weight[rows], precision(X))
         total = block if total.n == 0.0 else total + block
     return total

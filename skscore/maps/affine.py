@@ -127,7 +127,9 @@ class Affine(Map):
 
     def forward(self, X):
         """Return (x − o) A + b."""
-        return (X - self.origin) @ self.matrix + self.shift
+        Z = (X - self.origin) @ self.matrix
+        Z += self.shift
+        return Z
 
     def inverse(self, Z):
         """Return (z − b) A⁻¹ + o."""

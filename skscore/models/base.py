@@ -12,6 +12,7 @@ from scipy.special import gammaln
 from sklearn.base import BaseEstimator
 
 from .._compat import beside, get_namespace, is_numpy
+from .._kernels.rows import scaled_difference
 from ..maps.affine import Affine
 
 __all__ = ["GaussianBase", "MappedBase", "StudentT", "resolve_base"]
@@ -161,18 +162,23 @@ class MappedBase:
 
     @cached_property
     def _gaussian(self):
-        """Centre (d,) and precision matrix (d, d) of a Gaussian of x, in numpy; None if there is none."""
+        """Centre (d,) and precision matrix (d, d) of a Gaussian of x, its diagonal (d,) if it has no other entries.
+
+        In numpy; None if there is none.
+        """
         if not (isinstance(self.law, GaussianBase) and is_numpy(self.coordinates.matrix)):
             return None
         d = len(self.coordinates.matrix)
         loc, scaled = np.broadcast_to(self.law.loc, d), self.coordinates.matrix / np.asarray(self.law.scale, float)
-        return self.coordinates.inverse(loc), scaled @ scaled.T
+        precision = scaled @ scaled.T
+        own = np.diag(precision).copy()
+        return self.coordinates.inverse(loc), own if (precision == np.diag(own)).all() else precision
 
     def score(self, X):
         """∇ log q₀ of each row, shape (n, d)."""
         if self._gaussian is not None:
             centre, precision = self._gaussian
-            return (centre - X) @ precision
+            return scaled_difference(X, centre, -precision) if precision.ndim == 1 else (centre - X) @ precision
         return self.coordinates.pull_score(X, self.law.score(self.coordinates.forward(X)))
 
     def curvature(self, X, V):
@@ -182,7 +188,8 @@ class MappedBase:
     def divergence(self, X):
         """Δ log q₀ of each row, shape (n,)."""
         if self._gaussian is not None:
-            return np.full(len(X), -np.trace(self._gaussian[1]))
+            precision = self._gaussian[1]
+            return np.full(len(X), -(precision.sum() if precision.ndim == 1 else np.trace(precision)))
         Y = self.coordinates.forward(X)
         return sum(self.law.curvature(Y, self.coordinates.matrix[j, :]) for j in range(X.shape[1]))
 

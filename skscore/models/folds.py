@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._compat import beside, get_namespace, is_numpy, to_numpy
-from ..formulas.moments import evenly
+from ..formulas.moments import evenly, row_blocks
 from .family import Sample
 
 __all__ = [
@@ -20,7 +20,9 @@ __all__ = [
     "folds_of",
     "group_rows",
     "hashed_folds",
+    "hashes",
     "in_numpy",
+    "means_of_groups",
     "merge_equal",
     "taken",
 ]
@@ -46,13 +48,15 @@ def group_rows(X, coordinates=None):
     >>> group_rows(np.array([[2.0], [-1.0], [2.0]]))
     array([1, 0, 1])
     """
-    order = np.lexsort(X.T)
-    is_new = np.r_[True, (X[order][1:] != X[order][:-1]).any(axis=1)]
-    first = (X if coordinates is None else coordinates)[order[is_new]]
-    distance = np.sqrt(np.einsum("ij,ij->i", first, first))
+    order, position = np.lexsort(X.T), X if coordinates is None else coordinates
+    is_new = np.ones(len(X), dtype=bool)
+    for rows in row_blocks(len(X) - 1, 8 * X.shape[1]):  # a sorted copy would be as large as the table
+        later = slice(rows.start + 1, rows.stop + 1)
+        is_new[later] = (X[order[later]] != X[order[rows]]).any(axis=1)
+    distance = np.sqrt(np.einsum("ij,ij->i", position, position)[order[is_new]])
     nearest_first = np.argsort(np.round(distance / max(distance.max(), TINY), DIGITS), kind="stable")
-    place = np.empty(len(first), dtype=int)
-    place[nearest_first] = np.arange(len(first))
+    place = np.empty(len(distance), dtype=int)
+    place[nearest_first] = np.arange(len(distance))
     group = np.empty(len(X), dtype=int)
     group[order] = place[np.cumsum(is_new) - 1]
     return group
@@ -70,7 +74,7 @@ def fold_of_rows(X, n_folds):
     >>> fold_of_rows(np.array([[0.5, 1.0], [1.0, 0.5], [0.5, 1.0]]), 5)
     array([3, 4, 3])
     """
-    return ((_hashes(X) >> HALF) * np.uint64(n_folds) >> HALF).astype(int)
+    return ((hashes(X) >> HALF) * np.uint64(n_folds) >> HALF).astype(int)
 
 
 def folds_of(sample, n_folds):
@@ -79,7 +83,7 @@ def folds_of(sample, n_folds):
     A table that is rotated, or in other units, has the same folds of equal size.
     """
     X = sample.X
-    if len(X) > MOST_DEALT and len(np.unique(_hashes(X))) > MOST_DEALT:
+    if len(X) > MOST_DEALT and len(np.unique(hashes(X))) > MOST_DEALT:
         return [fold for fold in hashed_folds(sample, n_folds) if len(fold.X)]
     return deal(sample, group_rows(X - sample.moments.mean), n_folds, len(X))
 
@@ -90,8 +94,8 @@ def hashed_folds(sample, n_folds):
     return [taken(sample, np.flatnonzero(fold == k)) for k in range(n_folds)]
 
 
-def _hashes(X):
-    """64 bits for each row; −0 counts as 0."""
+def hashes(X):
+    """64 bits for each row of X (n, d), shape (n,); −0 counts as 0."""
     state = np.zeros(len(X), dtype=np.uint64)
     for column in X.T:
         state ^= (column.astype(np.float64) + 0.0).view(np.uint64)
@@ -147,11 +151,11 @@ def merge_equal(sample, group):
     """The distinct rows in the order of `group`, with the summed weights of those that are equal, of mean one."""
     X, Y, weight, table = sample
     first, total = distinct(group, weight)
-    return Sample(X[first], None if Y is None else _means(Y, weight, group), total / total.mean(), table)
+    return Sample(X[first], None if Y is None else means_of_groups(Y, weight, group), total / total.mean(), table)
 
 
-def _means(Y, weight, group):
-    """Weighted means of the scores of equal rows, which make one and the same quadratic form."""
+def means_of_groups(Y, weight, group):
+    """Weighted means of the scores Y of equal rows, which make one and the same quadratic form."""
     sums = [np.bincount(group, y if weight is None else weight * y) for y in Y.T]
     return np.column_stack(sums) / np.bincount(group, weight)[:, None]
 

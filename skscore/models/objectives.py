@@ -160,7 +160,8 @@ def assemble(family, X, Y, weight, objective) -> QuadraticForm:
         if not weight[rows].any():
             continue
         block = np.asarray(X[rows], dtype=np.float64)
-        for D, linear, constant in objective.rows(family, block, None if Y is None else Y[rows]):
+        scores = None if Y is None else np.asarray(Y[rows])
+        for D, linear, constant in objective.rows(family, block, scores):
             form = _block_form(D, linear, constant, weight[rows])
             total = form if total.n == 0.0 else total + form
     return replace(total, n=float(weight.sum()))  # noise draws belong to the mean over rows, they are not further rows

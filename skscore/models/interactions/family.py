@@ -13,6 +13,8 @@ the mean, and θ holds :math:`\eta - Kc`: columns far from zero keep their digit
 from __future__ import annotations
 
 from copy import copy
+from functools import reduce
+from operator import add
 
 import numpy as np
 from scipy.sparse import eye_array
@@ -21,6 +23,7 @@ from ...domains import Normalised, Tanh
 from ...domains.weights import resolve
 from ...fitting.solvers import Estimate
 from ...formulas import score_losses
+from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 from ...samplers.gibbs import draw_truncated_gaussian
 from ...samplers.truncated_gaussians import gaussian_on
@@ -34,6 +37,7 @@ from .sparse import SparseObjective
 
 __all__ = ["PairwiseFamily"]
 
+BLOCK_BYTES = 1 << 20  # of rows whose weights are found together
 MAX_BLOCK_BYTES = 1 << 30  # of the blocks of a form, beyond which the rows are kept in their place
 
 
@@ -97,7 +101,9 @@ class PairwiseFamily(Family):
         """The family with caps at quantiles of the rows, and means over them."""
         if self.weight is None:
             return self
-        fitted, distance = copy(self), self.domain.coordinate_distance(X)[0]
+        fitted, distance = copy(self), np.empty(X.shape)
+        for rows in row_blocks(len(X), 8 * self.p, BLOCK_BYTES):
+            distance[rows] = self.domain.coordinate_distance(X[rows])[0]
         fitted.weight = self.weight.fitted(distance, sample_weight)
         if np.isinf(distance).any() and not np.isfinite(fitted.weight.value_and_slope(distance)[0]).all():
             raise ValueError(
@@ -176,8 +182,14 @@ class PairwiseFamily(Family):
 
     def implicit_form(self, X, Y, weight, objective):
         """Blocks of (K_j, η_j), one for each column; a form by rows is one in θ."""
+        if 8 * self.p * self.position.shape[1] ** 2 > MAX_BLOCK_BYTES:
+            return self._form_of_rows(row_form, X, weight)
+        blocks = row_blocks(len(X), 8 * self.p, BLOCK_BYTES)
+        shares = ((X[rows], None if weight is None else weight[rows]) for rows in blocks)
+        return reduce(add, (self._form_of_rows(interaction_form, *share) for share in shares))
+
+    def _form_of_rows(self, assembled, X, weight):
         h, h_slope = self.weights(X)
-        assembled = interaction_form if 8 * self.p * self.position.shape[1] ** 2 <= MAX_BLOCK_BYTES else row_form
         return assembled(X, weight, self.a, self.b, h, h_slope, centered=self.centered, centre=self.centre)
 
     def form(self, statistics, objective):

@@ -10,7 +10,7 @@ import numpy as np
 from ..._compat import is_numpy, to_numpy
 from ...fitting.ridge_path import RidgePath
 from ...fitting.solvers import Estimate
-from ...formulas.moments import row_blocks
+from ...maps.mapped_rows import MappedRows
 from ..base import GaussianBase, MappedBase
 from ..family import Family
 from .lite import LiteFamily
@@ -69,14 +69,15 @@ class KernelFamily(Family):
             X, weight = to_numpy(X), to_numpy(weight)
         if objective.in_units_of_X:
             return super().assemble(X, Y, weight, objective)
-        return self.inner.assemble(*self.own_coordinates(X, Y), weight, objective)
+        scores = None if Y is None else MappedRows(Y, self._push_score)
+        return self.inner.assemble(MappedRows(X, self.coordinates.forward), scores, weight, objective)
 
     def own_coordinates(self, X, Y):
         """Rows and known scores in the coordinates of the kernels."""
-        own = np.empty(X.shape)
-        for rows in row_blocks(len(X), 8 * X.shape[1]):  # what lies between stays in the cache
-            own[rows] = self.coordinates.forward(X[rows].astype(np.float64, copy=False))
-        return own, None if Y is None else self.coordinates.push_score(X, Y)
+        return self.coordinates.forward(X), None if Y is None else self._push_score(Y)
+
+    def _push_score(self, Y):
+        return self.coordinates.push_score(None, Y)
 
     def blurred(self, sigma):
         """A Gaussian base is widened by the noise; a Student t, whose tails outweigh it, and a flat one stay."""

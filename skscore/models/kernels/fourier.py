@@ -158,7 +158,7 @@ class FourierFamily(Family):
         gram = np.zeros((m, m), order="F")  # to which BLAS adds in place
         linear, constant = np.zeros(m), 0.0
         for rows in row_blocks(len(X), 1, self.block_rows):
-            block, w = X[rows], weight[rows]
+            block, w = np.asarray(X[rows]), weight[rows]
             (cosines, sines), b = self._waves(block), self.base.score(block)
             constant += float(w @ score_losses.implicit(b, self.base.divergence(block)))
             linear -= (omega**2).sum(axis=0) * (w @ cosines)  # Σ w ΔT

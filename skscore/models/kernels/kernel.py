@@ -10,7 +10,7 @@ kernel Hilbert space (RKHS),
 which is solved in an orthonormal basis of the span of the kernels. If rows are few, the objective is better taken at
 rows with noise, whose mean is exact (``smoothed``; Vincent, 2011). Distances are measured in coordinates in which the
 first rows have the covariance I, and so is the objective, unless it is the denoising one, whose noise has the units of
-X. An affine map of the table then changes nothing.
+X. An affine map of the table then changes nothing, but that of a table of more than 100,000 rows others choose.
 
 References
 ----------
@@ -36,6 +36,7 @@ from ..._compat import Interval, StrOptions
 from ..._kernels.threads import enough_for
 from ..base import GaussianBase
 from ..family import Choice, Model
+from ..few_rows import few_rows
 from ..folds import in_numpy
 from .ard import optimise_precisions
 from .kernel_mixture import choose_mixture
@@ -111,8 +112,10 @@ class Kernel(Model):
     The estimator's ``alpha="auto"`` is chosen together with the bandwidth and the base. What was tried is
     ``cv_results_``. ``bandwidth_`` has the units of the parameter, ``column_bandwidths_`` (d,) those of X: the standard
     deviations of a kernel along the columns, as the bandwidth of a ``KernelDensity`` is. Rows added by ``partial_fit``
-    keep what the first rows chose, their landmarks and coordinates. Of tensors (:doc:`/user_guide/running`) at most
-    20,000 rows evenly spaced, or thirty for each landmark, are moved to numpy to choose from.
+    keep what the first rows chose, their landmarks and coordinates. Of more than 100,000 distinct rows as many choose,
+    by a hash of each: in any order and with any repetitions the same rows, but others in other units. Of tensors
+    (:doc:`/user_guide/running`) at most 20,000 rows evenly spaced, or thirty for each landmark, are moved to numpy to
+    choose from.
 
     The slope of :math:`\log p` says nothing of the weights of modes that no row connects. In one column with modes of
     unit variance, score matching loses their weights from some six standard deviations between them. ``n_components``
@@ -204,9 +207,10 @@ class Kernel(Model):
         """Place the kernels, and choose on rows held out what the user left open."""
         if self.n_components > 1:
             return choose_mixture(self, sample, objective, alpha, criterion)
-        seen = in_numpy(sample, max(MAX_ROWS_TO_CHOOSE, ROWS_PER_LANDMARK * self.n_landmarks))
+        seen = few_rows(in_numpy(sample, max(MAX_ROWS_TO_CHOOSE, ROWS_PER_LANDMARK * self.n_landmarks)))
+        n_alike = sample.moments.n / (len(seen.X) if seen.weight is None else seen.weight.sum())
         with enough_for(flops_of_a_pass(len(seen.X), self.n_landmarks)):
-            return self._choose(seen, objective, alpha, criterion, sample.X.shape[0] / len(seen.X))
+            return self._choose(seen, objective, alpha, criterion, n_alike)
 
     def _choose(self, sample, objective, alpha, criterion, n_alike):
         if self._bandwidth_is("ard") and self.basis != "lite":

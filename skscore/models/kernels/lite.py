@@ -23,7 +23,7 @@ from operator import add
 import numpy as np
 
 from ..._kernels import rbf, threads
-from ...formulas import score_losses
+from ..._kernels.rows import scaled_difference
 from ...formulas.moments import row_blocks
 from ...formulas.quadratic import QuadraticForm
 from ..family import Family
@@ -89,6 +89,7 @@ class LiteFamily(Family):
     def __init__(self, landmarks, factor, basis, base, block_rows=BLOCK_ROWS, dtype=np.float64):
         self.landmarks, self.centre = landmarks, landmarks.mean(axis=0)
         self.factor, self.metric = factor, factor @ factor.T
+        self._width = factor[0, 0] if (factor == factor[0, 0] * np.eye(len(factor))).all() else None  # of one bandwidth
         self.trace = float(np.trace(self.metric))
         self.is_isotropic = bool((self.metric == self.metric[0, 0] * np.eye(len(factor))).all())
         self.p, self.q = self._coordinates(landmarks)
@@ -98,10 +99,12 @@ class LiteFamily(Family):
 
     def _coordinates(self, X) -> tuple[np.ndarray, np.ndarray]:
         """p and q of rows; distances are taken near the landmarks, where squares are small."""
-        centred, width = X - self.centre, self.factor[0, 0]
-        if (self.factor == width * np.eye(len(self.factor))).all():
-            return width * centred, width**2 * centred
-        return centred @ self.factor, centred @ self.metric
+        width = self._width
+        if width is None:
+            centred = X - self.centre
+            return centred @ self.factor, centred @ self.metric
+        centred = scaled_difference(X, self.centre, np.ones(X.shape[1]))
+        return width * centred, width**2 * centred
 
     def gram(self):
         """k(z_a, z_b), the metric of the RKHS norm of θ, shape (m, m)."""
@@ -195,7 +198,7 @@ class LiteFamily(Family):
         n, constant = float(weight.sum()), 0.0
         Gamma, linear = np.zeros((self.n_parameters, self.n_parameters)), np.zeros(self.n_parameters)
         for rows in row_blocks(len(X), 1, self.block_rows):
-            block, root = X[rows], np.sqrt(weight[rows])
+            block, root = np.asarray(X[rows]), np.sqrt(weight[rows])
             (p, q), b = self._coordinates(block), self.base.score(block)
             K, KS = self._kernel_and_square(p, q, root)
             linear += (root @ KS - self.trace * (root @ K)) @ self.basis
@@ -227,21 +230,22 @@ class LiteFamily(Family):
         block_rows, constant = min(len(X), per_block), 0.0
         sums = self.empty_sums(block_rows)
         for rows in row_blocks(len(X), 1, block_rows):
-            block, b = X[rows], self.base.score(X[rows])
+            block = np.asarray(X[rows])
+            b = self.base.score(block)
             self._add(sums, block, b, np.sqrt(weight[rows]).astype(self.dtype, copy=False))
             constant += self._constant(block, b, weight[rows])
         return sums, constant
 
     def _constant(self, X, b, weight):
         """Σ w(½‖b‖² + div b), the objective of the base measure, with the surplus."""
-        return float(weight @ (score_losses.implicit(b, self.base.divergence(X)) + self.surplus))
+        return float(weight @ (0.5 * _squares(b) + self.base.divergence(X) + self.surplus))
 
     def linear_forms(self, X, weight, families):
         """g and c of `families` that differ from this one in the base measure alone, at the cost of the kernels."""
         weight = np.ones(len(X)) if weight is None else weight
         linear, constant = np.zeros((len(families), len(self.landmarks))), np.zeros(len(families))
         for rows in row_blocks(len(X), 1, self.block_rows):
-            block, w = X[rows], weight[rows]
+            block, w = np.asarray(X[rows]), weight[rows]
             pulls = [family.base.score(block) for family in families]
             linear += self._linear(block, pulls, w, families)
             constant += [family._constant(block, b, w) for family, b in zip(families, pulls, strict=True)]

@@ -169,10 +169,11 @@ class NystromFamily(Family):
         add, gamma = (self._add_stacked, _symmetric) if stacked else (self._add_polar, self._polar_gamma)
         linear, constant = np.zeros((d, m)), 0.0
         for rows in row_blocks(len(X), 1, self.block_rows):
-            p, root = self._coordinates(X[rows]), np.sqrt(weight[rows])
+            block, root = np.asarray(X[rows]), np.sqrt(weight[rows])
+            p = self._coordinates(block)
             K, V = self._kernel(p, root), self._differences(p)
             S = self.c @ V**2
-            b, divergence = self.base.score(X[rows]), self.base.divergence(X[rows])
+            b, divergence = self.base.score(block), self.base.divergence(block)
             constant += float(weight[rows] @ score_losses.implicit(b, divergence))
             linear += self._linear(K, V, S, self._along(p, b @ self.factor), b @ self.factor, root)
             add(K, V, S, *products)

@@ -137,7 +137,7 @@ class PolarSums(PolarProducts):
         """Add the rows of the tables, with q (n, t), b (n, t) and √w (n,)."""
         m = len(self.q)
         self.left[:, m] = root
-        self.right[:, m:-1] = root[:, None] * b
+        rbf.weighted(root, b, self.right[:, m:-1])
         self.right[:, -1] = root * (-self.trace - np.einsum("ij,ij->i", q, b))
         self.multiply()
 
