@@ -157,17 +157,7 @@ def flow_log_density(
     >>> log_density.round(4), -0.5 - 0.5 * np.log(2 * np.pi * 4).round(4)
     (array([-2.1121]), np.float64(-2.1121))
     """
-    log_density, stderr = np.empty(len(X)), np.empty(len(X))
-    for rows in row_blocks(len(X), 1, block_rows):
-        log_density[rows], stderr[rows] = _settled(X, np.arange(len(X))[rows], target, levels, tolerance)
-    return log_density, stderr
-
-
-def _settled(
-    X: np.ndarray, index: np.ndarray, target: Any, levels: np.ndarray, tolerance: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log-density and standard error of the rows at an index, each with as many steps as it needs."""
-    log_density, stderr, error = _log_density(X[index], _of_rows(target, index), levels)
+    log_density, stderr, error = _in_blocks(X, np.arange(len(X)), target, levels, block_rows)
     rows = np.flatnonzero(error > OVERESTIMATE * tolerance)
     n_steps = len(levels) - 1
     most = MOST_STEPS * n_steps
@@ -175,13 +165,22 @@ def _settled(
     while len(rows) and 2 * n_steps <= most:
         n_steps *= 2
         finer_levels = geometric_ladder(levels[-1], levels[0], n_steps + 1)
-        finer, stderr[rows], error = _log_density(X[index[rows]], _of_rows(target, index[rows]), finer_levels)
+        finer, stderr[rows], error = _in_blocks(X, rows, target, finer_levels, block_rows)
         agree, close = (_agree(finer, log_density[rows], atol) for atol in (tolerance, UNSETTLED))
         log_density[rows] = finer
         doubtful = ~(agree & (np.isneginf(finer) | (error <= OVERESTIMATE * tolerance * (1.0 + RELATIVE * abs(finer)))))
         rows, close = rows[doubtful], close[doubtful]
     log_density[rows[~close]], stderr[rows[~close]] = -np.inf, 0.0
     return log_density, stderr
+
+
+def _in_blocks(X: np.ndarray, index: np.ndarray, target: Any, levels: np.ndarray, block_rows: int) -> np.ndarray:
+    """Return what `_log_density` says of the rows at an index, shape (3, k), found block by block."""
+    found = np.empty((3, len(index)))
+    for block in row_blocks(len(index), 1, block_rows):
+        rows = index[block]
+        found[:, block] = _log_density(X[rows], _of_rows(target, rows), levels)
+    return found
 
 
 def _of_rows(target: Any, index: np.ndarray) -> NoiseConditionalScore:

@@ -46,7 +46,7 @@ from scipy.stats import qmc
 from ..formulas.moments import Moments
 from .cells import Atoms, Cells
 
-__all__ = ["CellPoints", "cell_points", "log_mean", "unit_points"]
+__all__ = ["CellPoints", "cell_points", "in_groups", "log_mean", "unit_points"]
 
 # Of the correlations of the Gaussian, which must not be narrower than the density; 0.1 and 0.5 do worse.
 SHRINKAGE = 0.3
@@ -100,6 +100,36 @@ def _mixed(z):
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
+
+
+def in_groups(points, n_groups):
+    """An order of the m points of each row in which those of a group follow each other, (n, m, d) to (n, m).
+
+    Groups are as large as each other: sets of points are halved again and again, across the axis along which they
+    spread most.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, m, d)
+    n_groups : int
+        A power of two that divides m.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscore.maps.cell_points import in_groups
+    >>> in_groups(np.array([[[0.0, 0.3], [5.0, 0.2], [1.0, 0.0], [4.0, 0.1]]]), 2)
+    array([[0, 2, 3, 1]])
+    """
+    n, m, d = points.shape
+    order, n_sets = np.tile(np.arange(m), (n, 1)), 1
+    while n_sets < n_groups:
+        sets = np.take_along_axis(points, order[:, :, None], axis=1).reshape(n * n_sets, -1, d)
+        widest = sets.var(axis=1).argmax(axis=1)
+        along = np.take_along_axis(sets, widest[:, None, None], axis=2)[:, :, 0]
+        order = np.take_along_axis(order.reshape(along.shape), along.argsort(axis=1, kind="stable"), axis=1)
+        order, n_sets = order.reshape(n, m), 2 * n_sets
+    return order
 
 
 def log_mean(terms):

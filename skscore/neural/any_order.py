@@ -20,6 +20,7 @@ from .devices import threads_for
 from .layers import product
 from .masked_cells import CellLearner, HeldOutCells, LevelTable, cell_inputs, no_label
 from .networks import ResidualMLP
+from .one_level import OneLevel
 from .stacks import load_weights
 from .training import TrainingState
 from .training_config import Best, TrainingConfig
@@ -83,14 +84,15 @@ class AnyOrderNetwork:
     def _load(self):
         stack = _stack(self.n_levels, self.hidden_layer_sizes, 0.0, len(self.weights))
         load_weights([stack], self.weights)
-        return stack.requires_grad_(False).eval(), np.concatenate([one["weights.0"] for one in self.weights], axis=1)
+        first_layers = np.concatenate([one["weights.0"] for one in self.weights], axis=1)
+        return OneLevel(stack.requires_grad_(False).eval(), no_label(len(self.weights))), first_layers
 
     @torch.inference_mode(False)
     @torch.no_grad()
     def _output(self, codes, given, columns):
         """Mean of the networks' outputs for the levels of these columns, shape (n, ΣK)."""
         (stack, first_layers), n = self._loaded, len(codes)
-        rows = max(FEWEST_ROWS, ROWS // stack.n_networks)
+        rows = max(FEWEST_ROWS, ROWS // len(self.weights))
         padded = np.zeros((-(-n // rows) * rows, first_layers.shape[1]), dtype=np.float32)
         padded[:n] = cell_inputs(codes, given, self.n_levels) @ first_layers
         levels = level_blocks(self.n_levels)
@@ -106,9 +108,9 @@ def _passed(stack, first, levels):
 
     Each column has a product of its own, so that its values do not depend on which others are asked for.
     """
-    first = first.unflatten(1, (stack.n_networks, -1)).transpose(0, 1).contiguous()
-    h = stack.last_hidden(first, no_label(len(first)))
-    outputs = [product(h, stack.out[:, :, block]) + stack.out_bias[:, :, block] for block in levels]
+    network = stack.network
+    h = stack.last_hidden(first.unflatten(1, (network.n_networks, -1)).transpose(0, 1).contiguous())
+    outputs = [product(h, network.out[:, :, block]) + network.out_bias[:, :, block] for block in levels]
     return torch.cat(outputs, dim=2).double().mean(dim=0).numpy()
 
 

@@ -28,6 +28,7 @@ import numpy as np
 from ..formulas.schedules import Preconditioning
 from ._torch import torch
 from .devices import available, multiplies_bfloat16, threads_for
+from .one_level import output_at
 from .stacks import Architecture, load_weights
 from .tangents import output_and_curvature, output_and_traces
 
@@ -97,7 +98,7 @@ class Denoiser:
 
     def output(self, Y, sigma):
         """F of rows (n, d), or of more columns if the networks know more, shape (n, d)."""
-        (F,) = self._blocks(lambda stack, c: lambda y: (stack(_repeated(y, c), c),), sigma, SCORE_ROWS, Y)
+        (F,) = self._blocks(lambda stack, c: _single(output_at(stack, c)), sigma, SCORE_ROWS, Y)
         return F
 
     def output_and_traces(self, Y, sigma, directions, covectors, rounded=False):
@@ -165,6 +166,11 @@ class Denoiser:
 @torch.inference_mode(False)
 def _tensor(array, device):
     return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(device)
+
+
+def _single(output):
+    """A rule with one result."""
+    return lambda y: (output(y),)
 
 
 def _repeated(y, c_noise):

@@ -210,21 +210,11 @@ class ResidualMLP(nn.Module):
     def forward(self, y, c_noise):
         """F of rows y (m, n, d) at noise labels c_noise (m, q, 1), each that of n/q rows, one after the other."""
         shifts, scales = self.modulation(c_noise)
-        layer = self._layer_of(y)
-        h = self._upper(layer, layer(waves(y, self.n_waves), self.weights[0], shifts[0]), shifts[1:], scales)
-        return product(h, self.out) + self.out_bias
-
-    def last_hidden(self, first, c_noise):
-        """What the last layer sees, n(h_L), from the products W₁y (m, n, H) of the first, which are written over."""
-        shifts, scales = self.modulation(c_noise)
-        return self._upper(self._layer_of(first), self.activation(shifted(first, shifts[0])), shifts[1:], scales)
-
-    def _upper(self, layer, h, shifts, scales):
-        """n(h_L) from h_1."""
-        rounded = torch.is_autocast_enabled(h.device.type)
-        for weight, shift, scale in zip(self.weights[1:], shifts, scales, strict=True):
+        layer, rounded = self._layer_of(y), torch.is_autocast_enabled(y.device.type)
+        h = layer(waves(y, self.n_waves), self.weights[0], shifts[0])
+        for weight, shift, scale in zip(self.weights[1:], shifts[1:], scales, strict=True):
             h = layer(h, weight, shift, scale, self.dropout, rounded)
-        return normalise(h)[0]
+        return product(normalise(h)[0], self.out) + self.out_bias
 
     def _layer_of(self, y):
         """How a layer of rows y is computed."""

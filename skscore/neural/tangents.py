@@ -1,7 +1,7 @@
 r"""Weighted traces of a network's Jacobian, :math:`\ell_k^\top \frac{\partial F}{\partial y} v_k`, for many directions.
 
-All K tangents go through one batched forward pass, by a rule for each layer. At one noise level the scale 1 + m of the
-units belongs to the weights, W(1 + m). With :math:`\hat x = (h - \bar h)/s` the normalised units of one row,
+All K tangents go through one batched forward pass, by a rule for each layer of the network at one level. With
+:math:`\hat x = (h - \bar h)/s` the normalised units of one row,
 
 .. math::
 
@@ -22,6 +22,7 @@ from ._torch import torch
 from .layers import product, rounded_product
 from .masked import Masked
 from .networks import ResidualMLP, normalise, wave_tangents, waves
+from .one_level import OneLevel
 
 __all__ = ["output_and_curvature", "output_and_traces"]
 
@@ -73,21 +74,20 @@ def _by_backward_passes(network, c_noise, directions, covectors, y):
     return F.detach(), torch.stack([row @ v for row, v in zip(rows, directions, strict=True)], dim=-1)
 
 
-class _Tangents:
+class _Tangents(OneLevel):
     """Traces of residual networks at one noise level."""
 
     @torch.no_grad()
     def __init__(self, network, c_noise, directions, covectors, multiply):
-        self.network, self.directions, self.multiply = network, directions, multiply
-        self.shifts, scales = network.modulation(c_noise)
-        scaled = zip(network.weights[1:], scales, strict=True)
-        self.weights = [network.weights[0], *(weight.addcmul(weight, scale.mT) for weight, scale in scaled)]
+        super().__init__(network, c_noise)
+        self.directions, self.multiply = directions, multiply
         self.centred = [_centred(weight) for weight in self.weights[1:]]
         self.rows = product(covectors, network.out.mT)  # (m, K, H)
         self.spaces = {}
 
     @torch.no_grad()
     def __call__(self, y):
+        """F and the traces of rows y (n, d)."""
         network, (first, *weights), (shift, *shifts) = self.network, self.weights, self.shifts
         h, slope = islice(network.derivatives(product(waves(y, network.n_waves), first).add_(shift)), 2)
         dz = product(wave_tangents(y, network.n_waves, self.directions), first[:, None])

@@ -145,7 +145,8 @@ def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=
     if numbers is not gaussians:
         consistent = consistency(numbers, rows, table.folds)
     mixed = stack(rows, table.layout, table.folds, model, closed_form, table.weight, has_tail)
-    density = _with_points(MovedRows(mixed.density, chosen.coordinates, table.cells), table.rows)
+    density = MovedRows(mixed.density, chosen.coordinates, table.cells, gaussian=gaussians.whole)
+    density = _with_points(density, table.rows)
     held_out = mixed.held_out + chosen.log_slope[table.held_out]
     weight = table.weight[table.held_out]
     score = float(np.average(held_out, weights=weight)) if len(held_out) else np.nan

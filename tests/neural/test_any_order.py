@@ -59,10 +59,14 @@ def parity():
     return codes, fitted(codes, (2, 2, 2), folds, config=config, hidden_layer_sizes=(32, 32))
 
 
+# Of single precision: BLAS has processors on which the last digit of a row goes by its place in a product.
+ROUNDING = 1e-7
+
+
 def test_every_order_and_their_mixture_have_mass_one():
     network, rows = random_network(), every_row()
     for orders in (None, *(np.array([order]) for order in permutations(range(4)))):
-        assert abs(np.exp(whole(network, rows, orders)).sum() - 1) < 1e-10
+        assert abs(np.exp(whole(network, rows, orders)).sum() - 1) < ROUNDING
 
 
 def test_without_the_network_they_are_the_trees():
@@ -82,7 +86,7 @@ def test_a_row_depends_on_no_other(n):
     rows = np.resize(every_row(), (300, 4))
     given = np.random.default_rng(3).random(rows.shape) < 0.5
     many = network.log_conditionals(rows, given)
-    np.testing.assert_array_equal(network.log_conditionals(rows[-n:], given[-n:]), many[-n:])
+    np.testing.assert_allclose(network.log_conditionals(rows[-n:], given[-n:]), many[-n:], atol=10 * ROUNDING)
 
 
 def test_some_columns_are_blocks_of_all():

@@ -204,7 +204,7 @@ def test_a_row_depends_on_no_other():
     together = arcs().log_prob(*rows[::-1], *cells)
     for index in ([5], [0, 149, 3]):
         alone = arcs().log_prob(rows.numbers[index], rows.codes[index], cells[0][index], cells[1][index])
-        np.testing.assert_array_equal(alone, together[index])
+        np.testing.assert_allclose(alone, together[index], rtol=1e-6)  # the last digit of single precision
 
 
 def test_it_is_pickled():

@@ -1,5 +1,7 @@
 """Rows in other coordinates: masses, units, cells, draws."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 
@@ -75,3 +77,37 @@ def test_marginals_of_many_masks_are_those_of_each(moved, monkeypatch):
     targets = [masks(9, rng.random(3) < 0.5, rng.random(2) < 0.5) & there for _ in range(6)] + [there.none]
     each = [moved.log_prob(rows, target, target.none) for target in targets]
     np.testing.assert_allclose(moved.log_marginals(rows, targets), each, atol=1e-12)
+
+
+def test_few_points_follow_a_ridge_across_a_cell():
+    """Two columns that all but determine each other, so that the density is a ridge across cells a step wide."""
+    ridge, step = (
+        ConditionalGaussian((), np.zeros((1, 2)), np.array([[1.0, 0.995], [0.995, 1.0]])),
+        EvenCells(0.0, 1.0, 2),
+    )
+    layout = Layout((), (ALWAYS, ALWAYS))
+    density = MovedRows(_Numbers(layout, ridge), Coordinates(np.zeros(2), np.ones(2)), [step, step], 8, ridge)
+    values = np.array([[0.0, 0.0], [0.5, 0.5], [1.0, 0.5], [-1.0, -1.5]])
+    rows = Rows(np.empty((4, 0), dtype=int), values)
+    u = (np.arange(400) + 0.5) / 400 - 0.5
+    fine = (values[:, None, None] + 0.5 * np.stack(np.meshgrid(u, u), axis=2).reshape(1, -1, 1, 2)).reshape(-1, 2)
+    yes = np.ones(fine.shape, dtype=bool)
+    log_p = ridge.log_prob(fine, np.empty((len(fine), 0), dtype=int), yes, ~yes).reshape(4, -1)
+    exact = np.log(np.exp(log_p).mean(axis=1))
+    errors = [
+        np.abs(each.log_prob(rows, rows.known, rows.known.none) - exact).max()
+        for each in (density, replace(density, gaussian=None))
+    ]
+    assert errors[0] < 0.05
+    assert errors[0] < errors[1] / 2
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Rows of numbers alone: a ``RowDensity``."""
+
+    layout: Layout
+    numbers: ConditionalGaussian
+
+    def log_prob(self, rows, target, given):
+        return self.numbers.log_prob(rows.numbers, rows.codes, target.numbers, given.numbers)
