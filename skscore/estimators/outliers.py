@@ -45,8 +45,9 @@ class DensityOutlierDetector(OutlierMixin, VersionedEstimator):
     density : estimator, default=None
         With `fit` and `score_samples`: any density of skscore, `KernelDensity`, `GaussianMixture`, or a Pipeline that
         ends in one. None is a :class:`~skscore.TabularDensity`, "gaussian" and "tree", with ``marginals="none"``,
-        ``handle_unknown="neg_inf"`` and ``random_state=0``: it is fitted in closed form to arrays and frames with
-        categories and missing cells, and a row with a level that no row of `fit` had is an outlier.
+        ``max_classes=16``, ``handle_unknown="neg_inf"`` and ``random_state=0``: it is fitted in closed
+        form to arrays and frames with categories and missing cells, and a row with a level that no row of
+        `fit` had is an outlier.
     contamination : "auto" or float in (0, 0.5], default="auto"
         The share of the rows of `fit` that are flagged, at most. "auto" flags those whose log-density lies below the
         lower fence of the adjusted box plot, ``Q1 - 1.5 exp(-g MC) (Q3 - Q1)``, where Q1 and Q3 are the quartiles of
@@ -106,7 +107,9 @@ class DensityOutlierDetector(OutlierMixin, VersionedEstimator):
     def _new_density(self):
         if self.density is not None:
             return clone(self.density)
-        return TabularDensity("gaussian", "tree", marginals="none", handle_unknown="neg_inf", random_state=0)
+        return TabularDensity(
+            "gaussian", "tree", marginals="none", max_classes=16, handle_unknown="neg_inf", random_state=0
+        )
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:

@@ -5,7 +5,8 @@ The experts are
 - **model**: levels, then numbers given levels (:mod:`skscore.models.mixed.blocks`), as the parameters of the estimator
   say;
 - **closed_form**: the same of a tree and a conditional Gaussian, if the model is more than that;
-- **latent_classes**: mixtures of 2, 4, … classes of independent levels and Gaussian numbers;
+- **latent_classes**: mixtures of 2, 4, … classes of independent levels and Gaussian numbers, up to `FOLLOWED` and from
+  there on as long as twice as many gain `WORTH`;
 - **tail**: the tree and a Student t with few degrees of freedom, for rows far from all others.
 
 Each is fitted to the rows without every fold in turn, where it says what it thinks of that fold. The weights are those
@@ -27,14 +28,26 @@ from ..levels.mixture import FIRST, FLOOR, WORTH, Offer, choose_weights
 from ..models.mixed.blocks import BlockDensity
 from ..models.mixed.conditional_student import ConditionalStudent
 from ..models.mixed.guided_blocks import GuidedBlocks
-from ..models.mixed.latent_classes import grow_latent_classes, refit_latent_classes
+from ..models.mixed.latent_classes import MOST_CLASSES, grow_latent_classes, refit_latent_classes
 from ..models.mixed.row_mixture import RowMixture
 
-__all__ = ["CrossFit", "Stack", "blocks", "cross_fit", "deal", "fit_without", "stack"]
+__all__ = [
+    "CrossFit",
+    "Stack",
+    "blocks",
+    "cross_fit",
+    "deal",
+    "fit_without",
+    "held_out_log_density",
+    "latent_class_path",
+    "stack",
+    "with_tail",
+]
 
 FEW_ROWS, FOLDS, HELD_OUT = 2000, 5, 0.15  # up to which every row is held out once, in so many folds; else a share
 DEGREES_OF_FREEDOM = (3.0, 10.0)
 PRIOR_ROWS = 1.0, 0.03  # of the covariance of a latent class: numbers that heap up want little
+FOLLOWED = 16  # latent classes, up to which a path is followed whether it gains or not
 LEAST_TAIL = 1e-3  # its weight, but at most a tenth of a row
 TINY = np.finfo(float).tiny
 LEAST_USE = 5e-4  # nats per row that the mixture loses without an expert, below which it is left out
@@ -56,7 +69,7 @@ class CrossFit(NamedTuple):
 class _Expert(NamedTuple):
     """A density of the stack."""
 
-    parts: list  # fitted to the rows without each fold
+    log_p: np.ndarray  # of the rows held out, fold by fold, by fits that have not seen them, shape (k,)
     whole: Callable  # makes that of all rows
 
 
@@ -114,7 +127,7 @@ def blocks(layout, levels, numbers, guide=None):
     return CrossFit(fits[0], fits[1:])
 
 
-def stack(rows, layout, folds, model, closed_form, weight, has_tail=True) -> Stack:
+def stack(rows, layout, folds, model, closed_form, weight, has_tail=True, most_classes=MOST_CLASSES) -> Stack:
     """The mixture of all experts; the model alone if no rows are held out.
 
     Parameters
@@ -127,24 +140,25 @@ def stack(rows, layout, folds, model, closed_form, weight, has_tail=True) -> Sta
     weight : ndarray of shape (n,)
         How many rows each stands for.
     has_tail : bool
+    most_classes : int
     """
     if not folds:
         return Stack(RowMixture(np.ones(1), [model.whole]), {FIRST: 1.0}, np.empty(0))
+    ready, of_rows = partial(_ready, rows=rows, folds=folds), weight[np.concatenate(folds)]
     offered = {
-        "closed_form": [] if closed_form is model else [_ready(closed_form)],
-        "latent_classes": _latent_classes(rows, layout, folds, weight),
-        "tail": [_ready(_tail(closed_form, df)) for df in DEGREES_OF_FREEDOM if has_tail],
+        "closed_form": [] if closed_form is model else [ready(closed_form)],
+        "latent_classes": _latent_classes(rows, layout, folds, weight, most_classes),
+        "tail": [ready(_tail(closed_form, df)) for df in DEGREES_OF_FREEDOM if has_tail],
     }
     insured = {"tail": min(LEAST_TAIL, 0.1 / weight.sum())}
     offers = {
-        name: Offer(_held_out(own, rows, folds), _no_part, 0.0 if name in insured else WORTH, insured.get(name, 0.0))
+        name: Offer(_log_densities(own), _no_part, 0.0 if name in insured else WORTH, insured.get(name, 0.0))
         for name, own in offered.items()
         if own
     }
-    experts = [_ready(model), *(expert for name in offers for expert in offered[name])]
-    log_p, of_rows = _held_out(experts[:1], rows, folds), weight[np.concatenate(folds)]
+    experts = [ready(model), *(expert for name in offers for expert in offered[name])]
+    log_p = _log_densities(experts)
     of_each, _ = choose_weights(log_p[:, 0], offers, of_rows)
-    log_p = np.column_stack([log_p, *(offer.log_p for offer in offers.values())])
     weights = _of_use(of_each, [True, *(name in insured for name in offers)], log_p, of_rows)
     kept, owner = np.flatnonzero(weights), np.repeat(np.arange(len(of_each)), list(map(len, of_each)))
     density = RowMixture(weights[kept], [experts[k].whole() for k in kept])
@@ -152,9 +166,9 @@ def stack(rows, layout, folds, model, closed_form, weight, has_tail=True) -> Sta
     return Stack(density, dict(zip([FIRST, *offers], np.bincount(owner, weights).tolist(), strict=True)), mixed)
 
 
-def _ready(fitted):
+def _ready(fitted, rows, folds):
     """The expert of a `CrossFit`."""
-    return _Expert(fitted.parts, lambda: fitted.whole)
+    return _Expert(held_out_log_density(fitted.parts, rows, folds), lambda: fitted.whole)
 
 
 def _of_use(of_each, insured, log_p, of_rows):
@@ -184,33 +198,49 @@ def _no_part(weights):
     """Nothing: the parts are put together from the weights."""
 
 
-def _held_out(experts, rows, folds):
-    """Log-densities of the rows held out, fold by fold, a column for each expert, which has not seen them."""
+def _log_densities(experts):
+    """Of the rows held out, a column for each expert."""
+    return np.stack([expert.log_p for expert in experts], axis=1)
+
+
+def held_out_log_density(parts, rows, folds):
+    """Log-densities of the rows held out, fold by fold, by the density that was fitted without them, shape (k,)."""
+    few = [rows.at(fold) for fold in folds]
     return np.concatenate(
-        [_log_densities([e.parts[k] for e in experts], rows.at(fold)) for k, fold in enumerate(folds)]
+        [part.log_prob(some, some.known, some.known.none) for part, some in zip(parts, few, strict=True)]
     )
 
 
-def _log_densities(densities, rows):
-    every = rows.known
-    return np.stack([density.log_prob(rows, every, every.none) for density in densities], axis=1)
-
-
-def _latent_classes(rows, layout, folds, weight):
-    """Mixtures of 2, 4, … latent classes, as many as there are for each fold, under each prior."""
+def _latent_classes(rows, layout, folds, weight, most):
+    """Mixtures of 2, 4, … latent classes, as many as gain, under each prior."""
     experts = []
     for prior_rows in PRIOR_ROWS:
-        grow = partial(_grow, layout=layout, prior_rows=prior_rows)
-        paths = [list(path) for path in fit_without(grow, rows, folds, weight)]
-        grown = _Lazy(partial(grow, rows, weight))
-        for k, parts in list(enumerate(zip(*paths, strict=False)))[1:]:
+        grown = _Lazy(partial(_grow, rows, weight, layout, prior_rows, most))
+        path = latent_class_path(rows, layout, folds, weight, prior_rows, most)
+        for k, (parts, log_p) in islice(enumerate(path), 1, None):
             refit = partial(refit_latent_classes, parts[0], rows, weight, prior_rows)
-            experts.append(_Expert(list(parts), refit if len(folds) == 1 else partial(grown.at, k)))
+            experts.append(_Expert(log_p, refit if len(folds) == 1 else partial(grown.at, k)))
     return experts
 
 
-def _grow(rows, weight, layout, prior_rows):
-    return grow_latent_classes(rows, layout, weight=weight, prior_rows=prior_rows)
+def latent_class_path(rows, layout, folds, weight, prior_rows, most=MOST_CLASSES):
+    """Mixtures of 1, 2, 4, … latent classes without each fold, and log-densities of the rows held out.
+
+    It ends where no part has more classes, or where twice as many gain too little.
+    """
+    grow, last = partial(_grow, layout=layout, prior_rows=prior_rows, most=most), -np.inf
+    of_rows = weight[np.concatenate(folds)]
+    for k, parts in enumerate(zip(*fit_without(grow, rows, folds, weight), strict=False)):
+        log_p = held_out_log_density(parts, rows, folds)
+        yield parts, log_p
+        value = np.average(log_p, weights=of_rows)
+        if 2**k >= FOLLOWED and value - last < WORTH:
+            return
+        last = value
+
+
+def _grow(rows, weight, layout, prior_rows, most):
+    return grow_latent_classes(rows, layout, most, weight, prior_rows=prior_rows)
 
 
 class _Lazy:
@@ -232,8 +262,9 @@ class _Lazy:
 
 def _tail(closed_form, df):
     """The same blocks with a Student t in place of the Gaussian."""
+    return CrossFit(with_tail(closed_form.whole, df), [with_tail(part, df) for part in closed_form.parts])
 
-    def wide(density):
-        return BlockDensity(density.layout, density.levels, ConditionalStudent(density.numbers, df))
 
-    return CrossFit(wide(closed_form.whole), [wide(part) for part in closed_form.parts])
+def with_tail(density, df):
+    """The `BlockDensity` with a Student t in place of its Gaussian."""
+    return BlockDensity(density.layout, density.levels, ConditionalStudent(density.numbers, df))

@@ -13,11 +13,13 @@ from ..maps.cells import EvenCells, OwnCells, dequantize
 from ..maps.limits import Limits
 from ..models.discrete.tree import fit_tree
 from ..models.mixed.conditional_gaussian import fit_conditional_gaussian
-from ..models.mixed.coordinates import Coordinates, MovedRows
+from ..models.mixed.coordinates import MovedRows
+from ..models.mixed.latent_classes import MOST_CLASSES
 from ..models.mixed.rows import Layout, Rows
 from .marginals import MARGINALS, Marginals
 from .network_blocks import consistency
-from .row_stack import CrossFit, blocks, cross_fit, deal, fit_without, stack
+from .row_stack import blocks, cross_fit, deal, stack
+from .ways import Way, choose_way
 
 __all__ = ["Table", "TableFit", "fit_table"]
 
@@ -62,6 +64,13 @@ class Table:
         """Numbers spread over their cells, shape (n, p)."""
         return dequantize(self.rows.numbers, self.cells, rng)
 
+    def part(self, most_rows, most_folds):
+        """The table of at most so many rows, evenly spaced, and so many folds."""
+        places = evenly(self.rows.n, most_rows)
+        folds = [np.flatnonzero(np.isin(places, fold)) for fold in self.folds[:most_folds]]
+        held_out = [fold for fold in folds if 0 < len(fold) < len(places)]
+        return replace(self, rows=self.rows.at(places), weight=self.weight[places], folds=held_out), places
+
     @property
     def held_out(self):
         """Places of the rows that are held out, fold by fold."""
@@ -98,30 +107,9 @@ class TableFit(NamedTuple):
     consistency: float
 
 
-class _Numbers(NamedTuple):
-    """The numbers of a table in some coordinates, and the conditional Gaussians there."""
-
-    marginals: str
-    coordinates: Coordinates
-    gaussians: list  # of each fold, fitted to the other rows
-    log_slope: np.ndarray  # (n,), less what rows gain by having been counted themselves
-    value: float  # mean log-density of the numbers held out
-
-    @classmethod
-    def of(cls, table, numbers, columns, kind):
-        """The `numbers` of a table, spread over their cells, in coordinates of this kind of their `columns`."""
-        coordinates = columns.coordinates(kind)
-        there, rows = ~np.isnan(numbers), table.rows._replace(numbers=coordinates.forward(numbers))
-        log_slope = coordinates.log_slopes(numbers) - columns.gain
-        gaussians, total = fit_without(table.gaussian, rows, table.folds, table.weight), 0.0
-        for part, fold in zip(gaussians, table.folds, strict=True):
-            nothing = np.zeros_like(there[fold])
-            log_p = part.log_prob(rows.numbers[fold], rows.codes[fold], there[fold], nothing) + log_slope[fold]
-            total += table.weight[fold] @ log_p
-        return cls(kind, coordinates, gaussians, log_slope, total)
-
-
-def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=None) -> TableFit:
+def fit_table(
+    table, marginals, has_tail=True, learn_levels=None, learn_numbers=None, most_classes=MOST_CLASSES
+) -> TableFit:
     """The density of a table.
 
     Parameters
@@ -133,35 +121,38 @@ def fit_table(table, marginals, has_tail=True, learn_levels=None, learn_numbers=
     learn_levels, learn_numbers : callable, optional
         From the table and the trees, or the conditional Gaussians and the coordinates of the numbers, to the `CrossFit`
         of a block. Without them it is the trees, or the Gaussians.
+    most_classes : int
+        Latent classes of a mixture.
     """
-    chosen, rows = _chosen(table, marginals)
+    numbers = table.spread(np.random.default_rng(SPREAD_SEED))
+    way = _way(table, numbers, marginals)
+    coordinates = way.coordinates
+    rows, log_slope = table.rows._replace(numbers=coordinates.forward(numbers)), way.log_slope(numbers)
     trees = cross_fit(table.tree, table.rows, table.folds, table.weight)
-    gaussians = CrossFit(table.gaussian(rows, table.weight), chosen.gaussians)
+    gaussians = cross_fit(table.gaussian, rows, table.folds, table.weight)
     closed_form, consistent = blocks(table.layout, trees, gaussians), 0.0
     levels = trees if learn_levels is None else learn_levels(table, trees)
-    numbers = gaussians if learn_numbers is None else learn_numbers(table, gaussians, chosen.coordinates)
-    is_closed_form = levels is trees and numbers is gaussians
-    model = closed_form if is_closed_form else blocks(table.layout, levels, numbers, closed_form)
-    if numbers is not gaussians:
-        consistent = consistency(numbers, rows, table.folds)
-    mixed = stack(rows, table.layout, table.folds, model, closed_form, table.weight, has_tail)
-    density = MovedRows(mixed.density, chosen.coordinates, table.cells, gaussian=gaussians.whole)
+    of_numbers = gaussians if learn_numbers is None else learn_numbers(table, gaussians, coordinates)
+    is_closed_form = levels is trees and of_numbers is gaussians
+    model = closed_form if is_closed_form else blocks(table.layout, levels, of_numbers, closed_form)
+    if of_numbers is not gaussians:
+        consistent = consistency(of_numbers, rows, table.folds)
+    mixed = stack(rows, table.layout, table.folds, model, closed_form, table.weight, has_tail, most_classes)
+    density = MovedRows(mixed.density, coordinates, table.cells, gaussian=gaussians.whole)
     density = _with_points(density, table.rows)
-    held_out = mixed.held_out + chosen.log_slope[table.held_out]
+    held_out = mixed.held_out + log_slope[table.held_out]
     weight = table.weight[table.held_out]
     score = float(np.average(held_out, weights=weight)) if len(held_out) else np.nan
-    return TableFit(density, chosen.marginals, mixed.weight_of, score, consistent)
+    return TableFit(density, way.kind, mixed.weight_of, score, consistent)
 
 
-def _chosen(table, marginals):
-    """The numbers of a table in the coordinates that rows held out choose, and the rows there."""
+def _way(table, numbers, marginals):
+    """Which `Way` the numbers of a table go: one of this kind of `marginals`."""
     kinds = MARGINALS if marginals == "auto" else (marginals,)
-    spread = table.spread(np.random.default_rng(SPREAD_SEED))
-    plain = Marginals.of(spread, table.weight, table.limits)
+    plain = Marginals.of(numbers, table.weight, table.limits)
     stretched = plain if marginals == "none" else plain.stretched(table.cells)
-    ways = [(columns, kind) for columns in dict.fromkeys((plain, stretched)) for kind in kinds]
-    chosen = max((_Numbers.of(table, spread, *way) for way in ways), key=lambda numbers: numbers.value)
-    return chosen, table.rows._replace(numbers=chosen.coordinates.forward(spread))
+    ways = [[Way(columns, kind) for kind in kinds] for columns in dict.fromkeys((stretched, plain))]
+    return choose_way(table, numbers, ways)
 
 
 def _with_points(density, rows):

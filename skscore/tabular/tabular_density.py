@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import (
     CallbackSupportMixin,
     FitCallbacks,
+    Interval,
     StrOptions,
     check_sample_weight,
     fit_context,
@@ -34,6 +35,7 @@ from ..estimators.checks import check_checkpoint, check_counts, check_spread, ro
 from ..estimators.native_dtypes import with_index_of
 from ..estimators.versions import VersionedEstimator
 from ..models.mixed.completions import draw_rows, log_posterior
+from ..models.mixed.latent_classes import MOST_CLASSES
 from ..models.mixed.rows import Rows
 from ..neural import ScoreNetwork
 from .contributions import cell_contributions
@@ -76,6 +78,9 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
         drawn.
     tail : {"auto", None}, default="auto"
         Whether a Student t for rows far from all others is mixed in, with the weight that rows held out ask for.
+    max_classes : int, default=256
+        Latent classes of a mixture at most. From 16 on they are doubled only as long as rows held out gain. Few of them
+        save time, and keep small groups of unusual rows from having classes of their own.
     parzen : None
         Windows around rows, which would tell who was in the table, are not for tables. The parameter is here so that
         settings can be shared with :class:`DenoisingScoreEstimator`.
@@ -135,6 +140,7 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
         "handle_unknown": [StrOptions({"error", "neg_inf", "na"})],
         "bounds": [Mapping, None],
         "tail": [StrOptions({"auto"}), None],
+        "max_classes": [Interval(Integral, 1, None, closed="left")],
         "parzen": [None],
         "criterion": [StrOptions({"log_likelihood"})],
         "random_state": ["random_state", np.random.Generator],
@@ -152,6 +158,7 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
         handle_unknown: str = "error",
         bounds: Mapping[Hashable, tuple[Any, Any]] | None = None,
         tail: str | None = "auto",
+        max_classes: int = MOST_CLASSES,
         parzen: None = None,
         criterion: str = "log_likelihood",
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
@@ -165,6 +172,7 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
         self.handle_unknown = handle_unknown
         self.bounds = bounds
         self.tail = tail
+        self.max_classes = max_classes
         self.parzen = parzen
         self.criterion = criterion
         self.random_state = random_state
@@ -214,7 +222,8 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
         schema = Schema.of(X, self.column_types, self.missingness)
         table = self._table(schema, X, sample_weight, 0 if seed is None else seed)
         callbacks = FitCallbacks(self, X, None)
-        fitted = fit_table(table, self.marginals, self.tail is not None, *self._networks(table, callbacks))
+        of_levels, of_numbers = self._networks(table, callbacks)
+        fitted = fit_table(table, self.marginals, self.tail is not None, of_levels, of_numbers, self.max_classes)
         self.schema_, self._density = schema, fitted.density
         self.marginals_, self.mixture_weights_ = fitted.marginals, fitted.weight_of
         self.held_out_score_, self.consistency_ = fitted.held_out, fitted.consistency

@@ -54,10 +54,11 @@ from ..discrete.level_draws import draw_level
 from .known_cells import ClassProducts, KnownCells
 from .rows import ALWAYS, CellMask, Layout, Rows
 
-__all__ = ["LatentClasses", "fit_latent_classes", "grow_latent_classes", "refit_latent_classes"]
+__all__ = ["MOST_CLASSES", "LatentClasses", "fit_latent_classes", "grow_latent_classes", "refit_latent_classes"]
 
 
-MOST_CLASSES, ROWS_OF_ONE = 16, 10  # of a path, and the rows that each class has on average, at least
+MOST_CLASSES, ROWS_OF_ONE = 256, 10  # of a path, and the rows that each class has on average, at least
+MOST_SHARES, MODEST = 2**22, 16  # of classes in rows, in one step of a path; classes that a path may have in any case
 MOST_SYSTEMS = 8192  # of equations in one step of a path, one for each class and pattern of missing numbers
 LEAST_ROWS = 1e-6  # of a class: below them it is dropped
 LEAST_ROUNDS, MOST_ROUNDS = 8, 100  # of a size
@@ -263,7 +264,7 @@ def grow_latent_classes(
     layout : Layout
     most : float
         No mixture has more classes, nor so many that less than ten rows fall to each, or that a step of the fit would
-        take long because numbers are missing in very many patterns.
+        take long because there are very many rows or patterns of missing numbers.
     weight : ndarray of shape (n,), optional
         Of the rows: how many they stand for.
     seed : int
@@ -281,7 +282,9 @@ def grow_latent_classes(
     [1, 2, 4, 8]
     """
     table = _table(rows, layout, weight)
-    most = max(1.0, min(most, table.weight.sum() / ROWS_OF_ONE, MOST_SYSTEMS / len(table.cells.masks)))
+    n = table.weight.sum()
+    most = min(most, n / ROWS_OF_ONE, MOST_SYSTEMS / len(table.cells.masks), max(MODEST, MOST_SHARES / n))
+    most = max(1.0, most)
     return _grown(table, [2**k for k in range(int(np.log2(most)) + 1)], seed, prior_rows)
 
 
