@@ -9,9 +9,9 @@ seen gains
 the excess of its evidence lower bound over the log-density of the Gaussian. Of folds, a row has a few networks
 :math:`F_u` that have not seen it, and others :math:`F_s` that have. The former stand for all in the first term. In the
 second they are too large, since errors cancel in a mean of more networks. The mean of the others is too small, since
-networks are not far off on rows that they have seen: for a table of 160 rows it is half of what it is on fresh ones. But
-what is left of a square in the mean, :math:`w \bar{F_s}^2 / w \overline{F_s^2}`, is nearly the same on rows seen and
-not. So :math:`w \bar F^2` is taken as :math:`w \overline{F_u^2}` times this quotient.
+networks err little on rows that they have seen: in a table of 160 rows it is half of what fresh rows show. But what
+is left of a square in the mean, :math:`w \bar{F_s}^2 / w \overline{F_s^2}`, is nearly the same on both. So
+:math:`w \bar F^2` is taken as :math:`w \overline{F_u^2}` times this quotient.
 
 A few rows far from all others would decide for all, though the tail of the fitted density takes care of them. So what
 is maximised is the likelihood of the mixture of the network's density with the Gaussian,
