@@ -171,10 +171,7 @@ def _validated(members, sets):
     share = FAR_ROWS if len(sets) == 1 else 0.0
     batches, weights, unseeing = zip(*sets, strict=True)
     parts = zip(*(member.averaged(batches) for member in members), strict=True)
-    outputs = [torch.cat(part) for part in parts]  # of all networks on each batch
-    held_out = [output[networks].mean(0) for output, networks in zip(outputs, unseeing, strict=True)]
-    together = [output.mean(0) for output in outputs]
-    return best_shrinkage(batches, held_out, together, weights, share)
+    return best_shrinkage(batches, [torch.cat(part) for part in parts], unseeing, weights, share)
 
 
 def _begin_with(stacks, weights):

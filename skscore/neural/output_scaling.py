@@ -1,14 +1,17 @@
 r"""How far to trust a network: the best multiple κ(σ) of its output, seen from rows that it was not trained on.
 
 The held-out gain over the reference Gaussian is a parabola in the factor of the output F. For the mean :math:`\bar F`
-of all networks, of which those with mean :math:`F'` have not seen the row, with w the weights that make a mean over
-noise draws an integral in nats, row i gains
+of all networks, with w the weights that make a mean over noise draws an integral in nats, a row that none of them has
+seen gains
 
-.. math:: g_i(\kappa) = 2 \kappa\, E[w F' t] - \kappa^2 E[w \bar F^2],
+.. math:: g_i(\kappa) = 2 \kappa\, E[w \bar F t] - \kappa^2 E[w \bar F^2],
 
-the excess of its evidence lower bound over the log-density of the Gaussian. Where rows are few, networks are far too
-sure of themselves: κ is then near one half, and several networks that are shrunk together gain a nat where each alone
-would lose one.
+the excess of its evidence lower bound over the log-density of the Gaussian. Of folds, a row has a few networks
+:math:`F_u` that have not seen it, and others :math:`F_s` that have. The former stand for all in the first term. In the
+second they are too large, since errors cancel in a mean of more networks. The mean of the others is too small, since
+networks err little on rows that they have seen: in a table of 160 rows it is half of what fresh rows show. But what
+is left of a square in the mean, :math:`w \bar{F_s}^2 / w \overline{F_s^2}`, is nearly the same on both. So
+:math:`w \bar F^2` is taken as :math:`w \overline{F_u^2}` times this quotient.
 
 A few rows far from all others would decide for all, though the tail of the fitted density takes care of them. So what
 is maximised is the likelihood of the mixture of the network's density with the Gaussian,
@@ -39,6 +42,7 @@ __all__ = ["OutputScaling", "best_shrinkage"]
 N_KNOTS = 6
 PULL = 0.5  # weight of the common value, as a share of the mean weight of a knot
 EM_STEPS = 10
+TINY = 1e-30  # of a squared output
 CHANCE = 0.5  # nats over all rows that one factor gains by chance: half the mean of chi square
 
 
@@ -61,15 +65,17 @@ class OutputScaling(NamedTuple):
 NO_GAIN = OutputScaling([0.0], [0.0]), 0.0
 
 
-def best_shrinkage(batches, unseeing, together, weights, share):
+def best_shrinkage(batches, outputs, unseeing, weights, share):
     """Best factors on held-out rows, and the loss that they reach in nats.
 
     Parameters
     ----------
     batches : list of Batch
         Held-out rows, the draws of a row one after the other.
-    unseeing, together : list of tensor of shape (n_rows * n_draws, d)
-        On each batch, the mean output of the networks that have not seen it, and of all.
+    outputs : list of tensor of shape (m, n_rows * n_draws, d)
+        Those of all networks on each batch.
+    unseeing : list of list of int
+        The networks that have not seen it.
     weights : list of tensor of shape (n_rows,) or None
         Of the rows.
     share : float
@@ -81,7 +87,7 @@ def best_shrinkage(batches, unseeing, together, weights, share):
     float
         Minus the mean log-likelihood of the mixture, relative to the Gaussian: at most 0.
     """
-    parts = [_by_row(*part) for part in zip(batches, unseeing, together, weights, strict=True)]
+    parts = [_by_row(*part) for part in zip(batches, outputs, unseeing, weights, strict=True)]
     label, weight, linear, square = (np.concatenate(part) for part in zip(*parts, strict=True))
     if not (np.isfinite(linear).all() and np.isfinite(square).all()):
         return NO_GAIN  # the training has exploded
@@ -118,11 +124,13 @@ def _factors(hats, linear, square, vote):
     return np.clip(_ratio(a + pull * _ratio(a.sum(), b.sum()), b + pull), 0.0, 1.0)
 
 
-def _by_row(batch, unseeing, together, weight):
+def _by_row(batch, output, unseeing, weight):
     """Log σ, weight, and the two terms of the parabola, one row of the table to a row and one draw to a column."""
     log_sigma = 4.0 * batch.c_noise[:, 0]
-    linear = (batch.nats * unseeing * batch.target).sum(dim=1)
-    square = (batch.nats * together**2).sum(dim=1)
+    linear = (batch.nats * output[unseeing].mean(0) * batch.target).sum(dim=1)
+    seeing = [k for k in range(len(output)) if k not in unseeing] or unseeing
+    squares, of_mean = (batch.nats * output**2).sum(dim=2), (batch.nats * output[seeing].mean(0) ** 2).sum(dim=1)
+    square = squares[unseeing].mean(0) * of_mean / squares[seeing].mean(0).clamp_min(TINY)
     columns = [values.cpu().double().numpy().reshape(-1, batch.repeats) for values in (log_sigma, linear, square)]
     each = np.ones(len(columns[0])) if weight is None else weight.cpu().double().numpy()
     return columns[0], each, columns[1], columns[2]

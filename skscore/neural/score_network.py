@@ -19,9 +19,10 @@ from .training_config import TrainingConfig
 __all__ = ["ScoreNetwork"]
 
 SMALL_ROWS, FEW_COLUMNS = 600, 3  # up to which a table is small, or narrow
-SMALL = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 4e-3, "batch_size": 128, "max_iter": 900, "n_folds": 10}
+SMALL = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 4e-3, "batch_size": 128, "n_folds": 10}
 NARROW = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 4e-3, "batch_size": 512, "max_iter": 4000, "n_folds": 3}
 LARGE = {"hidden_layer_sizes": (256,) * 4, "learning_rate": 6e-3, "batch_size": 512, "max_iter": 3000, "n_folds": 1}
+FEWEST_STEPS, MOST_STEPS, STEPS_OF_ROWS = 900, 3600, 45  # of small tables; the latter for each row of a column
 N_WAVES = 2  # of each column, which help in narrow tables
 
 
@@ -60,8 +61,8 @@ class ScoreNetwork(BaseEstimator):
         Noisy rows of one step, in fours that share a noise level: two rows of the table, each with a noise and with its
         opposite. "auto" is 128 for tables of at most 600 rows, else 512. Each process of a group takes as many.
     max_iter : int or "auto", default="auto"
-        Largest number of steps of each network; "auto" is 900 for tables of at most 600 rows, 4000 for those of at most
-        3 columns, else 3000.
+        Largest number of steps of each network; "auto" is 45 n / d for tables of at most 600 rows, but 900 at least and
+        3600 at most; 4000 for those of at most 3 columns, else 3000. Training ends before if the validation stalls.
     max_epochs : int or None, default=None
         Largest number of passes over the rows; it replaces `max_iter`.
     max_time : float or None, default=None
@@ -183,7 +184,8 @@ class ScoreNetwork(BaseEstimator):
         takes a batch at every step.
         """
         auto = SMALL if n <= SMALL_ROWS else NARROW if d <= FEW_COLUMNS else LARGE
-        auto = {**auto, "dropout": min(0.4, 0.4 * (12.0 * d / n) ** 0.6), "n_networks": 1}
+        max_iter = min(MOST_STEPS, max(FEWEST_STEPS, round(STEPS_OF_ROWS * n / d)))
+        auto = {"max_iter": max_iter, **auto, "dropout": min(0.4, 0.4 * (12.0 * d / n) ** 0.6), "n_networks": 1}
         if start is not None:
             auto["hidden_layer_sizes"] = start.build.options["hidden_layer_sizes"]
         values: dict[str, Any] = {

@@ -29,7 +29,8 @@ from .training_config import Best, TrainingConfig
 __all__ = ["TrainingState"]
 
 WARM_UP = 100  # steps
-STALLED, PATIENCE = 0.15, 3  # steps without a better validation, of all; validations without one, at least
+STALLED, OF_BEST = 0.15, 0.3  # steps without a better validation, of all or of those to the best if that is less
+PATIENCE = 3  # validations without a better one, at least
 COOLING, MIN_CHECKS = 0.5, 5  # steps to cool down, of those to the best, and the fewest validations meanwhile
 GAUSSIAN = Best(0.0, 0, None, OutputScaling([0.0], [0.0]))  # a training begins with the reference Gaussian
 
@@ -129,7 +130,8 @@ class TrainingState:
     def _stalled(self):
         """Whether the best is so old that the rate is too high for these rows; once in a training."""
         waited = self.step - self.best.step
-        enough = max(STALLED * self.config.max_iter, PATIENCE * self.config.check_every)
+        enough = min(STALLED * self.config.max_iter, OF_BEST * self.best.step)
+        enough = max(enough, PATIENCE * self.config.check_every)
         return self.cosine[0] == 0 < self.best.step and waited >= enough
 
     def _cool_down(self):

@@ -21,7 +21,7 @@ def batch(levels=None, n=20_000):
 
 
 def best(b, output, weight=None, share=0.05):
-    return best_shrinkage([b], [output], [output], [weight], share)
+    return best_shrinkage([b], [output[None]], [[0]], [weight], share)
 
 
 SIGMAS = np.geomspace(0.01, 20.0, 9)
@@ -85,6 +85,23 @@ def test_a_far_row_has_no_vote_where_some_rows_may_be_far():
 
 def test_validation_sets_of_unequal_sizes():
     one, two = batch(n=7 * DRAWS), batch(n=6 * DRAWS)
-    shrinkage, value = best_shrinkage([one, two], [one.target, two.target], [one.target, two.target], [None, None], 0.0)
+    outputs = [one.target.expand(2, -1, -1), two.target.expand(2, -1, -1)]
+    shrinkage, value = best_shrinkage([one, two], outputs, [[0], [1]], [None, None], 0.0)
     assert value < 0
     np.testing.assert_allclose([shrinkage(s) for s in SIGMAS], 1.0)
+
+
+@pytest.mark.parametrize("n_networks", [1, 3])
+@pytest.mark.parametrize("amplitude", [0.1, 1.0])
+def test_networks_that_have_seen_a_row_promise_no_more_than_fresh_rows_show(n_networks, amplitude):
+    """Errors of all networks together and of each alone; networks that have seen a row are less far off there."""
+    generator, n_folds = torch.Generator().manual_seed(2), 8
+    b = batch()
+    errors = torch.randn(1 + n_folds * n_networks, *b.target.shape, generator=generator)
+    fresh = 0.5 * b.target + 1.5 * errors[0] + errors[1:]
+    folded = amplitude * fresh
+    folded[:n_networks] = fresh[:n_networks]
+    shrinkage, value = best_shrinkage([b], [folded], [list(range(n_networks))], [None], 0.0)
+    truth, true_value = best_shrinkage([b], [fresh], [list(range(len(fresh)))], [None], 0.0)
+    assert value == pytest.approx(true_value, rel=0.1)
+    np.testing.assert_allclose(shrinkage(1.0), truth(1.0), rtol=0.1)
