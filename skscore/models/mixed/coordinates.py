@@ -195,11 +195,11 @@ class MovedRows:
         """The points of the cells that are asked for, in groups of a size; other numbers are as they are."""
         shape = (rows.n, n_points * size, rows.numbers.shape[1])
         even = self._even_points(rows.numbers, target.numbers, shape[1])
-        around, slopes = self._moved(even.reshape(-1, shape[2]))
+        around, slopes = self._moved(even.reshape(shape[0] * shape[1], shape[2]))
         white = self._white(rows, around.reshape(shape), target, given)
         order = in_groups(np.where(target.numbers[:, None], white, 0.0), n_points)[:, :, None]
         even, around, slopes = (
-            np.take_along_axis(values.reshape(shape), order, axis=1).reshape(-1, size, shape[2])
+            np.take_along_axis(values.reshape(shape), order, axis=1).reshape(rows.n * n_points, size, shape[2])
             for values in (even, around, slopes)
         )
         asked = np.repeat(target.numbers, n_points, axis=0)
@@ -214,9 +214,9 @@ class MovedRows:
         """White coordinates of numbers U (n, m, p) of each row, zero where nothing is asked or given."""
         if self.gaussian is None:
             return np.where(target.numbers[:, None], U, 0.0)
-        m = U.shape[1]
+        n, m, p = U.shape
         codes, asked, known = (np.repeat(values, m, axis=0) for values in (rows.codes, target.numbers, given.numbers))
-        return self.gaussian.whiten(U.reshape(-1, U.shape[2]), codes, asked, known)[0].reshape(U.shape)
+        return self.gaussian.whiten(U.reshape(n * m, p), codes, asked, known)[0].reshape(U.shape)
 
     def _log_volume(self, points, target, given):
         """What the log-density in u of each point counts for that of its group, shape (n m,)."""
