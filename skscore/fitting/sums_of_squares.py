@@ -41,7 +41,7 @@ from .solvers import RANK_TOLERANCE, Estimate, eigh
 
 __all__ = ["is_bounded", "nearest_bounded"]
 
-GAP = 1e-8  # of the objective at the end, relative to that of θ = 0
+GAP = 3e-8  # of the objective at the end, relative to that of θ = 0; rounding would meet or miss a power of FALL
 CENTRED = 1e-4  # square of a short Newton step, in the norm of the barrier: the next one is shorter than rounding
 FALL = 0.1  # of μ, from one centre to the next
 MOST_STEPS = 500  # of Newton's method; some 80 are usual

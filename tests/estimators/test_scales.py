@@ -125,8 +125,7 @@ def test_chunks_are_one_fit(density, table, name, objective, arrangement, weight
 def test_chunks_under_a_ridge(density, table, name):
     X = table(240)
     chunked = density(name, alpha=0.3).partial_fit(X[:50]).partial_fit(X[50:])
-    rtol = 1e-5 if name == "quartic" else 1e-9  # its ridge meets the bound of a density, which is searched to 1e-6
-    assert_same(chunked, density(name, alpha=0.3).fit(X), X, rtol=rtol)
+    assert_same(chunked, density(name, alpha=0.3).fit(X), X, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", GAUSSIANS + POLYNOMIALS)
