@@ -40,6 +40,7 @@ __all__ = [
     "fit_without",
     "held_out_log_density",
     "latent_class_path",
+    "mixed_log_density",
     "stack",
     "with_tail",
 ]
@@ -162,8 +163,14 @@ def stack(rows, layout, folds, model, closed_form, weight, has_tail=True, most_c
     weights = _of_use(of_each, [True, *(name in insured for name in offers)], log_p, of_rows)
     kept, owner = np.flatnonzero(weights), np.repeat(np.arange(len(of_each)), list(map(len, of_each)))
     density = RowMixture(weights[kept], [experts[k].whole() for k in kept])
-    mixed = logsumexp(np.log(weights[kept]) + np.fmax(log_p[:, kept], -np.inf), axis=1)
-    return Stack(density, dict(zip([FIRST, *offers], np.bincount(owner, weights).tolist(), strict=True)), mixed)
+    used = dict(zip([FIRST, *offers], np.bincount(owner, weights).tolist(), strict=True))
+    return Stack(density, used, mixed_log_density(log_p, weights))
+
+
+def mixed_log_density(log_p, weights):
+    """Log-density of the mixture of densities whose logarithms are the columns of `log_p` (k, J); NaN counts as −∞."""
+    kept = np.flatnonzero(weights)
+    return logsumexp(np.log(weights[kept]) + np.fmax(log_p[:, kept], -np.inf), axis=1)
 
 
 def _ready(fitted, rows, folds):

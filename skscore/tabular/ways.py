@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from scipy.special import logsumexp
 
 from ..levels.mixture import largest_likelihood
 from ..models.mixed.blocks import BlockDensity
@@ -31,6 +30,7 @@ from .row_stack import (
     fit_without,
     held_out_log_density,
     latent_class_path,
+    mixed_log_density,
     with_tail,
 )
 
@@ -105,6 +105,4 @@ def _held_out(part, trees, numbers, places, way):
     every, least = np.ones(log_p.shape[1], dtype=bool), np.zeros(log_p.shape[1])
     least[0] = LEAST_TAIL
     weights, _ = largest_likelihood(log_p, weight[part.held_out], least, every)
-    with np.errstate(divide="ignore"):
-        mixed = logsumexp(np.log(weights) + np.fmax(log_p, -np.inf), axis=1)
-    return mixed + way.log_slope(numbers, places)[part.held_out]
+    return mixed_log_density(log_p, weights) + way.log_slope(numbers, places)[part.held_out]

@@ -92,13 +92,17 @@ class Coordinates:
 
     def log_slope(self, X):
         """log du/dx of numbers (n, p), shape (n, p)."""
+        return self.moved(X)[1]
+
+    def moved(self, X):
+        """Coordinates u of numbers (n, p), and log du/dx there: each map is passed once for both."""
         slope = np.broadcast_to(-np.log(self.scale), X.shape)
         if self.limits is not None:
             slope = slope + self.limits.log_slope(X)
         Z = self._standardised(X)
         for f in self._after:
             slope, Z = slope + f.log_slope(Z), f.forward(Z)
-        return slope
+        return Z, slope
 
 
 def _blocks(X):
@@ -195,20 +199,18 @@ class MovedRows:
         """The points of the cells that are asked for, in groups of a size; other numbers are as they are."""
         shape = (rows.n, n_points * size, rows.numbers.shape[1])
         even = self._even_points(rows.numbers, target.numbers, shape[1])
-        around, slopes = self._moved(even.reshape(shape[0] * shape[1], shape[2]))
-        white = self._white(rows, around.reshape(shape), target, given)
-        order = in_groups(np.where(target.numbers[:, None], white, 0.0), n_points)[:, :, None]
-        even, around, slopes = (
-            np.take_along_axis(values.reshape(shape), order, axis=1).reshape(rows.n * n_points, size, shape[2])
-            for values in (even, around, slopes)
-        )
+        around, slopes = self.coordinates.moved(even.reshape(shape[0] * shape[1], shape[2]))
+        around, slopes = around.reshape(shape), slopes.reshape(shape)
+        if n_points > 1:
+            white = self._white(rows, around, target, given)
+            order = in_groups(np.where(target.numbers[:, None], white, 0.0), n_points)[:, :, None]
+            even, around, slopes = (np.take_along_axis(values, order, axis=1) for values in (even, around, slopes))
+        even, around, slopes = (values.reshape(rows.n * n_points, size, shape[2]) for values in (even, around, slopes))
+        if size == 1:
+            return _Points(rows.repeat(n_points)._replace(numbers=around[:, 0]), slopes[:, 0], around, slopes)
         asked = np.repeat(target.numbers, n_points, axis=0)
-        U, slope = self._moved(np.where(asked, even.mean(axis=1), even[:, 0]))
+        U, slope = self.coordinates.moved(np.where(asked, even.mean(axis=1), even[:, 0]))
         return _Points(rows.repeat(n_points)._replace(numbers=U), slope, around, slopes)
-
-    def _moved(self, X):
-        """Coordinates and the logarithms of their slopes, (n, p)."""
-        return self.coordinates.forward(X), self.coordinates.log_slope(X)
 
     def _white(self, rows, U, target, given):
         """White coordinates of numbers U (n, m, p) of each row, zero where nothing is asked or given."""
