@@ -106,6 +106,10 @@ class Elementwise(Map):
     def log_slope_curvature(self, X: ndarray) -> ndarray:
         """Return l_j'', shape (n, d)."""
 
+    def moved(self, X: ndarray) -> tuple[ndarray, ndarray]:
+        """Return z and l, which may share much of their work, each of shape (n, d)."""
+        return self.forward(X), self.log_slope(X)
+
     def slope(self, X: ndarray) -> ndarray:
         """Return f_j'(x_j), shape (n, d)."""
         return np.exp(self.log_slope(X))

@@ -17,13 +17,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy import ndarray
-from scipy.special import log_ndtr, logsumexp, ndtri_exp, softmax
+from scipy.special import log_ndtr, logsumexp, ndtri, ndtri_exp, softmax
 
+from .._kernels import normal_mixture as kernels
 from .algebra import Elementwise
 
 __all__ = ["MixtureScores"]
 
 HALVINGS = 60  # of the interval that holds the inverse
+LEAST_TAIL = 1e-290  # smaller ones lose digits
 HALF_LOG_2_PI = 0.5 * np.log(2.0 * np.pi)
 
 
@@ -51,8 +53,8 @@ class MixtureScores(Elementwise):
 
     def _by_column(self, evaluate, X):
         """`evaluate` of each column and its mixture, as columns."""
-        columns = zip(X.T, self.weights, self.means, self.scales, strict=True)
-        return np.stack([evaluate(*column) for column in columns], axis=1) if X.shape[1] else X.copy()
+        columns = zip(np.ascontiguousarray(X.T), self.weights, self.means, self.scales, strict=True)
+        return np.stack([evaluate(*column) for column in columns], axis=-1) if X.shape[1] else X.copy()
 
     def forward(self, X):
         """Return Φ⁻¹(F(x))."""
@@ -64,7 +66,11 @@ class MixtureScores(Elementwise):
 
     def log_slope(self, X):
         """Return log p + z²/2 + ½ log 2π."""
-        return self._by_column(_log_slope, X)
+        return self.moved(X)[1]
+
+    def moved(self, X):
+        """Return z and the logarithm of its slope, which shares the tails."""
+        return self._by_column(_score_and_log_slope, X) if X.shape[1] else (X.copy(), X.copy())
 
     def log_slope_gradient(self, X):
         """Return (log p)' + z z'."""
@@ -80,6 +86,17 @@ class MixtureScores(Elementwise):
 
 def _score(x, w, mu, s):
     """z, from the smaller of the two tails."""
+    below, above = np.empty((2, len(x)))
+    kernels.tails(x, w, mu, s, below, above)
+    z = np.where(below < above, ndtri(below), -ndtri(above))
+    far = np.minimum(below, above) < LEAST_TAIL
+    if far.any():
+        z[far] = _far_score(x[far], w, mu, s)
+    return z
+
+
+def _far_score(x, w, mu, s):
+    """z where a tail may underflow, from its logarithm."""
     a = (x[:, None] - mu) / s
     below, above = (logsumexp(np.log(w) + log_ndtr(side), axis=1) for side in (a, -a))
     return np.where(below < above, ndtri_exp(below), -ndtri_exp(above))
@@ -96,27 +113,31 @@ def _quantile(z, w, mu, s):
     return 0.5 * (lower + upper)
 
 
-def _log_terms(x, w, mu, s):
-    """Logarithms of w_k N(x; μ_k, s_k²), shape (n, K)."""
-    return np.log(w / s) - 0.5 * ((x[:, None] - mu) / s) ** 2 - HALF_LOG_2_PI
+def _log_density(x, w, mu, s):
+    log_p = np.empty(len(x))
+    kernels.log_density(x, w, mu, s, log_p)
+    return log_p
 
 
-def _log_slope(x, w, mu, s):
-    return logsumexp(_log_terms(x, w, mu, s), axis=1) + 0.5 * _score(x, w, mu, s) ** 2 + HALF_LOG_2_PI
+def _score_and_log_slope(x, w, mu, s):
+    z = _score(x, w, mu, s)
+    return z, _log_density(x, w, mu, s) + 0.5 * z**2 + HALF_LOG_2_PI
 
 
 def _log_density_slopes(x, w, mu, s):
     """(log p)' and (log p)''."""
-    r, slope = softmax(_log_terms(x, w, mu, s), axis=1), -(x[:, None] - mu) / s**2
+    a = (x[:, None] - mu) / s
+    r, slope = softmax(np.log(w / s) - 0.5 * a**2, axis=1), -a / s
     first = (r * slope).sum(axis=1)
     return first, (r * (slope**2 - s**-2.0)).sum(axis=1) - first**2
 
 
 def _log_slope_gradient(x, w, mu, s):
-    return _log_density_slopes(x, w, mu, s)[0] + _score(x, w, mu, s) * np.exp(_log_slope(x, w, mu, s))
+    z, log_slope = _score_and_log_slope(x, w, mu, s)
+    return _log_density_slopes(x, w, mu, s)[0] + z * np.exp(log_slope)
 
 
 def _log_slope_curvature(x, w, mu, s):
-    slope = np.exp(_log_slope(x, w, mu, s))
-    bent = _score(x, w, mu, s) * slope * _log_slope_gradient(x, w, mu, s)
-    return _log_density_slopes(x, w, mu, s)[1] + slope**2 + bent
+    (z, log_slope), (first, second) = _score_and_log_slope(x, w, mu, s), _log_density_slopes(x, w, mu, s)
+    slope = np.exp(log_slope)
+    return second + slope**2 + z * slope * (first + z * slope)

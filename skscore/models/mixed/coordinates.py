@@ -101,7 +101,8 @@ class Coordinates:
             slope = slope + self.limits.log_slope(X)
         Z = self._standardised(X)
         for f in self._after:
-            slope, Z = slope + f.log_slope(Z), f.forward(Z)
+            Z, steepness = f.moved(Z)
+            slope = slope + steepness
         return Z, slope
 
 
