@@ -41,6 +41,7 @@ __all__ = [
     "held_out_log_density",
     "latent_class_path",
     "mixed_log_density",
+    "rest_of",
     "stack",
     "with_tail",
 ]
@@ -113,8 +114,12 @@ def cross_fit(fit, rows, folds, weight):
 
 def fit_without(fit, rows, folds, weight):
     """``fit(rows, weight)`` of the rows that are not in each fold, a list."""
-    rest = [np.setdiff1d(np.arange(rows.n), fold) for fold in folds]
-    return [fit(rows.at(index), weight[index]) for index in rest]
+    return [fit(rows.at(index), weight[index]) for index in rest_of(folds, rows.n)]
+
+
+def rest_of(folds, n):
+    """Of n rows those that are not in each fold, index arrays."""
+    return [np.setdiff1d(np.arange(n), fold) for fold in folds]
 
 
 def blocks(layout, levels, numbers, guide=None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..models.mixed.conditional_gaussian import fit_conditional_gaussian
 from ..models.mixed.coordinates import MovedRows
 from ..models.mixed.latent_classes import MOST_CLASSES
 from ..models.mixed.rows import Layout, Rows
+from .counted_levels import with_frequencies
 from .marginals import MARGINALS, Marginals
 from .network_blocks import consistency
 from .row_stack import blocks, cross_fit, deal, stack
@@ -130,10 +132,13 @@ def fit_table(
     rows, log_slope = table.rows._replace(numbers=coordinates.forward(numbers)), way.log_slope(numbers)
     trees = cross_fit(table.tree, table.rows, table.folds, table.weight)
     gaussians = cross_fit(table.gaussian, rows, table.folds, table.weight)
-    closed_form, consistent = blocks(table.layout, trees, gaussians), 0.0
-    levels = trees if learn_levels is None else learn_levels(table, trees)
+    counted = partial(with_frequencies, codes=table.rows.codes, folds=table.folds, weight=table.weight)
+    levels = of_trees = counted(trees)
+    if learn_levels is not None and (learned := learn_levels(table, trees)) is not trees:
+        levels = counted(learned)
+    closed_form, consistent = blocks(table.layout, of_trees, gaussians), 0.0
     of_numbers = gaussians if learn_numbers is None else learn_numbers(table, gaussians, coordinates)
-    is_closed_form = levels is trees and of_numbers is gaussians
+    is_closed_form = levels is of_trees and of_numbers is gaussians
     model = closed_form if is_closed_form else blocks(table.layout, levels, of_numbers, closed_form)
     if of_numbers is not gaussians:
         consistent = consistency(of_numbers, rows, table.folds)

@@ -61,7 +61,8 @@ class TabularDensity(CallbackSupportMixin, DensityMixin, VersionedEstimator):
         it, :class:`~skscore.neural.ScoreNetwork`, which needs torch.
     discrete : {"network", "tree"}, default="network"
         Levels: the likeliest tree of columns (Chow & Liu, 1968), in closed form, or a network on top of it that
-        predicts each cell from any others, which needs torch.
+        predicts each cell from any others, which needs torch; either with the frequencies of combinations of levels if
+        rows held out gain by these.
     column_types : mapping from names to kinds, default=None
         Where the guess is wrong: "real", "integer", "ordered", "categorical", "boolean", "date" or "ignore".
         ``schema_`` shows the guess.

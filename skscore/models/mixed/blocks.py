@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from ..._kernels.latent_classes import log_sums
+from ..discrete.equal_rows import distinct_rows
 from ..discrete.level_draws import draw_level
-from .rows import NOT_KNOWN, AnyOrder, Layout, Rows, distinct, distinct_rows
+from .rows import NOT_KNOWN, AnyOrder, Layout, Rows, distinct
 
 __all__ = ["BlockDensity"]
 

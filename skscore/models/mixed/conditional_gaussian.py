@@ -32,7 +32,7 @@ from scipy.linalg import inv
 from ..._kernels import one_hot, triangles
 from ..._kernels.way_distances import way_distances
 from ...formulas.moments import row_blocks
-from .rows import distinct_rows
+from ..discrete.equal_rows import distinct_rows
 
 __all__ = ["ConditionalGaussian", "fit_conditional_gaussian"]
 

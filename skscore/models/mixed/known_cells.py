@@ -29,7 +29,7 @@ from numpy import ndarray
 from ..._kernels import latent_classes as kernels
 from ..._kernels.one_hot import sum_levels
 from ...formulas.moments import row_blocks
-from .rows import distinct_rows
+from ..discrete.equal_rows import distinct_rows
 
 __all__ = ["ClassGaussians", "ClassProducts", "KnownCells"]
 

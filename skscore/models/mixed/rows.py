@@ -27,7 +27,6 @@ __all__ = [
     "RowDensity",
     "Rows",
     "distinct",
-    "distinct_rows",
 ]
 
 NOT_KNOWN = -1  # the code of a cell that tells nothing
@@ -140,25 +139,6 @@ def distinct(rows, mask):
     known = np.hstack([np.where(mask.codes, rows.codes, -1), mask.numbers, np.where(mask.numbers, rows.numbers, 0.0)])
     _, first, of_row = np.unique(known, axis=0, return_index=True, return_inverse=True)
     return first, of_row.ravel()
-
-
-def distinct_rows(table):
-    """The first of the rows of a table (n, w) that are equal bit by bit, and which of these each row is.
-
-    Rows compare as their bytes, much faster than in ``numpy.unique(table, axis=0)``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skscore.models.mixed.rows import distinct_rows
-    >>> distinct_rows(np.array([[False, True], [False, False], [False, True]]))
-    (array([1, 0]), array([1, 0, 1]))
-    """
-    if table.shape[1] == 0:
-        return np.arange(min(1, len(table))), np.zeros(len(table), dtype=np.int64)
-    rows = np.ascontiguousarray(table).view(f"V{table.itemsize * table.shape[1]}")[:, 0]
-    _, first, of_row = np.unique(rows, return_index=True, return_inverse=True)
-    return first, of_row
 
 
 class AnyOrder(Protocol):
