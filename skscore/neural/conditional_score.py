@@ -51,7 +51,7 @@ from .stacks import Architecture
 __all__ = ["ConditionalScore", "fit_conditional_score"]
 
 OF_A_FOLD = {"hidden_layer_sizes": (192,) * 3, "learning_rate": 6e-3, "batch_size": 512, "max_iter": 2500}
-OF_FOLDS = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 4e-3, "batch_size": 128, "max_iter": 1000}
+OF_FOLDS = {"hidden_layer_sizes": (128,) * 3, "learning_rate": 4e-3, "batch_size": 128, "max_iter": 3000}
 SIGMA_MINS = 0.02, 0.05, 0.1, 0.2  # to choose from, in units of the white coordinates
 SIGMA_MAX = 20.0
 N_STEPS, N_SAMPLING_STEPS = 16, 32  # of a log-density, to begin with, and of a draw, at least
