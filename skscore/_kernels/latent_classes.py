@@ -14,11 +14,14 @@ and from shares :math:`r_{ik}` back,
 Beforehand, :math:`L L^\top = \Sigma_{k,OO}` of the cells O that are known and :math:`L^{-1}` are written, class by
 class. The shares are :math:`r_{ik} = w_i e^{t_{ik}} / \sum_k e^{t_{ik}}` with the weight w of a row.
 
-The class is the last index of every array, so that the innermost loop is over neighbours.
+The class is the last index of every array, so that the innermost loop is over neighbours. Of at most `FEW` classes it
+is over rows of one pattern, which follow each other: `TILE` of them pass together, with their numbers transposed.
 """
 
 import numpy as np
 from numba import njit
+
+FEW, TILE = 8, 32
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -84,11 +87,47 @@ def _subtract_squares_of(x, whitening, z, out):
 
 
 @njit(cache=True, nogil=True)
+def _fill_tile(X, pattern, start, x):
+    """Write rows of one pattern from `start` on to the columns of `x` (1 + p, TILE), and return where they end."""
+    end = start
+    while end < X.shape[0] and end - start < x.shape[1] and pattern[end] == pattern[start]:
+        for b in range(X.shape[1]):
+            x[b, end - start] = X[end, b]
+        end += 1
+    return end
+
+
+@njit(cache=True, nogil=True)
+def _squares_of_tile(x, m, whitening, k, z, total):
+    """Write ‖W x̃‖² of m columns of `x` and class k to `total`; `z` is scratch."""
+    total[:m] = 0.0
+    for a in range(whitening.shape[0]):
+        z[:m] = 0.0
+        for b in range(a + 2):
+            w = whitening[a, b, k]
+            for i in range(m):
+                z[i] += w * x[b, i]
+        for i in range(m):
+            total[i] += z[i] * z[i]
+
+
+@njit(cache=True, nogil=True)
 def subtract_squares(X, pattern, whitening, out):
     """Subtract ½ ‖W x̃‖² of `whitening` (G, p, 1 + p, K) and `X` (n, 1 + p) from `out` (n, K)."""
-    z = np.empty(out.shape[1])
-    for i in range(X.shape[0]):
-        _subtract_squares_of(X[i], whitening[pattern[i]], z, out[i])
+    if out.shape[1] > FEW:
+        scratch = np.empty(out.shape[1])
+        for i in range(X.shape[0]):
+            _subtract_squares_of(X[i], whitening[pattern[i]], scratch, out[i])
+        return
+    x, z, total, start = np.empty((X.shape[1], TILE)), np.empty(TILE), np.empty(TILE), 0
+    while start < X.shape[0]:
+        end = _fill_tile(X, pattern, start, x)
+        m = end - start
+        for k in range(out.shape[1]):
+            _squares_of_tile(x, m, whitening[pattern[start]], k, z, total)
+            for i in range(m):
+                out[start + i, k] -= 0.5 * total[i]
+        start = end
 
 
 @njit(cache=True, nogil=True)
@@ -129,9 +168,31 @@ def _add_products_of(x, shares, scaled, out):
                 out[a, b, k] += scaled[k] * x[b]
 
 
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
+def _add_products_of_tile(x, m, k, scaled, shares, out):
+    """The same of m columns of `x` and class k, whose rows have these `shares` (m, K); `scaled` is scratch."""
+    for a in range(x.shape[0]):
+        for i in range(m):
+            scaled[i] = shares[i, k] * x[a, i]
+        for b in range(min(a + 1, out.shape[1])):
+            total = 0.0
+            for i in range(m):
+                total += scaled[i] * x[b, i]
+            out[a, b, k] += total
+
+
 @njit(cache=True, nogil=True)
 def sum_products(X, pattern, shares, out):
     """Add the lower triangles of r x̃ x̃ᵀ to `out` (G, 1 + p, 1 + p, K), which may have the first columns only."""
-    scaled = np.empty(shares.shape[1])
-    for i in range(X.shape[0]):
-        _add_products_of(X[i], shares[i], scaled, out[pattern[i]])
+    if shares.shape[1] > FEW:
+        scratch = np.empty(shares.shape[1])
+        for i in range(X.shape[0]):
+            _add_products_of(X[i], shares[i], scratch, out[pattern[i]])
+        return
+    x, scaled, start = np.empty((X.shape[1], TILE)), np.empty(TILE), 0
+    while start < X.shape[0]:
+        end = _fill_tile(X, pattern, start, x)
+        m = end - start
+        for k in range(shares.shape[1]):
+            _add_products_of_tile(x, m, k, scaled, shares[start:end], out[pattern[start]])
+        start = end

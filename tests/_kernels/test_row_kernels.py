@@ -7,7 +7,12 @@ from scipy.special import logsumexp, softmax
 
 from skscore._kernels import latent_classes, one_hot, triangles
 
-N, Q, L, P, G, K = 30, 3, 7, 4, 2, 5
+N, Q, L, P, G = 90, 3, 7, 4, 2
+
+
+@pytest.fixture(params=[5, 12], ids=["few classes", "more"])
+def K(request):
+    return request.param
 
 
 @pytest.fixture
@@ -17,7 +22,8 @@ def X(rng):
 
 @pytest.fixture
 def pattern(rng):
-    return rng.integers(G, size=N)
+    """Some rows of one pattern, then others that change."""
+    return np.append(np.zeros(40, dtype=np.int64), rng.integers(G, size=N - 40))
 
 
 @pytest.fixture
@@ -25,7 +31,7 @@ def places(rng):
     return rng.integers(L, size=(N, Q)).astype(np.int32)
 
 
-def test_terms(X, pattern, places, rng):
+def test_terms(X, pattern, places, K, rng):
     of_levels, slopes = rng.standard_normal((L, K)), rng.standard_normal((G, 1 + P, K))
     W = rng.standard_normal((G, P, 1 + P, K)) * np.tri(P, 1 + P, 1)[:, :, None]
     start = rng.standard_normal((N, K))
@@ -39,7 +45,7 @@ def test_terms(X, pattern, places, rng):
     assert_allclose(out, start + of_levels[places].sum(axis=1) + linear - 0.5 * squares, rtol=1e-12, atol=1e-12)
 
 
-def test_sums(X, pattern, places, rng):
+def test_sums(X, pattern, places, K, rng):
     shares, of_levels, products = rng.random((N, K)), np.zeros((L, K)), np.zeros((G, 1 + P, 1 + P, K))
     one_hot.sum_levels(places, shares, of_levels)
     latent_classes.sum_products(X, pattern, shares, products)
@@ -49,7 +55,7 @@ def test_sums(X, pattern, places, rng):
     assert_allclose(products, expected * np.tri(1 + P)[:, :, None], rtol=1e-11, atol=1e-12)
 
 
-def test_shares(rng):
+def test_shares(K, rng):
     terms, weight = 1e3 * rng.standard_normal((N, K)), rng.random(N)
     log_sums, expected = logsumexp(terms, axis=1), weight[:, None] * softmax(terms, axis=1)
     assert_allclose(latent_classes.log_sums(terms), log_sums, rtol=1e-13)
@@ -68,7 +74,7 @@ def test_triangles(pattern, rng):
     assert_allclose(back, V, rtol=1e-10)
 
 
-def test_whitening(rng):
+def test_whitening(K, rng):
     roots, masks = rng.standard_normal((K, P, P)), np.array([[True] * P, [False, True, False, True]])
     covariances, W, log_det = roots @ roots.mT + np.eye(P), np.zeros((G, P, P, K)), np.empty((G, K))
     latent_classes.whiten(covariances, masks, W, log_det)
