@@ -49,8 +49,10 @@ def _upward(r, codes, given, order, parent, first, start, tables, log_tables, be
     `heard` says at which nodes there are any: columns with no given cell at or below them send zeros, which are left
     out.
     """
-    below[:] = 0.0
-    heard[:] = False
+    for k in range(below.shape[0]):
+        below[k] = 0.0
+    for j in range(heard.shape[0]):
+        heard[j] = False
     for t in range(order.shape[0] - 1, -1, -1):
         j = order[t]
         if not (heard[j] or given[r, j]):
@@ -102,7 +104,9 @@ def _downward(r, j, codes, given, order, parent, first, start, tables, log_table
 @njit(cache=True, nogil=True)
 def _scratch(first):
     """Sums, weights, messages, and which nodes hear one, of one row."""
-    n_columns, most = first.shape[0] - 2, (first[1:] - first[:-1]).max()
+    n_columns, most = first.shape[0] - 2, 0
+    for j in range(n_columns + 1):
+        most = max(most, first[j + 1] - first[j])
     return np.empty(first[-1]), np.empty(most), np.empty((n_columns, most)), np.empty(n_columns + 1, dtype=np.bool_)
 
 
@@ -114,7 +118,7 @@ def _at_or_above(place, order, parent):
         j = order[t]
         needed[j] |= place[j] >= 0
         needed[parent[j]] |= needed[j]
-    return order[needed[order]]
+    return [j for j in order if needed[j]]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

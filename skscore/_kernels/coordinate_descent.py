@@ -36,9 +36,10 @@ def _move(gradient, row, step):
 def products(Gamma, theta, out):
     """Write Γ_j θ_j into row j of `out` (p, m), for blocks (p, m, m) or a shared one (1, m, m); zeros are skipped."""
     shared = Gamma.shape[0] == 1
-    out[:] = 0.0
     for j in range(theta.shape[0]):
         block = Gamma[0 if shared else j]
+        for i in range(theta.shape[1]):
+            out[j, i] = 0.0
         for i in range(theta.shape[1]):
             if theta[j, i] != 0.0:
                 _move(out[j], block[i], theta[j, i])
@@ -59,22 +60,30 @@ def gather(Gamma, first, rows, block, blocks):
 
 
 @njit(cache=True, nogil=True)
+def _add(row, numbers, values):
+    """Add values to the places of a row that have their numbers; −1 leaves a value out."""
+    for b in range(numbers.shape[0]):
+        if numbers[b] >= 0:
+            row[numbers[b]] += values[b]
+
+
+@njit(cache=True, nogil=True)
 def assemble(first, block, blocks, number, H):
     """Add each gathered block to the rows and columns of H whose numbers its entries have; −1 leaves an entry out."""
     for j in range(first.shape[0] - 1):
         begin, size = first[j], first[j + 1] - first[j]
         numbers = number[begin : begin + size]
-        kept = np.flatnonzero(numbers >= 0)
-        for a in kept:
-            start = block[j] + a * size
-            for b in kept:
-                H[numbers[a], numbers[b]] += blocks[start + b]
+        for a in range(size):
+            if numbers[a] >= 0:
+                start = block[j] + a * size
+                _add(H[numbers[a]], numbers, blocks[start : start + size])
 
 
 @njit(cache=True, nogil=True)
 def gathered_products(first, block, blocks, theta, out):
     """Write the product of each block with its column of θ into `out`, both flat; zeros are skipped."""
-    out[:] = 0.0
+    for e in range(out.shape[0]):
+        out[e] = 0.0
     for j in range(first.shape[0] - 1):
         begin, end = first[j], first[j + 1]
         for e in range(begin, end):

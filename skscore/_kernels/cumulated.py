@@ -11,5 +11,12 @@ def passing_places(cumulated, rows, shares):
     out = np.empty(len(rows), dtype=np.int64)
     for i in range(len(rows)):
         row = cumulated[rows[i]]
-        out[i] = min(np.searchsorted(row, shares[i] * row[last], side="right"), last)
+        share, low, high = shares[i] * row[last], 0, last
+        while low < high:
+            middle = (low + high) // 2
+            if row[middle] > share:
+                high = middle
+            else:
+                low = middle + 1
+        out[i] = low
     return out

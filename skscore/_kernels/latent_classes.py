@@ -78,7 +78,8 @@ def add_linear(X, pattern, slopes, out):
 def _subtract_squares_of(x, whitening, z, out):
     """The same of one row; `z` (K,) is scratch."""
     for a in range(whitening.shape[0]):
-        z[:] = 0.0
+        for k in range(z.shape[0]):
+            z[k] = 0.0
         for b in range(a + 2):
             for k in range(out.shape[0]):
                 z[k] += whitening[a, b, k] * x[b]
@@ -131,11 +132,20 @@ def subtract_squares(X, pattern, whitening, out):
 
 
 @njit(cache=True, nogil=True)
+def _largest(row):
+    """The largest number of a row, NaN if there is one; the method of arrays takes half a second to compile."""
+    top = row[0]
+    for k in range(1, row.shape[0]):
+        top = row[k] if row[k] > top or row[k] != row[k] else top
+    return top
+
+
+@njit(cache=True, nogil=True)
 def log_sums(terms):
     """Return log Σ_k e^t of terms (n, K), shape (n,)."""
     out = np.empty(terms.shape[0])
     for i in range(terms.shape[0]):
-        top, total = terms[i].max(), 0.0
+        top, total = _largest(terms[i]), 0.0
         for k in range(terms.shape[1]):
             total += np.exp(terms[i, k] - top)
         out[i] = top + np.log(total)
@@ -147,7 +157,7 @@ def to_shares(terms, weight):
     """Turn terms (n, K) into shares in place, and return Σ_i w_i log Σ_k e^t."""
     value = 0.0
     for i in range(terms.shape[0]):
-        top, total = terms[i].max(), 0.0
+        top, total = _largest(terms[i]), 0.0
         for k in range(terms.shape[1]):
             terms[i, k] = np.exp(terms[i, k] - top)
             total += terms[i, k]

@@ -1,4 +1,7 @@
-"""Monomials of a table with one multiplication each: u^γ = u^parent(γ) · u_j."""
+"""Monomials of a table with one multiplication each: u^γ = u^parent(γ) · u_j.
+
+Arrays are filled and copied by loops over their numbers: numba takes a second to compile one assignment to a slice.
+"""
 
 import numpy as np
 from numba import njit
@@ -12,17 +15,17 @@ def moments(U, weight, parent, variable):
     n, n_monomials = U.shape[0], parent.shape[0]
     values = np.empty((n_monomials, LANES))
     total = np.zeros(n_monomials)
-    lane_weight = np.zeros(LANES)
     columns = np.zeros((U.shape[1], LANES))
     for start in range(0, n, LANES):
-        stop = min(start + LANES, n)
-        lane_weight[:] = 0.0
-        for i in range(start, stop):
-            lane_weight[i - start] = weight[i]
+        width = min(LANES, n - start)
+        acc = 0.0
+        for lane in range(LANES):
+            values[0, lane] = weight[start + lane] if lane < width else 0.0
+            acc += values[0, lane]
+        total[0] += acc
+        for lane in range(width):
             for j in range(U.shape[1]):
-                columns[j, i - start] = U[i, j]
-        values[0, :] = lane_weight
-        total[0] += lane_weight.sum()
+                columns[j, lane] = U[start + lane, j]
         for k in range(1, n_monomials):
             source, column = parent[k], variable[k]
             acc = 0.0
@@ -38,18 +41,20 @@ def moments(U, weight, parent, variable):
 def combine(U, coefficients, parent, variable):
     """Compute the values of several polynomials, (n, k), from their coefficients (k, n_monomials)."""
     n, n_monomials = U.shape[0], parent.shape[0]
-    block = np.empty((n_monomials, LANES))
+    block = np.ones((n_monomials, LANES))
     columns = np.zeros((U.shape[1], LANES))
     out = np.empty((n, coefficients.shape[0]))
     for start in range(0, n, LANES):
-        stop = min(start + LANES, n)
-        for i in range(start, stop):
+        width = min(LANES, n - start)
+        for lane in range(width):
             for j in range(U.shape[1]):
-                columns[j, i - start] = U[i, j]
-        block[0, :] = 1.0
+                columns[j, lane] = U[start + lane, j]
         for k in range(1, n_monomials):
+            source, column = parent[k], variable[k]
             for lane in range(LANES):
-                block[k, lane] = block[parent[k], lane] * columns[variable[k], lane]
+                block[k, lane] = block[source, lane] * columns[column, lane]
         values = coefficients @ block
-        out[start:stop] = values[:, : stop - start].T
+        for lane in range(width):
+            for j in range(coefficients.shape[0]):
+                out[start + lane, j] = values[j, lane]
     return out

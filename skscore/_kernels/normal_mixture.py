@@ -33,11 +33,14 @@ def tails(x, w, mu, s, below, above):
 @njit(cache=True, nogil=True, error_model="numpy")
 def log_density(x, w, mu, s, out):
     """Write log p of numbers `x` (n,) to `out` (n,)."""
-    heights, terms = np.log(w / s) - HALF_LOG_2_PI, np.empty(w.shape[0])
+    heights, terms = np.empty(w.shape[0]), np.empty(w.shape[0])
+    for k in range(w.shape[0]):
+        heights[k] = np.log(w[k] / s[k]) - HALF_LOG_2_PI
     for i in range(x.shape[0]):
+        largest, total = -np.inf, 0.0
         for k in range(w.shape[0]):
             terms[k] = heights[k] - 0.5 * ((x[i] - mu[k]) / s[k]) ** 2
-        largest, total = terms.max(), 0.0
+            largest = terms[k] if terms[k] > largest or terms[k] != terms[k] else largest
         for k in range(w.shape[0]):
             total += math.exp(terms[k] - largest)
         out[i] = largest + math.log(total) if largest > -np.inf else largest

@@ -124,7 +124,8 @@ def _distances(rows, row_norms, a, landmarks, norms, products, S):
     """
     d, n = len(landmarks), len(S)
     if d <= MAX_DIFFERENCES:
-        S[:] = 0.0
+        for i in range(n):
+            S[i] = 0.0
         for j in range(d):
             of_landmark = landmarks[j, a]
             for i in range(n):

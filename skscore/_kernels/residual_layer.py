@@ -124,7 +124,9 @@ def scaled_norm_back(h, scale, eps, dx, g, dh, dscale):
     n, H = h.shape
     shared = n // scale.shape[0]
     u, du = np.empty(H, np.float32), np.empty(H, np.float32)
-    dscale[:] = ZERO
+    for q in range(dscale.shape[0]):
+        for j in range(H):
+            dscale[q, j] = ZERO
     for i in range(n):
         q = i // shared
         mean, inverse_sd = _mean_and_inverse_sd(h[i], eps)
@@ -169,7 +171,9 @@ def silu_back(g, slope, dz, dshift):
     """Write the gradients in z and b, where that in h' is g."""
     n, H = g.shape
     shared = n // dshift.shape[0]
-    dshift[:] = ZERO
+    for q in range(dshift.shape[0]):
+        for j in range(H):
+            dshift[q, j] = ZERO
     for i in range(n):
         q = i // shared
         for j in range(H):
