@@ -22,7 +22,7 @@ import math
 from itertools import islice, pairwise
 
 from ._torch import nn, torch
-from .layers import ACTIVATIONS, product
+from .layers import ACTIVATIONS, allocate, product
 
 __all__ = ["Energy", "Perceptron", "UserNetwork", "build_energy"]
 
@@ -47,7 +47,7 @@ class Perceptron(nn.Module):
 
     def initialise(self, generator):
         """Weights of variance 1 / fan-in, a zero head."""
-        self.to_empty(device=generator.device)
+        allocate(self, generator.device)
         with torch.no_grad():
             for layer in self.layers:
                 weight, bias = layer.parameters()

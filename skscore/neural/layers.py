@@ -16,9 +16,15 @@ import numpy as np
 
 from ._torch import nn, torch
 
-__all__ = ["ACTIVATIONS", "EPS", "product", "rounded_product"]
+__all__ = ["ACTIVATIONS", "EPS", "allocate", "product", "rounded_product"]
 
 EPS = 1e-5  # added to the variance of a row's units where they are normalised
+
+
+def allocate(module, device):
+    """Give the parameters of a module memory on a device: as `to_empty` does, which imports sympy for a second."""
+    empty = {name: torch.empty(p.shape, dtype=p.dtype, device=device) for name, p in module.named_parameters()}
+    module.load_state_dict(empty, assign=True)
 
 
 def product(A, B, out=None):

@@ -31,7 +31,7 @@ from itertools import pairwise
 
 from ._torch import nn, torch
 from .fused_layer import fused_layer, fusible
-from .layers import ACTIVATIONS, EPS, product, rounded_product
+from .layers import ACTIVATIONS, EPS, allocate, product, rounded_product
 from .process_group import ALONE
 
 __all__ = [
@@ -189,7 +189,7 @@ class ResidualMLP(nn.Module):
 
         It draws for the rows of all processes of the `group`.
         """
-        self.to_empty(device=generator.device)
+        allocate(self, generator.device)
         with torch.no_grad():
             for weight, bias in zip(self.weights, self.biases, strict=True):
                 for parameter in (weight, bias):
