@@ -32,6 +32,8 @@ class PotentialFamily(Family):
         The noise level.
     """
 
+    rounding = 1e-6  # the network computes in single precision
+
     def __init__(self, denoiser, sigma):
         self.denoiser, self.sigma = denoiser, sigma
 

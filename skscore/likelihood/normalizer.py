@@ -320,7 +320,7 @@ def weighted_particles(target: Target, d: int, rng: np.random.Generator) -> Part
     return particles
 
 
-def normalizer(target: Target, d: int, rng: np.random.Generator) -> LogNormalizer:
+def normalizer(target: Target, d: int, rng: np.random.Generator, tolerance: float = 1e-10) -> LogNormalizer:
     """Compute log Z of a target: by quadrature for d ≤ 2 if it converges, otherwise by weighted particles.
 
     Parameters
@@ -328,13 +328,15 @@ def normalizer(target: Target, d: int, rng: np.random.Generator) -> LogNormalize
     target : Target
     d : int
     rng : numpy.random.Generator
+    tolerance : float, default=1e-10
+        Of the quadrature, in nats; not below the rounding of the log-density, which more nodes do not remove.
 
     Returns
     -------
     LogNormalizer
     """
     if d <= 2:
-        by_quadrature = quadrature(target.required_log_density, d)
+        by_quadrature = quadrature(target.required_log_density, d, tolerance=tolerance)
         if by_quadrature.stderr <= ACCURATE:
             return by_quadrature
     return weighted_particles(target, d, rng).summary()

@@ -150,6 +150,8 @@ class Family:
         Whether `translate` takes the form of a family that was bound to any other rows.
     block_rows : int or None
         Rows that are evaluated at a time; None for as many as BLOCK_BYTES hold.
+    rounding : float
+        Nats to which log Z can be told at best, as log-densities are rounded.
     """
 
     n_parameters: int
@@ -159,6 +161,7 @@ class Family:
     closed_forms: ClassVar[Mapping[type[Objective], str]] = {}
     directions: np.ndarray | None = None
     block_rows: int | None = None
+    rounding = 1e-10
     translates = False
     keeps_single_precision = False  # of rows
 

@@ -94,7 +94,7 @@ class FittedDensity:
             self.refuse_infinite_mass()
             found = self.family.log_normalizer(self.theta)
             if found is None:
-                found = normalizer(self.target(), self.d, np.random.default_rng(self.seed))
+                found = normalizer(self.target(), self.d, np.random.default_rng(self.seed), self.family.rounding)
             if isinstance(found, LogNormalizer):
                 self._normalizer, self._remarks = found, tuple(self._doubts(found))
             else:
