@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import product
 from operator import add
 from typing import Any
 
@@ -157,15 +156,16 @@ class LadderStatistics(Statistics):
 
 
 def _gathered(plan, X, weight):
-    """The forms of the rows at all levels, in the mean over their spreads."""
+    """The forms of the rows at all levels, in the mean over their spreads, which are several if the rows are few."""
     fitted, n_spreads = plan.preprocessing, plan.preprocessing.n_spreads(len(X))
+    spread = np.concatenate([*fitted.spreads(X)]) if n_spreads > 1 else next(fitted.spreads(X))
     if n_spreads > 1:
-        weight = (np.ones(len(X)) if weight is None else weight) / n_spreads
+        weight = np.tile((np.ones(len(X)) if weight is None else weight) / n_spreads, n_spreads)
 
     def of_blocks():
-        for Y, rows in product(fitted.spreads(X), row_blocks(len(X), 8 * X.shape[1], BLOCK_BYTES)):
+        for rows in row_blocks(len(spread), 8 * X.shape[1], BLOCK_BYTES):
             share = None if weight is None else weight[rows]
-            yield gather(plan.choice.family, fitted.map.forward(Y[rows]), share, plan.levels)
+            yield gather(plan.choice.family, fitted.map.forward(spread[rows]), share, plan.levels)
 
     return reduce(add, of_blocks())
 
