@@ -46,10 +46,10 @@ def statistics(density, plan, seed, n_rows):
     return density.compute_statistics(block(seed, n_rows), plan=plan)
 
 
-def fit_by_joblib(density, plan, n_blocks, n_rows):
+def fit_by_joblib(density, plan, n_blocks, n_rows, n_jobs=2):
     """The fit to the statistics of all blocks, in order; without a plan of that of the first rows, as by dask."""
     plan = density.plan(block(0, n_rows)[:10_000]) if plan is None else plan
-    parts = Parallel(n_jobs=2)(job(statistics)(density, plan, seed, n_rows) for seed in range(n_blocks))
+    parts = Parallel(n_jobs=n_jobs)(job(statistics)(density, plan, seed, n_rows) for seed in range(n_blocks))
     return density.fit_statistics(reduce(add, parts))
 
 
@@ -68,10 +68,11 @@ def main(argv=None):
     """Memory of the client first, then equality and times."""
     arguments = command_line("dask", __doc__).parse_args(argv)
     facts, few = machine(), arguments.quick
+    n_processes = 1 if few else 2
     kernels = ScoreMatchingDensity(Kernel(n_landmarks=100, bandwidth=5.0), alpha=1e-3, random_state=0)
     shapes = {"gaussian": (4, 5000) if few else (40, 100_000), "100 landmarks": (4, 5000) if few else (16, 25_000)}
     densities = {"gaussian": ScoreMatchingDensity(), "100 landmarks": kernels}
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
+    with LocalCluster(n_workers=n_processes, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
         memory = {"imports": peak_megabytes()}
         fitted = fit_by_dask(densities["gaussian"], None, *shapes["gaussian"])
         memory["fit"] = peak_megabytes()
@@ -84,7 +85,7 @@ def main(argv=None):
             name: interleaved(
                 {
                     "dask": partial(fit_by_dask, densities[name], plans[name], *shapes[name]),
-                    "joblib": partial(fit_by_joblib, densities[name], plans[name], *shapes[name]),
+                    "joblib": partial(fit_by_joblib, densities[name], plans[name], *shapes[name], n_processes),
                 },
                 1 if few else 11,
             )

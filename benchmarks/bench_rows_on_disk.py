@@ -26,18 +26,34 @@ from threadpoolctl import threadpool_limits
 from skscore import DenoisingScoreEstimator
 from skscore.neural import ScoreNetwork
 
-FULL = {"few": 10_000, "many": 1_000_000, "steps": 400, "trainings": 3, "network": {}}
-QUICK = {"few": 700, "many": 3000, "steps": 200, "trainings": 1, "network": {"hidden_layer_sizes": (8,)}}
-D, BLOCK = 20, 100_000
+FULL = {
+    "few": 10_000,
+    "many": 1_000_000,
+    "columns": 20,
+    "memory": [("memory map", 200_000), ("memory map", 1_000_000), ("array", 1_000_000)],
+    "steps": 400,
+    "trainings": 3,
+    "network": {},
+}
+QUICK = {
+    "few": 700,
+    "many": 1500,
+    "columns": 2,
+    "memory": [("memory map", 1500)],
+    "steps": 200,
+    "trainings": 1,
+    "network": {"hidden_layer_sizes": (8,)},
+}
+BLOCK = 100_000
 INTERVAL = 0.005  # seconds between two looks at the memory
 MEGABYTE = 1 << 20
 
 
-def write_rows(path, n):
+def write_rows(path, n, d):
     """Write n rows of three correlated clusters, block by block."""
     rng = np.random.default_rng(0)
-    factor, centres = rng.standard_normal((D, D)) / np.sqrt(D), 3.0 * rng.standard_normal((3, D))
-    rows = np.lib.format.open_memmap(path, "w+", np.float32, (n, D))
+    factor, centres = rng.standard_normal((d, d)) / np.sqrt(d), 3.0 * rng.standard_normal((3, d))
+    rows = np.lib.format.open_memmap(path, "w+", np.float32, (n, d))
     for start in range(0, n, BLOCK):
         block = rows[start : start + BLOCK]
         block[:] = centres[rng.integers(3, size=len(block))] + rng.standard_normal(block.shape) @ factor
@@ -139,12 +155,12 @@ def main(argv=None):
     plan = QUICK if arguments.quick else FULL
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.npy"
-        write_rows(path, plan["many"])
-        tables = ("memory map", plan["many"] // 5), ("memory map", plan["many"]), ("array", plan["many"])
-        memory = [memory_in_a_process_of_its_own(path, *table, plan["network"]) for table in tables]
+        write_rows(path, plan["many"], plan["columns"])
+        memory = [memory_in_a_process_of_its_own(path, *table, plan["network"]) for table in plan["memory"]]
         seconds = speed(path, plan)
     records = [
-        {"rows": n, "kind": kind, "megabytes": megabytes} for (kind, n), megabytes in zip(tables, memory, strict=True)
+        {"rows": n, "kind": kind, "megabytes": megabytes}
+        for (kind, n), megabytes in zip(plan["memory"], memory, strict=True)
     ]
     few, many = seconds.values()
     print_table(
