@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import joblib
 import numpy as np
@@ -12,52 +13,39 @@ from sklearn.preprocessing import StandardScaler
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity, TransformedDensity, demo
 from skscore.neural import NeuralEnergy, ScoreNetwork
 
-OBSTACLE = """
+FRESH = """
 import sys
 
 class Obstacle:
     @staticmethod
     def find_spec(name, path=None, target=None):
         if name.partition(".")[0] == "torch":
-            raise {}
+            raise error
 
 sys.meta_path.insert(0, Obstacle)
-"""
-WITHOUT_TORCH = OBSTACLE.format("ModuleNotFoundError(f'No module named {name!r}', name=name)")
-WITH_A_DAMAGED_TORCH = OBSTACLE.format("ImportError('libtorch.so: cannot open shared object file')")
-FITS = """
+
+import joblib
 import numpy as np
 from skscore import DenoisingScoreEstimator, ScoreMatchingDensity
 from skscore.neural import NeuralEnergy, ScoreNetwork
+
 X = np.random.default_rng(0).standard_normal((50, 2))
-for density in (
-    DenoisingScoreEstimator(), DenoisingScoreEstimator(ScoreNetwork(max_iter=1)),
-    ScoreMatchingDensity("neural_energy"), ScoreMatchingDensity(NeuralEnergy(max_iter=1)),
-):
-    try:
-        density.fit(X)
-    except ImportError as error:
-        print(error)
+for error in (ModuleNotFoundError("No module named 'torch'"), ImportError("libtorch.so: cannot open shared object")):
+    for density in (
+        DenoisingScoreEstimator(), DenoisingScoreEstimator(ScoreNetwork(max_iter=1)),
+        ScoreMatchingDensity("neural_energy"), ScoreMatchingDensity(NeuralEnergy(max_iter=1)),
+    ):
+        try:
+            density.fit(X)
+        except ImportError as told:
+            print(told)
 print(round(DenoisingScoreEstimator("gaussian").fit(X).score(X), 1))
+for path in sys.argv[1:]:
+    try:
+        joblib.load(path).score([[0.0, 0.0]])
+    except ImportError as told:
+        print(told)
 """
-
-
-def run(code):
-    """What a fresh process prints."""
-    path = os.pathsep.join(p for p in sys.path if p)
-    command, environment = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
-
-
-@pytest.mark.parametrize("obstacle", [WITHOUT_TORCH, WITH_A_DAMAGED_TORCH], ids=["missing", "damaged"])
-def test_networks_say_that_torch_is_missing_and_closed_forms_do_without(obstacle):
-    *errors, score = run(obstacle + FITS).splitlines()
-    assert len(errors) == 4
-    assert all("libtorch.so" in error for error in errors) == (obstacle == WITH_A_DAMAGED_TORCH)
-    assert all("pip install 'skscore[torch]'" in error for error in errors)
-    assert float(score) < 0.0
-
-
 SMALL = {"hidden_layer_sizes": (4,), "max_iter": 5, "device": "cpu"}
 FITTED = {
     "network": DenoisingScoreEstimator(ScoreNetwork(**SMALL, n_folds=1), n_likelihood_steps=2),
@@ -66,19 +54,29 @@ FITTED = {
 }
 
 
-@pytest.mark.torch
-@pytest.mark.parametrize("kind", FITTED)
-def test_a_fitted_network_says_that_torch_is_missing(kind, tmp_path):
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """What a fresh process prints that has no torch, then a damaged one; it is given networks if torch is here."""
+    folder = tmp_path_factory.mktemp("fitted")
     X = np.random.default_rng(0).standard_normal((50, 2))
-    joblib.dump(FITTED[kind].fit(X), tmp_path / "fitted")
-    load = f"""
-import joblib
-try:
-    joblib.load({str(tmp_path / "fitted")!r}).score([[0.0, 0.0]])
-except ImportError as error:
-    print(error)
-"""
-    assert "pip install 'skscore[torch]'" in run(WITHOUT_TORCH + load)
+    for name, density in FITTED.items() if find_spec("torch") else ():
+        joblib.dump(density.fit(X), folder / name)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-c", FRESH, *sorted(folder.iterdir())]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout.splitlines()
+
+
+def test_networks_say_that_torch_is_missing_and_closed_forms_do_without(printed):
+    missing, damaged, score = printed[:4], printed[4:8], printed[8]
+    assert all("pip install 'skscore[torch]'" in line for line in missing + damaged)
+    assert all("libtorch.so" in line for line in damaged)
+    assert not any("libtorch.so" in line for line in missing)
+    assert float(score) < 0.0
+
+
+@pytest.mark.torch
+def test_fitted_networks_say_that_torch_is_missing(printed):
+    assert ["pip install 'skscore[torch]'" in line for line in printed[9:]] == [True] * len(FITTED)
 
 
 def test_the_demo_goes_on_without_torch_and_matplotlib(monkeypatch, capsys, tmp_path):

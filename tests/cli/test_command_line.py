@@ -338,10 +338,10 @@ def test_an_interrupted_fit_without_a_training_leaves_nothing(here, monkeypatch,
 # ---- the process ---------------------------------------------------------------------------------
 
 
-def started(here, redirection):
-    """Exit code and standard error of a process that draws many rows."""
+def started(here, n, redirection):
+    """Exit code and standard error of a process that draws n rows."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHON": sys.executable}
-    command = f'"$PYTHON" -m skscore sample model.skops -n 4000 {redirection}; exit ${{PIPESTATUS[0]}}'
+    command = f'"$PYTHON" -m skscore sample model.skops -n {n} {redirection}; exit ${{PIPESTATUS[0]}}'
     done = subprocess.run(
         ["bash", "-c", command], cwd=here, env=environment, capture_output=True, text=True, check=False
     )
@@ -349,10 +349,10 @@ def started(here, redirection):
 
 
 def test_a_reader_that_leaves_is_no_error(here):
-    assert started(here, "| head -n 1 > /dev/null") == (141, [])
+    assert started(here, 4000, "| head -n 1 > /dev/null") == (141, [])
 
 
 def test_a_full_disk_behind_the_output(here):
     if not os.path.exists("/dev/full"):
         pytest.skip("the system has no /dev/full")
-    assert started(here, "> /dev/full") == (2, ["skscore: the output: No space left on device"])
+    assert started(here, 10, "> /dev/full") == (2, ["skscore: the output: No space left on device"])

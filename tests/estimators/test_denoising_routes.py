@@ -118,13 +118,13 @@ def test_threads_do_not_disturb_each_other():
     assert world() == before
 
 
-@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("parametrization", ["score", "energy"])
-def test_inside_contexts_without_gradients(context, parametrization):
-    X = rows()
-    expected = density(parametrization=parametrization).fit(X).hyvarinen_score(X)
-    with context():
-        assert_array_equal(density(parametrization=parametrization).fit(X).hyvarinen_score(X), expected)
+def test_inside_contexts_without_gradients(parametrization):
+    X, few = rows(), {"parametrization": parametrization, "max_iter": 50}
+    expected = density(**few).fit(X).hyvarinen_score(X)
+    for context in (torch.no_grad, torch.inference_mode):
+        with context():
+            assert_array_equal(density(**few).fit(X).hyvarinen_score(X), expected)
 
 
 def test_under_another_default_dtype():
@@ -139,12 +139,12 @@ def test_under_another_default_dtype():
 
 
 def test_memory_does_not_grow():
-    X, small = rows(), {"max_iter": 50, "n_likelihood_steps": 2}
+    X, small = rows(), {"max_iter": 10, "n_likelihood_steps": 2}
     density(**small).fit(X)
     gc.collect()
     tracemalloc.start()
     sizes = []
-    for _ in range(5):
+    for _ in range(4):
         density(**small).fit(X)
         gc.collect()
         sizes.append(tracemalloc.get_traced_memory()[0])
@@ -152,7 +152,7 @@ def test_memory_does_not_grow():
     tensors = living_tensors()
     density(**small).fit(X)
     gc.collect()
-    assert sizes[-1] - sizes[1] < 100_000
+    assert sizes[-1] - sizes[1] < 60_000
     assert living_tensors() <= tensors
 
 
@@ -244,7 +244,7 @@ def test_warm_start_goes_on_and_keeps_the_coordinates():
 
 def test_partial_fit_of_a_network_takes_further_steps():
     X = rows(400)
-    fitted = density(max_iter=300).partial_fit(X[:200])
+    fitted = density().partial_fit(X[:200])
     weights = fitted._density.noisy_score.weights
     fitted.partial_fit(X[200:] * [1.0, 0.3])
     assert fitted.n_iter_ > 0
@@ -291,7 +291,7 @@ def test_weights_move_a_network():
 
 def test_refit_takes_all_rows():
     X = rows()
-    kept, again = (density(max_iter=300, refit=refit).fit(X) for refit in (False, True))
+    kept, again = (density(max_iter=200, refit=refit).fit(X) for refit in (False, True))
     assert kept.best_iter_ == again.best_iter_ > 0
     assert not np.array_equal(kept.score_samples(X), again.score_samples(X))
     assert again.score(X) == pytest.approx(kept.score(X), abs=0.2)
@@ -408,14 +408,14 @@ def test_scores_are_monitored(nested):
     monitor, X = callbacks.ScoringMonitor(scoring={"nats": score_of}), rows()
     inner = density().set_callbacks(monitor)
     if nested:
-        grid = {"denoisingscoreestimator__sigma_min": [0.01, 0.1]}
+        grid = {"denoisingscoreestimator__sigma_min": [0.1]}
         GridSearchCV(make_pipeline(StandardScaler(), inner), grid, cv=2).fit(X)
     else:
         fitted = inner.fit(X)
     logs = monitor.get_logs(select="all")
     values = [row["nats"] for log in logs for row in log.data]
     assert np.isfinite(values).all()
-    assert len(values) == (5 * 2 if nested else 2)
+    assert len(values) == (3 * 2 if nested else 2)
     if not nested:
         assert values[-1] == pytest.approx(fitted.score(X), abs=0.1)
 
