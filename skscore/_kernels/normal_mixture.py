@@ -41,6 +41,9 @@ def log_density(x, w, mu, s, out):
         for k in range(w.shape[0]):
             terms[k] = heights[k] - 0.5 * ((x[i] - mu[k]) / s[k]) ** 2
             largest = terms[k] if terms[k] > largest or terms[k] != terms[k] else largest
+        out[i] = largest
+        if largest == -np.inf:
+            continue
         for k in range(w.shape[0]):
             total += math.exp(terms[k] - largest)
-        out[i] = largest + math.log(total) if largest > -np.inf else largest
+        out[i] += math.log(total)
