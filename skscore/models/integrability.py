@@ -14,6 +14,9 @@ import numpy as np
 __all__ = ["no_density_reason"]
 
 RADII = 6.0 * 2.0 ** np.arange(9)  # standard deviations from the mean: 6 to 1536
+ROUNDING = (
+    1e-12  # of the terms of highest degree in standardised columns: a mass that they bound would reach 1000 deviations
+)
 NEGLIGIBLE = 20.0  # nats: a far mode this much lower than the density near the data has no mass to speak of
 
 
@@ -61,10 +64,10 @@ def no_density_reason(basis, c):
     u = _starts(basis.exponents.shape[1])
     top = np.where(basis.exponents.sum(axis=1) == degree, c, 0.0)
     largest, direction, _ = _largest_on_sphere(basis, top, 1.0, u, n_steps=300)
-    if largest >= 0.0:
+    if largest >= -ROUNDING:
         return (
-            f"its terms of degree {degree} sum to {largest:.3g} ≥ 0 along the direction {_direction(direction)} of "
-            "the standardised columns, so its mass is infinite"
+            f"its terms of degree {degree} sum to {largest:.3g} along the direction {_direction(direction)} of the "
+            "standardised columns, which is not below zero by more than rounding, so its mass is infinite"
         )
     return _far_mode_reason(basis, c, u)
 

@@ -257,6 +257,15 @@ def test_scores_of_no_density(density, table, name, scores):
             method()
 
 
+@pytest.mark.parametrize("seed", [4, 7, 8])
+def test_terms_of_the_size_of_their_rounding_bound_no_mass(density, seed):
+    """Zero scores leave quartic terms of some 1e-16, of either sign."""
+    X = seed / 7 + np.random.default_rng(seed).beta(2.0, 2.0, (60, 2)) @ (np.eye(2) + 0.3 * np.eye(2, k=1))
+    fitted = density("quartic", objective="explicit").fit(X, np.zeros_like(X))
+    with pytest.raises(ValueError, match="not below zero by more than rounding"):
+        fitted.score_samples(X)
+
+
 # ---- parameters ----------------------------------------------------------------------------------
 
 
