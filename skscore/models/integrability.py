@@ -14,9 +14,7 @@ import numpy as np
 __all__ = ["no_density_reason"]
 
 RADII = 6.0 * 2.0 ** np.arange(9)  # standard deviations from the mean: 6 to 1536
-ROUNDING = (
-    1e-12  # of the terms of highest degree in standardised columns: a mass that they bound would reach 1000 deviations
-)
+ROUNDING = 1e-12  # of the terms of highest degree: rows that they bound would spread over 1000 standard deviations
 NEGLIGIBLE = 20.0  # nats: a far mode this much lower than the density near the data has no mass to speak of
 
 
