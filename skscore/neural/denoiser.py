@@ -35,8 +35,8 @@ from .tangents import output_and_curvature, output_and_traces
 __all__ = ["Denoiser"]
 
 LOADED: WeakKeyDictionary = WeakKeyDictionary()  # networks at work, and their device, as long as a denoiser lives
-SCORE_ROWS = {"cpu": 256, "cuda": 65536, "mps": 16384}  # rows of one block; on a CPU its activations stay in cache
-TANGENT_ROWS = {"cpu": 1024, "cuda": 262144, "mps": 65536}  # rows times directions
+SCORE_ROWS = {"cpu": 512, "cuda": 65536, "mps": 16384}  # rows of one block; on a CPU its activations stay in cache
+TANGENT_ROWS = {"cpu": 2048, "cuda": 262144, "mps": 65536}  # rows times directions
 FEWEST_ROWS = 8  # of a block
 
 

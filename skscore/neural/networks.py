@@ -63,14 +63,14 @@ def waves(y, n_waves):
 
 
 def wave_tangents(y, n_waves, directions):
-    """Derivatives of `waves` along directions (K, d): (K, n, (1 + 2 n_waves) d), or (K, 1, d) without waves."""
-    V = directions[:, None, :]
+    """Derivatives of `waves` along directions (K, d): (n, K, (1 + 2 n_waves) d), or (1, K, d) without waves."""
     if n_waves == 0:
-        return V
+        return directions[None]
+    V, y = directions, y[:, None]
     frequencies = [0.5 * math.pi * 2.0**k for k in range(n_waves)]
     sines = [f * (f * y).cos() * V for f in frequencies]
     cosines = [-f * (f * y).sin() * V for f in frequencies]
-    return torch.cat([V.expand(-1, len(y), -1), *sines, *cosines], dim=2)
+    return torch.cat([V.expand(len(y), -1, -1), *sines, *cosines], dim=2)
 
 
 def normalise(h):

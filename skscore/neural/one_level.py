@@ -9,8 +9,9 @@ from functools import partial
 
 from ._torch import torch
 from .layers import product
+from .level_passes import passes_for
 from .masked import Masked
-from .networks import ResidualMLP, normalise, waves
+from .networks import ResidualMLP, waves
 
 __all__ = ["OneLevel", "output_at"]
 
@@ -47,14 +48,28 @@ class OneLevel:
     @torch.no_grad()
     def __call__(self, y):
         """F of rows y (n, d), shape (m, n, d)."""
-        h = self.last_hidden(product(waves(y, self.network.n_waves), self.weights[0]))
-        return product(h, self.network.out) + self.network.out_bias
+        return self.head(self.last_hidden(self.first(y)))
+
+    def first(self, y):
+        """Products W₁y of the first layer, (m, n, H)."""
+        return product(waves(y, self.network.n_waves), self.weights[0])
+
+    def head(self, unit):
+        """F, from what the last layer sees."""
+        return product(unit, self.network.out) + self.network.out_bias
 
     @torch.no_grad()
     def last_hidden(self, first):
-        """What the last layer sees, n(h_L), from the products W₁y (m, n, H) of the first, which are written over."""
-        h = self.network.activation(first.add_(self.shifts[0]))
+        """What the last layer sees, n(h_L), from the products of the first."""
+        *_, (_, last) = self.layers(first)
+        return last.unit
+
+    def layers(self, first, with_slopes=False):
+        """The products z and the ``Units`` of one layer after the other, from the products of the first."""
+        passes = passes_for(self.network, first)
+        units = passes.activated(first, self.shifts[0], None, with_slopes)
+        yield first, units
         for weight, shift in zip(self.weights[1:], self.shifts[1:], strict=True):
-            update = self.network.activation(product(normalise(h)[0], weight).add_(shift))
-            h = update.add_(h) if update.shape == h.shape else update
-        return normalise(h)[0]
+            z = product(units.unit, weight)
+            units = passes.activated(z, shift, units.h, with_slopes)
+            yield z, units

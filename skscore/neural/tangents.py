@@ -7,8 +7,8 @@ All K tangents go through one batched forward pass, by a rule for each layer of 
 
    W\,d\hat x = \tfrac1s\bigl(W_c\,dh - (W\hat x)\,\tfrac1H \hat x^\top dh\bigr), \qquad W_c = W - \overline W
 
-(the mean over units is folded into the weights), so that a layer costs one matrix product for K · n rows and two passes
-over its result. The first layer needs no product where v is an axis, the last only :math:`W_{out}^\top\ell_k`. What
+(the mean over units is folded into the weights), so that a layer costs one matrix product for K · n rows and a pass or
+two over its result. The first layer needs no product where v is an axis, the last only :math:`W_{out}^\top\ell_k`. What
 all rows at one noise level share is found once. Networks of other classes take one backward pass for each direction.
 Networks of a stack (see ``networks``) pass together.
 """
@@ -16,12 +16,12 @@ Networks of a stack (see ``networks``) pass together.
 from __future__ import annotations
 
 from functools import partial
-from itertools import islice
 
 from ._torch import torch
 from .layers import product, rounded_product
+from .level_passes import passes_for
 from .masked import Masked
-from .networks import ResidualMLP, normalise, wave_tangents, waves
+from .networks import ResidualMLP, wave_tangents
 from .one_level import OneLevel
 
 __all__ = ["output_and_curvature", "output_and_traces"]
@@ -81,47 +81,28 @@ class _Tangents(OneLevel):
     def __init__(self, network, c_noise, directions, covectors, multiply):
         super().__init__(network, c_noise)
         self.directions, self.multiply = directions, multiply
-        self.centred = [_centred(weight) for weight in self.weights[1:]]
+        self.centred = [weight - weight.mean(dim=1, keepdim=True) for weight in self.weights[1:]]
         self.rows = product(covectors, network.out.mT)  # (m, K, H)
         self.spaces = {}
 
     @torch.no_grad()
     def __call__(self, y):
         """F and the traces of rows y (n, d)."""
-        network, (first, *weights), (shift, *shifts) = self.network, self.weights, self.shifts
-        h, slope = islice(network.derivatives(product(waves(y, network.n_waves), first).add_(shift)), 2)
-        dz = product(wave_tangents(y, network.n_waves, self.directions), first[:, None])
-        dh = torch.mul(slope[:, None], dz, out=self._space(0, h))
-        for k, (weight, shift) in enumerate(zip(weights, shifts, strict=True)):
-            unit, inverse_sd = normalise(h)
-            linear = product(unit, weight)
-            update, slope = islice(network.derivatives(linear + shift), 2)
-            da = self._space(k + 1, update)
-            self.multiply(dh.flatten(1, 2), self.centred[k], out=da.flatten(1, 2))
-            da.addcmul_(linear[:, None], _along(unit, dh), value=-1.0)
-            slope = slope.mul_(inverse_sd)[:, None]
-            skips = update.shape == h.shape
-            h, dh = (update.add_(h), dh.addcmul_(da, slope)) if skips else (update, da.mul_(slope))
-        unit, inverse_sd = normalise(h)
-        along = _along(unit, dh)[..., 0]
-        bent = dh.mul_(_centred(self.rows.mT).mT[:, :, None]).sum(dim=3)
-        traces = bent.sub_(product(self.rows, unit.mT).mul_(along)).mul_(inverse_sd.mT)
-        return product(unit, network.out) + network.out_bias, traces.mT
+        first = self.first(y)
+        passes, layers = passes_for(self.network, first), self.layers(first, with_slopes=True)
+        _, units = next(layers)
+        dz = product(wave_tangents(y, self.network.n_waves, self.directions), self.weights[0][:, None])
+        dh = torch.mul(units.slope[:, :, None], dz, out=self._space(units.h))
+        for weight, (z, above) in zip(self.centred, layers, strict=True):
+            da = self._space(above.h, dh)
+            self.multiply(dh.flatten(1, 2), weight, out=da.flatten(1, 2))
+            dh, units = passes.moved(dh, da, units, z, above.slope), above
+        return self.head(units.unit), passes.traced(dh, units, self.rows)
 
-    def _space(self, layer, units):
-        """Memory for the tangents of these units, taken once: the blocks of rows are many, and fresh pages are slow."""
-        key = layer, units.shape
-        if key not in self.spaces:
-            m, n, H = units.shape
-            self.spaces[key] = units.new_empty(m, len(self.directions), n, H)
-        return self.spaces[key]
-
-
-def _centred(weight):
-    """Weights (m, H, …) less their mean over units."""
-    return weight - weight.mean(dim=1, keepdim=True)
-
-
-def _along(unit, dh):
-    """x̂ᵀdh / H of each tangent, shape (m, K, n, 1)."""
-    return torch.einsum("mnh,mknh->mkn", unit, dh)[..., None] / unit.shape[2]
+    def _space(self, units, taken=None):
+        """Memory for the tangents of these units, not that which is taken; taken once, since fresh pages are slow."""
+        m, n, H = units.shape
+        if (m, n, H) not in self.spaces:
+            self.spaces[m, n, H] = units.new_empty(2, m, n, len(self.directions), H)
+        one, other = self.spaces[m, n, H]
+        return other if taken is not None and taken.data_ptr() == one.data_ptr() else one
