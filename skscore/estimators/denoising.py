@@ -141,7 +141,7 @@ class DenoisingScoreEstimator(CallbackSupportMixin, DensityEstimator):
     n_sampling_levels : int or None, default=None
         Noise levels of the sampler; None is its own number.
     n_likelihood_steps : int, default=16
-        Steps of the flow behind a log-density, doubled at most three times where halving them still changes it.
+        Steps of the flow behind a log-density, up to eight times as many where halving them still changes it.
     warm_start : bool, default=False
         Begin with the weights and coordinates of the last fit.
     random_state : int, RandomState instance, numpy.random.Generator or None, default=None

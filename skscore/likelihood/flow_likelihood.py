@@ -270,7 +270,7 @@ def adaptive_steps(
     sigma_min, sigma_max : float
         Smallest and largest noise level.
     n_steps : int, default=16
-        Number of steps tried first, at least 2; it is doubled at most three times.
+        Number of steps tried first, at least 2; up to eight times as many are tried after it.
     tolerance : float, default=0.05
         Accepted mean absolute change per row, in nats. The report shows the change that was reached.
     of_rows : callable or None
@@ -300,13 +300,14 @@ def adaptive_steps(
         found = flow_log_density(X, target, ladder, tolerance=np.inf)
         return found if of_rows is None else of_rows(*found)
 
-    half, _ = evaluate(n_steps // 2)
-    for steps in (n_steps, 2 * n_steps, 4 * n_steps, 8 * n_steps):
-        log_density, stderr = evaluate(steps)
+    steps, most, found = n_steps, 8 * n_steps, {}
+    while True:
+        found |= {n: evaluate(n) for n in (steps // 2, steps) if n not in found}
+        (half, _), (log_density, stderr) = found[steps // 2], found[steps]
         change = _mean_change(log_density, half)
-        if change <= tolerance:
+        if change <= tolerance or steps == most:
             break
-        half = log_density
+        steps = min(_enough(steps, change / tolerance), most)
     scale = Preconditioning(sigma_min, target.variance).r
     gaussian = log_standard_normal(X / scale) - np.log(scale).sum()
     if of_rows is not None:
@@ -319,6 +320,12 @@ def adaptive_steps(
         worst=float(log_density.min()),
         above_gaussian=float((log_density - gaussian).mean()),
     )
+
+
+def _enough(n_steps: int, excess: float) -> int:
+    """Return an even number of steps, at most twice as many, if errors fall with the square of it and are too large."""
+    pairs = n_steps * np.sqrt(np.fmin(excess, 4.0)) / 2.0
+    return 2 * max(int(np.ceil(pairs)), n_steps // 2 + 1)
 
 
 def _mean_change(a: np.ndarray, b: np.ndarray) -> float:

@@ -203,7 +203,7 @@ def test_the_report_says_what_the_rows_say(mixture, noisy_target):
     rows = X[np.linspace(0, 599, 256).astype(int)]
     log_density, _ = flow_log_density(rows, target, ladder(report.n_steps), tolerance=np.inf)
     half, _ = flow_log_density(rows, target, ladder(report.n_steps // 2), tolerance=np.inf)
-    assert report.n_steps == 32
+    assert 16 < report.n_steps < 32  # eight and sixteen differ by more than .05, by less than four times that
     assert report.halving_difference == pytest.approx(np.abs(log_density - half).mean())
     assert report.halving_difference < 0.05
     assert report.worst == log_density.min()
@@ -213,11 +213,14 @@ def test_the_report_says_what_the_rows_say(mixture, noisy_target):
     assert report.probe_stderr == 0.0
 
 
-def test_steps_double_until_halving_them_hardly_matters(mixture, noisy_target):
+def test_steps_grow_until_halving_them_hardly_matters(mixture, noisy_target):
     X, target = mixture.sample(64, random_state=0), noisy_target(mixture)
-    report = adaptive_steps(X, target, SIGMA_MIN, SIGMA_MAX, n_steps=8, tolerance=0.05)
-    assert report.n_steps in (16, 32)
-    assert report.halving_difference <= 0.05
+    report, as_tried = (
+        adaptive_steps(X, target, SIGMA_MIN, SIGMA_MAX, n_steps=8, tolerance=tolerance) for tolerance in (0.05, np.inf)
+    )
+    assert as_tried.n_steps == 8 < report.n_steps <= 32
+    assert report.n_steps % 2 == 0
+    assert report.halving_difference <= 0.05 < as_tried.halving_difference
     hopeless = adaptive_steps(X, target, SIGMA_MIN, SIGMA_MAX, n_steps=4, tolerance=1e-9)
     assert hopeless.n_steps == 32
     assert hopeless.halving_difference > 1e-9
