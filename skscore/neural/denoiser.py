@@ -36,7 +36,7 @@ __all__ = ["Denoiser"]
 
 LOADED: WeakKeyDictionary = WeakKeyDictionary()  # networks at work, and their device, as long as a denoiser lives
 SCORE_ROWS = {"cpu": 512, "cuda": 65536, "mps": 16384}  # rows of one block; on a CPU its activations stay in cache
-TANGENT_ROWS = {"cpu": 2048, "cuda": 262144, "mps": 65536}  # rows times directions
+TANGENT_ROWS = {"cpu": 1408, "cuda": 262144, "mps": 65536}  # rows times directions
 FEWEST_ROWS = 8  # of a block
 
 

@@ -85,7 +85,7 @@ def _skips(h, above):
 
 def _arrays(*tensors):
     """The rows of all networks of a stack as one array, of each tensor; None stays None."""
-    return [None if tensor is None else tensor.detach().flatten(0, 1).numpy() for tensor in tensors]
+    return [None if tensor is None else tensor.flatten(0, 1).numpy() for tensor in tensors]
 
 
 def _centred(rows):

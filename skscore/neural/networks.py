@@ -8,8 +8,10 @@ r"""The residual network of a noise-conditional score, and several of them compu
 
 with n the layer normalisation without parameters and a the activation. The noise label :math:`c = \tfrac14\log\sigma`
 shifts and scales the units of every layer (Perez et al., 2018), :math:`b_l = V_l e + b_l^0` and :math:`m_l = S_l e`
-with e its Fourier features and :math:`S_l` zero at first. If two neighbouring layers differ in width, the skip between
-them is left out. The last layer starts at zero, so that at step 0 the model is the reference Gaussian.
+with e its Fourier features and :math:`S_l` zero at first. Their frequencies are low: ripples that a label of high ones
+leaves in F along the levels are no property of the data, and the steps of a log-density would have to follow them. If
+two neighbouring layers differ in width, the skip between them is left out. The last layer starts at zero, so that at
+step 0 the model is the reference Gaussian.
 
 Networks that are trained together are one stack: weights, rows and labels have a leading axis, one entry for each
 network, and each matrix product is one of all networks.
@@ -46,11 +48,11 @@ __all__ = [
 ]
 
 FUSED = {"gelu": nn.GELU, "silu": nn.SiLU, "softplus": nn.Softplus, "tanh": nn.Tanh}  # one pass where autograd follows
-N_FREQUENCIES = 16
+N_FREQUENCIES = 4
 
 
 def fourier_features(c_noise):
-    """Features (c, cos 2πfc, sin 2πfc), f = ¼, ½, …, 4, of noise labels (…, 1), shape (…, 33)."""
+    """Features (c, cos 2πfc, sin 2πfc), f = ¼, ½, ¾, 1, of noise labels (…, 1), shape (…, 9)."""
     frequencies = torch.arange(1, N_FREQUENCIES + 1, dtype=c_noise.dtype, device=c_noise.device) / 4.0
     angle = 2.0 * math.pi * c_noise * frequencies
     return torch.cat([c_noise, angle.cos(), angle.sin()], dim=-1)

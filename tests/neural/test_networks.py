@@ -70,7 +70,7 @@ def test_initial_weights_have_variance_one_third_of_fan_in():
 
 def test_features_of_the_noise_label():
     features = fourier_features(torch.tensor([[0.5]], dtype=torch.float64))[0]
-    angles = 2 * math.pi * 0.5 * torch.arange(1, 17, dtype=torch.float64) / 4
+    angles = 2 * math.pi * 0.5 * torch.arange(1, 5, dtype=torch.float64) / 4
     torch.testing.assert_close(features, torch.cat([torch.tensor([0.5]).double(), angles.cos(), angles.sin()]))
 
 
