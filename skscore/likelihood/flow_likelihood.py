@@ -300,7 +300,8 @@ def adaptive_steps(
         found = flow_log_density(X, target, ladder, tolerance=np.inf)
         return found if of_rows is None else of_rows(*found)
 
-    steps, most, found = n_steps, 8 * n_steps, {}
+    steps, most = n_steps, 8 * n_steps
+    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     while True:
         found |= {n: evaluate(n) for n in (steps // 2, steps) if n not in found}
         (half, _), (log_density, stderr) = found[steps // 2], found[steps]
