@@ -156,7 +156,7 @@ def test_the_seed_decides_all():
     codes = parity_beside_noise(120)
     found = [
         fitted(codes, LEVELS, [np.arange(30)], seed=seed, config=FEW_STEPS, hidden_layer_sizes=(16,))
-        for seed in (1, 1, 2)
+        for seed in (2, 2, 3)
     ]
     same, again, other = (whole(network, every_row()) for network in found)
     assert found[0].exponent > 0
