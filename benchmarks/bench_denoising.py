@@ -24,7 +24,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from paired import interleaved, ratio, summary
-from plain_torch import PlainNetwork, bare_step, plain_target, torchebm_step
+from plain_torch import FREQUENCIES, PlainNetwork, bare_step, plain_target, torchebm_step
 from report import command_line, machine, print_table, spread, write
 from threadpoolctl import threadpool_limits
 
@@ -92,7 +92,9 @@ def law():
 def forward_flops(hidden, labels=0.0):
     """Return the operations of the products of one row's forward pass, with `labels` noise labels for each row."""
     widths = [COLUMNS, *hidden, COLUMNS]
-    return 2.0 * (sum(a * b for a, b in pairwise(widths)) + labels * 33 * (2 * sum(hidden) - hidden[0]))
+    return 2.0 * (
+        sum(a * b for a, b in pairwise(widths)) + labels * (1 + 2 * FREQUENCIES) * (2 * sum(hidden) - hidden[0])
+    )
 
 
 def step_flops(hidden, batch):
