@@ -24,7 +24,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from paired import interleaved, ratio, summary
-from plain_torch import FREQUENCIES, PlainNetwork, bare_step, plain_target, torchebm_step
+from plain_torch import PlainNetwork, bare_step, plain_target, torchebm_step
 from report import command_line, machine, print_table, spread, write
 from threadpoolctl import threadpool_limits
 
@@ -35,7 +35,7 @@ from skscore.likelihood import flow_log_density
 from skscore.metrics import energy_distance
 from skscore.neural import ScoreNetwork
 from skscore.neural.member import Member
-from skscore.neural.networks import ResidualMLP
+from skscore.neural.networks import N_FREQUENCIES, ResidualMLP
 from skscore.neural.noise_schedule import noise_schedule
 from skscore.neural.noisy_rows import NoisyRows
 from skscore.neural.stacks import Architecture
@@ -92,9 +92,8 @@ def law():
 def forward_flops(hidden, labels=0.0):
     """Return the operations of the products of one row's forward pass, with `labels` noise labels for each row."""
     widths = [COLUMNS, *hidden, COLUMNS]
-    return 2.0 * (
-        sum(a * b for a, b in pairwise(widths)) + labels * (1 + 2 * FREQUENCIES) * (2 * sum(hidden) - hidden[0])
-    )
+    features, outputs = 1 + 2 * N_FREQUENCIES, 2 * sum(hidden) - hidden[0]
+    return 2.0 * (sum(a * b for a, b in pairwise(widths)) + labels * features * outputs)
 
 
 def step_flops(hidden, batch):

@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from skscore.formulas.schedules import Preconditioning
+from skscore.neural.networks import N_FREQUENCIES
 from skscore.samplers import NoiseConditionalScore
-
-FREQUENCIES = 4  # of the noise label
 
 
 class PlainNetwork(nn.Module):
@@ -24,10 +23,10 @@ class PlainNetwork(nn.Module):
         self.sizes = [*widths[1:], *widths[1:-1]]  # of the shifts, then of the scales
         self.weights = nn.ParameterList(uniform(a, b) for a, b in pairwise(widths))
         self.biases = nn.ParameterList(uniform(1, b) for b in widths[1:])
-        self.labels = uniform(1 + 2 * FREQUENCIES, sum(self.sizes))
+        self.labels = uniform(1 + 2 * N_FREQUENCIES, sum(self.sizes))
         self.out, self.out_bias = uniform(widths[-1], n_outputs), uniform(1, n_outputs)
         self.activation, self.dropout = nn.SiLU(), nn.Dropout(dropout)
-        self.register_buffer("angles", 2 * math.pi * torch.arange(1, 1 + FREQUENCIES) / 4)
+        self.register_buffer("angles", 2 * math.pi * torch.arange(1, 1 + N_FREQUENCIES) / 4)
 
     def forward(self, y, c_noise):
         """F of rows y (n, d) at noise labels c_noise (q, 1), each that of n/q rows in turn."""
